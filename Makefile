@@ -1,0 +1,53 @@
+# Everything sets itself up: `make demo` and `make test` work in a fresh clone.
+SHELL := /bin/sh
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what there is
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: .venv/.ready ## make .venv from the lock files (once; again when they change)
+
+.venv/.ready: requirements-dev.lock requirements-uv.lock pyproject.toml .ci/setup
+	@sh .ci/setup
+
+.PHONY: demo
+demo: setup ## the whole way on this machine: exchange, warm-up, snapshot, paper trader (under 90 s)
+	@$(PY) examples/demo.py
+
+.PHONY: test
+test: setup ## all tests
+	@$(PY) -m pytest -n auto --dist loadgroup
+
+.PHONY: lint
+lint: setup ## ruff: rules and format
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+.PHONY: types
+types: setup ## mypy, strict
+	@.venv/bin/mypy
+
+.PHONY: imports
+imports: setup ## the import contract: downward only, one library in one folder
+	@.venv/bin/lint-imports --no-cache
+
+.PHONY: check
+check: lint types imports test ## what CI runs
+
+.PHONY: format
+format: setup ## let ruff write
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+.PHONY: lock
+lock: setup ## compile the lock files anew from pyproject.toml
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
+	@echo uv | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 -c requirements-dev.lock - -o requirements-uv.lock
+
+.PHONY: clean
+clean: ## remove what make made
+	rm -rf .venv .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

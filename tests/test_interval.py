@@ -1,0 +1,63 @@
+"""Binance's intervals: weeks from Monday, real months, and no other interval in place of one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmup_job.errors import RefusedError
+from warmup_job.market.interval import INTERVAL_NAMES, Interval
+
+MOMENTS_MS = st.integers(min_value=1_500_000_000_000, max_value=2_500_000_000_000)
+INTERVALS = st.sampled_from(INTERVAL_NAMES).map(Interval.parse)
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "opened", "closes"),
+    [
+        ("1m", "2024-02-29T23:59:59.999", "2024-02-29T23:59", "2024-02-29T23:59:59.999"),
+        ("4h", "2024-01-01T07:00", "2024-01-01T04:00", "2024-01-01T07:59:59.999"),
+        ("1w", "2024-03-03T23:00", "2024-02-26", "2024-03-03T23:59:59.999"),  # Sunday → Monday
+        ("1w", "2024-03-04T00:00", "2024-03-04", "2024-03-10T23:59:59.999"),
+        ("1M", "2024-02-29T12:00", "2024-02-01", "2024-02-29T23:59:59.999"),
+        ("1M", "2023-12-31T23:59", "2023-12-01", "2023-12-31T23:59:59.999"),
+    ],
+)
+def test_a_moment_falls_into_binances_kline(name: str, at: str, opened: str, closes: str) -> None:
+    interval = Interval.parse(name)
+    assert interval.floor(ms(at)) == ms(opened)
+    assert interval.close_ms(ms(opened)) == ms(closes)
+
+
+@given(INTERVALS, MOMENTS_MS, st.integers(-500, 500))
+def test_steps_count_and_return(interval: Interval, at_ms: int, steps: int) -> None:
+    first = interval.floor(at_ms)
+    there = interval.shift(first, steps)
+    assert interval.floor(there) == there
+    assert interval.shift(there, -steps) == first
+    low, high = sorted((first, there))
+    assert interval.count(low, high) == abs(steps) + 1
+
+
+@given(INTERVALS, MOMENTS_MS)
+def test_the_last_closed_kline_is_closed_and_the_next_is_not(
+    interval: Interval, now_ms: int
+) -> None:
+    last = interval.last_closed(now_ms)
+    assert interval.close_ms(last) < now_ms
+    assert interval.close_ms(interval.next(last)) >= now_ms
+
+
+def test_an_interval_that_binance_lacks_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(RefusedError, match=r"no kline interval '10m'.*1m, 3m") as failed:
+        Interval.parse("10m")
+    assert failed.value.exit_code == 12
+    with pytest.raises(RefusedError):
+        Interval.parse("1Min")

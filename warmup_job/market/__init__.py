@@ -1,0 +1,1 @@
+"""What a kline is, in plain values: intervals, rows, pages, gaps. Standard library only."""
