@@ -1,0 +1,973 @@
+"""What a user notices of the configuration: what loads, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from warmup_job.config import (
+    OPTIONS,
+    StrategyConfigLoader,
+    StrategyFile,
+    VenueConfig,
+    VenueConfigLoader,
+    WarmupConfig,
+    duration_ms,
+    load,
+)
+from warmup_job.config.fields import nearest
+from warmup_job.errors import ConfigError
+from warmup_job.market.symbol import venue_symbol
+
+REPOSITORY = Path(__file__).parent.parent
+
+VENUE = """
+venue: {name: BINANCE, venue_type: futures, account_type: PERPETUAL_LINEAR}
+"""
+
+FULL_VENUE = """
+venue:
+  name: BINANCE
+  venue_type: futures
+  account_type: PERPETUAL_LINEAR
+api:
+  api_key: ${BINANCE_API_KEY}
+  api_secret: ${BINANCE_API_SECRET}
+  testnet: true
+  base_url: https://testnet.binancefuture.com
+  ws_url: null
+trading:
+  hedge_mode: true
+  leverage: 10
+  margin_type: ISOLATED
+risk:
+  max_leverage: 25
+  min_order_size_usdt: 7.5
+  max_order_size_usdt: 50000.0
+precision:
+  price_precision: 1
+  quantity_precision: 3
+  min_notional: 5.0
+rate_limits:
+  orders_per_second: 10
+  orders_per_minute: 200
+  weight_per_minute: 2400
+websocket:
+  ping_interval: 20
+  reconnect_timeout: 45
+  max_reconnect_attempts: 7
+symbols:
+  - BTCUSDT-PERP
+  - ETHUSDT-PERP
+"""
+
+STRATEGY = """
+strategy:
+  name: hedge_grid_v1
+  instrument_id: BTCUSDT-PERP.BINANCE
+grid:
+  grid_step_bps: 25.0
+  grid_levels_long: 5
+  grid_levels_short: 6
+  base_qty: 0.001
+  qty_scale: 1.1
+exit:
+  tp_steps: 2
+  sl_steps: 5
+rebalance:
+  recenter_trigger_bps: 100.0
+  max_inventory_quote: 10000.10
+execution:
+  maker_only: true
+  use_post_only_retries: false
+  retry_attempts: 2
+  retry_delay_ms: 50
+  optimization_mode: true
+  retry_max_price_deviation_bps: 90
+  balance_check_interval_seconds: 30
+  tp_sl_adjustment_buffer_bps: 2.5
+  max_bar_staleness_seconds: 120
+  order_diff_price_tolerance_bps: 2
+  order_diff_qty_tolerance_pct: 0.02
+funding:
+  funding_window_minutes: 480
+  funding_max_cost_bps: 10.0
+regime:
+  adx_len: 14
+  ema_fast: 12
+  ema_slow: 26
+  atr_len: 15
+  hysteresis_bps: 50.0
+position:
+  max_position_size: 0.3
+  max_leverage_used: 5.0
+  emergency_liquidation_buffer: 0.05
+  max_position_pct: 0.1
+policy:
+  strategy: throttled-counter
+  counter_levels: 3
+  counter_qty_scale: 0.5
+risk_management:
+  max_errors_per_minute: 5
+  circuit_breaker_cooldown_seconds: 60
+  circuit_breaker_window_seconds: 10
+  max_drawdown_pct: 12.5
+  enable_position_validation: false
+  enable_circuit_breaker: false
+  enable_drawdown_protection: false
+operations:
+  kill_switch: {enabled: true, max_loss_pct: 5}
+  alerts:
+    slack_webhook: ${SLACK_WEBHOOK_OF_THE_TRADER}
+"""
+
+NO_TIME = "is not a length of time: write 60s, 5m, 1h30m, 250ms or a number of seconds"
+NO_SLASH = "is not a symbol: Binance writes them without a slash"
+NO_TEXT = "is not text; put it in quotes if it is meant to be"
+
+Load = Callable[..., WarmupConfig]
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Callable[..., VenueConfig]:
+    def load_venue(text: str, **environ: str) -> VenueConfig:
+        (tmp_path / "v.yaml").write_text(text, encoding="utf-8")
+        return VenueConfigLoader.load(tmp_path / "v.yaml", environ)
+
+    return load_venue
+
+
+@pytest.fixture
+def strategy(tmp_path: Path) -> Callable[..., StrategyFile]:
+    def load_strategy(text: str, **environ: str) -> StrategyFile:
+        (tmp_path / "s.yaml").write_text(text, encoding="utf-8")
+        return StrategyConfigLoader.load(tmp_path / "s.yaml", environ)
+
+    return load_strategy
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Load:
+    """Load a warmup.yaml with ``text`` behind its venue and strategy lines."""
+    (tmp_path / "v.yaml").write_text(VENUE)
+    (tmp_path / "s.yaml").write_text(STRATEGY)
+
+    def load_joined(
+        text: str = "", overrides: dict[str, str] | None = None, **environ: str
+    ) -> WarmupConfig:
+        path = tmp_path / "warmup.yaml"
+        path.write_text(f"venue: v.yaml\nstrategy: s.yaml\n{text}\n", encoding="utf-8")
+        return load(path, environ=environ, overrides=overrides)
+
+    return load_joined
+
+
+def complaints(tmp_path: Path, call: Callable[[], object]) -> list[str]:
+    """The lines of the ConfigError that ``call`` raises, without the folder of the test."""
+    with pytest.raises(ConfigError) as caught:
+        call()
+    return [line.strip() for line in str(caught.value).replace(f"{tmp_path}/", "").splitlines()]
+
+
+# --- files that people have ---------------------------------------------------------------------
+
+
+def test_a_whole_venue_file_loads_unchanged(venue: Callable[..., VenueConfig]) -> None:
+    config = venue(FULL_VENUE, BINANCE_API_KEY="k", BINANCE_API_SECRET="s")
+    assert (config.api.api_key, config.api.api_secret) == ("k", "s")
+    assert config.api.base_url == "https://testnet.binancefuture.com"
+    assert config.api.ws_url is None
+    assert (config.market, config.environment) == ("um", "testnet")
+    assert config.trading.leverage == 10
+    assert config.trading.margin_type == "ISOLATED"
+    assert config.risk.min_order_size_usdt == Decimal("7.5")
+    assert config.precision.price_precision == 1
+    assert config.rate_limits.weight_per_minute == 2400
+    assert config.websocket.reconnect_timeout == 45
+    assert config.symbols == ("BTCUSDT-PERP", "ETHUSDT-PERP")
+    assert config.warnings == ()
+
+
+def test_a_venue_file_needs_nothing_but_its_venue(venue: Callable[..., VenueConfig]) -> None:
+    config = venue(VENUE)
+    assert (config.api.api_key, config.environment) == (None, "production")
+    assert (config.trading.hedge_mode, config.trading.leverage) == (False, 1)
+    assert config.risk.max_leverage == 20
+    assert config.risk.max_order_size_usdt == 100_000
+    assert config.precision.price_precision == 2
+    assert config.precision.min_notional == 5
+    limits = config.rate_limits
+    assert (limits.orders_per_second, limits.orders_per_minute) == (5, 100)
+    assert limits.weight_per_minute == 1200
+    assert (config.websocket.ping_interval, config.websocket.reconnect_timeout) == (30, 60)
+    assert config.symbols == ()
+
+
+def test_a_whole_strategy_file_loads_unchanged(strategy: Callable[..., StrategyFile]) -> None:
+    config = strategy(STRATEGY)  # also without the variables of its operations section
+    assert config.strategy.instrument_id == "BTCUSDT-PERP.BINANCE"
+    assert (config.grid.grid_levels_long, config.grid.grid_levels_short) == (5, 6)
+    assert (config.regime.adx_len, config.regime.ema_fast, config.regime.atr_len) == (14, 12, 15)
+    assert config.regime.hysteresis_bps == 50.0
+    assert isinstance(config.regime.hysteresis_bps, float)
+    assert config.execution.retry_delay_ms == 50
+    assert config.risk_management.max_drawdown_pct == 12.5
+    assert config.risk_management.enable_circuit_breaker is False
+    assert config.warnings == ()
+
+
+def test_optional_parts_of_a_strategy_file_have_their_defaults(
+    strategy: Callable[..., StrategyFile],
+) -> None:
+    short = STRATEGY[: STRATEGY.index("risk_management:")]
+    start, end = short.index("execution:"), short.index("funding:")
+    config = strategy((short[:start] + short[end:]).replace("  max_position_pct: 0.1\n", ""))
+    assert config.execution.retry_attempts == 3
+    assert config.execution.max_bar_staleness_seconds == 300
+    assert config.execution.tp_sl_adjustment_buffer_bps == 5
+    assert config.position.max_position_pct == Decimal("0.95")
+    assert config.risk_management.circuit_breaker_cooldown_seconds == 300
+
+
+def test_what_goes_into_orders_is_exact(strategy: Callable[..., StrategyFile]) -> None:
+    text = STRATEGY.replace("base_qty: 0.001", "base_qty: 0.1234567890123456789012345")
+    config = strategy(text)
+    assert str(config.grid.base_qty) == "0.1234567890123456789012345"
+    assert str(config.rebalance.max_inventory_quote) == "10000.10"
+    assert config.grid.qty_scale == Decimal("1.1")
+    assert config.position.max_position_size * 3 == Decimal("0.9")
+    assert str(strategy(STRATEGY.replace("0.001", "1e-3")).grid.base_qty) == "0.001"
+    assert str(strategy(STRATEGY.replace("0.001", '"0.001"')).grid.base_qty) == "0.001"
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "configs/venues").glob("*.yaml")), ids=str)
+def test_committed_venues_load_without_a_word(path: Path) -> None:
+    config = VenueConfigLoader.load(path, {})
+    assert config.warnings == ()
+    assert config.api.api_key is None
+    assert config.market == ("spot" if "spot" in path.name else "um")
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "root"),
+    [("warmup", "production", "/snapshot"), ("demo", "testnet", ".demo/snapshot")],
+)
+def test_committed_configurations_load(name: str, environment: str, root: str) -> None:
+    config = load(REPOSITORY / f"configs/{name}.yaml", environ={})
+    assert config.warnings == ()
+    assert config.venue.environment == environment
+    assert config.snapshot.root == Path(root)
+    assert config.strategy.regime.ema_slow == 50
+
+
+def test_the_committed_demo_finds_its_exchange_where_it_is_told() -> None:
+    environ = {"WARMUP_EXCHANGE_URL": "http://exchange:9000"}
+    api = load(REPOSITORY / "configs/demo.yaml", environ=environ).venue.api
+    assert (api.base_url, api.ws_url) == ("http://exchange:9000", "ws://127.0.0.1:8080")
+
+
+def test_warmup_yaml_shows_the_defaults(joined: Load) -> None:
+    shown, plain = load(REPOSITORY / "configs/warmup.yaml", environ={}), joined()
+    assert (shown.warmup, shown.snapshot, shown.trade) == (
+        plain.warmup,
+        plain.snapshot,
+        plain.trade,
+    )
+
+
+def test_every_key_and_variable_is_documented() -> None:
+    from warmup_job.config.fields import Section
+    from warmup_job.config.warmup import _Joined
+
+    words = (REPOSITORY / "docs/configuration.md").read_text(encoding="utf-8")
+
+    def check(kind: type[Section]) -> None:
+        from warmup_job.config.fields import _fields_of, _section_type
+
+        for key, field in _fields_of(kind).items():
+            assert f"`{key}`" in words, key
+            inner = _section_type(field.type)
+            if inner:
+                check(inner)
+
+    for kind in (VenueConfig, StrategyFile, _Joined):
+        check(kind)
+    for option in OPTIONS:
+        assert f"`WARMUP_{option.upper()}`" in words
+
+
+# --- what is ours -------------------------------------------------------------------------------
+
+
+def test_a_file_with_only_venue_and_strategy_is_whole(joined: Load, tmp_path: Path) -> None:
+    config = joined()
+    warmup = config.warmup
+    assert (warmup.streams, warmup.require, warmup.on_failure) == ((), "bars", "proceed")
+    assert (warmup.max_bars, warmup.max_gap_bars, warmup.budget_share) == (3000, 0, 0.5)
+    assert (warmup.deadline_ms, config.snapshot.max_age_ms) == (60_000, 600_000)
+    assert (config.snapshot.root, config.snapshot.keep) == (Path("/snapshot"), 3)
+    assert config.trade.state_dir == Path("/state")
+    assert config.trade.starting_balances == ("10000 USDT",)
+    assert (config.path, config.warnings) == (tmp_path / "warmup.yaml", ())
+
+
+def test_streams(joined: Load) -> None:
+    config = joined(
+        "warmup: {streams: [{symbol: BTCUSDT-PERP.BINANCE, interval: 1m, bars: 500},"
+        " {symbol: 币安人生USDT, interval: 7x}]}"
+    )
+    first, second = config.warmup.streams
+    assert (first.symbol, first.interval, first.bars) == ("BTCUSDT", "1m", 500)
+    assert (second.symbol, second.interval, second.bars) == ("币安人生USDT", "7x", "auto")
+
+
+@pytest.mark.parametrize(
+    ("written", "ms"),
+    [
+        ("60s", 60_000),
+        ("5m", 300_000),
+        ("1h30m", 5_400_000),
+        ("250ms", 250),
+        ("1m250ms", 60_250),
+        ("1d", 86_400_000),
+        ("1.5s", 1500),
+        (90, 90_000),
+        ("90", 90_000),
+        (Decimal("0.25"), 250),
+    ],
+)
+def test_lengths_of_time(written: object, ms: int) -> None:
+    assert duration_ms(written) == ms
+
+
+@pytest.mark.parametrize(
+    "written", ["", "0s", 0, -1, "-5m", "m5", "1:30", "30m1h", "0.1ms", "5 m", True, None, "4000d"]
+)
+def test_what_is_no_length_of_time(written: object) -> None:
+    with pytest.raises(ValueError, match=r"length of time|ten years"):
+        duration_ms(written)
+
+
+def test_the_market_is_told_by_the_venue_file(venue: Callable[..., VenueConfig]) -> None:
+    def market(kind: str, account: str) -> str:
+        return venue(f"venue: {{name: B, venue_type: {kind}, account_type: {account}}}").market
+
+    assert market("futures", "PERPETUAL_LINEAR") == "um"
+    assert market("spot", "CASH") == "spot"
+    assert market("spot", "MARGIN") == "spot"
+    for kind, account in (("options", "CASH"), ("futures", "PERPETUAL_INVERSE"), ("spot", "CASH2")):
+        with pytest.raises(ConfigError, match=r"not supported|is not one of"):
+            market(kind, account)
+
+
+def test_an_unsupported_market_is_a_problem_of_the_venue_file(joined: Load, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(VENUE.replace("LINEAR", "INVERSE"))
+    (line,) = complaints(tmp_path, joined)
+    assert line == (
+        "v.yaml: venue: futures with PERPETUAL_INVERSE is not supported: venue_type futures goes "
+        "with account_type PERPETUAL_LINEAR, spot with CASH or MARGIN"
+    )
+
+
+def test_the_environment_is_told_by_the_venue_file(
+    venue: Callable[..., VenueConfig], tmp_path: Path
+) -> None:
+    assert venue(VENUE + "api: {environment: demo}").environment == "demo"
+    assert venue(VENUE + "api: {environment: demo, testnet: true}").environment == "demo"
+    assert venue(VENUE + "api: {environment: testnet}").environment == "testnet"
+    assert venue(VENUE + "api: {testnet: true}").environment == "testnet"
+    assert venue(VENUE + "api: {testnet: false}").environment == "production"
+    both = VENUE + "api: {testnet: true, environment: production}"
+    assert complaints(tmp_path, lambda: venue(both)) == [
+        "v.yaml: api.environment: production contradicts testnet: true"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["BTCUSDT", "BTCUSDT-PERP", "BTCUSDT.BINANCE", "BTCUSDT-PERP.BINANCE"]
+)
+def test_a_symbol_by_any_of_its_names(name: str) -> None:
+    assert venue_symbol(name) == "BTCUSDT"
+
+
+def test_symbols_keep_what_binance_uses() -> None:
+    assert venue_symbol("BTCUSDT_260626.BINANCE") == "BTCUSDT_260626"
+    assert venue_symbol("币安人生USDT-PERP.BINANCE") == "币安人生USDT"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "-PERP", ".BINANCE", "BTCUSDT.", "../x", "BTC/USDT", "a\\b", "BTC USDT",
+     "BTC\n", "\0", "a.b.c", "BTCUSDT\u2028"],
+)  # fmt: skip
+def test_what_is_no_symbol(name: str) -> None:
+    with pytest.raises(ConfigError, match="is not a symbol"):
+        venue_symbol(name)
+
+
+# --- the environment ----------------------------------------------------------------------------
+
+
+def test_variables_in_values(venue: Callable[..., VenueConfig]) -> None:
+    text = """
+venue: {name: "${NAME:-BINANCE}_$${NAME}_$5", venue_type: "${KIND}", account_type: CASH}
+api: {testnet: "${TESTNET:-true}", base_url: "${URL:-}", api_key: "${KEY}"}
+trading: {leverage: "${LEVERAGE}", hedge_mode: "${HEDGE:-off}"}
+risk: {min_order_size_usdt: "${SIZE:-0.10}"}
+"""
+    config = venue(text, KIND="spot", LEVERAGE="7", KEY="0123", NAME="")
+    assert config.venue.name == "BINANCE_${NAME}_$5"
+    assert config.venue.venue_type == "spot"
+    assert config.api.testnet is True
+    assert config.trading.hedge_mode is False
+    assert config.api.base_url is None
+    assert config.api.api_key == "0123"  # a key of digits stays text
+    assert config.trading.leverage == 7
+    assert str(config.risk.min_order_size_usdt) == "0.10"
+    assert venue(text, KIND="spot", LEVERAGE="7", TESTNET="false").api.testnet is False
+
+
+def test_unset_variables(venue: Callable[..., VenueConfig], tmp_path: Path) -> None:
+    text = VENUE + "api: {api_key: '${K}', api_secret: '${S}', base_url: '${URL}'}"
+    text += "\ntrading: {leverage: '${', margin_type: '${A:-${B}}'}"
+    broken = "${ without a name and a }: write ${VAR}, ${VAR:-default} or $${"
+    assert complaints(tmp_path, lambda: venue(text)) == [
+        "3 problems in v.yaml:",
+        "v.yaml: api.base_url: the environment variable URL is not set",
+        f"v.yaml: trading.leverage: {broken}",
+        f"v.yaml: trading.margin_type: {broken}",
+    ]
+    api = venue(text[: text.index(", base_url")] + "}").api
+    assert (api.api_key, api.api_secret) == (None, None)
+
+
+def test_keys_are_not_substituted(venue: Callable[..., VenueConfig]) -> None:
+    assert [w.split(": ", 1)[1] for w in venue(VENUE + "'${X}': 1").warnings] == [
+        "${X}: unknown key, ignored"
+    ]
+
+
+def test_the_process_environment_is_read_when_called(
+    monkeypatch: pytest.MonkeyPatch, joined: Load, tmp_path: Path
+) -> None:
+    joined()
+    monkeypatch.setenv("WARMUP_KEEP", "9")
+    assert load(tmp_path / "warmup.yaml").snapshot.keep == 9
+    monkeypatch.setenv("NAME_OF_IT", "X")
+    (tmp_path / "v.yaml").write_text(VENUE.replace("BINANCE", "'${NAME_OF_IT}'"))
+    assert VenueConfigLoader.load(tmp_path / "v.yaml").venue.name == "X"
+
+
+def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> None:
+    (tmp_path / "v2.yaml").write_text(VENUE.replace("BINANCE", "OTHER"))
+    (tmp_path / "s2.yaml").write_text(STRATEGY.replace("hedge_grid_v1", "other"))
+    options = {
+        "venue": f"{tmp_path}/v2.yaml",
+        "strategy": f"{tmp_path}/s2.yaml",
+        "streams": "BTCUSDT:1m:500, ETHUSDT-PERP.BINANCE:1h:auto,X:1d",
+        "require": "bars",
+        "max_bars": "77",
+        "max_gap_bars": "2",
+        "budget_share": "0.25",
+        "deadline": "2m",
+        "on_failure": "fail",
+        "root": "there",
+        "keep": "5",
+        "max_age": "90",
+        "state_dir": "/elsewhere",
+    }
+    assert set(options) == set(OPTIONS)
+    variables = {f"WARMUP_{name.upper()}": value for name, value in options.items()}
+    for config in (joined(overrides=options), joined(**variables)):
+        assert config.venue.venue.name == "OTHER"
+        assert config.strategy.strategy.name == "other"
+        streams = [(s.symbol, s.interval, s.bars) for s in config.warmup.streams]
+        assert streams == [("BTCUSDT", "1m", 500), ("ETHUSDT", "1h", "auto"), ("X", "1d", "auto")]
+        assert (config.warmup.max_bars, config.warmup.max_gap_bars) == (77, 2)
+        assert (config.warmup.budget_share, config.warmup.deadline_ms) == (0.25, 120_000)
+        assert (config.warmup.on_failure, config.warmup.require) == ("fail", "bars")
+        assert (config.snapshot.root, config.snapshot.keep) == (Path("there"), 5)
+        assert config.snapshot.max_age_ms == 90_000
+        assert config.trade.state_dir == Path("/elsewhere")
+
+
+def test_command_line_before_environment_before_file_before_default(joined: Load) -> None:
+    text = "snapshot: {keep: 4}\nwarmup: {max_bars: 400}"
+    assert joined("").snapshot.keep == 3
+    assert joined(text).snapshot.keep == 4
+    assert joined(text, WARMUP_KEEP="5").snapshot.keep == 5
+    assert joined(text, WARMUP_KEEP="5", overrides={"keep": "6"}).snapshot.keep == 6
+    assert joined(text, WARMUP_KEEP="5").warmup.max_bars == 400
+    assert joined(text, WARMUP_KEEP="").snapshot.keep == 4  # set to nothing: not set
+
+
+def test_paths_in_the_file_are_relative_to_it_and_in_options_to_here(
+    joined: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined()
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "v.yaml").write_text(VENUE.replace("BINANCE", "HERE"))
+    monkeypatch.chdir(here)
+    assert joined().venue.venue.name == "BINANCE"
+    assert joined(WARMUP_VENUE="v.yaml").venue.venue.name == "HERE"
+
+
+def test_a_bad_option_is_called_by_its_name(joined: Load, tmp_path: Path) -> None:
+    def call() -> object:
+        return joined(
+            WARMUP_MAX_BARS="x",
+            WARMUP_KEEP="0",
+            WARMUP_VENUE="nowhere.yaml",
+            WARMUP_DEADLINE="soon",
+            WARMUP_STREAMS="A:1m:0,B/C:1h",
+            overrides={"max_age": "-1", "rooot": "x", "on_failure": "shrug"},
+        )
+
+    assert complaints(tmp_path, call) == [
+        "9 problems in warmup.yaml:",
+        "--rooot: unknown option",
+        "WARMUP_STREAMS[0].bars: 0 is below 1",
+        f"WARMUP_STREAMS[1].symbol: 'B/C' {NO_SLASH}",
+        "WARMUP_MAX_BARS: 'x' is not a whole number",
+        f"WARMUP_DEADLINE: 'soon' {NO_TIME}",
+        "--on-failure: 'shrug' is not one of proceed, fail",
+        "WARMUP_KEEP: 0 is below 1",
+        f"--max-age: '-1' {NO_TIME}",
+        "WARMUP_VENUE: nowhere.yaml: cannot be read: No such file or directory",
+    ]
+
+
+# --- what is wrong, in which words --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("grid_levels_long: 5", "grid_levels_long: 0", "grid.grid_levels_long: 0 is below 1"),
+        ("grid_levels_long: 5", "grid_levels_long: 101", "grid.grid_levels_long: 101 is above 100"),
+        (
+            "grid_levels_long: 5",
+            "grid_levels_long: 5.5",
+            "grid.grid_levels_long: 5.5 is not a whole number",
+        ),
+        (
+            "grid_levels_long: 5",
+            "grid_levels_long: many",
+            "grid.grid_levels_long: 'many' is not a whole number",
+        ),
+        (
+            "grid_levels_long: 5",
+            "grid_levels_long: true",
+            "grid.grid_levels_long: true is not a whole number",
+        ),
+        (
+            "grid_levels_long: 5",
+            "grid_levels_long:",
+            "grid.grid_levels_long: nothing is given; leave the key out to have its default",
+        ),
+        (
+            "grid_levels_long: 5",
+            "grid_level_long: 5",
+            "grid.grid_level_long: unknown key; did you mean grid_levels_long?",
+        ),
+        ("  grid_levels_long: 5\n", "", "grid.grid_levels_long: missing"),
+        ("base_qty: 0.001", "base_qty: 0", "grid.base_qty: 0 is not above 0"),
+        ("base_qty: 0.001", "base_qty: .nan", "grid.base_qty: '.nan' is not a number"),
+        ("base_qty: 0.001", "base_qty: [1]", "grid.base_qty: a list is not a number"),
+        (
+            "qty_scale: 1.1",
+            "qty_scale: 3.000000000000000000001",
+            "grid.qty_scale: 3.000000000000000000001 is above 3",
+        ),
+        ("tp_steps: 2", "tp_steps: 16", "exit.tp_steps: 16 is above 3 × sl_steps (5)"),
+        ("ema_slow: 26", "ema_slow: 12", "regime.ema_slow: 12 is not above ema_fast (12)"),
+        (
+            "hysteresis_bps: 50.0",
+            "hysteresis_bps: 1000.5",
+            "regime.hysteresis_bps: 1000.5 is above 1000",
+        ),
+        (
+            "maker_only: true",
+            "maker_only: perhaps",
+            "execution.maker_only: 'perhaps' is neither true nor false",
+        ),
+        (
+            "strategy: throttled-counter",
+            "strategy: yolo",
+            "policy.strategy: 'yolo' is not one of core-and-scalp, throttled-counter",
+        ),
+        ("name: hedge_grid_v1", "name: 7", f"strategy.name: 7 {NO_TEXT}"),
+        ("name: hedge_grid_v1", "name: ''", "strategy.name: empty"),
+        (
+            "name: hedge_grid_v1",
+            'name: "a\\nb"',
+            "strategy.name: holds a line break or another character that cannot be shown",
+        ),
+        ("exit:", "exits:", "exits: unknown key; did you mean exit?"),
+        ("exit:\n  tp_steps: 2\n  sl_steps: 5\n", "", "exit: missing; it needs tp_steps, sl_steps"),
+        ("exit:\n  tp_steps: 2\n  sl_steps: 5\n", "exit: 5\n", "exit: 5 is not a mapping"),
+        (
+            "emergency_liquidation_buffer: 0.05",
+            "emergency_liquidation_buffer: 0.0499",
+            "position.emergency_liquidation_buffer: 0.0499 is below 0.05",
+        ),
+    ],
+)
+def test_one_thing_wrong_is_one_line(
+    strategy: Callable[..., StrategyFile], tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in STRATEGY
+    text = STRATEGY.replace(old, new, 1)
+    assert complaints(tmp_path, lambda: strategy(text)) == [f"s.yaml: {complaint}"]
+
+
+def test_proven_is_not_there_yet(joined: Load, tmp_path: Path) -> None:
+    reason = "'proven' needs certificates, which are not available in this version yet; write bars"
+    assert complaints(tmp_path, lambda: joined("warmup: {require: proven}")) == [
+        f"warmup.yaml: warmup.require: {reason}"
+    ]
+    assert complaints(tmp_path, lambda: joined(WARMUP_REQUIRE="proven")) == [
+        f"WARMUP_REQUIRE: {reason}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("warmup: {streams: [{interval: 1m}]}", "warmup.streams[0].symbol: missing"),
+        (
+            "warmup: {streams: [{symbol: A, interval: 1m, bars: x}]}",
+            "warmup.streams[0].bars: 'x' is not a whole number, nor auto",
+        ),
+        (
+            "warmup: {streams: [{symbol: NO, interval: 1m}]}",
+            f"warmup.streams[0].symbol: false {NO_TEXT}",
+        ),
+        ("warmup: {streams: {symbol: A}}", "warmup.streams: a mapping is not a list"),
+        (
+            "warmup: {streams: BTCUSDT}",
+            "warmup.streams: 'BTCUSDT' is not SYMBOL:INTERVAL or SYMBOL:INTERVAL:BARS",
+        ),
+        ("warmup: {budget_share: 0}", "warmup.budget_share: 0.0 is not above 0"),
+        ("warmup: {budget_share: 1.01}", "warmup.budget_share: 1.01 is above 1"),
+        ("warmup: {max_bars: 1e30}", "warmup.max_bars: 1E+30 is too large"),
+        ("warmup: {deadline: 1:30}", f"warmup.deadline: '1:30' {NO_TIME}"),
+        (
+            "trade: {starting_balances: [10]}",
+            "trade.starting_balances[0]: 10 is not an amount and a currency such as 10000 USDT",
+        ),
+        ("snapshot: 5", "snapshot: 5 is not a mapping"),
+    ],
+)
+def test_what_is_wrong_in_ours(joined: Load, tmp_path: Path, text: str, complaint: str) -> None:
+    assert complaints(tmp_path, lambda: joined(text)) == [f"warmup.yaml: {complaint}"]
+
+
+def test_an_option_does_not_hide_that_its_section_is_wrong(joined: Load, tmp_path: Path) -> None:
+    assert complaints(tmp_path, lambda: joined("snapshot: 5", WARMUP_KEEP="4")) == [
+        "warmup.yaml: snapshot: 5 is not a mapping"
+    ]
+    assert joined("snapshot:", WARMUP_KEEP="4").snapshot.keep == 4
+
+
+def test_everything_that_is_wrong_in_all_files_is_said_at_once(
+    joined: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "v.yaml").write_text(
+        VENUE + "rate_limits: {weight_per_minut: 5, orders_per_second: 0}\napi: {base_url: ftp://x}"
+    )
+    (tmp_path / "s.yaml").write_text(
+        STRATEGY.replace("tp_steps: 2", "tp_steps: 16").replace("ema_slow: 26", "ema_slow: 10")
+    )
+    assert complaints(tmp_path, lambda: joined("snapshot: {keep: 0, kep: 1}\nwarmup: []")) == [
+        "8 problems in warmup.yaml:",
+        "warmup.yaml: warmup: a list is not a mapping",
+        "warmup.yaml: snapshot.kep: unknown key; did you mean keep?",
+        "warmup.yaml: snapshot.keep: 0 is below 1",
+        "v.yaml: api.base_url: not a URL that begins with http:// or https://",
+        "v.yaml: rate_limits.weight_per_minut: unknown key; did you mean weight_per_minute?",
+        "v.yaml: rate_limits.orders_per_second: 0 is below 1",
+        "s.yaml: exit.tp_steps: 16 is above 3 × sl_steps (5)",
+        "s.yaml: regime.ema_slow: 10 is not above ema_fast (12)",
+    ]
+
+
+def test_a_key_near_none_is_a_warning(joined: Load, tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(VENUE + "telemetry: {a: 1}\ntrading: {colour: red}")
+    config = joined("hooks: [1, 2]")
+    assert [warning.replace(f"{tmp_path}/", "") for warning in config.warnings] == [
+        "warmup.yaml: hooks: unknown key, ignored",
+        "v.yaml: telemetry: unknown key, ignored",
+        "v.yaml: trading.colour: unknown key, ignored",
+    ]
+    assert len(config.venue.warnings) == 2
+
+
+def test_keys_are_text_whatever_they_look_like(venue: Callable[..., VenueConfig]) -> None:
+    text = VENUE + '7: a\non: b\n~: c\n1.50: d\n"e\\nf": g\n"": h'
+    assert [w.split(": ")[1] for w in venue(text).warnings] == [
+        "7", "on", "~", "1.50", r"'e\nf'", "''"
+    ]  # fmt: skip
+
+
+def test_bounds_are_in_the_range(strategy: Callable[..., StrategyFile]) -> None:
+    text = STRATEGY.replace("tp_steps: 2", "tp_steps: 15").replace("1.1", "3.0")
+    text = text.replace("hysteresis_bps: 50.0", "hysteresis_bps: 1000")
+    text = text.replace("grid_levels_long: 5", "grid_levels_long: 100")
+    text = text.replace("ema_fast: 12", "ema_fast: 25")
+    config = strategy(text.replace("grid_levels_short: 6", "grid_levels_short: 1"))
+    assert config.exit.tp_steps == 15
+    assert config.grid.qty_scale == 3
+    assert (config.grid.grid_levels_long, config.grid.grid_levels_short) == (100, 1)
+    assert (config.regime.hysteresis_bps, config.regime.ema_fast) == (1000, 25)
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("weight_per_minut", "weight_per_minute"),
+        ("weight_per_min", "weight_per_minute"),
+        ("Weight-Per-Minute", "weight_per_minute"),
+        ("rsik", "risk"),
+        ("rusk", "risk"),
+        ("rask_", None),
+        ("wexsxcxet", None),
+        ("operations", None),
+        ("", None),
+        ("x" * 500, None),
+    ],
+)
+def test_what_counts_as_near(word: str, near: str | None) -> None:
+    assert nearest(word, ["weight_per_minute", "risk", "websocket", "orders_per_second"]) == near
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "v.yaml: empty: sections such as `venue:` are expected"),
+        ("- a", "v.yaml: not a mapping: sections such as `venue:` are expected"),
+        ("a: 1\nb: [1", "v.yaml:2:6: expected ',' or ']', but got '<stream end>'"),
+        ("a: 1\n b: 2", "v.yaml:2:3: mapping values are not allowed here"),
+        ("a: *b", "v.yaml:1:4: found undefined alias 'b'"),
+        ("a: &a [*a]", "v.yaml:1:8: an alias of what contains it"),
+        ("a: !!python/object:os.system x", "v.yaml:1:4: a type (!…) that is not supported here"),
+        ("a: !!timestamp x", "v.yaml:1:4: a type (!…) that is not supported here"),
+        ("a: !!int x", "v.yaml:1:4: not a number"),
+        ("a: !!bool x", "v.yaml:1:4: neither true nor false"),
+        ("[a]: 1", "v.yaml:1:1: a key that is not text"),
+        ("a: 1\n\u0001", "v.yaml:2:1: a character that YAML does not allow"),
+        ('a: "\\UFFFFFFFF"', "v.yaml: not YAML"),
+        (
+            "a: 1\n---\nb: 1",
+            "v.yaml:2:1: expected a single document in the stream but found another document",
+        ),
+        ("[" * 100_000, "v.yaml:1:51: nested deeper than 50 levels"),
+        ("[" + "1," * 100_000, "v.yaml:1:40004: more than 20000 values"),
+        ("x: " + "y" * (1 << 20), "v.yaml: larger than 1048576 bytes"),
+    ],
+)
+def test_what_is_no_yaml(
+    venue: Callable[..., VenueConfig], tmp_path: Path, text: str, complaint: str
+) -> None:
+    assert complaints(tmp_path, lambda: venue(text)) == [complaint]
+
+
+def test_a_key_that_is_there_twice(venue: Callable[..., VenueConfig], tmp_path: Path) -> None:
+    text = VENUE + "trading:\n  leverage: 1\n  leverage: 20\nvenue: {}"
+    assert complaints(tmp_path, lambda: venue(text)) == [
+        "3 problems in v.yaml:",
+        "v.yaml:5:3: leverage: the key is there twice",
+        "v.yaml:6:1: venue: the key is there twice",
+        "v.yaml: venue: missing; it needs name, venue_type, account_type",
+    ]
+
+
+def test_files_that_cannot_be_read(joined: Load, tmp_path: Path) -> None:
+    missing = tmp_path / "no.yaml"
+    reason = "cannot be read: No such file or directory"
+    assert complaints(tmp_path, lambda: load(missing, environ={})) == [f"no.yaml: {reason}"]
+    (tmp_path / "v.yaml").unlink()
+    (tmp_path / "s.yaml").unlink()
+    (tmp_path / "s.yaml").mkdir()
+    assert complaints(tmp_path, joined) == [
+        "2 problems in warmup.yaml:",
+        f"v.yaml: {reason}",
+        "s.yaml: cannot be read: Is a directory",
+    ]
+    (tmp_path / "v.yaml").write_bytes(b"a: 1\nb: \xff")
+    assert complaints(tmp_path, lambda: VenueConfigLoader.load(tmp_path / "v.yaml", {})) == [
+        "v.yaml:2: not UTF-8 text"
+    ]
+    lost = tmp_path / "x.yaml"
+    lost.write_text("{}")
+    assert complaints(tmp_path, lambda: load(lost, environ={})) == [
+        "2 problems in x.yaml:",
+        "x.yaml: venue: missing",
+        "x.yaml: strategy: missing",
+    ]
+
+
+def test_aliases_and_merges_work_but_do_not_explode(
+    venue: Callable[..., VenueConfig], tmp_path: Path
+) -> None:
+    config = venue(VENUE + "risk: &r {max_leverage: 3}\ntrading: {<<: {leverage: 4}, leverage: 5}")
+    assert (config.risk.max_leverage, config.trading.leverage) == (3, 5)
+    bomb = "a0: &a0 {x: 1}\n" + "".join(
+        f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12)
+    )
+    (line,) = complaints(tmp_path, lambda: venue(bomb))
+    assert "unfolds into too much" in line
+    chain = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{y: *a{n - 1}}}\n" for n in range(1, 100))
+    (line,) = complaints(tmp_path, lambda: venue(chain))
+    assert "unfolds into too much" in line
+
+
+# --- secrets ------------------------------------------------------------------------------------
+
+
+def test_secrets_are_never_shown(venue: Callable[..., VenueConfig], joined: Load) -> None:
+    from rich.console import Console
+
+    secret = "Hush" * 16
+    config = venue(FULL_VENUE, BINANCE_API_KEY=secret, BINANCE_API_SECRET=secret)
+    out = io.StringIO()
+    Console(file=out, width=1000).print(config, config.api)
+    for text in (repr(config), str(config), f"{config.api!s} {config.api!r}", out.getvalue()):
+        assert "Hush" not in text
+        assert "api_key='***'" in text
+        assert "api_secret='***'" in text
+    assert "api_key=None" in repr(venue(VENUE))
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        "{api_key: [SECRET]}",
+        "{api_key: {SECRET: 1}}",
+        '{api_key: "SECRET\\n"}',
+        "{api_key: '${SECRET'}",
+        "{api_key: *SECRET}",
+        "{api_key: !SECRET x}",
+        "{api_key: !SECRET!x x}",
+        "{api_key: 1, SECRET}",
+        "{api_key: SECRET, api_key: SECRET, testnet: 5}",
+        "{api_key: 'SECRET",
+        "{api_key: SECRET: x}",
+        "SECRET",
+        "{base_url: 'ftp://me:SECRET@there'}",
+    ],
+)
+def test_errors_hold_no_secrets(venue: Callable[..., VenueConfig], api: str) -> None:
+    secret = "Hush" * 16
+    with pytest.raises(ConfigError) as caught:
+        venue(VENUE + "trading: {leverage: 0}\napi: " + api.replace("SECRET", secret))
+    assert "Hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_secret_of_digits_wants_quotes_and_is_not_shown(
+    venue: Callable[..., VenueConfig], tmp_path: Path
+) -> None:
+    assert complaints(tmp_path, lambda: venue(VENUE + "api: {api_key: 1234567}")) == [
+        "v.yaml: api.api_key: not text (put it in quotes)"
+    ]
+
+
+def test_a_warning_shows_no_value_that_stands_where_a_key_should(
+    venue: Callable[..., VenueConfig],
+) -> None:
+    (warning,) = venue(VENUE + "api: {api_key: k, " + "Hush" * 16 + "}").warnings
+    assert warning.endswith("api.<a key of 64 characters>: unknown key, ignored")
+
+
+def test_what_comes_from_a_variable_is_not_quoted(
+    venue: Callable[..., VenueConfig], tmp_path: Path
+) -> None:
+    text = VENUE.replace("BINANCE", "'${KEY}'") + "symbols: ['${KEY}/']"
+    text += "\ntrading: {leverage: '${KEY}', margin_type: '${KEY}', hedge_mode: 'a${KEY}'}"
+    assert complaints(tmp_path, lambda: venue(text, KEY="Hush")) == [
+        "4 problems in v.yaml:",
+        "v.yaml: trading.hedge_mode: what 'a${KEY}' stands for is neither true nor false",
+        "v.yaml: trading.leverage: what '${KEY}' stands for is not a whole number",
+        "v.yaml: trading.margin_type: what '${KEY}' stands for is not one of CROSSED, ISOLATED",
+        f"v.yaml: symbols[0]: what '${{KEY}}/' stands for {NO_SLASH}",
+    ]
+    config = venue(text[: text.index("symbols")], KEY="Hush")
+    assert type(config.venue.name) is str
+
+
+# --- always a ConfigError -----------------------------------------------------------------------
+
+_YAMLISH = st.text(
+    st.sampled_from([*"abc:-?[]{},&*!|>'\"%@`#~<=$.0123456789_ \n\t\\Ux/\ufeff\x85\u2028\ud7ff"])
+)
+_SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.dates(), st.binary()
+)
+_KEYS = st.sampled_from(
+    ["venue", "api", "symbols", "warmup", "strategy", "streams", "deadline", "leverage", "trading",
+     "testnet", "base_url", "grid", "base_qty", "exit", "name", "max_bars", "snapshot", "root"]
+)  # fmt: skip
+_TREES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(_KEYS | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=_YAMLISH | st.text())
+@example(text="a: !!float abc")
+@example(text="%YAML 1." + "9" * 5000 + "\n--- a")
+@example(text="? !<tag:yaml.org,2002:merge> a\n: b")
+@example(text="venue: '\\0'\nstrategy: " + "x" * 5000)
+@example(text='venue: "\\ud800"\nstrategy: ~')
+@example(text="a: !!str {=: x}")
+@example(text="=: <<\n<<: =")
+def test_any_text_is_refused_properly(tmp_path: Path, text: str) -> None:
+    _only_config_errors(tmp_path / "any.yaml", text)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(tree=_TREES)
+def test_any_content_is_refused_properly(tmp_path: Path, tree: object) -> None:
+    import yaml
+
+    _only_config_errors(tmp_path / "any.yaml", yaml.safe_dump(tree))
+
+
+def _only_config_errors(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    for call in (load, VenueConfigLoader.load, StrategyConfigLoader.load):
+        try:
+            call(path, environ={})
+        except ConfigError as error:
+            str(error).encode()  # can be printed
+        else:  # only a venue file can be made of so little
+            assert call == VenueConfigLoader.load
+
+
+def test_reading_the_configuration_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, warmup_job.config\n"
+        "print(*{'ccxt', 'nautilus_trader', 'pandas', 'numpy', 'aiohttp'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

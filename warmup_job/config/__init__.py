@@ -1,0 +1,34 @@
+"""YAML files and the environment → frozen structs, read once, before anything starts.
+
+``load`` reads warmup.yaml with the venue and strategy files that it joins; docs/configuration.md
+lists every key. Only the top of the program reads these; below it plain values are handed down.
+"""
+
+from warmup_job.config.strategy import StrategyConfigLoader, StrategyFile
+from warmup_job.config.values import duration_ms
+from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
+from warmup_job.config.warmup import (
+    OPTIONS,
+    Snapshot,
+    Stream,
+    Trade,
+    Warmup,
+    WarmupConfig,
+    load,
+)
+
+__all__ = [
+    "OPTIONS",
+    "Environment",
+    "Snapshot",
+    "StrategyConfigLoader",
+    "StrategyFile",
+    "Stream",
+    "Trade",
+    "VenueConfig",
+    "VenueConfigLoader",
+    "Warmup",
+    "WarmupConfig",
+    "duration_ms",
+    "load",
+]

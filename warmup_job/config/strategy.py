@@ -1,0 +1,156 @@
+"""The strategy file: what HedgeGridV1 trades and how, as naut_hedgegrid writes it.
+
+What goes into orders is ``Decimal``, thresholds that are only compared are ``float``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from warmup_job.config.fields import Between, Section, SettingsFile, Written, read_file, usable
+from warmup_job.config.values import instrument
+
+Levels = Annotated[int, Between(1, 100)]
+Positive = Annotated[Decimal, Between(above=0)]
+
+
+class Strategy(Section, frozen=True, kw_only=True):
+    """What is traded."""
+
+    name: str
+    instrument_id: Annotated[str, Written(instrument)]
+    """A Nautilus id such as BTCUSDT-PERP.BINANCE, as written."""
+
+
+class Grid(Section, frozen=True, kw_only=True):
+    """The ladder of orders; quantities in base currency."""
+
+    grid_step_bps: Annotated[Decimal, Between(5, 1000)]
+    grid_levels_long: Levels
+    grid_levels_short: Levels
+    base_qty: Positive
+    qty_scale: Annotated[Decimal, Between(above=0, at_most=3)]
+    """The factor from one level's quantity to the next's."""
+
+
+class Exit(Section, frozen=True, kw_only=True):
+    """Where a filled level is closed, in grid steps from its entry."""
+
+    tp_steps: Levels
+    sl_steps: Levels
+
+    def complaint(self) -> str | None:
+        if self.tp_steps > 3 * self.sl_steps:
+            return f"tp_steps: {self.tp_steps} is above 3 × sl_steps ({self.sl_steps})"
+        return None
+
+
+class Rebalance(Section, frozen=True, kw_only=True):
+    """When the grid is centred anew, and how much it may hold (quote currency)."""
+
+    recenter_trigger_bps: Annotated[float, Between(above=0, at_most=10_000)]
+    max_inventory_quote: Positive
+
+
+class Execution(Section, frozen=True, kw_only=True):
+    """How orders are sent."""
+
+    maker_only: bool = True
+    use_post_only_retries: bool = True
+    retry_attempts: Annotated[int, Between(0, 10)] = 3
+    retry_delay_ms: Annotated[int, Between(0, 5000)] = 100
+    optimization_mode: bool = False
+    retry_max_price_deviation_bps: Annotated[float, Between(0, 1000)] = 100.0
+    balance_check_interval_seconds: Annotated[int, Between(5, 600)] = 60
+    tp_sl_adjustment_buffer_bps: Annotated[Decimal, Between(1, 50)] = Decimal(5)
+    max_bar_staleness_seconds: Annotated[int, Between(30, 3600)] = 300
+    order_diff_price_tolerance_bps: Annotated[float, Between(0, 50)] = 1.0
+    order_diff_qty_tolerance_pct: Annotated[float, Between(0, 0.5)] = 0.01
+
+
+class Funding(Section, frozen=True, kw_only=True):
+    """What funding may cost."""
+
+    funding_window_minutes: Annotated[int, Between(60, 1440)]
+    funding_max_cost_bps: Annotated[float, Between(0, 100)]
+
+
+class Regime(Section, frozen=True, kw_only=True):
+    """The regime detector; lengths in bars."""
+
+    adx_len: Annotated[int, Between(5, 100)]
+    ema_fast: Annotated[int, Between(5, 200)]
+    ema_slow: Annotated[int, Between(10, 500)]
+    atr_len: Annotated[int, Between(5, 100)]
+    hysteresis_bps: Annotated[float, Between(0, 1000)]
+
+    def complaint(self) -> str | None:
+        if self.ema_slow <= self.ema_fast:
+            return f"ema_slow: {self.ema_slow} is not above ema_fast ({self.ema_fast})"
+        return None
+
+
+class Position(Section, frozen=True, kw_only=True):
+    """How much may be held."""
+
+    max_position_size: Positive
+    """Base currency."""
+    max_leverage_used: Annotated[Decimal, Between(above=0, at_most=125)]
+    emergency_liquidation_buffer: Annotated[float, Between(0.05, 1)]
+    max_position_pct: Annotated[Decimal, Between(0.1, 1)] = Decimal("0.95")
+    """A fraction of the balance."""
+
+
+class Policy(Section, frozen=True, kw_only=True):
+    """What is traded against the regime."""
+
+    strategy: Literal["core-and-scalp", "throttled-counter"]
+    counter_levels: Annotated[int, Between(0, 20)]
+    counter_qty_scale: Annotated[Decimal, Between(0, 1)]
+
+
+class RiskManagement(Section, frozen=True, kw_only=True):
+    """When the strategy stops itself."""
+
+    max_errors_per_minute: Annotated[int, Between(1, 100)] = 10
+    circuit_breaker_cooldown_seconds: Annotated[int, Between(60, 3600)] = 300
+    circuit_breaker_window_seconds: Annotated[int, Between(10, 600)] = 60
+    max_drawdown_pct: Annotated[float, Between(1, 50)] = 20.0
+    enable_position_validation: bool = True
+    enable_circuit_breaker: bool = True
+    enable_drawdown_protection: bool = True
+
+
+class StrategyFile(SettingsFile, frozen=True, kw_only=True):
+    """A whole strategy file. Its ``operations`` section may be there and is not read."""
+
+    unused_keys: ClassVar[frozenset[str]] = frozenset({"operations"})
+
+    strategy: Strategy
+    grid: Grid
+    exit: Exit
+    rebalance: Rebalance
+    execution: Execution = Execution()
+    funding: Funding
+    regime: Regime
+    position: Position
+    policy: Policy
+    risk_management: RiskManagement = RiskManagement()
+
+
+class StrategyConfigLoader:
+    """Strategy files."""
+
+    @staticmethod
+    def load(path: str | Path, environ: Mapping[str, str] | None = None) -> StrategyFile:
+        """Read the strategy file at ``path``; ``${VAR}`` is from ``environ`` (None: the process's).
+
+        Raises:
+            ConfigError: it cannot be read or used; the message has every problem, one line each.
+        """
+        environ = os.environ if environ is None else environ
+        return usable(path, *read_file(StrategyFile, Path(path), environ))

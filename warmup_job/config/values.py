@@ -1,0 +1,204 @@
+"""One value as a user writes it → one value as the code wants it; pure.
+
+Every function raises ``ValueError`` with the reason in plain words, to be put behind the name of
+the key that the value belongs to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from warmup_job.config.document import number, truth
+from warmup_job.errors import ConfigError
+from warmup_job.market.symbol import venue_symbol
+
+_LARGEST_INT = 2**63 - 1
+_LONGEST_MS = 10 * 365 * 86_400_000
+
+_REFERENCE = re.compile(
+    r"(?P<escaped>\$\$\{)"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:(?!\$\{)[^}])*))?\}"
+    r"|(?P<broken>\$\{)"
+)
+_N = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
+_DURATION = re.compile(rf"(?:{_N}d)?(?:{_N}h)?(?:{_N}m)?(?:{_N}s)?(?:{_N}ms)?")
+_UNITS_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+_BALANCE = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)? [A-Z0-9]+")
+
+
+class UnsetVariableError(ValueError):
+    """A ``${VAR}`` that the environment does not have and that brings no default."""
+
+
+class Substituted(str):
+    """Text that came out of the environment, which ``shown`` never quotes: it could be a secret."""
+
+    __slots__ = ("written",)
+
+    written: str
+
+
+def substitute(text: str, environ: Mapping[str, str]) -> str:
+    """Replace ``${VAR}`` and ``${VAR:-default}`` in ``text``; ``$${`` becomes a plain ``${``.
+
+    As in a shell, ``:-`` also stands in for a variable that is set to nothing. What is replaced
+    comes back as ``Substituted``.
+
+    Raises:
+        UnsetVariableError: a variable without a default is not set; names the variable.
+        ValueError: a ``${`` that is neither form.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return "${"
+        if match["broken"]:
+            raise ValueError("${ without a name and a }: write ${VAR}, ${VAR:-default} or $${")
+        value = environ.get(match["name"])
+        if match["default"] is not None:
+            return value or match["default"]
+        if value is None:
+            raise UnsetVariableError(f"the environment variable {match['name']} is not set")
+        return value
+
+    replaced = _REFERENCE.sub(value_of, text)
+    if replaced == text:
+        return text
+    substituted = Substituted(replaced)
+    substituted.written = text
+    return substituted
+
+
+def shown(value: object) -> str:
+    """``value`` as an error message quotes it: short, on one line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Substituted):
+        return f"what {shown(value.written)} stands for"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:59] + "…")
+    if isinstance(value, list):
+        return "a list"
+    return "a mapping" if isinstance(value, dict) else str(value)
+
+
+def duration_ms(value: object) -> int:
+    """A length of time in ms: ``60s``, ``5m``, ``1h30m``, ``250ms``, or a number of seconds."""
+    amount: Decimal | None = None
+    seconds = number(value.strip()) if isinstance(value, str) else value
+    if isinstance(seconds, int | Decimal) and not isinstance(seconds, bool):
+        amount = Decimal(seconds) * 1000
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        parts = zip(match.groups(), _UNITS_MS, strict=True)
+        amount = sum((Decimal(n) * unit for n, unit in parts if n), Decimal(0))
+    if amount is None or amount <= 0 or amount != amount.to_integral_value():
+        raise ValueError(
+            f"{shown(value)} is not a length of time: write 60s, 5m, 1h30m, 250ms or a number of "
+            "seconds"
+        )
+    if amount > _LONGEST_MS:
+        raise ValueError(f"{shown(value)} is longer than ten years")
+    return int(amount)
+
+
+def http_url(value: object) -> str:
+    """A URL that begins with http:// or https://."""
+    return _url(value, ("http", "https"))
+
+
+def ws_url(value: object) -> str:
+    """A URL that begins with ws:// or wss://."""
+    return _url(value, ("ws", "wss"))
+
+
+def _url(value: object, schemes: tuple[str, ...]) -> str:
+    # Not quoted in the message: a URL may carry a password.
+    wrong = ValueError(f"not a URL that begins with {schemes[0]}:// or {schemes[1]}://")
+    if not isinstance(value, str) or any(c.isspace() for c in value):
+        raise wrong
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if not whole:
+        raise wrong
+    return str(value)
+
+
+def symbol(value: object) -> str:
+    """Binance's symbol, from itself or from a Nautilus id."""
+    try:
+        return venue_symbol(plain := text(value))
+    except ConfigError as error:
+        raise ValueError(str(error).replace(repr(plain), shown(value))) from None
+
+
+def instrument(value: object) -> str:
+    """A symbol or a Nautilus id, checked, as written."""
+    symbol(value)
+    return text(value)
+
+
+def balance(value: object) -> str:
+    """An amount and a currency, such as ``10000 USDT``, as written."""
+    if not isinstance(value, str) or not _BALANCE.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not an amount and a currency such as 10000 USDT")
+    return str(value)
+
+
+def text(value: object) -> str:
+    """Text that can be shown on one line, not empty."""
+    if not isinstance(value, str):
+        hint = "" if isinstance(value, list | dict) else "; put it in quotes if it is meant to be"
+        raise ValueError(f"{shown(value)} is not text{hint}")
+    if not value:
+        raise ValueError("empty")
+    if not value.isprintable():
+        raise ValueError("holds a line break or another character that cannot be shown")
+    return str(value)
+
+
+def _number(value: object, noun: str) -> int | Decimal:
+    given = number(value.strip()) if isinstance(value, str) else value
+    if isinstance(given, bool) or not isinstance(given, int | Decimal):
+        raise ValueError(f"{shown(value)} is not {noun}")
+    return given
+
+
+def _whole(value: object) -> int:
+    given = int(exact := _number(value, "a whole number"))
+    if given != exact:
+        raise ValueError(f"{shown(value)} is not a whole number")
+    if not -_LARGEST_INT <= given <= _LARGEST_INT:
+        raise ValueError(f"{shown(value)} is too large")
+    return given
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in (0, 1, "0", "1"):
+        return value in (1, "1")
+    said = truth(value.strip()) if isinstance(value, str) else None
+    if said is None:
+        raise ValueError(f"{shown(value)} is neither true nor false")
+    return said
+
+
+CONVERSIONS: Final[Mapping[type, Callable[[object], object]]] = {
+    int: _whole,
+    float: lambda value: float(_number(value, "a number")),
+    Decimal: lambda value: Decimal(_number(value, "a number")),
+    bool: _boolean,
+    str: text,
+    Path: lambda value: Path(text(value)),
+}
+"""How a value of each plain type is read; text is taken for a number or a boolean if it is one."""

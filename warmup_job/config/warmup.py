@@ -1,0 +1,230 @@
+"""warmup.yaml: a venue file and a strategy file joined with what is ours, and the options.
+
+An option stands in for a key of the file: on the command line first, then in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from warmup_job.config.document import read_document
+from warmup_job.config.fields import (
+    Between,
+    FieldReader,
+    Given,
+    Section,
+    Written,
+    read_file,
+    usable,
+)
+from warmup_job.config.strategy import StrategyFile
+from warmup_job.config.values import balance, duration_ms, shown, symbol
+from warmup_job.config.venue import VenueConfig
+from warmup_job.errors import ConfigError
+
+OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "venue": ("venue",),
+    "strategy": ("strategy",),
+    "streams": ("warmup", "streams"),
+    "require": ("warmup", "require"),
+    "max_bars": ("warmup", "max_bars"),
+    "max_gap_bars": ("warmup", "max_gap_bars"),
+    "budget_share": ("warmup", "budget_share"),
+    "deadline": ("warmup", "deadline"),
+    "on_failure": ("warmup", "on_failure"),
+    "root": ("snapshot", "root"),
+    "keep": ("snapshot", "keep"),
+    "max_age": ("snapshot", "max_age"),
+    "state_dir": ("trade", "state_dir"),
+}
+"""Every option and the key that it stands in for; in the environment ``WARMUP_`` + upper case."""
+
+
+def _streams(value: object) -> object:
+    """``BTCUSDT:1m:500,ETHUSDT:1h`` as the list that it abbreviates; a list is left alone."""
+    if not isinstance(value, str):
+        return value
+    streams = []
+    for item in value.split(","):
+        parts = [part.strip() for part in item.split(":")]
+        if len(parts) not in (2, 3):
+            raise ValueError(f"{shown(item)} is not SYMBOL:INTERVAL or SYMBOL:INTERVAL:BARS")
+        streams.append(dict(zip(("symbol", "interval", "bars"), parts, strict=False)))
+    return streams
+
+
+def _require(value: object) -> object:
+    if value == "proven":
+        raise ValueError(
+            "'proven' needs certificates, which are not available in this version yet; write bars"
+        )
+    return value
+
+
+class Stream(Section, frozen=True, kw_only=True):
+    """One series of bars."""
+
+    symbol: Annotated[str, Written(symbol)]
+    """Binance's symbol, also where the file has a Nautilus id."""
+    interval: str
+    """As written; whether Binance has it is judged where it is asked for."""
+    bars: Annotated[int | Literal["auto"], Between(1)] = "auto"
+
+
+class Warmup(Section, frozen=True, kw_only=True):
+    """How much is fetched, at what cost, and what happens if it cannot be."""
+
+    streams: Annotated[tuple[Stream, ...], Written(_streams)] = ()
+    """Empty: what the strategy needs."""
+    require: Annotated[Literal["bars"], Written(_require)] = "bars"
+    max_bars: Annotated[int, Between(1)] = 3000
+    max_gap_bars: Annotated[int, Between(0)] = 0
+    budget_share: Annotated[float, Between(above=0, at_most=1)] = 0.5
+    """Of the venue's ``rate_limits.weight_per_minute``."""
+    deadline_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
+        name="deadline", default=60_000
+    )
+    on_failure: Literal["proceed", "fail"] = "proceed"
+
+
+class Snapshot(Section, frozen=True, kw_only=True):
+    """The volume."""
+
+    root: Path = Path("/snapshot")
+    keep: Annotated[int, Between(1)] = 3
+    max_age_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
+        name="max_age", default=600_000
+    )
+
+
+class Trade(Section, frozen=True, kw_only=True):
+    """The trader's own."""
+
+    state_dir: Path = Path("/state")
+    starting_balances: tuple[Annotated[str, Written(balance)], ...] = ("10000 USDT",)
+    """Of the paper account, such as ``10000 USDT``."""
+
+
+class _Joined(Section, frozen=True, kw_only=True):
+    """warmup.yaml as it is written."""
+
+    venue: Path
+    strategy: Path
+    warmup: Warmup = Warmup()
+    snapshot: Snapshot = Snapshot()
+    trade: Trade = Trade()
+
+
+class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """All that there is to know before anything starts."""
+
+    venue: VenueConfig
+    strategy: StrategyFile
+    warmup: Warmup = Warmup()
+    snapshot: Snapshot = Snapshot()
+    trade: Trade = Trade()
+    path: Path
+    """The file that joins the others, as it was named."""
+    warnings: tuple[str, ...] = ()
+    """What was odd in any of the files, one line each."""
+
+
+def load(
+    path: str | Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
+) -> WarmupConfig:
+    """Read the file at ``path``, and the venue and strategy files that it or an option names.
+
+    ``overrides`` are options from the command line, by their names in ``OPTIONS``; they win over
+    ``WARMUP_…`` in ``environ`` (None: the process's), which win over the file. Paths to the venue
+    and strategy files are relative to the file in the file, to the current directory in an option.
+
+    Raises:
+        ConfigError: a file or an option is wrong; the message has every problem of all three
+            files, one line each.
+    """
+    path = Path(path)
+    environ = os.environ if environ is None else environ
+    document, problems = read_document(path)
+    if document is None:
+        return usable(path, None, problems)
+    options, unknown = _options(environ, overrides or {})
+    reader = FieldReader(path, environ)
+    parts = reader.read_fields(_Joined, _with_options(document, options))
+    problems += unknown + reader.problems
+
+    venue: VenueConfig | None = None
+    if "venue" in parts:
+        place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
+        venue, found = read_file(VenueConfig, place, environ, named_by)
+        problems += found + _market_problems(place, venue)
+    strategy: StrategyFile | None = None
+    if "strategy" in parts:
+        place, named_by = _place(path, parts.pop("strategy"), options.get("strategy"))
+        strategy, found = read_file(StrategyFile, place, environ, named_by)
+        problems += found
+
+    config = None
+    if venue is not None and strategy is not None:
+        warnings = (*reader.warnings, *venue.warnings, *strategy.warnings)
+        config = WarmupConfig(venue=venue, strategy=strategy, path=path, warnings=warnings, **parts)
+    return usable(path, config, problems)
+
+
+def _options(
+    environ: Mapping[str, str], overrides: Mapping[str, str]
+) -> tuple[dict[str, Given], list[str]]:
+    """The options that are given, by name; and a problem for each that does not exist.
+
+    A variable that is set to nothing counts as not set: compose files pass them through so.
+    """
+    options: dict[str, Given] = {}
+    for name in OPTIONS:
+        variable = f"WARMUP_{name.upper()}"
+        if environ.get(variable):
+            options[name] = Given(environ[variable], variable)
+    problems = []
+    for name, value in overrides.items():
+        label = f"--{name.replace('_', '-')}"
+        if name in OPTIONS:
+            options[name] = Given(value, label)
+        else:
+            problems.append(f"{label}: unknown option")
+    return options, problems
+
+
+def _with_options(
+    document: Mapping[str, object], options: Mapping[str, Given]
+) -> dict[str, object]:
+    merged = dict(document)
+    for name, given in options.items():
+        *section, key = OPTIONS[name]
+        if not section:
+            merged[key] = given
+            continue
+        inside = merged.get(section[0])
+        if inside is None or isinstance(inside, Mapping):  # else the section itself is wrong
+            merged[section[0]] = {**(inside or {}), key: given}
+    return merged
+
+
+def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, str]:
+    """Where a file that is named ``place`` is, and what to blame if it is not there."""
+    if option is not None:
+        return place, f"{option.label}: "
+    return config_path.parent / place, ""
+
+
+def _market_problems(path: Path, venue: VenueConfig | None) -> list[str]:
+    try:
+        _ = venue and venue.market
+    except ConfigError as error:
+        return [f"{path}: {error}"]
+    return []
