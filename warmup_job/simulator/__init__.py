@@ -1,0 +1,1 @@
+"""A local Binance to run against: ``warmup-job exchange``."""

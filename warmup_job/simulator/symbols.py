@@ -1,0 +1,347 @@
+"""What the exchange lists: the symbols, their grids, and their exchangeInfo entries.
+
+The numbers are plausible, not a copy of any one day's listing; the shape of an entry is the one
+that ccxt and NautilusTrader parse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from warmup_job.errors import ConfigError
+
+Market = Literal["um", "spot"]
+"""``um``: USD-M futures under /fapi; ``spot`` under /api."""
+
+_PERPETUAL_DELIVERY_MS = 4_133_404_800_000  # 2100-12-25, what a contract without expiry carries
+_QUOTE_ASSETS = ("USDT", "USDC", "FDUSD", "BTC", "ETH")
+
+_FUTURES_ORDER_TYPES = (
+    "LIMIT",
+    "MARKET",
+    "STOP",
+    "STOP_MARKET",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_MARKET",
+    "TRAILING_STOP_MARKET",
+)
+_SPOT_ORDER_TYPES = (
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+)
+_SELF_TRADE_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One listed symbol: its grids, how its klines print, and how the market treats it."""
+
+    market: Market
+    name: str
+    base: str
+    quote: str
+    tick: str
+    """Price step as exchangeInfo prints it."""
+    step: str
+    """Volume step as exchangeInfo prints it."""
+    price_decimals: int
+    """How many decimals a kline's prices have (futures: ``pricePrecision``; spot: 8)."""
+    volume_decimals: int
+    onboard_ms: int
+    """The first minute of its history, UTC ms."""
+    start_price: str
+    """The price around which the market moves."""
+    minute_notional: int
+    """Quote asset traded in an average minute."""
+    minute_trades: int
+    sub_type: str = "Layer-1"
+    min_notional: str = "5"
+
+    @property
+    def quote_decimals(self) -> int:
+        """How many decimals a kline's quote volume has."""
+        return self.price_decimals + self.volume_decimals if self.market == "um" else 8
+
+    @property
+    def tick_units(self) -> int:
+        """One tick in units of the last printed price decimal."""
+        return int(Decimal(self.tick).scaleb(self.price_decimals))
+
+    @property
+    def step_units(self) -> int:
+        """One volume step in units of the last printed volume decimal."""
+        return int(Decimal(self.step).scaleb(self.volume_decimals))
+
+    @property
+    def quote_units(self) -> int:
+        """One tick times one step in units of the last printed quote volume decimal."""
+        return int((Decimal(self.tick) * Decimal(self.step)).scaleb(self.quote_decimals))
+
+    def info(self) -> dict[str, Any]:
+        """The symbol's entry in the market's exchangeInfo."""
+        return _futures_info(self) if self.market == "um" else _spot_info(self)
+
+
+def default_symbols() -> tuple[Symbol, ...]:
+    """What the exchange lists when nobody asks for more."""
+    return (*_USD_M, *_SPOT)
+
+
+def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: int) -> Symbol:
+    """An entry for a symbol that is only known from a recording; its grids are its decimals.
+
+    Raises:
+        ConfigError: the name does not end with a quote asset that the exchange knows.
+    """
+    quote = next((asset for asset in _QUOTE_ASSETS if name.endswith(asset) and name != asset), None)
+    if quote is None:
+        raise ConfigError(
+            f"{name}: cannot tell its quote asset; known are {', '.join(_QUOTE_ASSETS)}."
+        )
+    grid = {
+        decimals: str(Decimal(1).scaleb(-decimals))
+        for decimals in (price_decimals, volume_decimals)
+    }
+    return Symbol(
+        market=market,
+        name=name,
+        base=name.removesuffix(quote),
+        quote=quote,
+        tick=grid[price_decimals],
+        step=grid[volume_decimals],
+        price_decimals=price_decimals,
+        volume_decimals=volume_decimals,
+        onboard_ms=1_569_398_400_000,
+        start_price="1",
+        minute_notional=100_000,
+        minute_trades=100,
+    )
+
+
+def _perpetual(
+    name: str,
+    tick: str,
+    step: str,
+    decimals: tuple[int, int],
+    onboard_ms: int,
+    start_price: str,
+    notional: int,
+    trades: int,
+    sub_type: str,
+    min_notional: str,
+) -> Symbol:
+    return Symbol(
+        market="um",
+        name=name,
+        base=name.removesuffix("USDT"),
+        quote="USDT",
+        tick=tick,
+        step=step,
+        price_decimals=decimals[0],
+        volume_decimals=decimals[1],
+        onboard_ms=onboard_ms,
+        start_price=start_price,
+        minute_notional=notional,
+        minute_trades=trades,
+        sub_type=sub_type,
+        min_notional=min_notional,
+    )
+
+
+def _pair(
+    name: str, tick: str, step: str, onboard_ms: int, start_price: str, notional: int, trades: int
+) -> Symbol:
+    return Symbol(
+        market="spot",
+        name=name,
+        base=name.removesuffix("USDT"),
+        quote="USDT",
+        tick=tick,
+        step=step,
+        price_decimals=8,
+        volume_decimals=8,
+        onboard_ms=onboard_ms,
+        start_price=start_price,
+        minute_notional=notional,
+        minute_trades=trades,
+    )
+
+
+_2019_09_25 = 1_569_398_400_000
+_2020_01_17 = 1_579_248_000_000
+_2020_09_14 = 1_600_070_400_000
+_2020_09_23 = 1_600_848_000_000
+_2020_10_16 = 1_602_835_200_000
+
+_USD_M = (
+    _perpetual(
+        "BTCUSDT", "0.10", "0.001", (2, 3), _2019_09_25, "65000", 6_000_000, 1500, "PoW", "100"
+    ),
+    _perpetual(
+        "ETHUSDT", "0.01", "0.001", (2, 3), _2019_09_25, "3200", 4_000_000, 1200, "Layer-1", "20"
+    ),
+    _perpetual(
+        "SOLUSDT", "0.0100", "1", (4, 0), _2020_09_14, "150", 1_500_000, 700, "Layer-1", "5"
+    ),
+    _perpetual("AVAXUSDT", "0.0010", "1", (4, 0), _2020_09_23, "30", 300_000, 250, "Layer-1", "5"),
+    _perpetual(
+        "LINKUSDT", "0.001", "0.01", (3, 2), _2020_01_17, "14", 300_000, 250, "Oracle", "20"
+    ),
+    _perpetual("FILUSDT", "0.001", "0.1", (3, 1), _2020_10_16, "5", 150_000, 150, "Storage", "5"),
+    _perpetual(
+        "XRPUSDT", "0.0001", "0.1", (4, 1), _2019_09_25, "0.6", 800_000, 500, "Payment", "5"
+    ),
+)
+
+_SPOT = (
+    _pair("BTCUSDT", "0.01000000", "0.00001000", 1_502_942_400_000, "65000", 1_000_000, 1400),
+    _pair("ETHUSDT", "0.01000000", "0.00010000", 1_502_942_400_000, "3200", 600_000, 900),
+    _pair("SOLUSDT", "0.01000000", "0.00100000", 1_597_125_600_000, "150", 300_000, 400),
+    _pair("AVAXUSDT", "0.01000000", "0.01000000", 1_600_756_200_000, "30", 60_000, 120),
+    _pair("LINKUSDT", "0.01000000", "0.01000000", 1_547_632_800_000, "14", 60_000, 120),
+    _pair("FILUSDT", "0.00100000", "0.01000000", 1_602_748_800_000, "5", 30_000, 80),
+    _pair("XRPUSDT", "0.00010000", "0.10000000", 1_525_420_800_000, "0.6", 200_000, 300),
+)
+
+
+def _futures_info(symbol: Symbol) -> dict[str, Any]:
+    start = Decimal(symbol.start_price)
+    whole_step = Decimal(symbol.step)
+    # From a hundredth to a hundred times the usual price, as wide as the real filters are.
+    low_price = f"{start / 100:.{symbol.price_decimals}f}"
+    return {
+        "symbol": symbol.name,
+        "pair": symbol.name,
+        "contractType": "PERPETUAL",
+        "deliveryDate": _PERPETUAL_DELIVERY_MS,
+        "onboardDate": symbol.onboard_ms,
+        "status": "TRADING",
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
+        "baseAsset": symbol.base,
+        "quoteAsset": symbol.quote,
+        "marginAsset": symbol.quote,
+        "pricePrecision": symbol.price_decimals,
+        "quantityPrecision": symbol.volume_decimals,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [symbol.sub_type],
+        "triggerProtect": "0.0500",
+        "liquidationFee": "0.012500",
+        "marketTakeBound": "0.05",
+        "maxMoveOrderLimit": 10000,
+        "filters": [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": low_price,
+                "maxPrice": f"{start * 100:.0f}",
+                "tickSize": symbol.tick,
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": symbol.step,
+                "maxQty": f"{whole_step * 1_000_000:.0f}",
+                "stepSize": symbol.step,
+            },
+            {
+                "filterType": "MARKET_LOT_SIZE",
+                "minQty": symbol.step,
+                "maxQty": f"{whole_step * 100_000:.0f}",
+                "stepSize": symbol.step,
+            },
+            {"filterType": "MAX_NUM_ORDERS", "limit": 200},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
+            {"filterType": "MIN_NOTIONAL", "notional": symbol.min_notional},
+            {
+                "filterType": "PERCENT_PRICE",
+                "multiplierUp": "1.0500",
+                "multiplierDown": "0.9500",
+                "multiplierDecimal": "4",
+            },
+        ],
+        "orderTypes": list(_FUTURES_ORDER_TYPES),
+        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
+    }
+
+
+def _spot_info(symbol: Symbol) -> dict[str, Any]:
+    whole_step = Decimal(symbol.step)
+    return {
+        "symbol": symbol.name,
+        "status": "TRADING",
+        "baseAsset": symbol.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": symbol.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": list(_SPOT_ORDER_TYPES),
+        "icebergAllowed": True,
+        "ocoAllowed": True,
+        "otoAllowed": True,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": True,
+        "filters": [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": symbol.tick,
+                "maxPrice": "1000000.00000000",
+                "tickSize": symbol.tick,
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": symbol.step,
+                "maxQty": f"{whole_step * 900_000_000:.8f}",
+                "stepSize": symbol.step,
+            },
+            {"filterType": "ICEBERG_PARTS", "limit": 10},
+            {
+                "filterType": "MARKET_LOT_SIZE",
+                "minQty": "0.00000000",
+                "maxQty": f"{whole_step * 10_000_000:.8f}",
+                "stepSize": "0.00000000",
+            },
+            {
+                "filterType": "TRAILING_DELTA",
+                "minTrailingAboveDelta": 10,
+                "maxTrailingAboveDelta": 2000,
+                "minTrailingBelowDelta": 10,
+                "maxTrailingBelowDelta": 2000,
+            },
+            {
+                "filterType": "PERCENT_PRICE_BY_SIDE",
+                "bidMultiplierUp": "5",
+                "bidMultiplierDown": "0.2",
+                "askMultiplierUp": "5",
+                "askMultiplierDown": "0.2",
+                "avgPriceMins": 5,
+            },
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": "5.00000000",
+                "applyMinToMarket": True,
+                "maxNotional": "9000000.00000000",
+                "applyMaxToMarket": False,
+                "avgPriceMins": 5,
+            },
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+            {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+        ],
+        # Binance now sends an empty list here and the sets below; both are read by clients.
+        "permissions": [],
+        "permissionSets": [["SPOT", "MARGIN"]],
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": list(_SELF_TRADE_MODES),
+    }

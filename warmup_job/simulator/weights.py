@@ -1,0 +1,135 @@
+"""Request weights and what happens to those who spend too many.
+
+Each address has one budget per market and calendar minute, as on Binance, where the two markets are
+different hosts. Over it: 429. Carrying on regardless: 418, a ban that doubles with each repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from warmup_job.market.interval import MINUTE_MS
+from warmup_job.simulator.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warmup_job.simulator.symbols import Market
+
+MINUTE_LIMIT: dict[Market, int] = {"um": 2400, "spot": 6000}
+PATIENCE = 10
+"""How many refused requests in a minute are taken before a ban."""
+
+_FLAT: dict[str, int] = {
+    "/fapi/v1/exchangeInfo": 1,
+    "/api/v3/exchangeInfo": 20,
+    "/api/v3/klines": 2,
+}
+# (with a symbol, without)
+_BY_SYMBOL: dict[str, tuple[int, int]] = {
+    "/fapi/v1/premiumIndex": (1, 10),
+    "/fapi/v1/ticker/bookTicker": (2, 5),
+    "/fapi/v2/ticker/price": (1, 2),
+    "/api/v3/ticker/bookTicker": (2, 4),
+    "/api/v3/ticker/price": (2, 4),
+}
+_BY_LIMIT = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines"})
+
+
+def request_weight(path: str, params: Mapping[str, str]) -> int:
+    """What a GET of ``path`` costs; 1 for everything that is not dearer."""
+    if path in _BY_LIMIT:
+        return _futures_kline_weight(params.get("limit", "500"))
+    if path in _BY_SYMBOL:
+        with_symbol, without = _BY_SYMBOL[path]
+        return with_symbol if "symbol" in params else without
+    return _FLAT.get(path, 1)
+
+
+def _futures_kline_weight(limit_text: str) -> int:
+    limit = int(limit_text) if limit_text.isascii() and limit_text.isdigit() else 1
+    if limit < 100:
+        return 1
+    if limit < 500:
+        return 2
+    return 5 if limit <= 1000 else 10
+
+
+@dataclass(slots=True)
+class _Account:
+    """One address on one market."""
+
+    minute: int = -1
+    used: int = 0
+    refused: int = 0
+    bans: int = 0
+    banned_until_ms: int = 0
+
+
+@dataclass(slots=True)
+class WeightMeter:
+    """Counts weights per address and refuses those over budget. Times are the exchange's UTC ms."""
+
+    minute_limit: int | None = None
+    """The budget of both markets; None: Binance's own, 2400 on futures and 6000 on spot."""
+    ban_ms: int = 120_000
+    """How long the first ban lasts."""
+    _accounts: dict[tuple[Market, str], _Account] = field(default_factory=dict)
+
+    def limit(self, market: Market) -> int:
+        """The budget of a market per address and minute."""
+        return self.minute_limit if self.minute_limit is not None else MINUTE_LIMIT[market]
+
+    def used(self, market: Market, address: str) -> int:
+        """What the address has spent in the minute of its last request."""
+        account = self._accounts.get((market, address))
+        return account.used if account else 0
+
+    def charge(self, market: Market, address: str, weight: int, now_ms: int) -> None:
+        """Book a request.
+
+        Raises:
+            Refusal: 429 when it goes over the budget, 418 during a ban.
+        """
+        account = self._accounts.setdefault((market, address), _Account())
+        if now_ms < account.banned_until_ms:
+            raise self._banned(account, now_ms)
+        minute = now_ms // MINUTE_MS
+        if minute != account.minute:
+            account.minute, account.used, account.refused = minute, 0, 0
+        account.used += weight
+        limit = self.limit(market)
+        if account.used <= limit:
+            return
+        account.refused += 1
+        if account.refused > PATIENCE:
+            account.banned_until_ms = now_ms + self.ban_ms * 2**account.bans
+            account.bans += 1
+            account.refused = 0
+            raise self._banned(account, now_ms)
+        raise Refusal(
+            429,
+            -1003,
+            f"Too many requests; current limit of IP({address}) is {limit} requests per minute. "
+            "Please use the websocket for live updates to avoid polling the API.",
+            retry_after_s=_seconds((minute + 1) * MINUTE_MS - now_ms),
+        )
+
+    def reset(self) -> None:
+        """Forget every address, its spending and its bans."""
+        self._accounts.clear()
+
+    @staticmethod
+    def _banned(account: _Account, now_ms: int) -> Refusal:
+        return Refusal(
+            418,
+            -1003,
+            f"Way too many requests; IP banned until {account.banned_until_ms}. "
+            "Please use the websocket for live updates to avoid bans.",
+            retry_after_s=_seconds(account.banned_until_ms - now_ms),
+        )
+
+
+def _seconds(duration_ms: int) -> int:
+    return max(1, -(-duration_ms // 1000))
