@@ -1,0 +1,85 @@
+"""Logs go to stderr: readable on a terminal, one JSON object a line otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from loguru import logger
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+LogFormat = Literal["auto", "text", "json"]
+_NODE_LINE = re.compile(
+    r"\[(?P<level>DEBUG|INFO|WARN|ERROR)\] [^.\s]+\.(?P<component>[^:]+): (?P<message>.*)"
+)
+_TEXT = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {message}"
+
+
+def set_up_logs(level: str, form: LogFormat) -> None:
+    """Send loguru's records to stderr, as text or JSON; ``auto`` looks whether it is a terminal."""
+    logger.remove()
+    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
+    if as_json:
+        logger.add(_write_json, level=level)
+    else:
+        # No variable values in tracebacks: they could hold a secret.
+        logger.add(sys.stderr, level=level, format=_TEXT, diagnose=False)
+
+
+@contextmanager
+def stdout_kept_for_results(node_level: str, strategy: str) -> Iterator[TextIO]:
+    """Give the real stdout to the caller, and what Nautilus logs there to loguru.
+
+    Of the node's own lines those from ``node_level`` on pass; the strategy's are always shown.
+    Nautilus writes its log to file descriptor 1 itself (errors to 2, which stay where they are).
+    """
+    sys.stdout.flush()
+    results = os.fdopen(os.dup(1), "w")
+    read_end, write_end = os.pipe()
+    os.dup2(write_end, 1)
+    os.close(write_end)
+    relay = threading.Thread(target=_relay, args=(read_end, node_level, strategy), daemon=True)
+    relay.start()
+    try:
+        yield results
+    finally:
+        sys.stdout.flush()
+        # Nautilus' own log thread may still have lines: they are no results either. This closes the
+        # pipe's only writer, which ends the relay.
+        os.dup2(2, 1)
+        relay.join(timeout=2)
+        results.close()
+
+
+def _relay(read_end: int, node_level: str, strategy: str) -> None:
+    least = logger.level(node_level).no
+    with os.fdopen(read_end, errors="replace") as lines:
+        for line in lines:
+            found = _NODE_LINE.search(line)
+            if found:
+                level = "WARNING" if found["level"] == "WARN" else found["level"]
+                if found["component"] == strategy or logger.level(level).no >= least:
+                    logger.log(level, "{}: {}", found["component"], found["message"])
+            elif line.strip():
+                logger.info("{}", line.strip())
+
+
+def _write_json(message: Message) -> None:
+    record = message.record
+    line = {
+        "time": record["time"].isoformat(),
+        "level": record["level"].name,
+        "message": record["message"],
+    }
+    if record["exception"] is not None:
+        line["exception"] = repr(record["exception"].value)
+    sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,96 @@
+"""Klines as Nautilus bars, and the names of both: exact decimals, ts_event = close time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import BarAggregation, PriceType
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import Price, Quantity
+
+from warmup_job.errors import DataInvalidError, RefusedError
+from warmup_job.market.interval import Interval
+from warmup_job.market.kline import Kline
+
+NS_PER_MS = 1_000_000
+_AGGREGATIONS = {
+    "s": "SECOND", "m": "MINUTE", "h": "HOUR", "d": "DAY", "w": "WEEK", "M": "MONTH",
+}  # fmt: skip
+_LETTERS = {name: letter for letter, name in _AGGREGATIONS.items()}
+
+
+def bar_type_of(instrument_id: InstrumentId | str, interval: Interval) -> BarType:
+    """The bar type that Nautilus' Binance data client uses for this interval's klines."""
+    step, letter = interval.name[:-1], interval.name[-1]
+    return BarType.from_str(f"{instrument_id}-{step}-{_AGGREGATIONS[letter]}-LAST-EXTERNAL")
+
+
+def interval_of(bar_type: BarType) -> Interval:
+    """The Binance interval whose klines a bar type means.
+
+    Raises:
+        RefusedError: Binance has no such klines; never another interval in its place.
+    """
+    spec = bar_type.spec
+    aggregation = BarAggregation(spec.aggregation).name
+    if aggregation not in _LETTERS or spec.price_type != PriceType.LAST:
+        raise RefusedError(f"Binance has no klines for {bar_type}: last prices over time only")
+    return Interval.parse(f"{spec.step}{_LETTERS[aggregation]}")
+
+
+def open_ms_of(bar: Bar, interval: Interval) -> int:
+    """When the bar opened, UTC ms: what tells one bar from another.
+
+    Live bars' ts_event is off by some ns, and the last bar before an outage closes early; the open
+    of its interval is the same for both.
+    """
+    return interval.floor(round(bar.ts_event / NS_PER_MS))
+
+
+def bars_of(
+    klines: Iterable[Kline], bar_type: BarType, price_precision: int, size_precision: int
+) -> list[Bar]:
+    """Klines as bars, digit for digit, with ts_event = ts_init = close time.
+
+    Raises:
+        DataInvalidError: a price or volume is finer than the instrument; nothing is ever rounded.
+    """
+    return [
+        Bar(
+            bar_type,
+            Price.from_str(at_precision(kline.open, price_precision, bar_type)),
+            Price.from_str(at_precision(kline.high, price_precision, bar_type)),
+            Price.from_str(at_precision(kline.low, price_precision, bar_type)),
+            Price.from_str(at_precision(kline.close, price_precision, bar_type)),
+            Quantity.from_str(at_precision(kline.volume, size_precision, bar_type)),
+            kline.close_ms * NS_PER_MS,
+            kline.close_ms * NS_PER_MS,
+        )
+        for kline in klines
+    ]
+
+
+def instrument_bars(
+    klines: Iterable[Kline], instrument: Instrument, interval: Interval
+) -> list[Bar]:
+    """`bars_of` for an instrument."""
+    return bars_of(
+        klines,
+        bar_type_of(instrument.id, interval),
+        instrument.price_precision,
+        instrument.size_precision,
+    )
+
+
+def at_precision(text: str, precision: int, what: object) -> str:
+    """Decimal ``text`` with ``precision`` decimals; only zeros are ever added or dropped."""
+    whole, _, fraction = text.partition(".")
+    kept = fraction[:precision]
+    if fraction[precision:].strip("0"):
+        raise DataInvalidError(
+            f"{what}: the venue's {text} is finer than the instrument's {precision} decimals "
+            "(its tick was changed?); ask for fewer bars"
+        )
+    return f"{whole}.{kept.ljust(precision, '0')}" if precision else whole

@@ -1,0 +1,129 @@
+"""The regime detector: UP, DOWN or SIDEWAYS after every closed bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from warmup_job.regime.indicators import Adx, Ema, Wilder, directional_movement, true_range
+
+ADX_TREND = 20.0
+"""Below this ADX (points) nothing counts as a trend."""
+
+
+class Regime(Enum):
+    """What the market does."""
+
+    UP = "UP"
+    DOWN = "DOWN"
+    SIDEWAYS = "SIDEWAYS"
+
+
+class DetectorBar(NamedTuple):
+    """One closed bar for the detector: prices and base volume as floats, close time in UTC ms."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    close_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """The strategy file's regime section: lengths in bars, hysteresis in bps of the slow EMA."""
+
+    ema_fast: int
+    ema_slow: int
+    adx_len: int
+    atr_len: int
+    hysteresis_bps: float
+
+    @property
+    def least_bars(self) -> int:
+        """How many bars people warm it with: max(ema_slow + 20, 70). Not proof that it is warm."""
+        return max(self.ema_slow + 20, 70)
+
+    def auto_bars(self, max_bars: int) -> int:
+        """How many bars `bars: auto` asks for, at most ``max_bars``.
+
+        Eight times the longest memory leaves e^-16 of what was before an EMA's seed, and nothing
+        cheaper than 499 exists: one futures page of that size costs as little as one of 100.
+        """
+        longest = max(self.ema_slow, 2 * self.adx_len, self.atr_len)
+        return min(max_bars, max(8 * longest, 499))
+
+
+class RegimeDetector:
+    """Follows one stream of closed bars; the same bars always give the same state, bit for bit."""
+
+    def __init__(self, settings: DetectorSettings) -> None:
+        self.settings = settings
+        self.regime = Regime.SIDEWAYS
+        self.bars = 0
+        """How many bars it has seen."""
+        self._fast = Ema(settings.ema_fast)
+        self._slow = Ema(settings.ema_slow)
+        self._adx = Adx(settings.adx_len)
+        self._atr = Wilder(settings.atr_len)
+        self._previous: DetectorBar | None = None
+
+    @property
+    def ema_fast(self) -> float | None:
+        """The fast EMA of closes; None until seeded."""
+        return self._fast.value
+
+    @property
+    def ema_slow(self) -> float | None:
+        """The slow EMA of closes; None until seeded."""
+        return self._slow.value
+
+    @property
+    def adx(self) -> float | None:
+        """ADX in points; None until it counts, after 2·adx_len bars."""
+        return self._adx.value if self.bars >= 2 * self.settings.adx_len else None
+
+    @property
+    def atr(self) -> float | None:
+        """Average true range in price units; None until it has atr_len values."""
+        return self._atr.value if self.bars > self.settings.atr_len else None
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether every indicator has enough bars to have a value."""
+        return None not in {self.ema_fast, self.ema_slow, self.adx, self.atr}
+
+    def update(self, bar: DetectorBar) -> Regime:
+        """Take in the next closed bar; returns the regime after it."""
+        self.bars += 1
+        self._fast.update(bar.close)
+        self._slow.update(bar.close)
+        previous = self._previous
+        if previous is not None:
+            reach = true_range(bar.high, bar.low, previous.close)
+            moves = directional_movement(bar.high, bar.low, previous.high, previous.low)
+            self._adx.update(reach, *moves)
+            self._atr.update(reach)
+        self._previous = bar
+        self.regime = self._judge()
+        return self.regime
+
+    def _judge(self) -> Regime:
+        fast, slow, adx = self.ema_fast, self.ema_slow, self.adx
+        if fast is None or slow is None or (adx is not None and adx < ADX_TREND):
+            return Regime.SIDEWAYS
+        if abs(fast - slow) / slow * 10_000 < self.settings.hysteresis_bps:
+            return self.regime
+        return Regime.UP if fast > slow else Regime.DOWN
+
+    def describe(self) -> str:
+        """The state in one line for people."""
+        values = zip(
+            ("ema_fast", "ema_slow", "adx", "atr"),
+            (self.ema_fast, self.ema_slow, self.adx, self.atr),
+            strict=True,
+        )
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in values if value is not None)
+        return f"{self.regime.value} after {self.bars} bars" + (f" ({shown})" if shown else "")

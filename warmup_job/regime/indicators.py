@@ -1,0 +1,103 @@
+"""The averages that the detector is made of, exactly as its users tuned them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Ema:
+    """Exponential average: seeded with the mean of the first n values, then α = 2/(n+1)."""
+
+    period: int
+    value: float | None = None
+    _seed: list[float] = field(default_factory=list)
+
+    def update(self, value: float) -> None:
+        """Take in the next value."""
+        if self.value is not None:
+            self.value += 2.0 / (self.period + 1) * (value - self.value)
+            return
+        self._seed.append(value)
+        if len(self._seed) == self.period:
+            self.value = sum(self._seed) / self.period
+            self._seed.clear()
+
+
+@dataclass(slots=True)
+class Wilder:
+    """Wilder's smoothing (x·(n−1) + new)/n, starting from the first value."""
+
+    period: int
+    value: float | None = None
+
+    def update(self, value: float) -> None:
+        """Take in the next value."""
+        if self.value is None:
+            self.value = value
+        else:
+            self.value = (self.value * (self.period - 1) + value) / self.period
+
+
+@dataclass(slots=True)
+class Adx:
+    """Average directional index (Wilder 1978) from smoothed true range and directional movement.
+
+    DI = 100·DM/TR, DX = 100·|+DI − −DI|/(+DI + −DI), ADX = the mean of the first n DX, then Wilder.
+    """
+
+    period: int
+    _range: Wilder = field(init=False)
+    _plus: Wilder = field(init=False)
+    _minus: Wilder = field(init=False)
+    _seed: list[float] = field(default_factory=list)
+    _smoothed: Wilder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._range = Wilder(self.period)
+        self._plus = Wilder(self.period)
+        self._minus = Wilder(self.period)
+        self._smoothed = Wilder(self.period)
+
+    @property
+    def value(self) -> float | None:
+        """The ADX in points, 0 to 100; None until n DX are there."""
+        return self._smoothed.value
+
+    def update(self, true_range: float, plus_dm: float, minus_dm: float) -> None:
+        """Take in one bar's true range and directional movements."""
+        self._range.update(true_range)
+        self._plus.update(plus_dm)
+        self._minus.update(minus_dm)
+        dx = directional_index(self._range.value, self._plus.value, self._minus.value)
+        if self._smoothed.value is not None:
+            self._smoothed.update(dx)
+            return
+        self._seed.append(dx)
+        if len(self._seed) == self.period:
+            self._smoothed.value = sum(self._seed) / self.period
+            self._seed.clear()
+
+
+def directional_index(
+    true_range: float | None, plus_dm: float | None, minus_dm: float | None
+) -> float:
+    """DX in points from smoothed values; 0 where nothing moved (a halted market)."""
+    if not true_range or plus_dm is None or minus_dm is None:
+        return 0.0
+    plus_di, minus_di = 100.0 * plus_dm / true_range, 100.0 * minus_dm / true_range
+    total = plus_di + minus_di
+    return 100.0 * abs(plus_di - minus_di) / total if total else 0.0
+
+
+def true_range(high: float, low: float, previous_close: float) -> float:
+    """The largest of the bar's range and its reach from the previous close."""
+    return max(high - low, abs(high - previous_close), abs(low - previous_close))
+
+
+def directional_movement(
+    high: float, low: float, previous_high: float, previous_low: float
+) -> tuple[float, float]:
+    """(+DM, −DM): the larger of the moves beyond the previous bar, the other one 0."""
+    up, down = high - previous_high, previous_low - low
+    return (up if up > down and up > 0 else 0.0, down if down > up and down > 0 else 0.0)

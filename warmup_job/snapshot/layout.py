@@ -1,0 +1,51 @@
+"""What lies where on the volume.
+
+<root>/current -> snapshots/<id>          a relative link, swapped by one rename
+<root>/snapshots/<id>/catalog/…           a plain Nautilus ParquetDataCatalog
+<root>/snapshots/<id>/manifest.json       written last; lists every file
+<root>/.staging/<id>.<random>/            never looked at by a reader
+<root>/status.json                        how the last run ended
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from warmup_job.errors import SnapshotError
+from warmup_job.market.moment import utc_text
+
+CURRENT, SNAPSHOTS, STAGING = "current", "snapshots", ".staging"
+CATALOG, MANIFEST, STATUS = "catalog", "manifest.json", "status.json"
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
+
+
+def snapshot_id(created_ms: int, content_digest: str) -> str:
+    """<utc>-<digest8>: sorts by time, and equal contents share their suffix."""
+    return f"{utc_text(created_ms).replace('-', '').replace(':', '')}-{content_digest[:8]}"
+
+
+def is_snapshot_id(name: str) -> bool:
+    """Whether a folder's name is a snapshot's."""
+    return _ID.fullmatch(name) is not None
+
+
+def resolve_current(root: Path) -> Path:
+    """The folder of the current snapshot, resolved once, so that a swap later changes nothing.
+
+    Raises:
+        SnapshotError: there is none, or the link leads anywhere but into <root>/snapshots.
+    """
+    link = root / CURRENT
+    try:
+        target = link.readlink()
+    except FileNotFoundError:
+        raise SnapshotError(f"{root} holds no snapshot: run `warmup-job run` first") from None
+    except OSError:
+        raise SnapshotError(f"{link} is not a link: was it put there by something else?") from None
+    if target.parts[:-1] != (SNAPSHOTS,) or not is_snapshot_id(target.name):
+        raise SnapshotError(f"{link} leads to {target}, which is no snapshot of ours")
+    folder = root / target
+    if folder.is_symlink() or not folder.is_dir():
+        raise SnapshotError(f"{link} leads to {target}, which is not there: run `warmup-job run`")
+    return folder

@@ -1,0 +1,143 @@
+"""Verify a snapshot: every problem at once, or a snapshot that can be trusted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from warmup_job.errors import SnapshotError
+from warmup_job.market.interval import Interval
+from warmup_job.market.moment import duration_text, utc_text
+from warmup_job.nautilus.parquet import close_times_ms
+from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
+from warmup_job.snapshot.manifest import Manifest, StreamEntry, read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One resolved snapshot: its folder stays the same when a newer one is published."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def catalog(self) -> Path:
+        """The Nautilus catalog's folder."""
+        return self.folder / CATALOG
+
+    def stream(self, symbol: str, interval: str) -> StreamEntry | None:
+        """The entry of that stream, or None."""
+        for entry in self.manifest.streams:
+            if (entry.symbol, entry.interval) == (symbol, interval):
+                return entry
+        return None
+
+
+def open_snapshot(root: Path) -> Snapshot:
+    """Resolve ``<root>/current`` once and read its manifest.
+
+    Raises:
+        SnapshotError: there is none, or its manifest is not to be trusted.
+    """
+    folder = resolve_current(root)
+    return Snapshot(folder, read_manifest(folder))
+
+
+def find_problems(
+    snapshot: Snapshot, *, now_ms: int, max_age_ms: int | None, endpoint: str | None = None
+) -> list[str]:
+    """Everything that is wrong with a snapshot, one line each; empty: it can be trusted.
+
+    Args:
+        now_ms: UTC ms.
+        max_age_ms: how long ago the first bar that it lacks may have closed; None: any age.
+        endpoint: the REST base that it must come from; None: any.
+    """
+    manifest = snapshot.manifest
+    problems = _file_problems(snapshot)
+    if not problems:  # a catalog with altered files is not worth reading
+        for stream in manifest.streams:
+            problems += _stream_problems(snapshot, stream)
+    if endpoint is not None and manifest.endpoint != endpoint:
+        problems.append(f"it was made from {manifest.endpoint}, not from {endpoint}")
+    age_ms = manifest.age_ms(now_ms)
+    if max_age_ms is not None and age_ms > max_age_ms:
+        problems.append(
+            f"it is stale: bars are missing since {duration_text(age_ms)} ago, allowed are "
+            f"{duration_text(max_age_ms)}"
+        )
+    return problems
+
+
+def verify(
+    root: Path, *, now_ms: int, max_age_ms: int | None = None, endpoint: str | None = None
+) -> Snapshot:
+    """Open the current snapshot and trust it only if nothing is wrong with it.
+
+    Raises:
+        SnapshotError: with every problem that was found.
+    """
+    snapshot = open_snapshot(root)
+    problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms, endpoint=endpoint)
+    if problems:
+        raise SnapshotError(
+            f"the snapshot {snapshot.folder.name} cannot be used: {'; '.join(problems)}",
+            problems=tuple(problems),
+        )
+    return snapshot
+
+
+def _file_problems(snapshot: Snapshot) -> list[str]:
+    listed = {entry.path: entry for entry in snapshot.manifest.files}
+    found = {
+        path.relative_to(snapshot.folder).as_posix(): path
+        for path in snapshot.folder.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    }
+    found.pop(MANIFEST, None)
+    problems = [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
+    problems += [f"{name} does not belong there" for name in sorted(found.keys() - listed.keys())]
+    for name in sorted(listed.keys() & found.keys()):
+        entry, path = listed[name], found[name]
+        try:
+            if path.is_symlink():
+                problems.append(f"{name} is a link, not a file")
+            elif path.stat().st_size != entry.size:
+                problems.append(f"{name} has {path.stat().st_size} bytes, not {entry.size}")
+            else:
+                with path.open("rb") as file:
+                    if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+                        problems.append(f"{name} was altered: its sha256 is another")
+        except OSError as error:
+            problems.append(f"{name} cannot be read: {error.strerror}")
+    return problems
+
+
+def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
+    """Hold the catalog's rows against what the manifest says of them."""
+    closes_ms = close_times_ms(snapshot.catalog, stream.bar_type)
+    interval = Interval.parse(stream.interval)
+    opens_ms = [interval.floor(close_ms) for close_ms in closes_ms]
+    if len(opens_ms) != stream.bar_count:
+        return [f"{stream.bar_type}: {len(opens_ms)} bars, the manifest says {stream.bar_count}"]
+    if not opens_ms:
+        return []
+    problems = []
+    said = (stream.first_open, stream.last_close)
+    held = (opens_ms[0], interval.close_ms(opens_ms[-1]))
+    if held != said:
+        problems.append(
+            f"{stream.bar_type}: from {utc_text(held[0])} to {utc_text(held[1])}, the manifest "
+            f"says from {utc_text(said[0])} to {utc_text(said[1])}"
+        )
+    missing = {gap.first_ms: gap.last_ms for gap in stream.gaps}
+    for before_ms, open_ms in pairwise(opens_ms):
+        expected_ms = interval.next(before_ms)
+        if expected_ms in missing:
+            expected_ms = interval.next(missing[expected_ms])
+        if open_ms != expected_ms:
+            problems.append(f"{stream.bar_type}: a hole at {utc_text(expected_ms)}")
+            break
+    return problems
