@@ -1,0 +1,189 @@
+"""What the tests share: a local exchange over real sockets, the job as a process, recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warmup_job.simulator.server import ExchangeOptions, start
+
+REPO = Path(__file__).resolve().parent.parent
+RECORDINGS = REPO.parent / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A running local exchange, and what it was asked."""
+
+    url: str
+    ws_url: str
+    now_ms: Callable[[], int]
+    stop: Callable[[], None]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that the server counted, oldest first."""
+        with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
+            return list(json.load(answer)["requests"])
+
+    def env(self) -> dict[str, str]:
+        """What points configs/venues/simulated.yaml to it."""
+        return {"WARMUP_EXCHANGE_URL": self.url, "WARMUP_EXCHANGE_WS_URL": self.ws_url}
+
+
+@contextlib.contextmanager
+def running_exchange(**options: Any) -> Iterator[Exchange]:
+    """An exchange in a thread with a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    running = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop).result(20)
+    stopped = threading.Event()
+
+    def stop() -> None:
+        if not stopped.is_set():
+            stopped.set()
+            asyncio.run_coroutine_threadsafe(running.stop(), loop).result(20)
+
+    try:
+        yield Exchange(running.url, running.ws_url, running.now_ms, stop)
+    finally:
+        stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def exchange() -> Iterator[Exchange]:
+    """One exchange for every test that only reads from it."""
+    with running_exchange(seed=7) as running:
+        yield running
+
+
+@pytest.fixture
+def start_exchange() -> Iterator[Callable[..., Exchange]]:
+    """Start exchanges with options; they end with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(**options: Any) -> Exchange:
+            return stack.enter_context(running_exchange(**options))
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded Binance klines; tests that need it are skipped without it."""
+    if not RECORDINGS.is_dir():
+        pytest.skip("the recorded klines (../shared/data) are not here")
+    return RECORDINGS
+
+
+def recorded_rows(path: Path) -> list[dict[str, str]]:
+    """A recording's rows as text."""
+    with gzip.open(path, "rt") as file:
+        return list(csv.DictReader(file))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its result, parsed."""
+        return json.loads(self.out)
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages of its log."""
+        return [json.loads(line)["message"] for line in self.err.splitlines() if line[:1] == "{"]
+
+
+def clean_env(**extra: str) -> dict[str, str]:
+    """This process's environment without anybody's WARMUP_… settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WARMUP_")}
+    return kept | extra
+
+
+def job(*arguments: object, env: dict[str, str] | None = None, timeout: float = 60) -> Result:
+    """Run ``warmup-job`` to its end, from the repository."""
+    done = subprocess.run(
+        [sys.executable, "-m", "warmup_job", *map(str, arguments)],
+        cwd=REPO,
+        env=clean_env(**(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def job_process(*arguments: object, env: dict[str, str] | None = None) -> Iterator[Any]:
+    """``warmup-job`` as a running process; ended by SIGKILL if the test leaves it behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warmup_job", *map(str, arguments)],
+        cwd=REPO,
+        env=clean_env(**(env or {})),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+def write_config(
+    folder: Path, exchange_url: str, *, ws_url: str | None = None, **changes: Any
+) -> Path:
+    """A venue, a strategy and a joining file in ``folder``; ``changes`` go into the joining file.
+
+    Keys of ``changes`` are sections (warmup, snapshot, …), or venue/strategy for those files' text.
+    """
+    venue = changes.pop("venue", {})
+    strategy = changes.pop("strategy", {})
+    market = venue.pop("market", "um")
+    ends = ("futures", "PERPETUAL_LINEAR") if market == "um" else ("spot", "CASH")
+    folder.mkdir(parents=True, exist_ok=True)
+    symbol = strategy.pop("symbol", "BTCUSDT-PERP.BINANCE" if market == "um" else "BTCUSDT.BINANCE")
+    (folder / "venue.yaml").write_text(
+        json.dumps(
+            {
+                "venue": {"name": "BINANCE", "venue_type": ends[0], "account_type": ends[1]},
+                "api": {"base_url": exchange_url, "ws_url": ws_url},
+                "rate_limits": {"weight_per_minute": 2400},
+            }
+            | venue
+        )
+    )
+    text = (REPO / "configs/strategies/hedge_grid_v1.yaml").read_text()
+    (folder / "strategy.yaml").write_text(text.replace("BTCUSDT-PERP.BINANCE", symbol))
+    joined = {"venue": "venue.yaml", "strategy": "strategy.yaml"} | changes
+    path = folder / "warmup.yaml"
+    path.write_text(json.dumps(joined))
+    return path

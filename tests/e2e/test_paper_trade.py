@@ -1,0 +1,306 @@
+"""Situations of the paper trader: Nautilus' real node and Binance client against an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
+from nautilus_trader.trading.strategy import Strategy
+
+from tests.conftest import Exchange, job, job_process, write_config
+from warmup_job.config import load
+from warmup_job.exchange.client import BinanceClient
+from warmup_job.exchange.fetch import fetch_last
+from warmup_job.market.interval import Interval
+from warmup_job.nautilus.bars import open_ms_of
+from warmup_job.regime.detector import RegimeDetector
+from warmup_job.trade import _node_settings, _strategy, load_history
+from warmup_job.trading.hedge_grid import HedgeGridV1, detector_bar
+from warmup_job.trading.runner import History, PaperRunner
+from warmup_job.warm import open_client, warm
+
+pytestmark = pytest.mark.e2e
+MINUTE_MS = 60_000
+MINUTE = Interval.parse("1m")
+BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
+
+
+def seconds_before_the_minute(seconds: float) -> int:
+    """A clock that has a minute close soon, so that no test waits for one."""
+    now_ms = time.time_ns() // 1_000_000
+    return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
+
+
+def until_live_bars(
+    runner: PaperRunner, stop: asyncio.Event, count: int
+) -> Coroutine[Any, Any, None]:
+    async def watch() -> None:
+        while runner.live_bars < count:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+        stop.set()
+
+    return watch()
+
+
+async def run_for(runner: PaperRunner, live_bars: int, most_s: float = 30) -> None:
+    """Run the node until ``on_bar`` had so many bars."""
+    stop = asyncio.Event()
+    watcher = asyncio.create_task(until_live_bars(runner, stop, live_bars))
+    asyncio.get_running_loop().call_later(most_s, stop.set)
+    await runner.run(stop)
+    watcher.cancel()
+
+
+def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Snapshot minutes old, gap filled by REST, two closes live: bit for bit the same state."""
+    running = start_exchange(now_ms=seconds_before_the_minute(6))
+    path = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
+
+    async def scenario() -> tuple[HedgeGridV1, list[Bar], list[Any], PaperRunner]:
+        outcome = await warm(config, until="-4m")
+        assert outcome.published is not None
+        async with open_client(config) as client:
+            await client.sync_clock()
+            history = await load_history(config, config.snapshot.root, client)
+            strategy = _strategy(config)
+            runner = PaperRunner(_node_settings(config), strategy, history, client)
+            await run_for(runner, 2)
+            last_ms = open_ms_of(strategy.cache.bar(BAR_TYPE), MINUTE)
+            count = MINUTE.count(open_ms_of(history.bars[0], MINUTE), last_ms)
+            every = await fetch_last(client, "BTCUSDT", MINUTE, count, last_ms + 2 * MINUTE_MS - 1)
+        return strategy, strategy.cache.bars(BAR_TYPE), every.klines, runner
+
+    strategy, cached, klines, runner = asyncio.run(scenario())
+    assert runner.live_bars == 2
+    assert [open_ms_of(bar, MINUTE) for bar in reversed(cached)] == [k.open_ms for k in klines]
+    reference = RegimeDetector(strategy.detector.settings)
+    for bar in reversed(cached):
+        reference.update(detector_bar(bar))
+    assert strategy.detector.bars == len(klines) == 499 + 5
+    for name in ("regime", "ema_fast", "ema_slow", "adx", "atr"):
+        assert getattr(strategy.detector, name) == getattr(reference, name)
+    for bar, kline in zip(reversed(cached), klines, strict=True):
+        assert [str(bar.open), str(bar.high), str(bar.low), str(bar.close)] == [*kline[1:5]]
+    assert strategy.cache.orders_total_count() >= 10
+
+
+class EagerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
+    """Nothing to set."""
+
+
+class Eager(Strategy):
+    """Somebody else's strategy: it orders as soon as it can, and on every quote."""
+
+    def __init__(self) -> None:
+        super().__init__(EagerConfig(oms_type="HEDGING"))
+        self.statuses: list[tuple[bool, OrderStatus]] = []
+        self.bars: list[Bar] = []
+        self.history: list[Any] = []
+        self.runner: PaperRunner | None = None
+
+    def on_start(self) -> None:
+        self.subscribe_bars(BAR_TYPE)
+        self.subscribe_quote_ticks(BAR_TYPE.instrument_id)
+
+    def on_historical_data(self, data: Any) -> None:
+        self.history.append(data)
+
+    def on_bar(self, bar: Bar) -> None:
+        self.bars.append(bar)
+
+    def on_quote_tick(self, tick: Any) -> None:
+        if len(self.statuses) > 50:
+            return
+        order = self.order_factory.limit(
+            BAR_TYPE.instrument_id,
+            OrderSide.BUY,
+            self.cache.instrument(BAR_TYPE.instrument_id).make_qty("0.01"),
+            self.cache.instrument(BAR_TYPE.instrument_id).make_price("10000.0"),
+        )
+        assert self.runner is not None
+        halted = self.runner.node.kernel.risk_engine.trading_state == TradingState.HALTED  # type: ignore[union-attr]
+        self.submit_order(order)
+        self.clock.set_time_alert_ns(
+            f"look-{order.client_order_id}",
+            self.clock.timestamp_ns() + 50_000_000,
+            lambda _: self.statuses.append((halted, order.status)),
+        )
+
+
+def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
+    start_exchange: Callable[..., Exchange],
+) -> None:
+    """One live bar is not the three that the policy demands: every order is denied till then."""
+    running = start_exchange(now_ms=seconds_before_the_minute(4))
+    settings_config = load("configs/demo.yaml", environ=running.env())
+
+    async def scenario() -> Eager:
+        async with BinanceClient("um", running.url) as client:
+            await client.sync_clock()
+            newest_ms = MINUTE.last_closed(client.now_ms())
+            strategy = Eager()
+            history = History(BAR_TYPE, MINUTE, [], wanted=3)
+            runner = PaperRunner(_node_settings(settings_config), strategy, history, client)
+            # What came before the newest bar cannot be had: the window fills from live alone.
+            runner._handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
+            strategy.runner = runner
+            stop = asyncio.Event()
+            asyncio.get_running_loop().call_later(7, stop.set)
+            await runner.run(stop)
+        return strategy
+
+    strategy = asyncio.run(scenario())
+    assert len(strategy.bars) + len(strategy.history) == 2
+    assert strategy.statuses, "no quote came"
+    assert {status for _, status in strategy.statuses} == {OrderStatus.DENIED}
+
+
+def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Exchange]) -> None:
+    running = start_exchange(now_ms=seconds_before_the_minute(50))
+    config = load("configs/demo.yaml", environ=running.env())
+
+    async def scenario() -> Eager:
+        async with open_client(config) as client:
+            await client.sync_clock()
+            strategy = Eager()
+            history = History(BAR_TYPE, MINUTE, [], wanted=20)
+            runner = strategy.runner = PaperRunner(
+                _node_settings(config), strategy, history, client
+            )
+            await run_for(runner, 1)
+        return strategy
+
+    strategy = asyncio.run(scenario())
+    assert len(strategy.history) == 19
+    assert len(strategy.bars) == 1
+    opens = [open_ms_of(bar, MINUTE) for bar in [*strategy.history, *strategy.bars]]
+    assert opens == [opens[0] + n * MINUTE_MS for n in range(20)]
+    assert OrderStatus.ACCEPTED in {status for halted, status in strategy.statuses if not halted}
+
+
+@pytest.mark.parametrize("market", ["um", "spot"])
+def test_the_instrument_is_the_one_of_a_live_node(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, market: str
+) -> None:
+    running = start_exchange()
+    ws_url = running.ws_url if market == "um" else f"{running.ws_url}/spot"
+    path = write_config(tmp_path, running.url, ws_url=ws_url, venue={"market": market})
+    config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
+
+    async def scenario() -> tuple[Any, Any]:
+        async with open_client(config) as client:
+            await client.sync_clock()
+            fetched = await load_history(config, tmp_path / "none", client)
+            # The node starts without ours, so that what it has is its own.
+            bare = History(fetched.bar_type, fetched.interval, [], wanted=1)
+            strategy = _strategy(config)
+            runner = PaperRunner(_node_settings(config), strategy, bare, client)
+            await run_for(runner, 1)
+            return fetched.instrument, strategy.cache.instrument(fetched.bar_type.instrument_id)
+
+    ours, theirs = asyncio.run(scenario())
+    assert theirs is not None
+    stamps = ("ts_init", "ts_event")
+    values = [
+        {k: v for k, v in type(each).to_dict(each).items() if k not in stamps}
+        for each in (ours, theirs)
+    ]
+    assert type(ours) is type(theirs)
+    assert values[0] == values[1]
+
+
+def test_trade_goes_live_and_stops_cleanly(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=seconds_before_the_minute(25))
+    root = tmp_path / "snapshot"
+    config = ("--config", "configs/demo.yaml", "--root", root)
+    assert job("run", *config, env=running.env()).code == 0
+    with job_process("trade", *config, "--mode", "paper", "--json", env=running.env()) as trader:
+        lines = []
+        for line in trader.stderr:
+            lines.append(line)
+            if "Ladder around" in line:
+                break
+        trader.send_signal(signal.SIGTERM)
+        out, err = trader.communicate(timeout=20)
+    log = "".join(lines) + err
+    assert trader.returncode == 143, log
+    assert "verified: 499 bars" in log
+    assert '"orders":10' in out
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("damage", ["missing", "corrupt", "stale", "other"])
+def test_an_unusable_snapshot_blocks_only_under_fail(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, damage: str
+) -> None:
+    running = start_exchange(now_ms=seconds_before_the_minute(40))
+    root = tmp_path / "snapshot"
+    made_for = {"symbol": "ETHUSDT-PERP.BINANCE"} if damage == "other" else {}
+    until = ("--until", "-30m") if damage == "stale" else ()
+    maker = write_config(tmp_path / "maker", running.url, strategy=made_for)
+    if damage != "missing":
+        assert job("run", "--config", maker, "--root", root, *until).code == 0
+    if damage == "corrupt":
+        next((root / "current").resolve().rglob("*.parquet")).write_bytes(b"PAR1")
+
+    fail = write_config(
+        tmp_path / "fail", running.url, ws_url=running.ws_url, warmup={"on_failure": "fail"}
+    )
+    blocked = job("trade", "--config", fail, "--root", root, "--mode", "paper", "--for", "5s")
+    assert blocked.code == 20, blocked.err
+    assert "Traceback" not in blocked.err
+    words = {"missing": "holds no snapshot", "corrupt": "bytes, not", "stale": "stale",
+             "other": "made for something else"}  # fmt: skip
+    assert any(words[damage] in line for line in blocked.messages)
+
+    proceed = write_config(tmp_path / "go", running.url, ws_url=running.ws_url)
+    let = job(
+        "trade", "--config", proceed, "--root", root, "--mode", "paper", "--for", "3s", "--json"
+    )
+    assert let.code == 0, let.err
+    assert any("fetching the whole window" in line for line in let.messages)
+    assert let.json["warm_start"] is True
+    assert let.json["orders"] == 10
+
+
+def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:9", ws_url="ws://127.0.0.1:9")
+    done = job("trade", "--config", config, "--root", tmp_path, "--mode", "paper", timeout=90)
+    assert done.code == 21
+    assert "Traceback" not in done.err
+
+
+def test_live_is_refused() -> None:
+    done = job("trade", "--config", "configs/demo.yaml", "--mode", "live")
+    assert done.code == 22
+
+
+def test_the_snapshot_may_be_on_a_volume_that_is_read_only(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=seconds_before_the_minute(40))
+    root = tmp_path / "snapshot"
+    config = ("--config", "configs/demo.yaml")
+    assert job("run", *config, "--root", root, env=running.env()).code == 0
+    before = sorted(path.stat().st_mtime_ns for path in root.rglob("*"))
+    done = job(
+        "trade", *config, "--root", root, "--mode", "paper", "--for", "2s", env=running.env()
+    )
+    assert done.code == 0, done.err
+    assert sorted(path.stat().st_mtime_ns for path in root.rglob("*")) == before
+    shutil.rmtree(root)

@@ -1,0 +1,144 @@
+"""BinanceDataWarmer as people use it today, against an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nautilus_trader.model.data import BarType
+
+from tests.conftest import REPO, Exchange, clean_env
+from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
+from warmup_job.errors import ExchangeUnreachableError, RefusedError
+
+MINUTE_MS = 60_000
+
+
+def bar_type(spec: str = "1-MINUTE") -> BarType:
+    return BarType.from_str(f"BTCUSDT-PERP.BINANCE-{spec}-LAST-EXTERNAL")
+
+
+def warmer(exchange: Exchange, **options: Any) -> BinanceDataWarmer:
+    venue = VenueConfigLoader.load(REPO / "configs/venues/simulated.yaml", exchange.env())
+    return BinanceDataWarmer(venue, **options)
+
+
+def test_the_snippet_that_everybody_has(exchange: Exchange) -> None:
+    with warmer(exchange) as warm:
+        bars = warm.fetch_historical_bars(symbol="BTCUSDT", bar_type=bar_type(), num_bars=100)
+        detector_bars = warm.fetch_detector_bars(symbol="BTCUSDT", num_bars=70, interval="1m")
+    assert len(bars) == 100
+    assert len(detector_bars) == 70
+    assert all(isinstance(bar, DetectorBar) for bar in detector_bars)
+    closes = [round(bar.ts_event / 1e6) for bar in bars]
+    assert closes == [closes[0] + n * MINUTE_MS for n in range(100)]
+    assert 0 <= exchange.now_ms() - closes[-1] < MINUTE_MS + 10_000
+    assert detector_bars[-1].close == float(str(bars[-1].close))
+    assert detector_bars[-1].close_ms == closes[-1]
+
+
+def test_the_defaults_are_naut_hedgegrids(exchange: Exchange) -> None:
+    with warmer(exchange) as warm:
+        assert len(warm.fetch_historical_bars("BTCUSDT", bar_type())) == 100
+        assert len(warm.fetch_detector_bars("BTCUSDT-PERP.BINANCE")) == 60
+
+
+@pytest.mark.parametrize(
+    ("spec", "step"), [("5-MINUTE", 300), ("4-HOUR", 14_400), ("1-DAY", 86_400)]
+)
+def test_other_intervals(exchange: Exchange, spec: str, step: int) -> None:
+    with warmer(exchange) as warm:
+        bars = warm.fetch_historical_bars("BTCUSDT", bar_type(spec), 7)
+    closes = [round(bar.ts_event / 1e9) for bar in bars]
+    assert closes == [closes[0] + n * step for n in range(7)]
+
+
+def test_a_long_history_comes_in_pages_and_exactly(exchange: Exchange) -> None:
+    with warmer(exchange) as warm:
+        bars = warm.fetch_detector_bars("BTCUSDT", num_bars=3333)
+    closes = [bar.close_ms or 0 for bar in bars]
+    assert closes == [closes[0] + n * MINUTE_MS for n in range(3333)]
+
+
+def test_end_time_is_when_the_last_bar_has_closed(exchange: Exchange) -> None:
+    end = datetime.now(UTC).replace(second=30, microsecond=0) - timedelta(hours=5)
+    with warmer(exchange) as warm:
+        bars = warm.fetch_detector_bars("BTCUSDT", num_bars=3, end_time=end)
+    assert bars[-1].close_ms == int(end.replace(second=0).timestamp()) * 1000 - 1
+
+
+@pytest.mark.parametrize("spec", ["10-MINUTE", "2-DAY", "100-TICK"])
+def test_an_interval_that_binance_lacks_is_never_another(exchange: Exchange, spec: str) -> None:
+    with warmer(exchange) as warm, pytest.raises(RefusedError):
+        warm.fetch_historical_bars("BTCUSDT", bar_type(spec), 5)
+
+
+def test_an_unknown_symbol_is_one_clear_error(exchange: Exchange) -> None:
+    with warmer(exchange) as warm, pytest.raises(RefusedError, match="does not list the symbol"):
+        warm.fetch_detector_bars("NOSUCHUSDT", 5)
+
+
+def test_no_connection_is_one_clear_error() -> None:
+    env = {"WARMUP_EXCHANGE_URL": "http://127.0.0.1:9"}
+    venue = VenueConfigLoader.load(REPO / "configs/venues/simulated.yaml", env)
+    with BinanceDataWarmer(venue) as warm, pytest.raises(ExchangeUnreachableError, match="cannot"):
+        warm.fetch_detector_bars("BTCUSDT", 5)
+
+
+def test_it_works_inside_a_running_event_loop(exchange: Exchange) -> None:
+    async def notebook() -> int:
+        with warmer(exchange) as warm:
+            return len(warm.fetch_detector_bars("BTCUSDT", 10))
+
+    assert asyncio.run(notebook()) == 10
+
+
+def test_a_console_is_told(exchange: Exchange) -> None:
+    class Console:
+        lines: list[str] = []  # noqa: RUF012
+
+        def print(self, message: str) -> None:
+            self.lines.append(message)
+
+    console = Console()
+    with warmer(exchange, console=console) as warm:
+        warm.fetch_detector_bars("BTCUSDT", 10)
+    assert console.lines == ["Fetched 10 of 10 1m bars for BTCUSDT"]
+
+
+def test_the_package_is_imported_lazily() -> None:
+    code = (
+        "import sys, warmup_job; "
+        "assert not {'ccxt', 'nautilus_trader', 'pyarrow', 'yaml'} & set(sys.modules); "
+        "from warmup_job import RegimeDetector; "
+        "assert not {'ccxt', 'nautilus_trader'} & set(sys.modules); "
+        "assert 'BinanceDataWarmer' in dir(warmup_job)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.e2e
+def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
+    env = clean_env(
+        **exchange.env(),
+        WARMUP_ROOT=str(tmp_path / "snapshot"),
+        WARMUP_STATE_DIR=str(tmp_path / "state"),
+    )
+    started = time.monotonic()
+    for script, arguments, said in (
+        ("warmup_only.py", [], "warm"),
+        ("paper_trade_with_warmup.py", ["configs/demo.yaml", "4"], "warm start"),
+    ):
+        done = subprocess.run(
+            [sys.executable, f"examples/{script}", *arguments],
+            cwd=REPO, env=env, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout.splitlines()[-1] or said in done.stdout
+    assert time.monotonic() - started < 60

@@ -1,0 +1,55 @@
+"""Warm-up for NautilusTrader bots: closed Binance klines, checked, published, handed over.
+
+The public names are imported lazily: ``import warmup_job`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from warmup_job.config import StrategyConfigLoader, VenueConfig, VenueConfigLoader
+    from warmup_job.regime.detector import (
+        DetectorBar,
+        DetectorSettings,
+        Regime,
+        RegimeDetector,
+    )
+    from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
+    from warmup_job.trading.runner import BaseRunner, PaperRunner
+    from warmup_job.warmer import BinanceDataWarmer
+
+__all__ = [
+    "BaseRunner",
+    "BinanceDataWarmer",
+    "DetectorBar",
+    "DetectorSettings",
+    "HedgeGridV1",
+    "HedgeGridV1Config",
+    "PaperRunner",
+    "Regime",
+    "RegimeDetector",
+    "StrategyConfigLoader",
+    "VenueConfig",
+    "VenueConfigLoader",
+]
+
+_HOMES = {
+    "warmup_job.config": ("StrategyConfigLoader", "VenueConfig", "VenueConfigLoader"),
+    "warmup_job.regime.detector": ("DetectorBar", "DetectorSettings", "Regime", "RegimeDetector"),
+    "warmup_job.trading.hedge_grid": ("HedgeGridV1", "HedgeGridV1Config"),
+    "warmup_job.trading.runner": ("BaseRunner", "PaperRunner"),
+    "warmup_job.warmer": ("BinanceDataWarmer",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

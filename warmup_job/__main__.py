@@ -1,0 +1,35 @@
+"""``warmup-job`` and ``python -m warmup_job``: an error becomes one line and its exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from loguru import logger
+
+from warmup_job.cli import cli
+from warmup_job.errors import ConfigError, WarmupError
+from warmup_job.logs import set_up_logs
+
+
+def main() -> None:
+    """Run the command line and exit with a code of the contract."""
+    set_up_logs("INFO", "auto")
+    try:
+        code = cli.main(standalone_mode=False)
+    except WarmupError as error:
+        logger.error("{}", error)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(143)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ConfigError.exit_code)
+    except Exception:  # noqa: BLE001  # a bug: say so, and where
+        logger.exception("a bug in warmup-job; please report it with this trace")
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

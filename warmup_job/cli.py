@@ -1,0 +1,476 @@
+"""The command line: options in, results on stdout, logs on stderr, an exit code of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from loguru import logger
+
+from warmup_job.errors import (
+    ConfigError,
+    LiveRefusedError,
+    SnapshotError,
+    StoppedError,
+    WarmupError,
+)
+from warmup_job.logs import LogFormat, set_up_logs, stdout_kept_for_results
+from warmup_job.market.moment import duration_text, utc_text
+
+if TYPE_CHECKING:
+    from warmup_job.config import WarmupConfig
+    from warmup_job.snapshot.manifest import Manifest
+    from warmup_job.trade import TradeSummary
+    from warmup_job.warm import Outcome
+
+_SOFT = range(10, 17)  # what `on_failure: proceed` lets through
+
+
+_OPTION_HELP = {
+    "root": "The snapshot volume.",
+    "venue": "Another venue file.",
+    "strategy": "Another strategy file.",
+    "streams": "What to warm: BTCUSDT:1m:500,ETHUSDT:1h",
+    "require": "What the policy demands: bars.",
+    "max_bars": "How far `auto` may go.",
+    "max_gap_bars": "Missing bars of the venue's that are let through.",
+    "budget_share": "Of the venue's weight a minute, above 0 to 1.",
+    "deadline": "How long a run may take: 60s, 5m.",
+    "on_failure": "proceed or fail.",
+    "keep": "How many snapshots stay.",
+    "max_age": "How long bars may be missing: 10m.",
+    "state_dir": "The trader's own state.",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--log-level",
+    envvar="WARMUP_LOG_LEVEL",
+    default="INFO",
+    show_default=True,
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+)
+@click.option(
+    "--log-format",
+    envvar="WARMUP_LOG_FORMAT",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "text", "json"]),
+    help="auto: text on a terminal, JSON lines otherwise.",
+)
+@click.version_option(package_name="warmup-job")
+def cli(log_level: str, log_format: LogFormat) -> None:
+    """Warm up NautilusTrader bots: fetch closed Binance klines, publish them, go live on them.
+
+    Every option can also be given as WARMUP_… in the environment. Exit codes: docs/exit-codes.md.
+    """
+    set_up_logs(log_level.upper(), log_format)
+
+
+def _on_config[R](command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command --config and every option that stands in for a key of it; hand it the config.
+
+    The variables of these options are read by `warmup_job.config`, which names them in its errors.
+    """
+
+    @functools.wraps(command)
+    def loaded(config_path: Path, **kwargs: Any) -> R:  # noqa: ANN401  # click's parsed options
+        from warmup_job.config import load
+
+        overrides = {name: kwargs.pop(name) for name in _OPTION_HELP}
+        given = {name: str(value) for name, value in overrides.items() if value is not None}
+        config = load(config_path, overrides=given)
+        for warning in config.warnings:
+            logger.warning(warning)
+        return command(config, **kwargs)
+
+    for name, text in reversed(_OPTION_HELP.items()):
+        flag = f"--{name.replace('_', '-')}"
+        variable = f"  [env var: WARMUP_{name.upper()}]"
+        loaded = click.option(flag, name, metavar="VALUE", help=text + variable)(loaded)
+    return click.option(
+        "--config",
+        "config_path",
+        envvar="WARMUP_CONFIG",
+        show_envvar=True,
+        default="configs/warmup.yaml",
+        show_default=True,
+        type=click.Path(path_type=Path),
+    )(loaded)
+
+
+_as_json = click.option(
+    "--json", "as_json", envvar="WARMUP_JSON", show_envvar=True, is_flag=True, help="For machines."
+)
+
+
+@cli.command()
+@_on_config
+@click.option(
+    "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
+)
+@_as_json
+def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
+    """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
+    from warmup_job.warm import plan_streams
+
+    now_ms = time.time_ns() // 1_000_000
+    plans = plan_streams(config, _until_ms(until, now_ms))
+    budget = int(config.venue.rate_limits.weight_per_minute * config.warmup.budget_share)
+    weight = sum(plan.weight for plan in plans)
+    if as_json:
+        streams = [
+            {
+                "symbol": plan.symbol,
+                "interval": plan.interval.name,
+                "bars": plan.bars,
+                "reason": plan.reason,
+                "pages": [page._asdict() for page in plan.pages],
+                "weight": plan.weight,
+                "disk_bytes": plan.disk_bytes,
+            }
+            for plan in plans
+        ]
+        _print_json({"streams": streams, "weight": weight, "weight_per_minute": budget})
+        return
+    click.echo(
+        f"{'symbol':<16}{'interval':<10}{'bars':>8}{'pages':>7}{'weight':>8}{'disk':>10}  from"
+    )
+    for plan in plans:
+        click.echo(
+            f"{plan.symbol:<16}{plan.interval.name:<10}{plan.bars:>8}{len(plan.pages):>7}"
+            f"{plan.weight:>8}{plan.disk_bytes // 1024:>6} KiB  {utc_text(plan.pages[0].start_ms)}"
+            f"  ({plan.reason})"
+        )
+    waits = max(0, weight - 1) // budget if budget else 0
+    click.echo(
+        f"weight {weight} of {budget} a minute ({config.warmup.budget_share:.0%} of the venue's "
+        f"{config.venue.rate_limits.weight_per_minute}): "
+        + (f"about {waits} min of waiting for the budget" if waits else "no waiting for the budget")
+    )
+
+
+@cli.command()
+@_on_config
+@click.option("--dry-run", envvar="WARMUP_DRY_RUN", show_envvar=True, is_flag=True,
+              help="Do everything but publish.")  # fmt: skip
+@click.option(
+    "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
+)
+@click.option("--every", envvar="WARMUP_EVERY", show_envvar=True, metavar="DURATION",
+              help="Run again and again, this far apart, until stopped.")  # fmt: skip
+@_as_json
+def run(
+    config: WarmupConfig,
+    dry_run: bool,
+    until: str | None,
+    every: str | None,
+    as_json: bool,
+) -> None:
+    """Fetch the history, check it, and publish a snapshot of it."""
+    from warmup_job.config import duration_ms
+
+    _until_ms(until, 0)
+    pause_ms = None if every is None else _checked("--every", lambda: duration_ms(every))
+    while True:
+        code = _run_once(config, until, dry_run, as_json)
+        if pause_ms is None:
+            sys.exit(code)
+        logger.info("next run in {}", duration_text(pause_ms))
+        _until_stopped(asyncio.sleep(pause_ms / 1000))
+
+
+def _run_once(config: WarmupConfig, until: str | None, dry_run: bool, as_json: bool) -> int:
+    """One run, from the first request to the last word; returns the exit code."""
+    from warmup_job.warm import Outcome, warm
+
+    outcome = Outcome()
+    try:
+        with ExitStack() as stack:
+            progress = _progress(config, stack)
+            outcome = _until_stopped(warm(config, until=until, dry_run=dry_run, progress=progress))
+        error = outcome.worst
+    except WarmupError as failure:
+        error = failure
+    code = error.exit_code if error else 0
+    proceed = config.warmup.on_failure == "proceed" and code in _SOFT
+    if error is not None:
+        logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
+    if proceed:
+        logger.warning(
+            "PROCEEDING all the same (warmup.on_failure: proceed): the bot starts without a whole "
+            "warm-up and fetches or waits for what is missing"
+        )
+    exit_code = 0 if proceed else code
+    last_word = _last_word(outcome, error, dry_run)
+    _report(outcome, last_word, code, exit_code, as_json)
+    if not dry_run:
+        _leave_status(config, outcome, last_word, code, exit_code)
+    return exit_code
+
+
+def _progress(config: WarmupConfig, stack: ExitStack) -> Callable[[int], object]:
+    """A bar on a terminal when there is something to wait for; quiet otherwise."""
+    if not sys.stderr.isatty():
+        return lambda _: None
+    from tqdm import tqdm
+
+    from warmup_job.warm import plan_streams
+
+    total = sum(plan.bars for plan in plan_streams(config, time.time_ns() // 1_000_000))
+    bar = stack.enter_context(tqdm(total=total, unit=" bars", desc="fetching", leave=True))
+    return bar.update
+
+
+def _last_word(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> str:
+    manifest = outcome.manifest
+    if manifest is None:
+        return f"nothing published: {error}"
+    streams = ", ".join(
+        f"{entry.bar_count} bars of {entry.symbol} {entry.interval} to {utc_text(entry.last_close)}"
+        for entry in manifest.streams
+    )
+    if dry_run or outcome.published is None:
+        return f"dry run: would publish {streams}; content {manifest.content_digest[:8]}"
+    done = f"published {outcome.published.id}: {streams}"
+    return f"{done}; DEGRADED: {error}" if error else done
+
+
+def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json: bool) -> None:
+    published = outcome.published
+    if as_json:
+        _print_json(
+            {
+                "code": code,
+                "exit_code": exit_code,
+                "message": last_word,
+                "snapshot": published.id if published else None,
+                "folder": str(published.folder) if published else None,
+                "manifest": _without_files(outcome.manifest),
+            }
+        )
+        return
+    click.echo(last_word)
+    if outcome.manifest is not None:
+        click.echo(
+            f"  from {outcome.manifest.endpoint}, weight {outcome.manifest.weight_spent}, "
+            f"{outcome.manifest.seconds:.2f} s"
+        )
+    if published is not None:
+        click.echo(f"  {published.folder}/catalog is a plain Nautilus ParquetDataCatalog")
+
+
+def _leave_status(
+    config: WarmupConfig, outcome: Outcome, last_word: str, code: int, exit_code: int
+) -> None:
+    from warmup_job.snapshot.status import (
+        Status,
+        write_status,
+        write_termination_message,
+    )
+
+    published = outcome.published
+    status = Status(
+        time.time_ns() // 1_000_000, code, exit_code, last_word, published.id if published else None
+    )
+    write_status(Path(config.snapshot.root), status)
+    write_termination_message(last_word)
+
+
+@cli.command()
+@click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
+@click.option("--max-age", envvar="WARMUP_MAX_AGE", show_envvar=True, metavar="DURATION",
+              help="Refuse bars that are missing for longer.")  # fmt: skip
+@_as_json
+def verify(root: Path, max_age: str | None, as_json: bool) -> None:
+    """Check the current snapshot; every problem is listed, and any gives exit code 20."""
+    from warmup_job.config import duration_ms
+    from warmup_job.snapshot.verify import find_problems, open_snapshot
+
+    max_age_ms = None if max_age is None else _checked("--max-age", lambda: duration_ms(max_age))
+    now_ms = time.time_ns() // 1_000_000
+    manifest: Manifest | None = None
+    name = None
+    try:
+        snapshot = open_snapshot(root)
+        name, manifest = snapshot.folder.name, snapshot.manifest
+        problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms)
+    except SnapshotError as error:
+        problems = list(error.problems)
+    age_ms = manifest.age_ms(now_ms) if manifest else None
+    if as_json:
+        _print_json({"ok": not problems, "snapshot": name, "age_ms": age_ms, "problems": problems})
+    elif manifest is not None and not problems:
+        missing = (
+            f"lacks bars since {duration_text(age_ms)}"
+            if age_ms and age_ms > 0
+            else "is up to date"
+        )
+        click.echo(f"{name} is whole: {len(manifest.files)} files unaltered; it {missing}")
+    if problems:
+        if not as_json:
+            click.echo(f"{name or root} cannot be used:")
+            for problem in problems:
+                click.echo(f"  - {problem}")
+        sys.exit(SnapshotError.exit_code)
+
+
+@cli.command()
+@click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
+@_as_json
+def inspect(root: Path, as_json: bool) -> None:
+    """Show what the current snapshot holds."""
+    from warmup_job.snapshot.verify import open_snapshot
+
+    snapshot = open_snapshot(root)
+    manifest = snapshot.manifest
+    if as_json:
+        _print_json(msgspec.to_builtins(manifest))
+        return
+    click.echo(f"{snapshot.folder.name} from {manifest.endpoint}, {utc_text(manifest.created_at)}")
+    for stream in manifest.streams:
+        gaps = f", {len(stream.gaps)} gap(s) of the venue's" if stream.gaps else ""
+        click.echo(
+            f"  {stream.bar_type}: {stream.bar_count} bars, "
+            f"{utc_text(stream.first_open)} to {utc_text(stream.last_close)}{gaps}"
+        )
+    for reason in manifest.degraded:
+        click.echo(f"  DEGRADED: {reason}")
+    versions = manifest.versions
+    click.echo(
+        f"  content {manifest.content_digest}\n  by warmup-job {versions.warmup_job}, "
+        f"ccxt {versions.ccxt}, nautilus_trader {versions.nautilus_trader}, "
+        f"pyarrow {versions.pyarrow}"
+    )
+
+
+@cli.command()
+@_on_config
+@click.option("--mode", envvar="WARMUP_MODE", show_envvar=True, required=True,
+              type=click.Choice(["paper", "live"]))  # fmt: skip
+@click.option("--for", "span", envvar="WARMUP_FOR", show_envvar=True, metavar="DURATION",
+              help="Stop by itself after so long.")  # fmt: skip
+@click.option("--node-log-level", envvar="WARMUP_NODE_LOG_LEVEL", show_envvar=True,
+              default="WARNING", show_default=True,
+              type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+              help="Of Nautilus' own log; the strategy's is always shown.")  # fmt: skip
+@_as_json
+def trade(
+    config: WarmupConfig,
+    mode: str,
+    span: str | None,
+    node_log_level: str,
+    as_json: bool,
+) -> None:
+    """Verify the snapshot, warm the strategy with it, and go live; orders only when it is warm."""
+    from warmup_job.config import duration_ms
+
+    span_ms = None if span is None else _checked("--for", lambda: duration_ms(span))
+    if mode == "live":
+        raise LiveRefusedError("live trading is not offered by this version: use --mode paper")
+    with stdout_kept_for_results(node_log_level.upper(), "HedgeGridV1") as results:
+        from warmup_job.trade import trade as run_trader
+
+        async def until_told() -> TradeSummary:
+            stop = asyncio.Event()
+            if span_ms is not None:
+                asyncio.get_running_loop().call_later(span_ms / 1000, stop.set)
+            return await run_trader(config, Path(config.snapshot.root), stop=stop)
+
+        summary = asyncio.run(until_told())
+        if as_json:
+            results.write(msgspec.json.encode(summary).decode() + "\n")
+        else:
+            start = f"warm, on {summary.history_bars} bars" if summary.warm_start else "COLD"
+            results.write(
+                f"started {start}; {summary.handed_on} bars in all, {summary.live_bars} of them "
+                f"live; regime {summary.regime}; {summary.orders} orders, {summary.fills} fills, "
+                f"{summary.positions_open} open position(s)\n"
+            )
+    if summary.stopped_by_signal:
+        raise StoppedError("stopped by a signal: ladder orders cancelled, node shut down")
+
+
+@cli.command(context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True})
+@click.option("--host", default="127.0.0.1", show_envvar=True)
+@click.option("--port", default=8080, show_envvar=True, help="0: any free one.")
+@click.option("--seed", default=1, show_envvar=True, help="One deterministic market per seed.")
+@click.option("--replay", "replay", multiple=True, metavar="FILE", show_envvar=True,
+              help="Serve recorded klines (csv.gz); may be given several times.")  # fmt: skip
+@click.option("--now", show_envvar=True, help="The exchange's clock at the start: ISO time or ms.")
+@click.option("--latency-ms", default=0, show_envvar=True, help="Of every REST answer.")
+@click.option("--weight-limit", type=int, show_envvar=True,
+              help="Request weight a minute; left out, Binance's.")  # fmt: skip
+@click.option("--volatility-bps", default=10.0, show_envvar=True, help="Of one minute.")
+def exchange(
+    port: int,
+    host: str,
+    now: str | None,
+    replay: tuple[str, ...],
+    **options: Any,  # noqa: ANN401  # the rest have ExchangeOptions' own names
+) -> None:
+    """A local Binance to run against: REST and websockets, USD-M futures and spot, no keys."""
+    from warmup_job.simulator.server import ExchangeOptions, serve
+
+    now_ms = None if now is None else _until_ms(now, time.time_ns() // 1_000_000)
+    settings = ExchangeOptions(
+        host=host, port=port, replay=replay, now_ms=now_ms,
+        **{name: value for name, value in options.items() if value is not None},
+    )  # fmt: skip
+
+    def ready(running: Any) -> None:  # noqa: ANN401
+        click.echo(f"a local Binance is up: REST {running.url}, websockets {running.ws_url}")
+
+    try:
+        asyncio.run(serve(settings, ready))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another --port"
+        ) from None
+
+
+def _until_ms(until: str | None, now_ms: int) -> int:
+    from warmup_job.market.moment import parse_when
+
+    return now_ms if until is None else _checked("--until", lambda: parse_when(until, now_ms))
+
+
+def _checked[T](option: str, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+def _until_stopped[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work``; SIGTERM and SIGINT end it within a moment, as StoppedError (143)."""
+
+    async def main() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sig, lambda: task.cancel() if task else None)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise StoppedError("stopped by a signal; nothing is half-published") from None
+
+
+def _without_files(manifest: Manifest | None) -> object:
+    return None if manifest is None else msgspec.to_builtins(manifest)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,200 @@
+"""The consumer, top to bottom: verify → load → warm up the strategy → subscribe → fill → live."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from warmup_job.config import WarmupConfig
+from warmup_job.errors import SnapshotError, TraderError, WarmupError
+from warmup_job.exchange.client import BinanceClient
+from warmup_job.exchange.fetch import fetch_last
+from warmup_job.market.interval import Interval
+from warmup_job.market.moment import utc_text
+from warmup_job.market.symbol import venue_symbol
+from warmup_job.nautilus.bars import NS_PER_MS, bar_type_of, instrument_bars
+from warmup_job.nautilus.catalog import read_bars, read_instrument
+from warmup_job.nautilus.instruments import instrument_id_of, parse_instrument
+from warmup_job.snapshot.verify import verify
+from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
+from warmup_job.trading.runner import BaseRunner, History, NodeSettings, PaperRunner
+from warmup_job.warm import (
+    STRATEGY_INTERVAL,
+    detector_settings,
+    open_client,
+    wanted_streams,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nautilus_trader.model.data import BarType
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSummary:
+    """What a trader did, for people and for scripts."""
+
+    warm_start: bool
+    history_bars: int
+    handed_on: int
+    live_bars: int
+    regime: str
+    orders: int
+    fills: int
+    positions_open: int
+    stopped_by_signal: bool
+
+
+async def trade(
+    config: WarmupConfig,
+    root: Path,
+    *,
+    stop: asyncio.Event,
+    on_state: Callable[[str, str], None] = lambda *_: None,
+) -> TradeSummary:
+    """Trade on paper until ``stop`` is set or a signal comes.
+
+    Raises:
+        SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
+        TraderError: the node did not come up.
+    """
+    async with open_client(config) as client:
+        try:
+            await client.sync_clock()
+        except WarmupError as error:
+            raise TraderError(f"the trader cannot reach its exchange: {error}") from None
+        on_state("verifying", str(root))
+        history = await load_history(config, root, client)
+        runner = PaperRunner(_node_settings(config), _strategy(config), history, client)
+        runner.on_state = on_state
+        await runner.run(stop)
+    return _summarise(runner, history)
+
+
+async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) -> History:
+    """History from the snapshot; without a usable one, fetched whole; cold if that fails too.
+
+    Raises:
+        SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
+    """
+    try:
+        return _from_snapshot(config, root, client)
+    except SnapshotError as error:
+        if config.warmup.on_failure == "fail":
+            raise
+        logger.warning("no usable snapshot: {}", error)
+    interval, bar_type, wanted = _wanted(config)
+    symbol = venue_symbol(config.strategy.strategy.instrument_id)
+    logger.warning("fetching the whole window of {} bars instead", wanted)
+    try:
+        client.extend_deadline(config.warmup.deadline_ms)
+        entries = await client.exchange_info([symbol])
+        fetched = await fetch_last(client, symbol, interval, wanted, client.now_ms())
+        instrument = parse_instrument(
+            client.market, entries[symbol], fetched.klines[0].open_ms * NS_PER_MS
+        )
+        bars = instrument_bars(fetched.klines, instrument, interval)
+    except (WarmupError, KeyError, IndexError) as error:
+        logger.warning("STARTING COLD: the window could not be fetched either: {}", error)
+        return History(bar_type, interval, [], wanted)
+    return History(bar_type, interval, bars, wanted, fetched.from_listing, instrument)
+
+
+def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> History:
+    interval, bar_type, wanted = _wanted(config)
+    snapshot = verify(
+        root,
+        now_ms=client.now_ms(),
+        max_age_ms=config.snapshot.max_age_ms,
+        endpoint=client.url,
+    )
+    symbol = venue_symbol(config.strategy.strategy.instrument_id)
+    entry = snapshot.stream(symbol, interval.name)
+    if entry is None or entry.bar_type != str(bar_type):
+        raise SnapshotError(
+            f"the snapshot {snapshot.folder.name} holds no {bar_type}: it was made "
+            "for something else"
+        )
+    if entry.bar_count < wanted and not entry.from_listing:
+        raise SnapshotError(
+            f"the snapshot {snapshot.folder.name} holds {entry.bar_count} bars of {bar_type}, "
+            f"the strategy needs {wanted}"
+        )
+    for reason in snapshot.manifest.degraded:
+        logger.warning("the snapshot is degraded: {}", reason)
+    bars = read_bars(snapshot.catalog, entry.bar_type)
+    logger.info(
+        "snapshot {} verified: {} bars to {}, {} file(s) unaltered",
+        snapshot.folder.name, len(bars), utc_text(entry.last_close), len(snapshot.manifest.files),
+    )  # fmt: skip
+    instrument = read_instrument(snapshot.catalog, entry.instrument_id)
+    return History(bar_type, interval, bars, wanted, entry.from_listing, instrument)
+
+
+def _wanted(config: WarmupConfig) -> tuple[Interval, BarType, int]:
+    """The strategy's interval, bar type, and how many bars it must have had."""
+    interval = Interval.parse(STRATEGY_INTERVAL)
+    symbol = venue_symbol(config.strategy.strategy.instrument_id)
+    bar_type = bar_type_of(instrument_id_of(config.venue.market, symbol), interval)
+    wanted = detector_settings(config).auto_bars(config.warmup.max_bars)
+    for stream in wanted_streams(config):
+        if (venue_symbol(stream.symbol), stream.interval) == (symbol, interval.name):
+            wanted = wanted if stream.bars == "auto" else int(stream.bars)
+    return interval, bar_type, wanted
+
+
+def _node_settings(config: WarmupConfig) -> NodeSettings:
+    venue = config.venue
+    return NodeSettings(
+        market=venue.market,
+        environment=venue.environment,
+        rest_url=venue.api.base_url,
+        ws_url=venue.api.ws_url,
+        leverage=venue.trading.leverage,
+        starting_balances=config.trade.starting_balances,
+    )
+
+
+def _strategy(config: WarmupConfig) -> HedgeGridV1:
+    strategy, settings = config.strategy, detector_settings(config)
+    _, bar_type, _ = _wanted(config)
+    return HedgeGridV1(
+        HedgeGridV1Config(
+            instrument_id=bar_type.instrument_id,
+            bar_type=bar_type,
+            oms_type="HEDGING",
+            grid_step_bps=strategy.grid.grid_step_bps,
+            grid_levels_long=strategy.grid.grid_levels_long,
+            grid_levels_short=strategy.grid.grid_levels_short,
+            base_qty=strategy.grid.base_qty,
+            qty_scale=strategy.grid.qty_scale,
+            tp_steps=strategy.exit.tp_steps,
+            recenter_trigger_bps=strategy.rebalance.recenter_trigger_bps,
+            ema_fast=settings.ema_fast,
+            ema_slow=settings.ema_slow,
+            adx_len=settings.adx_len,
+            atr_len=settings.atr_len,
+            hysteresis_bps=settings.hysteresis_bps,
+        )
+    )
+
+
+def _summarise(runner: BaseRunner, history: History) -> TradeSummary:
+    strategy = runner.strategy
+    orders = strategy.cache.orders(strategy_id=strategy.id)
+    return TradeSummary(
+        warm_start=bool(history.bars),
+        history_bars=len(history.bars),
+        handed_on=runner.handed_on,
+        live_bars=runner.live_bars,
+        regime=strategy.detector.regime.value,
+        orders=len(orders),
+        fills=sum(len(order.trade_ids) for order in orders),
+        positions_open=strategy.cache.positions_open_count(strategy_id=strategy.id),
+        stopped_by_signal=runner.signalled,
+    )

@@ -1,0 +1,76 @@
+"""The seam between history and live: every closed bar once, in order. Pure: bars, opens, a clock.
+
+A cursor stands at the last bar that was handed on. What arrives later than the next one is held;
+what is missing before it is named, so that it can be fetched; what is complete is released: the
+superseded bars as history, the newest closed one as live.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from warmup_job.market.interval import Interval
+
+
+class Release[BarT](NamedTuple):
+    """Bars that may be handed on now: ``history`` first, then ``newest`` to ``on_bar``."""
+
+    history: list[BarT]
+    newest: BarT | None
+
+
+class Span(NamedTuple):
+    """Opens of the first and the last bar that are missing, both included, UTC ms."""
+
+    first_ms: int
+    last_ms: int
+
+
+class Handoff[BarT]:
+    """One stream's cursor. Opens are UTC ms; ``now_ms`` is the exchange's clock."""
+
+    def __init__(self, interval: Interval, cursor_ms: int) -> None:
+        self._interval = interval
+        self.cursor_ms = cursor_ms
+        """Open of the last bar that was handed on or passed over."""
+        self._held: dict[int, BarT] = {}
+        self._absent: set[int] = set()
+
+    def offer(self, open_ms: int, bar: BarT) -> bool:
+        """Take in a bar; False: it is the same as one before, or older, and is dropped."""
+        if open_ms <= self.cursor_ms or open_ms in self._held:
+            return False
+        self._held[open_ms] = bar
+        return True
+
+    def missing(self, now_ms: int) -> Span | None:
+        """The first run of bars that are closed at ``now_ms`` and neither handed on nor held."""
+        last_closed_ms = self._interval.last_closed(now_ms)
+        first_ms = self._interval.next(self.cursor_ms)
+        while first_ms in self._held or first_ms in self._absent:
+            first_ms = self._interval.next(first_ms)
+        later = [open_ms for open_ms in self._held if open_ms > first_ms]
+        last_ms = self._interval.shift(min(later), -1) if later else last_closed_ms
+        return Span(first_ms, last_ms) if first_ms <= last_ms else None
+
+    def pass_over(self, span: Span) -> None:
+        """The venue itself has no bars there: they are not waited for any longer."""
+        open_ms = span.first_ms
+        while open_ms <= span.last_ms:
+            self._absent.add(open_ms)
+            open_ms = self._interval.next(open_ms)
+
+    def release(self, now_ms: int) -> Release[BarT]:
+        """What is complete from the cursor on; its last goes live only if none closed after it."""
+        run: list[tuple[int, BarT]] = []
+        open_ms = self._interval.next(self.cursor_ms)
+        while open_ms in self._held or open_ms in self._absent:
+            if open_ms in self._held:
+                run.append((open_ms, self._held.pop(open_ms)))
+            self._absent.discard(open_ms)
+            self.cursor_ms = open_ms
+            open_ms = self._interval.next(open_ms)
+        newest = None
+        if run and run[-1][0] >= self._interval.last_closed(now_ms):
+            newest = run.pop()[1]
+        return Release([bar for _, bar in run], newest)
