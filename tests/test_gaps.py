@@ -81,10 +81,10 @@ def test_an_answer_that_is_no_list_is_refused(answer: object) -> None:
 def test_holes_are_named() -> None:
     klines = parse(row(0), row(1), row(4), row(5), row(7))
     minute = 60_000
-    gaps = find_gaps(klines, MINUTE)
+    gaps = find_gaps([kline.open_ms for kline in klines], MINUTE)
     assert gaps == [
         Gap(START + 2 * minute, START + 3 * minute, 2),
         Gap(START + 6 * minute, START + 6 * minute, 1),
     ]
     assert missing_bars(gaps) == 3
-    assert find_gaps(klines[:2], MINUTE) == []
+    assert find_gaps([kline.open_ms for kline in klines[:2]], MINUTE) == []

@@ -123,41 +123,42 @@ _as_json = click.option(
 @_as_json
 def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
-    from warmup_job.warm import plan_streams
+    from warmup_job.plan import plan_streams, weight_budget
 
     now_ms = time.time_ns() // 1_000_000
     plans = plan_streams(config, _until_ms(until, now_ms))
-    budget = int(config.venue.rate_limits.weight_per_minute * config.warmup.budget_share)
+    budget = weight_budget(config)
     weight = sum(plan.weight for plan in plans)
     if as_json:
         streams = [
             {
                 "symbol": plan.symbol,
                 "interval": plan.interval.name,
+                "price": plan.price,
                 "bars": plan.bars,
                 "reason": plan.reason,
                 "pages": [page._asdict() for page in plan.pages],
                 "weight": plan.weight,
+                "seconds": plan.seconds(budget),
                 "disk_bytes": plan.disk_bytes,
             }
             for plan in plans
         ]
         _print_json({"streams": streams, "weight": weight, "weight_per_minute": budget})
         return
-    click.echo(
-        f"{'symbol':<16}{'interval':<10}{'bars':>8}{'pages':>7}{'weight':>8}{'disk':>10}  from"
-    )
+    head = f"{'stream':<20}{'bars':>8}{'pages':>7}{'weight':>8}{'about':>8}{'disk':>10}"
+    click.echo(f"{head}  from")
     for plan in plans:
         click.echo(
-            f"{plan.symbol:<16}{plan.interval.name:<10}{plan.bars:>8}{len(plan.pages):>7}"
-            f"{plan.weight:>8}{plan.disk_bytes // 1024:>6} KiB  {utc_text(plan.pages[0].start_ms)}"
-            f"  ({plan.reason})"
+            f"{plan.name:<20}{plan.bars:>8}{len(plan.pages):>7}{plan.weight:>8}"
+            f"{plan.seconds(budget):>6.1f} s{plan.disk_bytes // 1024:>6} KiB"
+            f"  {utc_text(plan.pages[0].start_ms)}  ({plan.reason})"
         )
-    waits = max(0, weight - 1) // budget if budget else 0
+    minutes = max(0, weight - 1) // budget
+    waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
     click.echo(
         f"weight {weight} of {budget} a minute ({config.warmup.budget_share:.0%} of the venue's "
-        f"{config.venue.rate_limits.weight_per_minute}): "
-        + (f"about {waits} min of waiting for the budget" if waits else "no waiting for the budget")
+        f"{config.venue.rate_limits.weight_per_minute}): {waits}"
     )
 
 
@@ -226,7 +227,7 @@ def _progress(config: WarmupConfig, stack: ExitStack) -> Callable[[int], object]
         return lambda _: None
     from tqdm import tqdm
 
-    from warmup_job.warm import plan_streams
+    from warmup_job.plan import plan_streams
 
     total = sum(plan.bars for plan in plan_streams(config, time.time_ns() // 1_000_000))
     bar = stack.enter_context(tqdm(total=total, unit=" bars", desc="fetching", leave=True))

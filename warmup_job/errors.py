@@ -42,6 +42,10 @@ class RefusedError(WarmupError):
     exit_code = 12
 
 
+class UnknownSymbolError(RefusedError):
+    """The exchange does not list the symbol: somebody corrects it (12)."""
+
+
 class DataInvalidError(WarmupError):
     """What came is incomplete or not to be believed, beyond what the policy allows (13)."""
 

@@ -12,22 +12,23 @@ from loguru import logger
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import SnapshotError, TraderError, WarmupError
 from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.fetch import fetch_last
+from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.market.interval import Interval
-from warmup_job.market.moment import utc_text
+from warmup_job.market.moment import NS_PER_MS, utc_text
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.nautilus.bars import NS_PER_MS, bar_type_of, instrument_bars
+from warmup_job.nautilus.bars import bar_type_of, instrument_bars
 from warmup_job.nautilus.catalog import read_bars, read_instrument
-from warmup_job.nautilus.instruments import instrument_id_of, parse_instrument
-from warmup_job.snapshot.verify import verify
-from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
-from warmup_job.trading.runner import BaseRunner, History, NodeSettings, PaperRunner
-from warmup_job.warm import (
+from warmup_job.nautilus.instruments import parse_instrument
+from warmup_job.nautilus.names import instrument_id_of
+from warmup_job.plan import (
     STRATEGY_INTERVAL,
     detector_settings,
     open_client,
     wanted_streams,
 )
+from warmup_job.snapshot.verify import verify
+from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
+from warmup_job.trading.runner import BaseRunner, History, NodeSettings, PaperRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,15 +95,15 @@ async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) 
     try:
         client.extend_deadline(config.warmup.deadline_ms)
         entries = await client.exchange_info([symbol])
-        fetched = await fetch_last(client, symbol, interval, wanted, client.now_ms())
-        instrument = parse_instrument(
-            client.market, entries[symbol], fetched.klines[0].open_ms * NS_PER_MS
-        )
-        bars = instrument_bars(fetched.klines, instrument, interval)
+        stream = Stream(symbol, interval)
+        klines, from_listing = await fetch_klines(client, stream, wanted, client.now_ms())
+        first_ns = klines[0].open_ms * NS_PER_MS
+        instrument = parse_instrument(client.market, entries[symbol], first_ns)
+        bars = instrument_bars(klines, instrument, interval)
     except (WarmupError, KeyError, IndexError) as error:
         logger.warning("STARTING COLD: the window could not be fetched either: {}", error)
         return History(bar_type, interval, [], wanted)
-    return History(bar_type, interval, bars, wanted, fetched.from_listing, instrument)
+    return History(bar_type, interval, bars, wanted, from_listing, instrument)
 
 
 def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> History:

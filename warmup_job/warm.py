@@ -3,91 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from loguru import logger
 
-from warmup_job.config import Stream, WarmupConfig
-from warmup_job.errors import DataInvalidError, DeadlineError, RefusedError, WarmupError
-from warmup_job.market.gaps import missing_bars
-from warmup_job.market.interval import Interval
-from warmup_job.market.moment import duration_text, parse_when, utc_text
-from warmup_job.market.plan import Market, Page, plan_pages
-from warmup_job.market.symbol import venue_symbol
-from warmup_job.regime.detector import DetectorSettings
-from warmup_job.snapshot.manifest import (
-    Manifest,
-    StreamEntry,
-    Versions,
-    content_digest,
-    settings_digest,
+from warmup_job.config import WarmupConfig
+from warmup_job.errors import (
+    DataInvalidError,
+    DeadlineError,
+    RateLimitedError,
+    SnapshotError,
+    UnknownSymbolError,
+    WarmupError,
 )
+from warmup_job.market.gaps import missing_bars
+from warmup_job.market.moment import NS_PER_MS, duration_text, parse_when, utc_text
+from warmup_job.nautilus import arrow
+from warmup_job.nautilus.names import bar_type_name, instrument_id_of
+from warmup_job.plan import StreamPlan, endpoint, open_client, plan_streams, stream_settings_digest
+from warmup_job.snapshot.manifest import InstrumentEntry, Manifest, StreamEntry, Versions
 from warmup_job.snapshot.publish import Published, check_writable, publish
+from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
+from warmup_job.snapshot.verify import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
-    from nautilus_trader.model.data import Bar
-    from nautilus_trader.model.instruments import Instrument
-
     from warmup_job.exchange.client import BinanceClient
     from warmup_job.exchange.fetch import Fetched
 
-STRATEGY_INTERVAL = "1m"
-"""What HedgeGridV1 is run on, as by naut_hedgegrid."""
 _LAST_WORD_MS = 50  # between giving up by ourselves and being cut off
-_BYTES_PER_BAR, _BYTES_PER_STREAM = 45, 16_000  # measured on recorded klines; for the plan only
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPlan:
-    """What one stream takes: its pages up to the newest kline that is closed at ``until_ms``."""
-
-    symbol: str
-    interval: Interval
-    bars: int
-    reason: str
-    """Why this many, for people."""
-    pages: tuple[Page, ...]
-
-    @property
-    def weight(self) -> int:
-        """Request weight of its kline pages."""
-        return sum(page.weight for page in self.pages)
-
-    @property
-    def disk_bytes(self) -> int:
-        """About how much it takes on the volume."""
-        return self.bars * _BYTES_PER_BAR + _BYTES_PER_STREAM
-
-
-@dataclass(frozen=True, slots=True)
-class WarmStream:
-    """One stream, fetched and checked, ready for the catalog."""
-
-    plan: StreamPlan
-    fetched: Fetched
-    instrument: Instrument
-    bars: list[Bar]
-
-    @property
-    def entry(self) -> StreamEntry:
-        """What the manifest says of it."""
-        klines = self.fetched.klines
-        return StreamEntry(
-            symbol=self.plan.symbol,
-            instrument_id=str(self.instrument.id),
-            bar_type=str(self.bars[0].bar_type),
-            interval=self.plan.interval.name,
-            first_open=klines[0].open_ms,
-            last_close=self.plan.interval.close_ms(klines[-1].open_ms),
-            bar_count=len(klines),
-            gaps=self.fetched.gaps,
-            from_listing=self.fetched.from_listing,
-        )
+_SKEW_TO_TELL_MS = 2_000
+_MARK_PRECISION = 8  # mark prices are finer than the tick: they have a precision of their own
 
 
 @dataclass(slots=True)
@@ -104,42 +58,20 @@ class Outcome:
         return max(self.errors, key=lambda error: error.exit_code, default=None)
 
 
-def detector_settings(config: WarmupConfig) -> DetectorSettings:
-    """The strategy file's regime section as the detector takes it."""
-    regime = config.strategy.regime
-    return DetectorSettings(
-        ema_fast=regime.ema_fast,
-        ema_slow=regime.ema_slow,
-        adx_len=regime.adx_len,
-        atr_len=regime.atr_len,
-        hysteresis_bps=regime.hysteresis_bps,
-    )
+@dataclass(frozen=True, slots=True)
+class WarmInstrument:
+    """An instrument for the catalog: ``write`` puts its file there, stamped with a time in ns."""
+
+    entry: InstrumentEntry
+    write: Callable[[Path, int], None]
 
 
-def wanted_streams(config: WarmupConfig) -> tuple[Stream, ...]:
-    """The streams of ``warmup.streams``, or else what the strategy needs."""
-    needed = Stream(symbol=config.strategy.strategy.instrument_id, interval=STRATEGY_INTERVAL)
-    return config.warmup.streams or (needed,)
+@dataclass(frozen=True, slots=True)
+class WarmStream:
+    """One stream, fetched and checked, ready for the catalog."""
 
-
-def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
-    """What to fetch, per stream, before anything is.
-
-    Raises:
-        RefusedError: an interval that Binance, or this market of it, does not have.
-    """
-    settings = detector_settings(config)
-    auto = settings.auto_bars(config.warmup.max_bars)
-    why = "auto: eight times the longest average, at least one cheapest page"
-    plans = []
-    for stream in wanted_streams(config):
-        interval = Interval.parse(stream.interval)
-        fixed = stream.bars != "auto"
-        bars = int(stream.bars) if fixed else auto
-        pages = plan_pages(config.venue.market, interval, bars, interval.last_closed(until_ms))
-        reason = "as configured" if fixed else why
-        plans.append(StreamPlan(venue_symbol(stream.symbol), interval, bars, reason, pages))
-    return plans
+    entry: StreamEntry
+    bars: arrow.PackedBars
 
 
 async def warm(
@@ -163,16 +95,24 @@ async def warm(
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
     started = time.monotonic()
-    root = Path(config.snapshot.root)
+    root, outcome = config.snapshot.root, Outcome()
     if not dry_run:
         check_writable(root)
+    previous = _previous(config)
+    # While the network is waited for; an import of the same later waits for this one.
+    threading.Thread(target=_import_ahead, args=(previous is None,), daemon=True).start()
     try:
         async with asyncio.timeout(config.warmup.deadline_ms / 1000):
-            client = open_client(config)
+            await _sit_out_limit(root, endpoint(config), config.warmup.deadline_ms)
+            client = open_client(
+                config, on_limit=lambda ms: remember_quiet(root, endpoint(config), ms)
+            )
             # Imports count too; the client gives up a little earlier, for the better reason.
             spent_ms = round((time.monotonic() - started) * 1000)
             client.extend_deadline(config.warmup.deadline_ms - spent_ms - _LAST_WORD_MS)
-            streams, outcome = await _fetch_streams(config, client, until, progress)
+            async with client:
+                plans, entries, fetched = await _fetch(config, client, until, progress)
+            streams, instruments = _check(config, plans, entries, fetched, previous, outcome)
     except TimeoutError:
         raise DeadlineError(
             f"not done within warmup.deadline ({duration_text(config.warmup.deadline_ms)}): "
@@ -180,175 +120,263 @@ async def warm(
         ) from None
     if not streams:
         raise outcome.worst or WarmupError("no stream and no error: report this as a bug")
-    outcome.manifest = _describe(config, streams, outcome, client, started)
-    if not dry_run:
-        outcome.published = _publish(root, config.snapshot.keep, outcome.manifest, streams)
-    return outcome
-
-
-async def _fetch_streams(
-    config: WarmupConfig,
-    client: BinanceClient,
-    until: str | None,
-    progress: Callable[[int], object],
-) -> tuple[list[WarmStream], Outcome]:
-    outcome = Outcome()
-    async with client:
-        ahead_ms = await client.sync_clock()
-        if abs(ahead_ms) > 2_000:
-            logger.warning("this machine's clock is {} ms ahead of the exchange's", ahead_ms)
-        until_ms = client.now_ms()
-        if until is not None:
-            until_ms = min(until_ms, parse_when(until, until_ms))
-        plans = plan_streams(config, until_ms)
-        entries, *fetched = await asyncio.gather(
-            client.exchange_info(plan.symbol for plan in plans),
-            *(_fetch_stream(client, plan, until_ms, progress) for plan in plans),
-            return_exceptions=True,
-        )
-    if isinstance(entries, BaseException):
-        raise entries
-    streams = []
-    for plan, result in zip(plans, fetched, strict=True):
-        try:
-            if isinstance(result, BaseException):
-                raise result
-            first_ms = min(
-                other.klines[0].open_ms
-                for owner, other in zip(plans, fetched, strict=True)
-                if owner.symbol == plan.symbol and not isinstance(other, BaseException)
-            )
-            stream = _to_stream(client.market, plan, result, entries, first_ms)
-        except WarmupError as error:
-            logger.error("{} {}: {}", plan.symbol, plan.interval.name, error)
-            outcome.errors.append(error)
-        else:
-            streams.append(stream)
-            outcome.errors += _shortcomings(stream, config.warmup.max_gap_bars)
-    return streams, outcome
-
-
-def open_client(config: WarmupConfig) -> BinanceClient:
-    """The market that the venue file names, within the budget share and the deadline."""
-    from warmup_job.exchange.client import BinanceClient  # ccxt takes 0.5 s
-    from warmup_job.exchange.endpoints import rest_url
-
-    venue = config.venue
-    return BinanceClient(
-        venue.market,
-        rest_url(venue.market, venue.environment, venue.api.base_url),
-        weight_per_minute=int(venue.rate_limits.weight_per_minute * config.warmup.budget_share),
-        deadline_ms=config.warmup.deadline_ms,
-    )
-
-
-async def _fetch_stream(
-    client: BinanceClient, plan: StreamPlan, until_ms: int, progress: Callable[[int], object]
-) -> Fetched:
-    from warmup_job.exchange.fetch import fetch_last
-
-    logger.info(
-        "{} {}: fetching {} bars in {} page(s), weight {}",
-        plan.symbol, plan.interval.name, plan.bars, len(plan.pages), plan.weight,
-    )  # fmt: skip
-    fetched = await fetch_last(client, plan.symbol, plan.interval, plan.bars, until_ms, progress)
-    if not fetched.klines:
-        raise DataInvalidError(f"{plan.symbol} {plan.interval.name}: the venue has no closed kline")
-    logger.info(
-        "{} {}: {} of {} bars came, all closed, to {}",
-        plan.symbol, plan.interval.name, len(fetched.klines), plan.bars,
-        utc_text(plan.interval.close_ms(fetched.klines[-1].open_ms)),
-    )  # fmt: skip
-    return fetched
-
-
-def _to_stream(
-    market: Market,
-    plan: StreamPlan,
-    fetched: Fetched,
-    entries: dict[str, dict[str, Any]],
-    first_ms: int,
-) -> WarmStream:
-    from warmup_job.nautilus.bars import NS_PER_MS, instrument_bars
-    from warmup_job.nautilus.instruments import parse_instrument
-
-    if plan.symbol not in entries:
-        raise RefusedError(f"the venue does not list the symbol {plan.symbol}: correct it")
-    instrument = parse_instrument(market, entries[plan.symbol], first_ms * NS_PER_MS)
-    return WarmStream(
-        plan, fetched, instrument, instrument_bars(fetched.klines, instrument, plan.interval)
-    )
-
-
-def _shortcomings(stream: WarmStream, max_gap_bars: int) -> list[WarmupError]:
-    name = f"{stream.plan.symbol} {stream.plan.interval.name}"
-    found: list[WarmupError] = []
-    missing = missing_bars(stream.fetched.gaps)
-    if missing:
-        first = utc_text(stream.fetched.gaps[0].first_ms)
-        logger.warning("{}: the venue itself lacks {} bar(s), first at {}", name, missing, first)
-    if missing > max_gap_bars:
-        found.append(
-            DataInvalidError(
-                f"{name}: the venue lacks {missing} bars from {first} on, allowed are "
-                f"{max_gap_bars} (warmup.max_gap_bars)"
-            )
-        )
-    if stream.fetched.from_listing and len(stream.bars) < stream.plan.bars:
-        logger.warning(
-            "{}: the symbol is young, its whole history is {} bars ({} were asked for)",
-            name, len(stream.bars), stream.plan.bars,
-        )  # fmt: skip
-    return found
-
-
-def _describe(
-    config: WarmupConfig,
-    streams: list[WarmStream],
-    outcome: Outcome,
-    client: BinanceClient,
-    started: float,
-) -> Manifest:
-    from warmup_job.nautilus.catalog import CATALOG_SCHEMA, canonical_instrument
-
-    return Manifest(
+    outcome.manifest = Manifest(
         created_at=client.now_ms(),
         venue=config.venue.venue.name,
         market=client.market,
         endpoint=client.url,
         streams=[stream.entry for stream in streams],
+        instruments=[instrument.entry for instrument in instruments],
         degraded=[str(error) for error in outcome.errors],
-        content_digest=content_digest(
-            {canonical_instrument(stream.instrument) for stream in streams},
-            [(str(stream.bars[0].bar_type), stream.fetched.klines) for stream in streams],
-        ),
+        content_digest=_content_digest(streams, instruments),
         settings_digest=stream_settings_digest(config),
-        versions=Versions(
-            warmup_job=version("warmup-job"),
-            ccxt=version("ccxt"),
-            nautilus_trader=version("nautilus_trader"),
-            pyarrow=version("pyarrow"),
-            catalog_schema=CATALOG_SCHEMA,
-        ),
+        versions=_versions(),
         weight_spent=client.budget.spent,
         seconds=round(time.monotonic() - started, 3),
         files=[],
     )
+    if not dry_run:
+
+        def write(catalog: Path) -> None:
+            _write(catalog, streams, instruments)
+
+        outcome.published = publish(root, outcome.manifest, write, config.snapshot.keep)
+    return outcome
 
 
-def stream_settings_digest(config: WarmupConfig) -> str:
-    """Digest of what the bars depend on: which streams, how many bars, the detector's settings."""
-    plans = plan_streams(config, 0)
-    streams = [(plan.symbol, plan.interval.name, plan.bars) for plan in plans]
-    return settings_digest({"streams": sorted(streams), "detector": detector_settings(config)})
+async def _sit_out_limit(root: Path, url: str, most_ms: int) -> None:
+    """A limit or ban on record: no request at all before its end."""
+    until_ms = quiet_until_ms(root, url)
+    wait_ms = until_ms - time.time_ns() // 1_000_000
+    if wait_ms >= most_ms:
+        raise RateLimitedError(
+            f"{url} wants no request from this IP before {utc_text(until_ms)}, and none was sent: "
+            "start again then",
+            until_ms=until_ms,
+        )
+    if wait_ms > 0:
+        logger.warning("{} wants no request before {}: waiting", url, utc_text(until_ms))
+        await asyncio.sleep(wait_ms / 1000)
 
 
-def _publish(root: Path, keep: int, manifest: Manifest, streams: list[WarmStream]) -> Published:
-    from warmup_job.nautilus.catalog import write_catalog
+# -- fetch -----------------------------------------------------------------------------------------
 
-    instruments = {str(stream.instrument.id): stream.instrument for stream in streams}
 
-    def write(path: Path) -> None:
-        write_catalog(path, list(instruments.values()), [stream.bars for stream in streams])
+async def _fetch(
+    config: WarmupConfig,
+    client: BinanceClient,
+    until: str | None,
+    progress: Callable[[int], object],
+) -> tuple[list[StreamPlan], dict[str, Any], list[Any]]:
+    """The plans, the venue's entries, and for each plan what came: klines, or the error."""
+    from warmup_job.exchange.fetch import Stream, fetch_last
 
-    return publish(root, manifest, write, keep)
+    ahead_ms = await client.sync_clock()
+    if abs(ahead_ms) > _SKEW_TO_TELL_MS:
+        logger.warning(
+            "this machine's clock is {} ms {} the exchange's; nothing here goes by it",
+            abs(ahead_ms), "ahead of" if ahead_ms > 0 else "behind",
+        )  # fmt: skip
+    until_ms = client.now_ms()
+    if until is not None:
+        until_ms = min(until_ms, parse_when(until, until_ms))
+    plans = plan_streams(config, until_ms)
+
+    async def fetch(plan: StreamPlan) -> Fetched[arrow.PackedBars]:
+        logger.info(
+            "{}: fetching {} bars in {} page(s), weight {}",
+            plan.name, plan.bars, len(plan.pages), plan.weight,
+        )  # fmt: skip
+        stream = Stream(plan.symbol, plan.interval, plan.price)
+        return await fetch_last(client, stream, plan.bars, until_ms, arrow.pack, progress)
+
+    entries, *fetched = await asyncio.gather(
+        client.exchange_info(plan.symbol for plan in plans),
+        *(fetch(plan) for plan in plans),
+        return_exceptions=True,
+    )
+    if isinstance(entries, BaseException):
+        raise entries
+    return plans, entries, fetched
+
+
+# -- check -----------------------------------------------------------------------------------------
+
+
+def _check(
+    config: WarmupConfig,
+    plans: list[StreamPlan],
+    entries: dict[str, Any],
+    fetched: list[Any],
+    previous: Snapshot | None,
+    outcome: Outcome,
+) -> tuple[list[WarmStream], list[WarmInstrument]]:
+    """Streams and instruments that are good; what is not goes into the outcome's errors."""
+    streams: list[WarmStream] = []
+    instruments: dict[str, WarmInstrument] = {}
+    for plan, result in zip(plans, fetched, strict=True):
+        try:
+            if isinstance(result, BaseException):
+                raise result
+            if plan.symbol not in entries:
+                raise UnknownSymbolError(
+                    f"the venue does not list the symbol {plan.symbol}: correct it"
+                )
+            if plan.symbol not in instruments:
+                instruments[plan.symbol] = _instrument(
+                    config, plan.symbol, entries[plan.symbol], previous
+                )
+            stream = _stream(plan, result, instruments[plan.symbol].entry)
+        except WarmupError as error:
+            logger.error("{}: {}", plan.name, error)
+            outcome.errors.append(error)
+        else:
+            streams.append(stream)
+            outcome.errors += _shortcomings(plan, stream, config.warmup.max_gap_bars)
+    used = {stream.entry.symbol for stream in streams}
+    return streams, [instruments[symbol] for symbol in instruments if symbol in used]
+
+
+def _stream(
+    plan: StreamPlan, fetched: Fetched[arrow.PackedBars], instrument: InstrumentEntry
+) -> WarmStream:
+    if not fetched.opens_ms:
+        raise DataInvalidError(f"{plan.name}: the venue has no closed kline")
+    bars = arrow.join(fetched.parts, len(fetched.opens_ms))
+    mark = plan.price == "mark"
+    entry = StreamEntry(
+        symbol=plan.symbol,
+        instrument_id=instrument.instrument_id,
+        bar_type=bar_type_name(instrument.instrument_id, plan.interval, plan.price),
+        interval=plan.interval.name,
+        price=plan.price,
+        price_precision=_MARK_PRECISION if mark else instrument.price_precision,
+        size_precision=instrument.size_precision,
+        first_open=fetched.opens_ms[0],
+        last_close=plan.interval.close_ms(fetched.opens_ms[-1]),
+        bar_count=len(fetched.opens_ms),
+        gaps=fetched.gaps,
+        from_listing=fetched.from_listing,
+    )
+    arrow.check_precision(bars, entry.bar_type, entry.price_precision, entry.size_precision)
+    logger.info(
+        "{}: {} of {} bars came, all closed, to {}",
+        plan.name, entry.bar_count, plan.bars, utc_text(entry.last_close),
+    )  # fmt: skip
+    return WarmStream(entry, bars)
+
+
+def _shortcomings(plan: StreamPlan, stream: WarmStream, max_gap_bars: int) -> list[WarmupError]:
+    found: list[WarmupError] = []
+    missing = missing_bars(stream.entry.gaps)
+    if missing:
+        first = utc_text(stream.entry.gaps[0].first_ms)
+        logger.warning(
+            "{}: the venue itself lacks {} bar(s), first at {}", plan.name, missing, first
+        )
+        if missing > max_gap_bars:
+            found.append(
+                DataInvalidError(
+                    f"{plan.name}: the venue lacks {missing} bars from {first} on, allowed are "
+                    f"{max_gap_bars} (warmup.max_gap_bars)"
+                )
+            )
+    if stream.entry.from_listing and stream.entry.bar_count < plan.bars:
+        logger.warning(
+            "{}: the symbol is young, its whole history is {} bars ({} were asked for)",
+            plan.name, stream.entry.bar_count, plan.bars,
+        )  # fmt: skip
+    return found
+
+
+# -- instruments -----------------------------------------------------------------------------------
+
+
+def _import_ahead(with_nautilus: bool) -> None:
+    arrow.import_ahead()
+    if with_nautilus:
+        import warmup_job.nautilus.catalog
+        import warmup_job.nautilus.instruments  # noqa: F401
+
+
+def _previous(config: WarmupConfig) -> Snapshot | None:
+    """The last snapshot, if it was written by the same versions from the same venue."""
+    try:
+        snapshot = open_snapshot(config.snapshot.root)
+    except SnapshotError:
+        return None
+    same = snapshot.manifest.versions == _versions()
+    return snapshot if same and snapshot.manifest.endpoint == endpoint(config) else None
+
+
+def _instrument(
+    config: WarmupConfig, symbol: str, raw: dict[str, Any], previous: Snapshot | None
+) -> WarmInstrument:
+    """The instrument as Nautilus makes it; taken over where the venue's entry is unchanged.
+
+    That spares a run the second that importing Nautilus takes.
+    """
+    source_digest = hashlib.sha256(msgspec.json.encode(raw, order="sorted")).hexdigest()
+    if previous is not None:
+        for entry in previous.manifest.instruments:
+            source = previous.instrument_file(entry.instrument_id)
+            if (entry.symbol, entry.source_digest) == (symbol, source_digest) and source:
+                return WarmInstrument(entry, partial(arrow.restamp_instrument, source))
+    from warmup_job.nautilus.catalog import canonical_values, write_instruments
+    from warmup_job.nautilus.instruments import parse_instrument
+
+    market = config.venue.market
+    made = parse_instrument(market, raw, 0)
+    entry = InstrumentEntry(
+        symbol=symbol,
+        instrument_id=instrument_id_of(market, symbol),
+        price_precision=made.price_precision,
+        size_precision=made.size_precision,
+        source_digest=source_digest,
+        values_digest=hashlib.sha256(canonical_values(made)).hexdigest(),
+    )
+    return WarmInstrument(
+        entry,
+        lambda catalog, ts_ns: write_instruments(catalog, [parse_instrument(market, raw, ts_ns)]),
+    )
+
+
+# -- publish ---------------------------------------------------------------------------------------
+
+
+def _write(catalog: Path, streams: list[WarmStream], instruments: list[WarmInstrument]) -> None:
+    catalog.mkdir()
+    for instrument in instruments:
+        symbol = instrument.entry.symbol
+        opens = (stream.entry.first_open for stream in streams if stream.entry.symbol == symbol)
+        instrument.write(catalog, min(opens) * NS_PER_MS)
+    for stream in streams:
+        entry = stream.entry
+        arrow.write_bars(
+            catalog,
+            stream.bars,
+            bar_type=entry.bar_type,
+            instrument_id=entry.instrument_id,
+            price_precision=entry.price_precision,
+            size_precision=entry.size_precision,
+        )
+
+
+def _content_digest(streams: list[WarmStream], instruments: list[WarmInstrument]) -> str:
+    """sha256 over the canonical values of instruments and bars, the same on any machine."""
+    digest = hashlib.sha256()
+    for entry in sorted((each.entry for each in instruments), key=lambda e: e.instrument_id):
+        digest.update(f"instrument {entry.instrument_id} {entry.values_digest}\n".encode())
+    for stream in sorted(streams, key=lambda each: each.entry.bar_type):
+        arrow.update_digest(digest, stream.entry.bar_type, stream.bars)
+    return digest.hexdigest()
+
+
+def _versions() -> Versions:
+    return Versions(
+        warmup_job=version("warmup-job"),
+        ccxt=version("ccxt"),
+        nautilus_trader=version("nautilus_trader"),
+        pyarrow=version("pyarrow"),
+        catalog_schema=arrow.CATALOG_SCHEMA,
+    )

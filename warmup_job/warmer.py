@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from loguru import logger
 
 from warmup_job.config import VenueConfig
-from warmup_job.errors import RefusedError
+from warmup_job.errors import UnknownSymbolError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.endpoints import rest_url
-from warmup_job.exchange.fetch import Fetched, fetch_last
+from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.market.interval import Interval
+from warmup_job.market.kline import Kline
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.regime.detector import DetectorBar
 
@@ -82,13 +83,11 @@ class BinanceDataWarmer:
         name, interval = venue_symbol(symbol), interval_of(bar_type)
 
         async def fetch() -> list[Bar]:
-            fetched = await self._fetch(name, interval, num_bars, end_time)
-            if not fetched.klines:
+            klines = await self._fetch(name, interval, num_bars, end_time)
+            if not klines:
                 return []
-            instrument = await self._instrument(name, fetched.klines[0].open_ms)
-            return bars_of(
-                fetched.klines, bar_type, instrument.price_precision, instrument.size_precision
-            )
+            instrument = await self._instrument(name, klines[0].open_ms)
+            return bars_of(klines, bar_type, instrument.price_precision, instrument.size_precision)
 
         return self._run(fetch())
 
@@ -103,7 +102,7 @@ class BinanceDataWarmer:
         name, parsed = venue_symbol(symbol), Interval.parse(interval)
 
         async def fetch() -> list[DetectorBar]:
-            fetched = await self._fetch(name, parsed, num_bars, end_time)
+            klines = await self._fetch(name, parsed, num_bars, end_time)
             return [
                 DetectorBar(
                     float(kline.open),
@@ -113,7 +112,7 @@ class BinanceDataWarmer:
                     float(kline.volume),
                     kline.close_ms,
                 )
-                for kline in fetched.klines
+                for kline in klines
             ]
 
         return self._run(fetch())
@@ -136,16 +135,16 @@ class BinanceDataWarmer:
 
     async def _fetch(
         self, symbol: str, interval: Interval, num_bars: int, end_time: datetime | None
-    ) -> Fetched:
+    ) -> list[Kline]:
         if num_bars <= 0:
-            return Fetched([], [], from_listing=False)
+            return []
         client = await self._open()
         until_ms = client.now_ms()
         if end_time is not None:
             until_ms = min(until_ms, int(end_time.timestamp() * 1000))
-        fetched = await fetch_last(client, symbol, interval, num_bars, until_ms)
-        self._tell(f"Fetched {len(fetched.klines)} of {num_bars} {interval.name} bars for {symbol}")
-        return fetched
+        klines, _ = await fetch_klines(client, Stream(symbol, interval), num_bars, until_ms)
+        self._tell(f"Fetched {len(klines)} of {num_bars} {interval.name} bars for {symbol}")
+        return klines
 
     async def _open(self) -> BinanceClient:
         if self._client is None:
@@ -165,7 +164,9 @@ class BinanceDataWarmer:
             client = await self._open()
             entries = await client.exchange_info([symbol])
             if symbol not in entries:
-                raise RefusedError(f"{client.url} does not list the symbol {symbol}: correct it")
+                raise UnknownSymbolError(
+                    f"{client.url} does not list the symbol {symbol}: correct it"
+                )
             self._instruments[symbol] = parse_instrument(
                 client.market, entries[symbol], first_open_ms * 1_000_000
             )

@@ -19,14 +19,15 @@ from nautilus_trader.trading.strategy import Strategy
 from tests.conftest import Exchange, job, job_process, write_config
 from warmup_job.config import load
 from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.fetch import fetch_last
+from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.market.interval import Interval
 from warmup_job.nautilus.bars import open_ms_of
+from warmup_job.plan import open_client
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trade import _node_settings, _strategy, load_history
 from warmup_job.trading.hedge_grid import HedgeGridV1, detector_bar
 from warmup_job.trading.runner import History, PaperRunner
-from warmup_job.warm import open_client, warm
+from warmup_job.warm import warm
 
 pytestmark = pytest.mark.e2e
 MINUTE_MS = 60_000
@@ -80,8 +81,9 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
             await run_for(runner, 2)
             last_ms = open_ms_of(strategy.cache.bar(BAR_TYPE), MINUTE)
             count = MINUTE.count(open_ms_of(history.bars[0], MINUTE), last_ms)
-            every = await fetch_last(client, "BTCUSDT", MINUTE, count, last_ms + 2 * MINUTE_MS - 1)
-        return strategy, strategy.cache.bars(BAR_TYPE), every.klines, runner
+            stream = Stream("BTCUSDT", MINUTE)
+            every, _ = await fetch_klines(client, stream, count, last_ms + 2 * MINUTE_MS - 1)
+        return strategy, strategy.cache.bars(BAR_TYPE), every, runner
 
     strategy, cached, klines, runner = asyncio.run(scenario())
     assert runner.live_bars == 2

@@ -74,6 +74,8 @@ class Stream(Section, frozen=True, kw_only=True):
     interval: str
     """As written; whether Binance has it is judged where it is asked for."""
     bars: Annotated[int | Literal["auto"], Between(1)] = "auto"
+    price: Literal["last", "mark"] = "last"
+    """Mark prices exist on futures only."""
 
 
 class Warmup(Section, frozen=True, kw_only=True):

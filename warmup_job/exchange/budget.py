@@ -1,7 +1,8 @@
 """Request weight: counted before it is spent, corrected by what the exchange says was used.
 
-The budget is per IP and calendar minute, and others behind the same address spend it too, so the
-larger of the two counts is believed.
+Binance counts per IP and calendar minute of its own clock, and others behind the same address spend
+the same budget. So the larger of two counts is believed: ours, and the exchange's last word plus
+what we have under way that it may not have seen.
 """
 
 from __future__ import annotations
@@ -20,27 +21,34 @@ class Budget:
         self._clock = clock
         self._minute = -1
         self._used = 0
+        self._under_way = 0
         self.spent = 0
         """Weight spent by this process since the start."""
 
     async def spend(self, weight: int) -> None:
-        """Wait until ``weight`` fits into the current minute's share, and count it."""
+        """Wait until ``weight`` fits into the current minute's share, and count it.
+
+        Call `settle` when the answer is there, or will never be.
+        """
         while True:
             self._roll()
             # A weight above the whole share passes when nothing else was spent: it never would.
             if self._used == 0 or self._used + weight <= self._limit:
                 self._used += weight
+                self._under_way += weight
                 self.spent += weight
                 return
             await asyncio.sleep((MINUTE_MS - self._clock() % MINUTE_MS + 50) / 1000)
 
-    def observe(self, used: int) -> None:
-        """Take over the exchange's own count (X-MBX-USED-WEIGHT-1M) where it is larger."""
+    def settle(self, weight: int, used: int | None = None) -> None:
+        """A request of ``weight`` is over; ``used`` is the exchange's count of the minute."""
+        self._under_way -= weight
         self._roll()
-        self._used = max(self._used, used)
+        if used is not None:
+            self._used = max(self._used, used + self._under_way)
 
     def _roll(self) -> None:
         minute = self._clock() // MINUTE_MS
         if minute != self._minute:
             self._minute = minute
-            self._used = 0
+            self._used = self._under_way  # sent in the old minute, perhaps counted in the new one

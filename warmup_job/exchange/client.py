@@ -8,35 +8,48 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import ccxt.async_support as ccxt
+import msgspec
 
 from warmup_job.errors import (
     ExchangeUnreachableError,
     RateLimitedError,
-    RefusedError,
+    UnknownSymbolError,
     WarmupError,
 )
 from warmup_job.exchange import retry
 from warmup_job.exchange.budget import Budget
+from warmup_job.exchange.refusals import refusal
 from warmup_job.market.gaps import parse_rows
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
-from warmup_job.market.moment import utc_text
+from warmup_job.market.kline import Klines
 from warmup_job.market.plan import Market, Page
 
+type PriceType = Literal["last", "mark"]
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
+type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 
-_UNKNOWN_SYMBOL, _UNKNOWN_INTERVAL = -1121, -1120
-_ILLEGAL_PARAMETER = -1100  # what an odd symbol gets before it is looked up
 _INFO_WEIGHT: dict[Market, int] = {"um": 1, "spot": 20}
+_IN_FLIGHT = 16
+_TIMEOUT_MS = 10_000
 
 
 class _Ccxt(ccxt.binance):  # type: ignore[misc]  # ccxt is untyped
     """ccxt's Binance with one door for every answer, so that no malformed one passes as data."""
 
     on_answer: Callable[[int, Mapping[str, str], object], None]
+    _rows = msgspec.json.Decoder(list[_Row])
+
+    def parse_json(self, http_response: str) -> object:
+        """Decode an answer; None if it is no JSON. Most of what comes is kline pages."""
+        with contextlib.suppress(msgspec.ValidationError, msgspec.DecodeError):
+            if http_response.startswith("[["):
+                return self._rows.decode(http_response)
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(http_response)
+        return None
 
     def handle_errors(self, code: int, *answer: Any) -> None:  # noqa: ANN401
         # reason, url, method, headers, body, parsed body, and what was sent
@@ -48,28 +61,41 @@ class BinanceClient:
     """An open connection to one market: ``async with BinanceClient(...) as client``.
 
     It needs no key and sends none. Every method raises errors of our own tree only, waits within
-    the weight budget, and retries what passes until ``deadline_ms``.
+    the weight budget, and retries what passes until the deadline. When the exchange limits or bans
+    this IP, nothing at all is sent until it is over.
 
     Args:
         url: REST base, such as https://fapi.binance.com.
-        weight_per_minute: what this process may spend.
+        weight_per_minute: what may be spent, by everybody behind this IP.
         deadline_ms: how long from now all requests together may take.
+        on_limit: told until when to be quiet (this machine's clock, UTC ms), at once.
     """
 
     def __init__(
-        self, market: Market, url: str, *, weight_per_minute: int = 1200, deadline_ms: int = 60_000
+        self,
+        market: Market,
+        url: str,
+        *,
+        weight_per_minute: int = 1200,
+        deadline_ms: int = 60_000,
+        on_limit: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.market = market
         self.url = url
         self._server_ms = 0
         self._server_at = 0.0
-        self._deadline = time.monotonic() + deadline_ms / 1000
+        self._deadline_at = time.monotonic() + deadline_ms / 1000
+        self._quiet: RateLimitedError | None = None
+        self._on_limit = on_limit
+        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+        self._used: int | None = None
         self.budget = Budget(weight_per_minute, self.now_ms)
         self._ccxt = _Ccxt(
             {
                 "enableRateLimit": False,  # the budget paces, by weight that is really counted
-                "aiohttp_trust_env": True,
-                "timeout": 10_000,
+                "aiohttp_trust_env": True,  # HTTPS_PROXY, NO_PROXY
+                "timeout": _TIMEOUT_MS,
+                "options": {"include_OS_certificates": True},
             }
         )
         self._ccxt.on_answer = self._on_answer
@@ -95,27 +121,32 @@ class BinanceClient:
         Before the first `sync_clock` it is this machine's time.
         """
         if not self._server_ms:
-            return time.time_ns() // 1_000_000
+            return _host_ms()
         return self._server_ms + int((time.monotonic() - self._server_at) * 1000)
 
     def extend_deadline(self, deadline_ms: int) -> None:
         """Start a new span: requests from now on may take ``deadline_ms`` together."""
-        self._deadline = time.monotonic() + deadline_ms / 1000
+        self._deadline_at = time.monotonic() + deadline_ms / 1000
 
     async def sync_clock(self) -> int:
-        """Ask the exchange for its time; returns how far this machine's clock is ahead, in ms."""
-        answer = await self._ask(
-            self._ccxt.fapiPublicGetTime if self.market == "um" else self._ccxt.publicGetTime, {}, 1
-        )
-        server_ms = answer.get("serverTime") if isinstance(answer, dict) else None
-        if type(server_ms) is not int and not (isinstance(server_ms, str) and server_ms.isdigit()):
-            raise ExchangeUnreachableError(
-                f"{self.url} does not answer like Binance: no serverTime"
-            )
+        """Ask the exchange for its time; returns how far this machine's clock is ahead, in ms.
+
+        The answer's round trip is the error of that figure, and is told at level DEBUG by ccxt.
+        """
+        api = self._ccxt
+        ask = api.fapiPublicGetTime if self.market == "um" else api.publicGetTime
+
+        def parse(answer: object) -> int:
+            stamp = answer.get("serverTime") if isinstance(answer, dict) else None
+            if type(stamp) is not int:
+                raise ExchangeUnreachableError(f"{self.url} does not answer like Binance: no time")
+            return stamp
+
+        server_ms = await self._ask(ask, {}, 1, parse)
         # The stamp was made before it arrived here, so counting on from its arrival lags a little
         # and no forming kline can pass for closed.
-        self._server_ms, self._server_at = int(server_ms), time.monotonic()
-        return time.time_ns() // 1_000_000 - self._server_ms
+        self._server_ms, self._server_at = server_ms, time.monotonic()
+        return _host_ms() - server_ms
 
     async def exchange_info(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The venue's raw entries, by symbol; a symbol that it does not list has none."""
@@ -125,24 +156,39 @@ class BinanceClient:
             return {symbol: entry for symbol, entry in entries.items() if symbol in wanted}
         found: dict[str, dict[str, Any]] = {}
         for symbol in sorted(wanted):  # spot refuses all of them for one that it does not know
-            with contextlib.suppress(RefusedError):
+            try:
                 found |= await self._exchange_info(
                     self._ccxt.publicGetExchangeInfo, {"symbol": symbol}
                 )
+            except UnknownSymbolError:
+                continue
         return found
 
     async def _exchange_info(
         self, endpoint: _Endpoint, params: dict[str, Any]
     ) -> dict[str, dict[str, Any]]:
-        answer = await self._ask(endpoint, params, _INFO_WEIGHT[self.market])
-        if not isinstance(answer, dict) or not isinstance(answer.get("symbols"), list):
-            raise ExchangeUnreachableError(f"{self.url} does not answer like Binance: no symbols")
-        entries = (entry for entry in answer["symbols"] if isinstance(entry, dict))
-        return {str(entry.get("symbol")): entry for entry in entries}
+        def parse(answer: object) -> dict[str, dict[str, Any]]:
+            symbols = answer.get("symbols") if isinstance(answer, dict) else None
+            if not isinstance(symbols, list) or not all(isinstance(e, dict) for e in symbols):
+                raise ExchangeUnreachableError(
+                    f"{self.url} does not answer like Binance: no symbols"
+                )
+            return {str(entry.get("symbol")): entry for entry in symbols}
 
-    async def klines(self, symbol: str, interval: Interval, page: Page) -> list[Kline]:
-        """One page of klines, checked row by row, oldest first, the forming one included."""
-        ask = self._ccxt.fapiPublicGetKlines if self.market == "um" else self._ccxt.publicGetKlines
+        entries: dict[str, dict[str, Any]] = await self._ask(
+            endpoint, params, _INFO_WEIGHT[self.market], parse
+        )
+        return entries
+
+    async def klines(
+        self, symbol: str, interval: Interval, page: Page, price: PriceType = "last"
+    ) -> Klines:
+        """One page of klines, every row checked, ascending; the forming one may be among them."""
+        api = self._ccxt
+        if price == "mark":
+            ask = api.fapiPublicGetMarkPriceKlines
+        else:
+            ask = api.fapiPublicGetKlines if self.market == "um" else api.publicGetKlines
         params = {
             "symbol": symbol,
             "interval": interval.name,
@@ -151,81 +197,79 @@ class BinanceClient:
             "limit": page.limit,
         }
 
-        def parse(answer: object) -> list[Kline]:
+        def parse(answer: object) -> Klines:
             return parse_rows(answer, interval, page.start_ms, page.end_ms)
 
-        rows = await self._ask(ask, params, page.weight, parse)
-        return list(rows)
+        rows: Klines = await self._ask(ask, params, page.weight, parse)
+        return rows
 
-    async def first_open_ms(self, symbol: str, interval: Interval) -> int | None:
+    async def first_open_ms(
+        self, symbol: str, interval: Interval, price: PriceType = "last"
+    ) -> int | None:
         """When the venue's history of this symbol begins (open of its first kline); None: never."""
         page = Page(0, self.now_ms(), 1, 1 if self.market == "um" else 2)
-        rows = await self.klines(symbol, interval, page)
-        return rows[0].open_ms if rows else None
+        rows = await self.klines(symbol, interval, page, price)
+        return rows.open_ms[0] if rows else None
 
-    async def _ask(
+    async def _ask[T](
         self,
         endpoint: _Endpoint,
         params: dict[str, Any],
         weight: int,
-        parse: Callable[[object], Any] | None = None,
-    ) -> Any:  # noqa: ANN401  # JSON
+        parse: Callable[[object], T],
+    ) -> T:
         attempt = 0
         while True:
             attempt += 1
             try:
-                await self.budget.spend(weight)
-                answer = await endpoint(params)
-                return parse(answer) if parse else answer
+                answer = await self._send(endpoint, params, weight)
+                return parse(answer)
             except WarmupError as error:
                 failure = error
             except ccxt.RequestTimeout:
-                failure = ExchangeUnreachableError(f"{self.url} did not answer in time")
+                failure = ExchangeUnreachableError(
+                    f"{self.url} did not answer within {_TIMEOUT_MS // 1000} s"
+                )
             except ccxt.BaseError as error:
                 failure = ExchangeUnreachableError(
                     f"cannot reach {self.url} ({_cause(error)}): check the network and api.base_url"
                 )
-            now_ms, left_ms = self.now_ms(), round((self._deadline - time.monotonic()) * 1000)
+            now_ms, left_ms = _host_ms(), round((self._deadline_at - time.monotonic()) * 1000)
             wait = retry.wait_ms(failure, attempt, now_ms, now_ms + left_ms, random.random())
             if wait is None:
                 raise failure
             await asyncio.sleep(wait / 1000)
 
+    async def _send(self, endpoint: _Endpoint, params: dict[str, Any], weight: int) -> object:
+        """One request, when there is room for it; none at all while we are to be quiet."""
+        async with self._in_flight:
+            await self.budget.spend(weight)
+            self._used = None
+            try:
+                if self._quiet is not None and (self._quiet.until_ms or 0) > _host_ms():
+                    raise self._quiet
+                return await endpoint(params)
+            finally:
+                self.budget.settle(weight, self._used)
+
     def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
         lower = {name.lower(): value for name, value in headers.items()}
         used = lower.get("x-mbx-used-weight-1m", "")
-        if used.isdigit():
-            self.budget.observe(int(used))
+        self._used = int(used) if used.isdigit() else None
         if status == 200:
             if not isinstance(answer, dict | list):
                 raise ExchangeUnreachableError(f"{self.url} answered something that is not JSON")
             return
         code = answer.get("code") if isinstance(answer, dict) else None
-        raise _refusal(self.url, status, code, lower.get("retry-after", ""), self.now_ms())
+        error = refusal(self.url, status, code, lower, _host_ms())
+        if isinstance(error, RateLimitedError) and error.until_ms is not None:
+            self._quiet = error
+            self._on_limit(error.until_ms)
+        raise error
 
 
-def _refusal(url: str, status: int, code: object, retry_after: str, now_ms: int) -> WarmupError:
-    if status in {418, 429}:
-        until_ms = now_ms + int(retry_after) * 1000 if retry_after.isdigit() else None
-        what = "has banned this IP" if status == 418 else "limits this IP's rate"
-        when = f" until {utc_text(until_ms)}" if until_ms else ""
-        return RateLimitedError(f"{url} {what}{when} (HTTP {status})", until_ms=until_ms)
-    if status == 451:
-        return RefusedError(
-            f"{url} does not serve this location (HTTP 451): run in another region, use the "
-            "testnet or demo (api.environment), or set HTTPS_PROXY"
-        )
-    if status == 403:
-        return RefusedError(
-            f"{url} refuses this client (HTTP 403, its firewall): change the IP or set HTTPS_PROXY"
-        )
-    if code in {_UNKNOWN_SYMBOL, _ILLEGAL_PARAMETER}:
-        return RefusedError(f"{url} does not list the symbol (code {code}): correct it")
-    if code == _UNKNOWN_INTERVAL:
-        return RefusedError(f"{url} does not offer the interval (code {code}): correct it")
-    if 400 <= status < 500 and status not in {404, 408}:
-        return RefusedError(f"{url} refused the request (HTTP {status}, code {code})")
-    return ExchangeUnreachableError(f"{url} answered HTTP {status}")
+def _host_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _cause(error: BaseException) -> str:

@@ -1,11 +1,4 @@
-"""What to do about an error: a pure function of (error, attempt, now), so that it can be tested.
-
-| error | answer |
-|---|---|
-| rate limited or banned (429, 418) | wait for Retry-After if the deadline allows, else give up |
-| refused (403, 451, unknown symbol or interval) | give up at once |
-| anything passing: 5xx, timeout, reset, malformed answer | wait 0.25 s · 2ⁿ, jittered, 6 tries |
-"""
+"""What to do about an error: a pure function of (error, attempt, now) (docs/refusals.md)."""
 
 from __future__ import annotations
 
@@ -17,8 +10,8 @@ from warmup_job.errors import (
 )
 
 MAX_ATTEMPTS = 6
-_FIRST_WAIT_MS = 250
-_UNKNOWN_LIMIT_WAIT_MS = 60_000  # the budget's window, where a 429 does not say how long
+FIRST_WAIT_MS = 250
+_SPREAD_MS = 500  # bots that were told the same moment do not come back in the same one
 
 
 def wait_ms(
@@ -26,18 +19,18 @@ def wait_ms(
 ) -> int | None:
     """How long to wait before asking again, in ms; None: give up and raise ``error``.
 
+    A rate limit or a ban is waited out if the deadline allows. What passes (no connection, 5xx,
+    malformed answers) is tried `MAX_ATTEMPTS` times, with waits that double. The rest is final.
+
     Args:
         attempt: how many times this was asked already, from 1.
-        now_ms, deadline_ms: UTC ms on one clock.
-        jitter: in [0, 1), spreads bots that restart together.
+        now_ms, deadline_ms: UTC ms on this machine's clock.
+        jitter: in [0, 1).
     """
     if isinstance(error, RateLimitedError):
-        until_ms = error.until_ms or now_ms + _UNKNOWN_LIMIT_WAIT_MS
-        wait = max(0, until_ms - now_ms) + round(500 * jitter)
-    elif isinstance(error, ExchangeUnreachableError | DataInvalidError):
-        if attempt >= MAX_ATTEMPTS:
-            return None
-        wait = round(_FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + jitter))
+        wait = max(0, (error.until_ms or now_ms) - now_ms) + round(_SPREAD_MS * jitter)
+    elif isinstance(error, ExchangeUnreachableError | DataInvalidError) and attempt < MAX_ATTEMPTS:
+        wait = round(FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + jitter))
     else:
         return None
     return wait if now_ms + wait < deadline_ms else None

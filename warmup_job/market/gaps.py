@@ -1,17 +1,19 @@
-"""What is wrong with the klines that came, and which are missing: pure checks on plain rows."""
+"""What is wrong with the klines that came, and which are missing: pure checks on plain values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from operator import le, lt
+from typing import Any, NamedTuple
 
 from warmup_job.errors import DataInvalidError
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
+from warmup_job.market.kline import Klines
 
-_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII)
+_DECIMALS = re.compile(r"(?:[0-9]{1,20}(?:\.[0-9]{1,20})?,)+", re.ASCII)
+_NUMBERS, _TEXTS = (0, 6, 8), (1, 2, 3, 4, 5, 7, 9, 10)  # columns of Binance's kline row
 
 
 class Gap(NamedTuple):
@@ -22,8 +24,8 @@ class Gap(NamedTuple):
     bars: int
 
 
-def parse_rows(answer: object, interval: Interval, start_ms: int, end_ms: int) -> list[Kline]:
-    """Turn one page of a kline answer into klines, oldest first, believing nothing.
+def parse_rows(answer: object, interval: Interval, start_ms: int, end_ms: int) -> Klines:
+    """Turn one page of a kline answer into klines, believing nothing.
 
     Raises:
         DataInvalidError: the answer is no list of kline rows of this interval in ascending order
@@ -31,47 +33,47 @@ def parse_rows(answer: object, interval: Interval, start_ms: int, end_ms: int) -
     """
     if not isinstance(answer, list):
         raise DataInvalidError(f"the kline answer is {type(answer).__name__}, not a list of rows")
-    klines: list[Kline] = []
-    previous_ms = -1
-    for row in answer:
-        kline = _parse_row(row, interval)
-        if not start_ms <= kline.open_ms <= end_ms:
-            raise DataInvalidError(f"a kline opens at {kline.open_ms}, outside what was asked for")
-        if kline.open_ms <= previous_ms:
-            raise DataInvalidError(f"klines are out of order or doubled at {kline.open_ms}")
-        previous_ms = kline.open_ms
-        klines.append(kline)
-    return klines
-
-
-def _parse_row(row: object, interval: Interval) -> Kline:
-    if not isinstance(row, list) or len(row) < 11:
-        raise DataInvalidError(f"a kline row of an unknown shape: {str(row)[:120]}")
-    open_ms, close_ms, trades = row[0], row[6], row[8]
-    times_are_ints = all(type(value) is int for value in (open_ms, close_ms, trades))
-    texts = (*row[1:6], row[7], row[9], row[10])
-    if not times_are_ints or not all(
-        isinstance(text, str) and _DECIMAL.fullmatch(text) for text in texts
-    ):
-        raise DataInvalidError(f"a kline row of an unknown shape: {str(row)[:120]}")
-    if interval.floor(open_ms) != open_ms:
-        raise DataInvalidError(f"a kline opens at {open_ms}, which no {interval.name} kline does")
-    if not open_ms <= close_ms <= interval.close_ms(open_ms):
-        raise DataInvalidError(f"the kline of {open_ms} closes at {close_ms}, outside its interval")
+    if not answer:
+        return Klines()
+    columns = _columns(answer)
+    opens_ms, closes_ms = columns[0], columns[6]
+    if opens_ms[0] < start_ms or opens_ms[-1] > end_ms:
+        raise DataInvalidError("klines came that were not asked for")
+    if not all(map(lt, opens_ms, opens_ms[1:])):
+        raise DataInvalidError("klines came out of order or doubled")
+    if any(interval.floor(open_ms) != open_ms for open_ms in opens_ms):
+        raise DataInvalidError(f"klines came that do not open when a {interval.name} kline does")
+    for open_ms, close_ms in zip(opens_ms, closes_ms, strict=True):
+        if not open_ms <= close_ms <= interval.close_ms(open_ms):
+            raise DataInvalidError(f"the kline of {open_ms} closes at {close_ms}: impossible")
     # As floats: rounding keeps the order, so no right row is refused.
-    first, high, low, last = (float(text) for text in row[1:5])
-    if not (0 < low <= first <= high and low <= last <= high):
-        raise DataInvalidError(f"the kline of {open_ms} has prices that cannot be: {row[1:5]}")
-    return Kline(*row[:11])
+    first, high, low, last = (tuple(map(float, columns[index])) for index in (1, 2, 3, 4))
+    bounded = all(map(le, low, first)) and all(map(le, low, last))
+    bounded = bounded and all(map(le, first, high)) and all(map(le, last, high))
+    if not bounded or min(low) <= 0:
+        raise DataInvalidError("klines came with prices that cannot be: low, high, or not positive")
+    return Klines(*columns[:11])
 
 
-def find_gaps(klines: Sequence[Kline], interval: Interval) -> list[Gap]:
-    """The holes between the klines (ascending): what is missing while a later row exists."""
+def _columns(rows: list[Any]) -> list[tuple[Any, ...]]:
+    try:
+        columns = list(zip(*rows, strict=True))
+    except (TypeError, ValueError):
+        columns = []
+    shaped = len(columns) >= 11 and all(set(map(type, columns[i])) == {int} for i in _NUMBERS)
+    shaped = shaped and all(set(map(type, columns[i])) == {str} for i in _TEXTS)
+    if not shaped or not all(_DECIMALS.fullmatch(",".join(columns[i]) + ",") for i in _TEXTS):
+        raise DataInvalidError(f"kline rows of an unknown shape: {str(rows[0])[:120]}")
+    return columns
+
+
+def find_gaps(opens_ms: Sequence[int], interval: Interval) -> list[Gap]:
+    """The holes between klines, by their opens (ascending): missing while a later one exists."""
     gaps: list[Gap] = []
-    for before, after in pairwise(klines):
-        expected_ms = interval.next(before.open_ms)
-        if after.open_ms != expected_ms:
-            last_ms = interval.shift(after.open_ms, -1)
+    for before_ms, open_ms in pairwise(opens_ms):
+        expected_ms = interval.next(before_ms)
+        if open_ms != expected_ms:
+            last_ms = interval.shift(open_ms, -1)
             gaps.append(Gap(expected_ms, last_ms, interval.count(expected_ms, last_ms)))
     return gaps
 

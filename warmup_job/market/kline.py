@@ -1,7 +1,9 @@
-"""A kline as the venue printed it: decimals stay text until an instrument gives them precision."""
+"""Klines as the venue printed them: decimals stay text until an instrument gives them precision."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -21,3 +23,32 @@ class Kline(NamedTuple):
     trades: int
     taker_base: str
     taker_quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Klines:
+    """Klines by column, ascending: a year of minutes is too many for an object each."""
+
+    open_ms: Sequence[int] = ()
+    open: Sequence[str] = ()
+    high: Sequence[str] = ()
+    low: Sequence[str] = ()
+    close: Sequence[str] = ()
+    volume: Sequence[str] = ()
+    close_ms: Sequence[int] = ()
+    quote_volume: Sequence[str] = ()
+    trades: Sequence[int] = ()
+    taker_base: Sequence[str] = ()
+    taker_quote: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.open_ms)
+
+    def __iter__(self) -> Iterator[Kline]:
+        columns = (getattr(self, name) for name in self.__slots__)
+        return map(Kline._make, zip(*columns, strict=True))
+
+
+def join_klines(parts: Sequence[Klines], last: int) -> list[Kline]:
+    """The ``last`` klines of all parts together, ascending, whatever the order of the parts."""
+    return sorted(kline for part in parts for kline in part)[-last:] if last else []

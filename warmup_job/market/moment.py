@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+NS_PER_MS = 1_000_000
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def utc_text(at_ms: int) -> str:
     """``at_ms`` (UTC ms) for people, to the second: 2026-01-31T12:00:00Z."""
     return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def file_stamp(at_ns: int) -> str:
+    """``at_ns`` (UTC ns) as Nautilus' catalog writes it in file names."""
+    seconds, ns = divmod(at_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H-%M-%S}-{ns:09d}Z"
 
 
 def parse_when(text: str, now_ms: int) -> int:

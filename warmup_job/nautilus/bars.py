@@ -13,18 +13,15 @@ from nautilus_trader.model.objects import Price, Quantity
 from warmup_job.errors import DataInvalidError, RefusedError
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
+from warmup_job.market.moment import NS_PER_MS
+from warmup_job.nautilus.names import AGGREGATIONS, bar_type_name
 
-NS_PER_MS = 1_000_000
-_AGGREGATIONS = {
-    "s": "SECOND", "m": "MINUTE", "h": "HOUR", "d": "DAY", "w": "WEEK", "M": "MONTH",
-}  # fmt: skip
-_LETTERS = {name: letter for letter, name in _AGGREGATIONS.items()}
+_LETTERS = {name: letter for letter, name in AGGREGATIONS.items()}
 
 
 def bar_type_of(instrument_id: InstrumentId | str, interval: Interval) -> BarType:
     """The bar type that Nautilus' Binance data client uses for this interval's klines."""
-    step, letter = interval.name[:-1], interval.name[-1]
-    return BarType.from_str(f"{instrument_id}-{step}-{_AGGREGATIONS[letter]}-LAST-EXTERNAL")
+    return BarType.from_str(bar_type_name(str(instrument_id), interval))
 
 
 def interval_of(bar_type: BarType) -> Interval:

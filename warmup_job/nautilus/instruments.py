@@ -22,13 +22,6 @@ _ACCOUNT_TYPES: dict[Market, BinanceAccountType] = {
     "um": BinanceAccountType.USDT_FUTURES,
     "spot": BinanceAccountType.SPOT,
 }
-VENUE = "BINANCE"
-
-
-def instrument_id_of(market: Market, symbol: str) -> str:
-    """The id that the live node gives the venue's ``symbol``: BTCUSDT → BTCUSDT-PERP.BINANCE."""
-    perpetual = market == "um" and not symbol[-1:].isdigit()
-    return f"{symbol}-PERP.{VENUE}" if perpetual else f"{symbol}.{VENUE}"
 
 
 def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instrument:

@@ -16,7 +16,8 @@ from warmup_job.errors import SnapshotError
 from warmup_job.market.moment import utc_text
 
 CURRENT, SNAPSHOTS, STAGING = "current", "snapshots", ".staging"
-CATALOG, MANIFEST, STATUS = "catalog", "manifest.json", "status.json"
+CATALOG, MANIFEST = "catalog", "manifest.json"
+STATUS, LIMITS = "status.json", "limits.json"
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 
 

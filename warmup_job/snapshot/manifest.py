@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,25 +11,40 @@ import msgspec
 from warmup_job.errors import SnapshotError
 from warmup_job.market.gaps import Gap
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
 
 FORMAT_VERSION: Final = 1
 MAX_BYTES = 16 * 1024 * 1024
 
 
-class StreamEntry(msgspec.Struct, frozen=True):
+class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stream. Times are UTC ms of the bars' opens and closes."""
 
     symbol: str
     instrument_id: str
     bar_type: str
     interval: str
+    price: Literal["last", "mark"] = "last"
+    price_precision: int
+    size_precision: int
     first_open: int
     last_close: int
     """The last bar's regular close: its open + interval − 1 ms, whatever the venue says."""
     bar_count: int
     gaps: list[Gap]
     from_listing: bool
+
+
+class InstrumentEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One instrument, and what it was made from, so that the next run need not make it again."""
+
+    symbol: str
+    instrument_id: str
+    price_precision: int
+    size_precision: int
+    source_digest: str
+    """sha256 of the venue's raw exchangeInfo entry, canonical."""
+    values_digest: str
+    """sha256 of the instrument's canonical values, its stamps left out."""
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -61,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     market: str
     endpoint: str
     streams: list[StreamEntry]
+    instruments: list[InstrumentEntry]
     degraded: list[str]
     """Why this is less than what was asked for; empty when it is whole."""
     content_digest: str
@@ -121,31 +136,9 @@ def read_manifest(snapshot: Path) -> Manifest:
     return parse_manifest(raw)
 
 
-def content_digest(instruments: Iterable[bytes], streams: Iterable[tuple[str, list[Kline]]]) -> str:
-    """sha256 over the canonical values of instruments and bars, the same on any machine.
-
-    Args:
-        instruments: each instrument's canonical JSON.
-        streams: (bar type, klines ascending).
-    """
-    digest = hashlib.sha256()
-    for raw in sorted(instruments):
-        digest.update(b"instrument " + raw + b"\n")
-    for bar_type, klines in sorted(streams, key=lambda stream: stream[0]):
-        digest.update(f"bars {bar_type}\n".encode())
-        for k in klines:
-            values = [_canonical(text) for text in (k.open, k.high, k.low, k.close, k.volume)]
-            digest.update(f"{k.open_ms},{','.join(values)},{k.close_ms}\n".encode())
-    return digest.hexdigest()
-
-
 def settings_digest(settings: object) -> str:
     """sha256 over the settings that the bars depend on (plain values)."""
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
-
-
-def _canonical(decimal: str) -> str:
-    return decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
 
 
 def _digest(manifest: Manifest) -> str:

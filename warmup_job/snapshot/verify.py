@@ -10,9 +10,9 @@ from pathlib import Path
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.moment import duration_text, utc_text
-from warmup_job.nautilus.parquet import close_times_ms
+from warmup_job.nautilus.arrow import close_times_ms
 from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
-from warmup_job.snapshot.manifest import Manifest, StreamEntry, read_manifest
+from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,15 @@ class Snapshot:
     def catalog(self) -> Path:
         """The Nautilus catalog's folder."""
         return self.folder / CATALOG
+
+    def instrument_file(self, instrument_id: str) -> Path | None:
+        """The file of that instrument, if it is there as it was written."""
+        for entry in self.manifest.files:
+            parts = Path(entry.path).parts
+            if parts[:2] == (CATALOG, "data") and parts[2] != "bar" and parts[3] == instrument_id:
+                path = self.folder / entry.path
+                return None if _file_problem(entry, path) else path
+        return None
 
     def stream(self, symbol: str, interval: str) -> StreamEntry | None:
         """The entry of that stream, or None."""
@@ -100,19 +109,24 @@ def _file_problems(snapshot: Snapshot) -> list[str]:
     problems = [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
     problems += [f"{name} does not belong there" for name in sorted(found.keys() - listed.keys())]
     for name in sorted(listed.keys() & found.keys()):
-        entry, path = listed[name], found[name]
-        try:
-            if path.is_symlink():
-                problems.append(f"{name} is a link, not a file")
-            elif path.stat().st_size != entry.size:
-                problems.append(f"{name} has {path.stat().st_size} bytes, not {entry.size}")
-            else:
-                with path.open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
-                        problems.append(f"{name} was altered: its sha256 is another")
-        except OSError as error:
-            problems.append(f"{name} cannot be read: {error.strerror}")
+        problem = _file_problem(listed[name], found[name])
+        if problem is not None:
+            problems.append(problem)
     return problems
+
+
+def _file_problem(entry: FileEntry, path: Path) -> str | None:
+    try:
+        if path.is_symlink():
+            return f"{entry.path} is a link, not a file"
+        size = path.stat().st_size
+        if size != entry.size:
+            return f"{entry.path} has {size} bytes, not {entry.size}"
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"{entry.path} cannot be read: {error.strerror}"
+    return None if digest == entry.sha256 else f"{entry.path} was altered: its sha256 is another"
 
 
 def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:

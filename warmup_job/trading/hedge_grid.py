@@ -26,7 +26,7 @@ from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.nautilus.bars import NS_PER_MS
+from warmup_job.market.moment import NS_PER_MS
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, RegimeDetector
 from warmup_job.trading.ladder import (
     Book,

@@ -31,16 +31,17 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.endpoints import Environment
-from warmup_job.exchange.fetch import fetch_range
+from warmup_job.exchange.fetch import Stream, fetch_range
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.moment import utc_text
 from warmup_job.market.plan import Market
+from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import instrument_bars, open_ms_of
+from warmup_job.nautilus.names import VENUE
 from warmup_job.trading.handoff import Handoff, Span
 from warmup_job.trading.hedge_grid import detector_bar
 
-VENUE = "BINANCE"
 _GRACE_MS = 2_000  # how late a live kline may be before it is asked for
 _RETRY_S = 1.0
 _FILL_DEADLINE_MS = 30_000
@@ -325,8 +326,7 @@ class BaseRunner(ABC):
         try:
             self.client.extend_deadline(_FILL_DEADLINE_MS)
             last_ms = interval.last_closed(self.client.now_ms())
-            symbol = self.history.bar_type.instrument_id.symbol.value.removesuffix("-PERP")
-            klines = await fetch_range(self.client, symbol, interval, span.first_ms, last_ms)
+            klines = await fetch_range(self.client, self._stream(), span.first_ms, last_ms)
             bars = self._to_bars(klines)
         except WarmupError as error:
             self._enter("degraded", f"a gap cannot be filled yet: {error}")
@@ -344,11 +344,15 @@ class BaseRunner(ABC):
             )  # fmt: skip
             self._handoff.pass_over(still)
             if self.handed_on == 0:  # the window's very beginning: perhaps nothing was before it
-                first_ms = await self.client.first_open_ms(symbol, interval)
+                first_ms = await self.client.first_open_ms(self._stream().symbol, interval)
                 self._from_listing = first_ms is not None and first_ms > still.first_ms
             return True
         self._suspect = still  # asked for once more before it is believed
         return False
+
+    def _stream(self) -> Stream:
+        symbol = venue_symbol(str(self.history.bar_type.instrument_id))
+        return Stream(symbol, self.history.interval)
 
     def _to_bars(self, klines: list[Kline]) -> list[Bar]:
         instrument = self.history.instrument

@@ -1,0 +1,141 @@
+"""What a configuration asks for, in plain values: streams and their pages, a client, a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+from warmup_job.config import Stream as StreamConfig
+from warmup_job.config import WarmupConfig
+from warmup_job.errors import RefusedError
+from warmup_job.market.interval import Interval
+from warmup_job.market.plan import Page, plan_pages
+from warmup_job.market.symbol import venue_symbol
+from warmup_job.regime.detector import DetectorSettings
+from warmup_job.snapshot.manifest import settings_digest
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient, PriceType
+
+STRATEGY_INTERVAL = "1m"
+"""What HedgeGridV1 is run on, as by naut_hedgegrid."""
+_BYTES_PER_BAR, _BYTES_PER_STREAM = 45, 16_000  # measured on recorded klines
+_ROUND_TRIP_S, _PAGES_AT_ONCE = 0.1, 16
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """What one stream takes: its pages up to the newest kline that is closed by then."""
+
+    symbol: str
+    interval: Interval
+    price: PriceType
+    bars: int
+    reason: str
+    """Why this many, for people."""
+    pages: tuple[Page, ...]
+
+    @property
+    def name(self) -> str:
+        """For people: BTCUSDT 1m."""
+        mark = " mark" if self.price == "mark" else ""
+        return f"{self.symbol} {self.interval.name}{mark}"
+
+    @property
+    def weight(self) -> int:
+        """Request weight of its kline pages."""
+        return sum(page.weight for page in self.pages)
+
+    @property
+    def disk_bytes(self) -> int:
+        """About how much it takes on the volume."""
+        return self.bars * _BYTES_PER_BAR + _BYTES_PER_STREAM
+
+    def seconds(self, weight_per_minute: int) -> float:
+        """About how long its pages take, alone, within the budget and 100 ms from the venue."""
+        waits = 60.0 * max(0, ceil(self.weight / weight_per_minute) - 1)
+        return waits + _ROUND_TRIP_S * ceil(len(self.pages) / _PAGES_AT_ONCE)
+
+
+def detector_settings(config: WarmupConfig) -> DetectorSettings:
+    """The strategy file's regime section as the detector takes it."""
+    regime = config.strategy.regime
+    return DetectorSettings(
+        ema_fast=regime.ema_fast,
+        ema_slow=regime.ema_slow,
+        adx_len=regime.adx_len,
+        atr_len=regime.atr_len,
+        hysteresis_bps=regime.hysteresis_bps,
+    )
+
+
+def weight_budget(config: WarmupConfig) -> int:
+    """What a run may spend a minute."""
+    return max(1, int(config.venue.rate_limits.weight_per_minute * config.warmup.budget_share))
+
+
+def wanted_streams(config: WarmupConfig) -> tuple[StreamConfig, ...]:
+    """The streams of ``warmup.streams``, each once, or else what the strategy needs."""
+    needed = StreamConfig(symbol=config.strategy.strategy.instrument_id, interval=STRATEGY_INTERVAL)
+    return tuple(dict.fromkeys(config.warmup.streams)) or (needed,)
+
+
+def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
+    """What to fetch, per stream, before anything is.
+
+    Raises:
+        RefusedError: an interval or a kind of price that this market of Binance does not have.
+    """
+    auto = detector_settings(config).auto_bars(config.warmup.max_bars)
+    market = config.venue.market
+    plans: dict[tuple[str, str, str], StreamPlan] = {}
+    for stream in wanted_streams(config):
+        interval = Interval.parse(stream.interval)
+        symbol = venue_symbol(stream.symbol)
+        if market == "spot" and stream.price == "mark":
+            raise RefusedError(f"{symbol}: spot has no mark prices; write price: last")
+        fixed = stream.bars != "auto"
+        bars = int(stream.bars) if fixed else auto
+        reason = "as configured" if fixed else "auto: eight times the longest average, at least 499"
+        pages = plan_pages(market, interval, bars, interval.last_closed(until_ms))
+        plan = StreamPlan(symbol, interval, stream.price, bars, reason, pages)
+        key = (symbol, interval.name, stream.price)
+        if key not in plans or plans[key].bars < bars:  # asked for twice: the longer one serves
+            plans[key] = plan
+    return list(plans.values())
+
+
+def stream_settings_digest(config: WarmupConfig) -> str:
+    """Digest of what the bars depend on: which streams, how many bars, the detector's settings."""
+    plans = plan_streams(config, 0)
+    streams = [(plan.symbol, plan.interval.name, plan.price, plan.bars) for plan in plans]
+    detector = asdict(detector_settings(config))
+    return settings_digest({"streams": sorted(streams), "detector": detector})
+
+
+def open_client(
+    config: WarmupConfig,
+    *,
+    deadline_ms: int | None = None,
+    on_limit: Callable[[int], object] = lambda _: None,
+) -> BinanceClient:
+    """The market that the venue file names, within the budget share and the deadline."""
+    from warmup_job.exchange.client import BinanceClient
+
+    return BinanceClient(
+        config.venue.market,
+        endpoint(config),
+        weight_per_minute=weight_budget(config),
+        deadline_ms=config.warmup.deadline_ms if deadline_ms is None else deadline_ms,
+        on_limit=on_limit,
+    )
+
+
+def endpoint(config: WarmupConfig) -> str:
+    """The REST base of the venue file."""
+    from warmup_job.exchange.endpoints import rest_url
+
+    venue = config.venue
+    return rest_url(venue.market, venue.environment, venue.api.base_url)
