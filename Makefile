@@ -21,6 +21,10 @@ demo: setup ## the whole way on this machine: exchange, warm-up, snapshot, paper
 test: setup ## all tests
 	@$(PY) -m pytest -n auto --dist loadgroup
 
+.PHONY: bench
+bench: setup ## ratios beside peers, whole processes (some minutes); see docs/performance.md
+	@$(PY) -m tests.bench.bench
+
 .PHONY: lint
 lint: setup ## ruff: rules and format
 	@.venv/bin/ruff check .

@@ -36,7 +36,8 @@ def main() -> int:
     volume = Path(tempfile.mkdtemp(prefix="warmup-demo-"))
     try:
         with local_exchange() as (url, ws_url):
-            environment = os.environ | {
+            own = {k: v for k, v in os.environ.items() if not k.startswith("WARMUP_")}
+            environment = own | {
                 "WARMUP_EXCHANGE_URL": url,
                 "WARMUP_EXCHANGE_WS_URL": ws_url,
                 "WARMUP_ROOT": str(volume / "snapshot"),
@@ -51,17 +52,20 @@ def main() -> int:
             job(environment, "inspect", str(volume / "snapshot"))
             title("5. The trader: warm on the snapshot, gap filled, then live (a minute at most)")
             summary = trade(environment)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 130
     except subprocess.CalledProcessError as error:
         print(f"\nThe demo stopped: a step ended with exit code {error.returncode}.")
         return 1
     finally:
         shutil.rmtree(volume, ignore_errors=True)
     title(f"Done in {time.monotonic() - started:.0f} s")
-    filled = summary["handed_on"] - summary["history_bars"] - summary["live_bars"] + 1
+    filled = summary["handed_on"] - summary["history_bars"] - summary["live_bars"]
     print(f"  started warm     {'yes' if summary['warm_start'] else 'NO'}")
     print(f"  from snapshot    {summary['history_bars']} bars")
     print(f"  gap filled       {filled} bars that closed since, by REST")
-    print(f"  live             {summary['live_bars']} closed bars to on_bar")
+    print(f"  live             {summary['live_bars']} closed bar(s) by the websocket")
     print(f"  regime           {summary['regime']}")
     print(f"  grid             {summary['orders']} orders, {summary['fills']} fills, on paper")
     print("\nNext: README.md, or `.venv/bin/warmup-job --help`.")
@@ -118,9 +122,9 @@ def trade(environment: dict[str, str]) -> dict[str, int]:
         if line is None:
             break
         message = tell(line)
-        closed += message.startswith("bar ")
+        closed += message.startswith("bar ") and message.endswith("(live)")
         filled = filled or "Filled" in message
-        if closed >= 2 and live_since is None:  # the first was the newest of the gap
+        if closed and live_since is None:
             live_since = time.monotonic()
         if live_since and (filled or time.monotonic() - live_since > AFTER_LIVE_BAR_S):
             break

@@ -40,6 +40,20 @@ class Exchange:
         with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
             return list(json.load(answer)["requests"])
 
+    def klines(self) -> list[dict[str, Any]]:
+        """The requests for klines among them."""
+        return [each for each in self.requests() if each["path"].endswith("lines")]
+
+    def fault(self, spec: str) -> None:
+        """Let something go wrong from now on (docs/local-exchange.md, "Faults")."""
+        request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")
+        urllib.request.urlopen(request).close()
+
+    def minutes(self) -> dict[str, int]:
+        """The weight that was spent on futures in each calendar minute."""
+        with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
+            return dict(json.load(answer)["minutes"]["um"])
+
     def env(self) -> dict[str, str]:
         """What points configs/venues/simulated.yaml to it."""
         return {"WARMUP_EXCHANGE_URL": self.url, "WARMUP_EXCHANGE_WS_URL": self.ws_url}

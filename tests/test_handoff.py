@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warmup_job.market.interval import Interval
-from warmup_job.trading.handoff import Handoff, Span
+from warmup_job.market.interval import INTERVAL_NAMES, Interval
+from warmup_job.trading.handoff import Handoff, Span, next_due_ms
 
 MINUTE = Interval.parse("1m")
 M = 60_000
@@ -125,3 +125,20 @@ def test_any_interleaving_ends_contiguous_in_order_and_once(data: st.DataObject)
             gate.pass_over(Span(at(first), at(min(gone, last))))
     hand_on(at(30))
     assert consumer.seen == exist
+
+
+@given(
+    st.sampled_from(INTERVAL_NAMES),
+    st.integers(1_600_000_000_000, 2_000_000_000_000),
+    st.integers(0, 2_000),
+)
+def test_the_next_look_is_when_a_bar_is_due_and_not_a_moment_earlier(
+    name: str, now_ms: int, grace_ms: int
+) -> None:
+    interval = Interval.parse(name)
+    due_ms = next_due_ms(interval, now_ms, grace_ms)
+    assert due_ms > now_ms
+    known = interval.last_closed(now_ms - grace_ms)
+    gate: Handoff[int] = Handoff(interval, known)
+    assert gate.missing(due_ms - 1 - grace_ms) is None
+    assert gate.missing(due_ms - grace_ms) == Span(interval.next(known), interval.next(known))

@@ -79,6 +79,13 @@ def test_an_interval_that_binance_lacks_is_never_another(exchange: Exchange, spe
         warm.fetch_historical_bars("BTCUSDT", bar_type(spec), 5)
 
 
+@pytest.mark.parametrize("other", ["ETHUSDT-PERP.BINANCE", "BTCUSDT.BINANCE"])
+def test_bars_are_never_labelled_as_another_instruments(exchange: Exchange, other: str) -> None:
+    wrong = BarType.from_str(f"{other}-1-MINUTE-LAST-EXTERNAL")
+    with warmer(exchange) as warm, pytest.raises(RefusedError, match="is not for BTCUSDT"):
+        warm.fetch_historical_bars("BTCUSDT", wrong, 5)
+
+
 def test_an_unknown_symbol_is_one_clear_error(exchange: Exchange) -> None:
     with warmer(exchange) as warm, pytest.raises(RefusedError, match="does not list the symbol"):
         warm.fetch_detector_bars("NOSUCHUSDT", 5)

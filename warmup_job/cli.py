@@ -126,7 +126,7 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     from warmup_job.plan import plan_streams, weight_budget
 
     now_ms = time.time_ns() // 1_000_000
-    plans = plan_streams(config, _until_ms(until, now_ms))
+    plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
     budget = weight_budget(config)
     weight = sum(plan.weight for plan in plans)
     if as_json:
@@ -184,15 +184,19 @@ def run(
 
     _until_ms(until, 0)
     pause_ms = None if every is None else _checked("--every", lambda: duration_ms(every))
-    while True:
-        code = _run_once(config, until, dry_run, as_json)
-        if pause_ms is None:
-            sys.exit(code)
-        logger.info("next run in {}", duration_text(pause_ms))
-        _until_stopped(asyncio.sleep(pause_ms / 1000))
+
+    async def runs() -> int:
+        while True:
+            code = await _run_once(config, until, dry_run, as_json)
+            if pause_ms is None:
+                return code
+            logger.info("next run in {}", duration_text(pause_ms))
+            await asyncio.sleep(pause_ms / 1000)
+
+    sys.exit(_until_stopped(runs()))
 
 
-def _run_once(config: WarmupConfig, until: str | None, dry_run: bool, as_json: bool) -> int:
+async def _run_once(config: WarmupConfig, until: str | None, dry_run: bool, as_json: bool) -> int:
     """One run, from the first request to the last word; returns the exit code."""
     from warmup_job.warm import Outcome, warm
 
@@ -200,7 +204,7 @@ def _run_once(config: WarmupConfig, until: str | None, dry_run: bool, as_json: b
     try:
         with ExitStack() as stack:
             progress = _progress(config, stack)
-            outcome = _until_stopped(warm(config, until=until, dry_run=dry_run, progress=progress))
+            outcome = await warm(config, until=until, dry_run=dry_run, progress=progress)
         error = outcome.worst
     except WarmupError as failure:
         error = failure
@@ -396,8 +400,8 @@ def trade(
             start = f"warm, on {summary.history_bars} bars" if summary.warm_start else "COLD"
             results.write(
                 f"started {start}; {summary.handed_on} bars in all, {summary.live_bars} of them "
-                f"live; regime {summary.regime}; {summary.orders} orders, {summary.fills} fills, "
-                f"{summary.positions_open} open position(s)\n"
+                f"by the live stream; regime {summary.regime}; {summary.orders} orders, "
+                f"{summary.fills} fills, {summary.positions_open} open position(s)\n"
             )
     if summary.stopped_by_signal:
         raise StoppedError("stopped by a signal: ladder orders cancelled, node shut down")
@@ -405,11 +409,14 @@ def trade(
 
 @cli.command(context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True})
 @click.option("--host", default="127.0.0.1", show_envvar=True)
-@click.option("--port", default=8080, show_envvar=True, help="0: any free one.")
+@click.option("--port", default=8080, show_envvar=True, type=click.IntRange(0, 65535),
+              help="0: any free one.")  # fmt: skip
 @click.option("--seed", default=1, show_envvar=True, help="One deterministic market per seed.")
 @click.option("--replay", "replay", multiple=True, metavar="FILE", show_envvar=True,
               help="Serve recorded klines (csv.gz); may be given several times.")  # fmt: skip
 @click.option("--now", show_envvar=True, help="The exchange's clock at the start: ISO time or ms.")
+@click.option("--fault", "faults", multiple=True, metavar="SPEC", show_envvar=True,
+              help="What goes wrong: 429=30@klines (docs/local-exchange.md).")  # fmt: skip
 @click.option("--latency-ms", default=0, show_envvar=True, help="Of every REST answer.")
 @click.option("--weight-limit", type=int, show_envvar=True,
               help="Request weight a minute; left out, Binance's.")  # fmt: skip
@@ -424,7 +431,7 @@ def exchange(
     """A local Binance to run against: REST and websockets, USD-M futures and spot, no keys."""
     from warmup_job.simulator.server import ExchangeOptions, serve
 
-    now_ms = None if now is None else _until_ms(now, time.time_ns() // 1_000_000)
+    now_ms = None if now is None else _until_ms(now, time.time_ns() // 1_000_000, "--now")
     settings = ExchangeOptions(
         host=host, port=port, replay=replay, now_ms=now_ms,
         **{name: value for name, value in options.items() if value is not None},
@@ -437,14 +444,14 @@ def exchange(
         asyncio.run(serve(settings, ready))
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}): choose another --port"
+            f"cannot listen on {host}:{port} ({error}): choose another --host or --port"
         ) from None
 
 
-def _until_ms(until: str | None, now_ms: int) -> int:
+def _until_ms(until: str | None, now_ms: int, option: str = "--until") -> int:
     from warmup_job.market.moment import parse_when
 
-    return now_ms if until is None else _checked("--until", lambda: parse_when(until, now_ms))
+    return now_ms if until is None else _checked(option, lambda: parse_when(until, now_ms))
 
 
 def _checked[T](option: str, parse: Callable[[], T]) -> T:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from warmup_job.config import Stream as StreamConfig
 from warmup_job.config import WarmupConfig
-from warmup_job.errors import RefusedError
+from warmup_job.errors import ConfigError, RefusedError
 from warmup_job.market.interval import Interval
 from warmup_job.market.plan import Page, plan_pages
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.nautilus.names import instrument_id_of
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import settings_digest
 
@@ -76,9 +77,25 @@ def weight_budget(config: WarmupConfig) -> int:
     return max(1, int(config.venue.rate_limits.weight_per_minute * config.warmup.budget_share))
 
 
+def strategy_instrument_id(config: WarmupConfig) -> str:
+    """The Nautilus id of what the strategy trades.
+
+    Raises:
+        ConfigError: the strategy file names an instrument of another market than the venue's.
+    """
+    written = config.strategy.strategy.instrument_id
+    traded = instrument_id_of(config.venue.market, venue_symbol(written))
+    if "." in written and written.rpartition(".")[0] != traded.rpartition(".")[0]:
+        raise ConfigError(
+            f"strategy.instrument_id {written} is not of the venue's market: there it is {traded}"
+        )
+    return traded
+
+
 def wanted_streams(config: WarmupConfig) -> tuple[StreamConfig, ...]:
     """The streams of ``warmup.streams``, each once, or else what the strategy needs."""
-    needed = StreamConfig(symbol=config.strategy.strategy.instrument_id, interval=STRATEGY_INTERVAL)
+    symbol = venue_symbol(strategy_instrument_id(config))
+    needed = StreamConfig(symbol=symbol, interval=STRATEGY_INTERVAL)
     return tuple(dict.fromkeys(config.warmup.streams)) or (needed,)
 
 
@@ -96,6 +113,8 @@ def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
         symbol = venue_symbol(stream.symbol)
         if market == "spot" and stream.price == "mark":
             raise RefusedError(f"{symbol}: spot has no mark prices; write price: last")
+        if market == "um" and interval.name == "1s":
+            raise RefusedError(f"{symbol}: futures have no interval 1s, only spot; the next is 1m")
         fixed = stream.bars != "auto"
         bars = int(stream.bars) if fixed else auto
         reason = "as configured" if fixed else "auto: eight times the longest average, at least 499"
@@ -123,10 +142,12 @@ def open_client(
 ) -> BinanceClient:
     """The market that the venue file names, within the budget share and the deadline."""
     from warmup_job.exchange.client import BinanceClient
+    from warmup_job.exchange.endpoints import rest_url
 
+    venue = config.venue
     return BinanceClient(
-        config.venue.market,
-        endpoint(config),
+        venue.market,
+        rest_url(venue.market, venue.environment, venue.api.base_url),
         weight_per_minute=weight_budget(config),
         deadline_ms=config.warmup.deadline_ms if deadline_ms is None else deadline_ms,
         on_limit=on_limit,
@@ -134,8 +155,8 @@ def open_client(
 
 
 def endpoint(config: WarmupConfig) -> str:
-    """The REST base of the venue file."""
-    from warmup_job.exchange.endpoints import rest_url
+    """The REST base of the venue file, without credentials: what snapshots are told apart by."""
+    from warmup_job.exchange.endpoints import public_url, rest_url
 
     venue = config.venue
-    return rest_url(venue.market, venue.environment, venue.api.base_url)
+    return public_url(rest_url(venue.market, venue.environment, venue.api.base_url))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from warmup_job.config import WarmupConfig
-from warmup_job.errors import SnapshotError, TraderError, WarmupError
+from warmup_job.errors import (
+    DataInvalidError,
+    RefusedError,
+    SnapshotError,
+    TraderError,
+    UnknownSymbolError,
+    WarmupError,
+)
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.market.interval import Interval
@@ -19,13 +27,15 @@ from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import bar_type_of, instrument_bars
 from warmup_job.nautilus.catalog import read_bars, read_instrument
 from warmup_job.nautilus.instruments import parse_instrument
-from warmup_job.nautilus.names import instrument_id_of
 from warmup_job.plan import (
     STRATEGY_INTERVAL,
     detector_settings,
+    endpoint,
     open_client,
+    strategy_instrument_id,
     wanted_streams,
 )
+from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
 from warmup_job.snapshot.verify import verify
 from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
 from warmup_job.trading.runner import BaseRunner, History, NodeSettings, PaperRunner
@@ -64,7 +74,11 @@ async def trade(
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not come up.
     """
-    async with open_client(config) as client:
+    url, state_dir = endpoint(config), config.trade.state_dir
+    await _sit_out_limit(url, (root, state_dir))
+    async with open_client(
+        config, on_limit=lambda until_ms: remember_quiet(state_dir, url, until_ms)
+    ) as client:
         try:
             await client.sync_clock()
         except WarmupError as error:
@@ -77,11 +91,24 @@ async def trade(
     return _summarise(runner, history)
 
 
+async def _sit_out_limit(url: str, places: tuple[Path, ...]) -> None:
+    """A limit or ban on record: not even the node is built before its end.
+
+    The job notes them on its volume, which we only read; we note ours with our own state.
+    """
+    until_ms = max(quiet_until_ms(place, url) for place in places)
+    wait_ms = until_ms - time.time_ns() // 1_000_000
+    if wait_ms > 0:
+        logger.warning("{} wants no request before {}: waiting", url, utc_text(until_ms))
+        await asyncio.sleep(wait_ms / 1000)
+
+
 async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) -> History:
     """History from the snapshot; without a usable one, fetched whole; cold if that fails too.
 
     Raises:
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
+        RefusedError: the exchange will never serve what the strategy needs.
     """
     try:
         return _from_snapshot(config, root, client)
@@ -90,17 +117,23 @@ async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) 
             raise
         logger.warning("no usable snapshot: {}", error)
     interval, bar_type, wanted = _wanted(config)
-    symbol = venue_symbol(config.strategy.strategy.instrument_id)
+    symbol = venue_symbol(strategy_instrument_id(config))
     logger.warning("fetching the whole window of {} bars instead", wanted)
     try:
         client.extend_deadline(config.warmup.deadline_ms)
         entries = await client.exchange_info([symbol])
         stream = Stream(symbol, interval)
         klines, from_listing = await fetch_klines(client, stream, wanted, client.now_ms())
+        if symbol not in entries:
+            raise UnknownSymbolError(f"{client.url} does not list the symbol {symbol}: correct it")
+        if not klines:
+            raise DataInvalidError(f"{symbol} {interval.name}: the venue has no closed kline")
         first_ns = klines[0].open_ms * NS_PER_MS
         instrument = parse_instrument(client.market, entries[symbol], first_ns)
         bars = instrument_bars(klines, instrument, interval)
-    except (WarmupError, KeyError, IndexError) as error:
+    except RefusedError:
+        raise  # no node could trade it either
+    except WarmupError as error:
         logger.warning("STARTING COLD: the window could not be fetched either: {}", error)
         return History(bar_type, interval, [], wanted)
     return History(bar_type, interval, bars, wanted, from_listing, instrument)
@@ -114,7 +147,7 @@ def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> H
         max_age_ms=config.snapshot.max_age_ms,
         endpoint=client.url,
     )
-    symbol = venue_symbol(config.strategy.strategy.instrument_id)
+    symbol = venue_symbol(strategy_instrument_id(config))
     entry = snapshot.stream(symbol, interval.name)
     if entry is None or entry.bar_type != str(bar_type):
         raise SnapshotError(
@@ -140,8 +173,8 @@ def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> H
 def _wanted(config: WarmupConfig) -> tuple[Interval, BarType, int]:
     """The strategy's interval, bar type, and how many bars it must have had."""
     interval = Interval.parse(STRATEGY_INTERVAL)
-    symbol = venue_symbol(config.strategy.strategy.instrument_id)
-    bar_type = bar_type_of(instrument_id_of(config.venue.market, symbol), interval)
+    instrument_id = strategy_instrument_id(config)
+    symbol, bar_type = venue_symbol(instrument_id), bar_type_of(instrument_id, interval)
     wanted = detector_settings(config).auto_bars(config.warmup.max_bars)
     for stream in wanted_streams(config):
         if (venue_symbol(stream.symbol), stream.interval) == (symbol, interval.name):
@@ -189,7 +222,7 @@ def _summarise(runner: BaseRunner, history: History) -> TradeSummary:
     strategy = runner.strategy
     orders = strategy.cache.orders(strategy_id=strategy.id)
     return TradeSummary(
-        warm_start=bool(history.bars),
+        warm_start=runner.started_warm,
         history_bars=len(history.bars),
         handed_on=runner.handed_on,
         live_bars=runner.live_bars,

@@ -171,12 +171,13 @@ async def _fetch(
     """The plans, the venue's entries, and for each plan what came: klines, or the error."""
     from warmup_job.exchange.fetch import Stream, fetch_last
 
-    ahead_ms = await client.sync_clock()
-    if abs(ahead_ms) > _SKEW_TO_TELL_MS:
-        logger.warning(
-            "this machine's clock is {} ms {} the exchange's; nothing here goes by it",
-            abs(ahead_ms), "ahead of" if ahead_ms > 0 else "behind",
-        )  # fmt: skip
+    clock = await client.sync_clock()
+    skewed = abs(clock.ahead_ms) > _SKEW_TO_TELL_MS
+    logger.log(
+        "WARNING" if skewed else "INFO",
+        "this machine's clock is {} ms {} the exchange's (round trip {} ms); nothing goes by it",
+        abs(clock.ahead_ms), "ahead of" if clock.ahead_ms > 0 else "behind", clock.round_trip_ms,
+    )  # fmt: skip
     until_ms = client.now_ms()
     if until is not None:
         until_ms = min(until_ms, parse_when(until, until_ms))
@@ -241,7 +242,7 @@ def _stream(
     plan: StreamPlan, fetched: Fetched[arrow.PackedBars], instrument: InstrumentEntry
 ) -> WarmStream:
     if not fetched.opens_ms:
-        raise DataInvalidError(f"{plan.name}: the venue has no closed kline")
+        raise DataInvalidError("the venue has no closed kline of it")
     bars = arrow.join(fetched.parts, len(fetched.opens_ms))
     mark = plan.price == "mark"
     entry = StreamEntry(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from loguru import logger
 
 from warmup_job.config import VenueConfig
-from warmup_job.errors import UnknownSymbolError
+from warmup_job.errors import RefusedError, UnknownSymbolError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.endpoints import rest_url
 from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.nautilus.names import instrument_id_of
 from warmup_job.regime.detector import DetectorBar
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class BinanceDataWarmer:
         from warmup_job.nautilus.bars import bars_of, interval_of
 
         name, interval = venue_symbol(symbol), interval_of(bar_type)
+        traded = instrument_id_of(self.venue_config.market, name).rpartition(".")[0]
+        if bar_type.instrument_id.symbol.value != traded:
+            raise RefusedError(
+                f"{bar_type} is not for {name} on this venue: its bars are {traded}'s"
+            )
 
         async def fetch() -> list[Bar]:
             klines = await self._fetch(name, interval, num_bars, end_time)

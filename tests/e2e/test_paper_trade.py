@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from tests.conftest import Exchange, job, job_process, write_config
 from warmup_job.config import load
+from warmup_job.errors import TraderError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.market.interval import Interval
@@ -26,7 +28,7 @@ from warmup_job.plan import open_client
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trade import _node_settings, _strategy, load_history
 from warmup_job.trading.hedge_grid import HedgeGridV1, detector_bar
-from warmup_job.trading.runner import History, PaperRunner
+from warmup_job.trading.runner import History, NodeSettings, PaperRunner
 from warmup_job.warm import warm
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +47,7 @@ def until_live_bars(
     runner: PaperRunner, stop: asyncio.Event, count: int
 ) -> Coroutine[Any, Any, None]:
     async def watch() -> None:
-        while runner.live_bars < count:
+        while runner.on_bars < count:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
         stop.set()
@@ -86,7 +88,7 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
         return strategy, strategy.cache.bars(BAR_TYPE), every, runner
 
     strategy, cached, klines, runner = asyncio.run(scenario())
-    assert runner.live_bars == 2
+    assert (runner.on_bars, runner.live_bars) == (2, 1)  # the gap's newest, and one close
     assert [open_ms_of(bar, MINUTE) for bar in reversed(cached)] == [k.open_ms for k in klines]
     reference = RegimeDetector(strategy.detector.settings)
     for bar in reversed(cached):
@@ -306,3 +308,149 @@ def test_the_snapshot_may_be_on_a_volume_that_is_read_only(
     assert done.code == 0, done.err
     assert sorted(path.stat().st_mtime_ns for path in root.rglob("*")) == before
     shutil.rmtree(root)
+
+
+SECOND = Interval.parse("1s")
+SPOT_SECONDS = BarType.from_str("BTCUSDT.BINANCE-1-SECOND-LAST-EXTERNAL")
+
+
+class Watcher(Eager):
+    """Follows seconds on spot, so that many bars close in a short test; sends no order."""
+
+    def on_start(self) -> None:
+        self.subscribe_bars(SPOT_SECONDS)
+        self.subscribe_quote_ticks(SPOT_SECONDS.instrument_id)
+
+    def on_quote_tick(self, tick: Any) -> None:
+        return
+
+
+async def watch_seconds(
+    running: Exchange, during: Callable[[PaperRunner], Coroutine[Any, Any, None]], **settings: Any
+) -> Watcher:
+    """Run a node on spot seconds while ``during`` does what it does to the exchange."""
+    strategy = Watcher()
+    node = NodeSettings(
+        market="spot", environment="production", rest_url=running.url,
+        ws_url=f"{running.ws_url}/spot", **settings,
+    )  # fmt: skip
+    async with BinanceClient("spot", running.url, weight_per_minute=6000) as client:
+        await client.sync_clock()
+        runner = PaperRunner(node, strategy, History(SPOT_SECONDS, SECOND, [], wanted=5), client)
+        stop = asyncio.Event()
+
+        async def script() -> None:
+            await during(runner)
+            stop.set()
+
+        task = asyncio.create_task(script())
+        await runner.run(stop)
+        await task
+    return strategy
+
+
+async def until(condition: Callable[[], bool], most_s: float = 20) -> None:
+    async with asyncio.timeout(most_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def contiguous(strategy: Watcher) -> bool:
+    opens = [open_ms_of(bar, SECOND) for bar in strategy.cache.bars(SPOT_SECONDS)][::-1]
+    seen = sorted(open_ms_of(bar, SECOND) for bar in [*strategy.history, *strategy.bars])
+    return opens == list(range(opens[0], opens[-1] + 1, 1000)) == seen
+
+
+def state_of(runner: PaperRunner) -> TradingState:
+    assert runner.node is not None
+    return runner.node.kernel.risk_engine.trading_state
+
+
+@pytest.mark.parametrize("fault", ["ws-miss=1@btcusdt@kline_1s", "ws-drop:times=0", "ws-double"])
+def test_a_bar_that_the_stream_lost_or_doubled_is_healed(
+    start_exchange: Callable[..., Exchange], fault: str
+) -> None:
+    running = start_exchange()
+
+    async def during(runner: PaperRunner) -> None:
+        await until(lambda: runner.live_bars >= 2)
+        running.fault(fault)
+        seen = runner.handed_on
+        await until(lambda: runner.handed_on >= seen + 8 and runner.state == "live", 40)
+
+    strategy = asyncio.run(watch_seconds(running, during))
+    assert contiguous(strategy)
+
+
+def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
+    start_exchange: Callable[..., Exchange],
+) -> None:
+    running = start_exchange()
+    states: list[TradingState] = []
+
+    async def during(runner: PaperRunner) -> None:
+        await until(lambda: runner.live_bars >= 2)
+        states.append(state_of(runner))
+        running.fault("ws-mute:for=8s")
+        await until(lambda: runner.state == "degraded", 30)
+        seen = runner.handed_on
+        await until(lambda: runner.handed_on >= seen + 2, 30)
+        states.append(state_of(runner))
+        await until(lambda: runner.state == "live", 40)
+        states.append(state_of(runner))
+
+    strategy = asyncio.run(watch_seconds(running, during))
+    assert states == [TradingState.ACTIVE, TradingState.HALTED, TradingState.ACTIVE]
+    assert contiguous(strategy)
+
+
+def test_a_trader_whose_websocket_never_comes_up_ends_without_an_order(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    path = write_config(tmp_path, running.url, ws_url="ws://127.0.0.1:9")
+    config = load(path, environ={}, overrides={"state_dir": str(tmp_path / "state")})
+
+    async def scenario() -> HedgeGridV1:
+        async with open_client(config) as client:
+            await client.sync_clock()
+            strategy = _strategy(config)
+            history = await load_history(config, tmp_path / "none", client)
+            settings = replace(_node_settings(config), connect_timeout_s=3.0)
+            runner = PaperRunner(settings, strategy, history, client)
+            with pytest.raises(TraderError, match="websocket"):
+                await runner.run(asyncio.Event())
+        return strategy
+
+    strategy = asyncio.run(scenario())
+    assert strategy.cache.orders_total_count() == 0
+
+
+def test_an_unknown_symbol_ends_the_trader_with_its_reason(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    config = write_config(
+        tmp_path, exchange.url, ws_url=exchange.ws_url,
+        strategy={"symbol": "NOSUCHUSDT-PERP.BINANCE"},
+    )  # fmt: skip
+    done = job("trade", "--config", config, "--root", tmp_path / "s", "--mode", "paper")
+    assert done.code == 12
+    assert "NOSUCHUSDT" in " ".join(done.messages)
+
+
+def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("503@klines")
+    path = write_config(tmp_path, running.url, warmup={"deadline": "1s"})
+    config = load(path, environ={})
+
+    async def scenario() -> History:
+        async with open_client(config) as client:
+            await client.sync_clock()
+            return await load_history(config, tmp_path / "none", client)
+
+    history = asyncio.run(scenario())
+    assert list(history.bars) == []
+    assert history.wanted == 499

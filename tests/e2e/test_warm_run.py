@@ -297,6 +297,45 @@ def test_sigterm_ends_it_within_a_moment_and_publishes_nothing(
     assert nothing_current(tmp_path / "snapshot")
 
 
+@pytest.mark.parametrize("after_s", [0.6, 1.0, 1.4, 1.8, 2.5, 4.0])
+def test_sigterm_ends_a_job_that_runs_again_and_again(
+    exchange: Exchange, tmp_path: Path, after_s: float
+) -> None:
+    """Whether it comes in a request, in the middle of a publish, or in the pause."""
+    root = tmp_path / "snapshot"
+    arguments = ("run", "--config", "configs/demo.yaml", "--root", root, "--every", "1h")
+    with job_process(*arguments, env=exchange.env()) as process:
+        time.sleep(after_s)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=8)
+    assert process.returncode in {143, -signal.SIGTERM}, err  # before Python has a handler: killed
+    if (root / "current").is_symlink():
+        assert job("verify", root).code == 0
+
+
+def test_streams_that_are_asked_for_twice_are_one(exchange: Exchange, tmp_path: Path) -> None:
+    done = job(
+        "run", "--config", "configs/demo.yaml", "--root", tmp_path / "snapshot", "--json",
+        "--streams", "BTCUSDT:1m:50,BTCUSDT:1m:90,BTCUSDT-PERP.BINANCE:1m:90", env=exchange.env(),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert [stream["bar_count"] for stream in done.json["manifest"]["streams"]] == [90]
+
+
+@pytest.mark.parametrize(
+    ("market", "instrument"), [("spot", "BTCUSDT-PERP.BINANCE"), ("um", "BTCUSDT.BINANCE")]
+)
+def test_a_strategy_of_another_market_is_a_wrong_configuration(
+    exchange: Exchange, tmp_path: Path, market: str, instrument: str
+) -> None:
+    config = write_config(
+        tmp_path, exchange.url, venue={"market": market}, strategy={"symbol": instrument}
+    )
+    done = job("run", "--config", config, "--root", tmp_path / "snapshot")
+    assert done.code == 2
+    one_clear_line(done, instrument, "not of the venue's market")
+
+
 def test_a_budget_that_is_used_up_is_waited_for_or_told(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:

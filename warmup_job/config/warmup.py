@@ -73,7 +73,7 @@ class Stream(Section, frozen=True, kw_only=True):
     """Binance's symbol, also where the file has a Nautilus id."""
     interval: str
     """As written; whether Binance has it is judged where it is asked for."""
-    bars: Annotated[int | Literal["auto"], Between(1)] = "auto"
+    bars: Annotated[int | Literal["auto"], Between(1, 5_000_000)] = "auto"
     price: Literal["last", "mark"] = "last"
     """Mark prices exist on futures only."""
 

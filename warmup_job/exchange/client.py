@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import ccxt.async_support as ccxt
 import msgspec
@@ -21,6 +21,7 @@ from warmup_job.errors import (
 )
 from warmup_job.exchange import retry
 from warmup_job.exchange.budget import Budget
+from warmup_job.exchange.endpoints import public_url
 from warmup_job.exchange.refusals import refusal
 from warmup_job.market.gaps import parse_rows
 from warmup_job.market.interval import Interval
@@ -42,6 +43,12 @@ class _Ccxt(ccxt.binance):  # type: ignore[misc]  # ccxt is untyped
     on_answer: Callable[[int, Mapping[str, str], object], None]
     _rows = msgspec.json.Decoder(list[_Row])
 
+    def open(self, lazy: bool = False) -> None:
+        super().open(lazy)
+        # aiohttp asks once more by itself when a kept connection was cut: requests that nobody
+        # counts. It has no public switch.
+        self.session._retry_connection = False
+
     def parse_json(self, http_response: str) -> object:
         """Decode an answer; None if it is no JSON. Most of what comes is kline pages."""
         with contextlib.suppress(msgspec.ValidationError, msgspec.DecodeError):
@@ -55,6 +62,13 @@ class _Ccxt(ccxt.binance):  # type: ignore[misc]  # ccxt is untyped
         # reason, url, method, headers, body, parsed body, and what was sent
         _, _, _, headers, _, response, *_ = answer
         self.on_answer(code, headers, response)
+
+
+class Clock(NamedTuple):
+    """This machine's clock against the exchange's, in ms; half the round trip is the doubt."""
+
+    ahead_ms: int
+    round_trip_ms: int
 
 
 class BinanceClient:
@@ -81,7 +95,8 @@ class BinanceClient:
         on_limit: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.market = market
-        self.url = url
+        self.url = public_url(url)
+        """Where it asks, for people: without credentials."""
         self._server_ms = 0
         self._server_at = 0.0
         self._deadline_at = time.monotonic() + deadline_ms / 1000
@@ -89,6 +104,7 @@ class BinanceClient:
         self._on_limit = on_limit
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._used: int | None = None
+        self._sent_at = 0.0
         self.budget = Budget(weight_per_minute, self.now_ms)
         self._ccxt = _Ccxt(
             {
@@ -128,11 +144,8 @@ class BinanceClient:
         """Start a new span: requests from now on may take ``deadline_ms`` together."""
         self._deadline_at = time.monotonic() + deadline_ms / 1000
 
-    async def sync_clock(self) -> int:
-        """Ask the exchange for its time; returns how far this machine's clock is ahead, in ms.
-
-        The answer's round trip is the error of that figure, and is told at level DEBUG by ccxt.
-        """
+    async def sync_clock(self) -> Clock:
+        """Ask the exchange for its time, and hold this machine's clock against it."""
         api = self._ccxt
         ask = api.fapiPublicGetTime if self.market == "um" else api.publicGetTime
 
@@ -143,10 +156,11 @@ class BinanceClient:
             return stamp
 
         server_ms = await self._ask(ask, {}, 1, parse)
+        round_trip_ms = round((time.monotonic() - self._sent_at) * 1000)
         # The stamp was made before it arrived here, so counting on from its arrival lags a little
         # and no forming kline can pass for closed.
         self._server_ms, self._server_at = server_ms, time.monotonic()
-        return _host_ms() - server_ms
+        return Clock(_host_ms() - server_ms - round_trip_ms // 2, round_trip_ms)
 
     async def exchange_info(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The venue's raw entries, by symbol; a symbol that it does not list has none."""
@@ -200,8 +214,12 @@ class BinanceClient:
         def parse(answer: object) -> Klines:
             return parse_rows(answer, interval, page.start_ms, page.end_ms)
 
-        rows: Klines = await self._ask(ask, params, page.weight, parse)
-        return rows
+        try:
+            return await self._ask(ask, params, page.weight, parse)
+        except UnknownSymbolError:
+            raise UnknownSymbolError(
+                f"{self.url} does not list the symbol {symbol}: correct it"
+            ) from None
 
     async def first_open_ms(
         self, symbol: str, interval: Interval, price: PriceType = "last"
@@ -245,6 +263,7 @@ class BinanceClient:
         async with self._in_flight:
             await self.budget.spend(weight)
             self._used = None
+            self._sent_at = time.monotonic()
             try:
                 if self._quiet is not None and (self._quiet.until_ms or 0) > _host_ms():
                     raise self._quiet

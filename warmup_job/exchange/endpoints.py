@@ -27,6 +27,12 @@ _HOSTS: dict[Market, dict[Environment, str]] = {
 }
 
 
+def public_url(url: str) -> str:
+    """``url`` without a user's name and password, for logs, errors and manifests."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
 def rest_url(market: Market, environment: Environment, base_url: str | None = None) -> str:
     """The REST base URL, without a trailing slash; ``base_url`` overrides the environment's."""
     return (base_url or _HOSTS[market][environment]).rstrip("/")

@@ -15,7 +15,7 @@ from warmup_job.market.kline import Kline, Klines, join_klines
 from warmup_job.market.moment import utc_text
 from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
 
-_VENUE_LAG_S = 0.5  # how long REST may be behind the venue's own clock
+_VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,12 @@ async def _await_newest[PackedT](
     bars: int,
     last_ms: int,
 ) -> None:
-    """The venue may be a moment behind its own clock: ask for the end once more."""
-    newest_ms = fetched.opens_ms[-1] if fetched.opens_ms else interval.shift(last_ms, -bars)
-    if newest_ms != last_ms:
-        await asyncio.sleep(_VENUE_LAG_S)
+    """The venue may be a moment behind its own clock: ask for the end again."""
+    for wait_s in _VENUE_LAG_S:
+        newest_ms = fetched.opens_ms[-1] if fetched.opens_ms else interval.shift(last_ms, -bars)
+        if newest_ms == last_ms:
+            return
+        await asyncio.sleep(wait_s)
         await fetch_bars(interval.count(interval.next(newest_ms), last_ms), last_ms)
 
 

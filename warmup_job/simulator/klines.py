@@ -12,7 +12,7 @@ Written without looking at any client, so that a client's mistake about paging s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from warmup_job.errors import RefusedError
@@ -96,6 +96,27 @@ def page(source: KlineSource, query: KlineQuery, now_ms: int) -> list[Kline]:
     if query.start_ms > until_ms:
         return []
     return source.earliest(query.interval, query.start_ms, until_ms, query.limit, now_ms)
+
+
+def before_late_rows(query: KlineQuery, late_ms: int, now_ms: int) -> KlineQuery:
+    """``query`` as an exchange answers it that learns of a close ``late_ms`` after it.
+
+    A row that closed less than that ago is not there yet, nor is any after it.
+    """
+    interval = query.interval
+    known_ms = interval.floor(now_ms - late_ms)
+    if known_ms == interval.floor(now_ms):
+        return query  # the last close is old enough
+    end_ms = known_ms - 1 if query.end_ms is None else min(query.end_ms, known_ms - 1)
+    return replace(query, end_ms=end_ms)
+
+
+def with_forming_row(
+    rows: list[Kline], source: KlineSource, query: KlineQuery, now_ms: int
+) -> list[Kline]:
+    """``rows`` with the forming kline at their end, whatever ``endTime`` and ``limit`` said."""
+    forming = source.latest(query.interval, now_ms, 1, now_ms)
+    return rows if rows[-1:] == forming else [*rows, *forming]
 
 
 def _number(params: Mapping[str, str], name: str) -> int | None:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import signal
+import time
 import zlib
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -19,6 +21,9 @@ from aiohttp import web
 from warmup_job.errors import ConfigError
 from warmup_job.simulator import klines, refusal
 from warmup_job.simulator.clock import ExchangeClock
+from warmup_job.simulator.distortion import distort, html_page, refusal_of
+from warmup_job.simulator.door import Door, reset
+from warmup_job.simulator.faults import KINDS, Facts, Fault, FaultBoard, Stage, parse_fault
 from warmup_job.simulator.market import GeneratedFeed, funding_time_ms
 from warmup_job.simulator.refusal import Refusal
 from warmup_job.simulator.replay import read_recording, recorded_feeds
@@ -27,13 +32,19 @@ from warmup_job.simulator.symbols import default_symbols
 from warmup_job.simulator.weights import WeightMeter, request_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from warmup_job.simulator.feed import Feed, KlineSource
     from warmup_job.simulator.symbols import Market
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_MARKETS: tuple[Market, ...] = ("um", "spot")
+_KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
+_FAULTS = web.RequestKey("faults", tuple[Fault, ...])
+_BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
+_LOOK_SECONDS = 0.02  # how often a request that gets no answer looks whether its client is there
+_CALL_SECONDS = 10  # how long another thread waits for the event loop
 _KEPT_REQUESTS = 10_000
 _GZIP_FROM_BYTES = 1024
 _GZIP_LEVEL = 1  # fast: a page of 1500 rows shrinks to a fifth in 2 ms
@@ -80,6 +91,8 @@ class ExchangeOptions:
     """Standard deviation of a minute's return, in basis points, 0 to 500."""
     root_streams: Market = "um"
     """Whose streams are at /stream and /ws, without a prefix: on Binance the host decides."""
+    faults: tuple[str, ...] = ()
+    """What goes wrong from the start, as ``429=30@klines:times=2``; see docs/local-exchange.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,7 @@ class RunningExchange:
     port: int
     _runner: web.AppRunner
     _exchange: _Exchange
+    _loop: asyncio.AbstractEventLoop
 
     @property
     def url(self) -> str:
@@ -110,8 +124,40 @@ class RunningExchange:
         """The exchange's time, UTC ms."""
         return self._exchange.clock.now_ms()
 
+    def add_fault(self, spec: str) -> str:
+        """Let something go wrong from now on; its id takes it back. Any thread may call this.
+
+        Raises:
+            ConfigError: ``spec`` is no fault.
+        """
+        fault = parse_fault(spec)
+        return self._in_loop(lambda: self._exchange.set_fault(fault))
+
+    def clear_faults(self) -> None:
+        """Take every fault back. Any thread may call this."""
+        self._in_loop(self._exchange.clear_faults)
+
+    def _in_loop[T](self, call: Callable[[], T]) -> T:
+        try:
+            inside = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            inside = False
+        if inside:
+            return call()
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(call())
+            except Exception as error:  # noqa: BLE001 - it is raised where it was called
+                outcome.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return outcome.result(_CALL_SECONDS)
+
     async def stop(self) -> None:
         """Close every connection and free the port."""
+        await self._exchange.close_door()
         await self._exchange.hub.close()
         await self._runner.cleanup()
 
@@ -127,13 +173,11 @@ async def start(options: ExchangeOptions) -> RunningExchange:
     runner = web.AppRunner(exchange.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.host, options.port)
-        await site.start()
+        port = await exchange.listen(runner)
     except BaseException:
         await runner.cleanup()
         raise
-    port = int(runner.addresses[0][1])
-    return RunningExchange(options.host, port, runner, exchange)
+    return RunningExchange(options.host, port, runner, exchange, asyncio.get_running_loop())
 
 
 async def serve(options: ExchangeOptions, ready: Callable[[RunningExchange], None]) -> None:
@@ -161,6 +205,19 @@ async def serve(options: ExchangeOptions, ready: Callable[[RunningExchange], Non
         await running.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A request that is on record, and where its outcome is to be booked."""
+
+    entry: dict[str, Any]
+    by_status: Counter[str]
+
+    def ended(self, status: int | None) -> None:
+        """Note the status of the answer; None: the client got none."""
+        self.entry["status"] = status
+        self.by_status["none" if status is None else str(status)] += 1
+
+
 @dataclass(slots=True)
 class _RequestLog:
     """What was asked of the exchange, for tests that count on the server's side."""
@@ -169,29 +226,31 @@ class _RequestLog:
     by_path: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
     weight: int = 0
+    _began_s: float = field(default_factory=time.monotonic)
 
-    def add(
-        self, path: str, params: Mapping[str, str], weight: int, status: int, at_ms: int
-    ) -> None:
-        """Book a request and its outcome; 101 is an accepted websocket."""
-        self.recent.append(
-            {
-                "time": at_ms,
-                "path": path,
-                "params": dict(params),
-                "weight": weight,
-                "status": status,
-            }
-        )
+    def begin(
+        self, path: str, params: Mapping[str, str], weight: int, at_ms: int, faults: Iterable[Fault]
+    ) -> _Arrival:
+        """Book a request on its arrival, before anything can delay or lose it."""
+        entry = {
+            "time": at_ms,
+            "arrived": round((time.monotonic() - self._began_s) * 1000, 3),
+            "path": path,
+            "params": dict(params),
+            "weight": weight,
+            "status": None,
+            "fault": "+".join(fault.kind for fault in faults) or None,
+        }
+        self.recent.append(entry)
         self.by_path[path] += 1
-        self.by_status[str(status)] += 1
         self.weight += weight
+        return _Arrival(entry, self.by_status)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, also what has yet to be answered."""
         self.recent.clear()
         self.by_path.clear()
-        self.by_status.clear()
+        self.by_status = Counter()
         self.weight = 0
 
 
@@ -204,11 +263,13 @@ class _Exchange:
         if options.kline_ms < 1 or options.latency_ms < 0 or options.ban_seconds < 1:
             raise ConfigError("kline_ms and ban_seconds must be at least 1, latency_ms at least 0.")
         self.options = options
+        self._first_faults = [parse_fault(spec) for spec in options.faults]
+        self.faults = FaultBoard(options.seed)
         recordings = [read_recording(spec) for spec in options.replay]
         now_ms = options.now_ms
         if now_ms is None and recordings:
             now_ms = recordings[0].default_now_ms
-        self.clock = ExchangeClock(now_ms, options.clock_skew_ms)
+        self.clock = ExchangeClock(now_ms, options.clock_skew_ms, self.faults.skew_ms)
 
         listed = default_symbols()
         self.feeds: dict[tuple[Market, str], Feed] = {
@@ -221,7 +282,10 @@ class _Exchange:
             self.feeds[feed.symbol.market, feed.symbol.name] = feed
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
         self.log = _RequestLog()
-        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms)
+        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults)
+        self._door: Door | None = None
+        self._reopening: asyncio.TimerHandle | None = None
+        self._stopping = asyncio.Event()
 
     def application(self) -> web.Application:
         """The routes and, from the outside in, what surrounds every handler."""
@@ -239,6 +303,10 @@ class _Exchange:
             app.router.add_get(f"{prefix}/ws/{{streams:.+}}", self._raw_streams(market))
         app.router.add_get("/_sim/requests", self._show_requests)
         app.router.add_post("/_sim/reset", self._reset)
+        app.router.add_get("/_sim/faults", self._show_faults)
+        app.router.add_post("/_sim/faults", self._add_fault)
+        app.router.add_delete("/_sim/faults", self._remove_faults)
+        app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
         return app
 
     def _rest_routes(self) -> dict[str, Handler]:
@@ -263,40 +331,102 @@ class _Exchange:
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note every request and its outcome, except those of the control interface."""
-        if request.path.startswith("/_sim/"):
+        """Note every request and its outcome, and which faults it meets: decided on arrival.
+
+        The control interface is outside of all that.
+        """
+        path = request.path
+        if path.startswith("/_sim/"):
             return await handler(request)
+        market, params = _rest_market(path), request.query
         at_ms = self.clock.now_ms()
-        market = _rest_market(request.path)
-        weight = request_weight(request.path, request.query) if market else 0
-        if market is None and _wants_websocket(request):
-            # Noted when it begins: it may last for days.
-            self.log.add(request.path, request.query, 0, 101, at_ms)
-            return await handler(request)
-        status = 500
+        faults: tuple[Fault, ...] = ()
+        if market is None:
+            if _wants_websocket(request):
+                return await self._record_websocket(request, handler, at_ms)
+        else:
+            facts = Facts(path, params.get("symbol", ""), params.get("interval", ""))
+            faults = self.faults.strike_request(facts, klines=path in _KLINE_PATHS)
+        free = market is None or _first(faults, Stage.FRONT)
+        weight = 0 if free else request_weight(path, params)
+        request[_FAULTS] = faults
+        arrival = self.log.begin(path, params, weight, at_ms, faults)
+        status: int | None = None if _first(faults, Stage.SILENCE) else 500
         try:
             response = await handler(request)
-            status = response.status
-        except web.HTTPNotFound:
-            response = _error(Refusal(404, -1, "Unknown path."))
-            status = 404
-        except web.HTTPMethodNotAllowed:
-            response = _error(Refusal(405, -1, "Method not allowed."))
-            status = 405
+            if status is not None:
+                status = response.status
         finally:
-            self.log.add(request.path, request.query, weight, status, at_ms)
+            arrival.ended(status)
         return response
+
+    async def _record_websocket(
+        self, request: web.Request, handler: Handler, at_ms: int
+    ) -> web.StreamResponse:
+        refused = self.faults.strike_handshake(Facts(request.path))
+        faults = () if refused is None else (refused,)
+        arrival = self.log.begin(request.path, request.query, 0, at_ms, faults)
+        # Noted when it begins: it may last for days.
+        arrival.ended(101 if refused is None else 503)
+        if refused is not None:
+            return web.Response(status=503)
+        return await handler(request)
 
     @web.middleware
     async def _interfere(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """What stands between the client and the exchange: today only the way there is long.
+        """What stands between the client and the exchange.
 
-        This is the place for faults: anything here happens before a request is metered or answered,
-        and may answer in the exchange's stead.
+        The way there takes ``latency_ms`` and may end at somebody else's page; on the way back an
+        answer can be late, damaged or lost.
         """
-        if self.options.latency_ms and not request.path.startswith("/_sim/"):
+        if request.path.startswith("/_sim/"):
+            return await self._found(request, handler)
+        if self.options.latency_ms:
             await asyncio.sleep(self.options.latency_ms / 1000)
-        return await handler(request)
+        faults: tuple[Fault, ...] = request.get(_FAULTS, ())
+        front = _first(faults, Stage.FRONT)
+        response = (
+            await self._found(request, handler) if front is None else self._shown_in_front(front)
+        )
+        delay_s = sum(fault.number or 0 for fault in faults if fault.stage is Stage.WAIT)
+        if delay_s:
+            await self._client_leaves(request, delay_s)
+        silence = _first(faults, Stage.SILENCE)
+        if silence is not None:
+            if silence.kind == "stall":
+                await self._client_leaves(request)
+            if request.transport is not None:
+                reset(request.transport)
+            return response
+        body = _first(faults, Stage.BODY)
+        if body is not None and body.kind == "cut" and isinstance(response, web.Response):
+            return await _cut(request, response, body.number or 0.0)
+        return response
+
+    async def _found(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return _error(Refusal(404, -1, "Unknown path."))
+        except web.HTTPMethodNotAllowed:
+            return _error(Refusal(405, -1, "Method not allowed."))
+
+    def _shown_in_front(self, fault: Fault) -> web.Response:
+        """What a firewall, a content network or a gateway answers in the exchange's stead."""
+        if fault.kind == "html":
+            return _page(int(fault.number or 200))
+        response = _error(refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault)))
+        return response if fault.kind == "451" else _page(response.status, response.headers)
+
+    async def _client_leaves(self, request: web.Request, at_most_s: float | None = None) -> None:
+        """Return when the client has gone, the exchange stops, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                while not self._stopping.is_set():
+                    if request.transport is None or request.transport.is_closing():
+                        return
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
 
     @web.middleware
     async def _meter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -308,7 +438,9 @@ class _Exchange:
         try:
             weight = request_weight(request.path, request.query)
             self.meter.charge(market, address, weight, self.clock.now_ms())
-            response = await handler(request)
+            faults = request[_FAULTS]
+            instead = _first(faults, Stage.ANSWER)
+            response = await handler(request) if instead is None else self._answered(instead)
         except Refusal as refused:
             response = _error(refused)
         used = str(self.meter.used(market, address))
@@ -316,6 +448,13 @@ class _Exchange:
         if market == "spot":
             response.headers["X-MBX-USED-WEIGHT"] = used
         return response
+
+    def _answered(self, fault: Fault) -> web.Response:
+        """What the exchange itself answers instead of what was asked for."""
+        body = _BODIES.get(fault.kind)
+        if body is None:
+            raise refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault))
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     # --- REST ---
 
@@ -374,9 +513,18 @@ class _Exchange:
             query = klines.read_query(request.query, market)
             source = source_of(self._feed(market, query.symbol))
             now_ms = self.clock.now_ms()
+            faults = [fault for fault in request[_FAULTS] if fault.stage is Stage.ROWS]
+            late_ms = [int((fault.number or 0) * 1000) for fault in faults if fault.kind == "late"]
+            if late_ms:
+                query = klines.before_late_rows(query, max(late_ms), now_ms)
             # Off the event loop: years of months take long enough to delay a closing kline.
-            rows = await asyncio.to_thread(klines.page, source, query, now_ms)
-            return _answer(request, [(*row, "0") for row in rows])
+            page = await asyncio.to_thread(klines.page, source, query, now_ms)
+            if any(fault.kind == "forming" for fault in faults):
+                page = klines.with_forming_row(page, source, query, now_ms)
+            rows: list[Any] = [(*row, "0") for row in page]
+            for fault in faults:
+                rows = distort(rows, fault)
+            return _answer(request, rows)
 
         return answer
 
@@ -465,6 +613,7 @@ class _Exchange:
             "weight": self.log.weight,
             "by_path": dict(self.log.by_path),
             "by_status": dict(self.log.by_status),
+            "minutes": {market: self.meter.minutes(market) for market in _MARKETS},
             "websockets": self.hub.connection_count,
             "requests": list(self.log.recent),
         }
@@ -474,6 +623,109 @@ class _Exchange:
         self.log.clear()
         self.meter.reset()
         return _answer(request, {})
+
+    async def _show_faults(self, request: web.Request) -> web.StreamResponse:
+        return _answer(request, self.faults.shown())
+
+    async def _add_fault(self, request: web.Request) -> web.StreamResponse:
+        try:
+            fault = parse_fault(_spec_in(await request.text()))
+        except ConfigError as error:
+            return _answer(request, {"error": str(error), "kinds": KINDS}, status=400)
+        fault_id = self.set_fault(fault, spare=request.transport)
+        return _answer(request, {"id": fault_id, "spec": fault.spec}, status=201)
+
+    async def _remove_faults(self, request: web.Request) -> web.StreamResponse:
+        self.clear_faults()
+        return _answer(request, {})
+
+    async def _remove_fault(self, request: web.Request) -> web.StreamResponse:
+        if not self.faults.remove(request.match_info["id"]):
+            return _answer(request, {"error": "There is no fault of this id."}, status=404)
+        self._mind_the_door()
+        return _answer(request, {})
+
+    def set_fault(self, fault: Fault, *, spare: asyncio.Transport | None = None) -> str:
+        """Let a fault begin, and give its id; ``spare`` is not cut if that is what it does."""
+        fault_id = self.faults.add(fault).id
+        if fault.stage is Stage.CONNECT:
+            self.hub.drop(fault)
+        if fault.stage is Stage.DOOR and self._door is not None:
+            self._door.shut(spare=spare)
+        self._mind_the_door()
+        return fault_id
+
+    def clear_faults(self) -> None:
+        """Take every fault back."""
+        self.faults.clear()
+        self._mind_the_door()
+
+    # --- the door ---
+
+    async def listen(self, runner: web.AppRunner) -> int:
+        """Begin to listen, say on which port, and let the faults of the start begin."""
+        self._door = Door(runner)
+        port = await self._door.open(self.options.host, self.options.port)
+        for fault in self._first_faults:
+            self.set_fault(fault)
+        return port
+
+    async def close_door(self) -> None:
+        """Stop listening, and let go of who still waits for an answer."""
+        self._stopping.set()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        if self._door is not None:
+            await self._door.close()
+            self._door = None
+
+    def _mind_the_door(self) -> None:
+        """Open it when no fault keeps it shut any more, now or then."""
+        if self._reopening is not None:
+            self._reopening.cancel()
+            self._reopening = None
+        left_s = self.faults.refuses_for_s()
+        if left_s > 0:
+            loop = asyncio.get_running_loop()
+            self._reopening = loop.call_later(left_s, self._mind_the_door)
+        elif self._door is not None:
+            self._door.reopen()
+
+
+def _first(faults: Iterable[Fault], stage: Stage) -> Fault | None:
+    return next((fault for fault in faults if fault.stage is stage), None)
+
+
+def _page(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    page = web.Response(text=html_page(status), status=status, content_type="text/html")
+    if headers is not None and "Retry-After" in headers:
+        page.headers["Retry-After"] = headers["Retry-After"]
+    return page
+
+
+def _spec_in(text: str) -> str:
+    """The SPEC in the body of a request: as it is, or in JSON as text or ``{"spec": …}``."""
+    if not text.lstrip().startswith(("{", '"')):
+        return text
+    try:
+        body = msgspec.json.decode(text, type=str | dict[str, str])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        raise ConfigError('the body should be a SPEC, or {"spec": "SPEC"}.') from None
+    return body if isinstance(body, str) else body.get("spec", "")
+
+
+async def _cut(request: web.Request, response: web.Response, share: float) -> web.StreamResponse:
+    """Promise a whole answer, and close the connection after ``share`` of its body."""
+    whole = response.body
+    if not isinstance(whole, bytes | bytearray):
+        return response
+    part = web.StreamResponse(status=response.status, headers=response.headers)
+    part.content_length = len(whole)
+    await part.prepare(request)
+    await part.write(whole[: int(len(whole) * share)])
+    if request.transport is not None:
+        request.transport.close()  # what was written still goes out, and then the end
+    return part
 
 
 def _rest_market(path: str) -> Market | None:
@@ -488,6 +740,9 @@ def _wants_websocket(request: web.Request) -> bool:
 
 def _answer(request: web.Request, body: object, status: int = 200) -> web.Response:
     data = msgspec.json.encode(body)
+    damage = _first(request.get(_FAULTS, ()), Stage.BODY)
+    if damage is not None and damage.kind == "truncate":
+        data = data[: int(len(data) * (damage.number or 0.0))]
     response = web.Response(
         body=data, status=status, content_type="application/json", charset="utf-8"
     )

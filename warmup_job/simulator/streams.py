@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -16,6 +16,7 @@ from loguru import logger
 
 from warmup_job.errors import RefusedError
 from warmup_job.market.interval import Interval
+from warmup_job.simulator.faults import Facts
 from warmup_job.simulator.market import SLOT_MS, funding_time_ms, trade_id
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from warmup_job.market.kline import Kline
     from warmup_job.simulator.clock import ExchangeClock
+    from warmup_job.simulator.faults import Fault, FaultBoard
     from warmup_job.simulator.feed import Feed
     from warmup_job.simulator.symbols import Market
 
@@ -33,10 +35,19 @@ _FUNDING_RATE = "0.00010000"
 _Address = tuple["Market", str]  # of a stream
 
 
+class _Message(NamedTuple):
+    """What a stream says."""
+
+    text: str
+    closes: bool = False
+    """Whether it says that a kline has closed."""
+
+
 class _Connection:
     """One websocket and what it listens to."""
 
-    def __init__(self, market: Market, *, combined: bool) -> None:
+    def __init__(self, market: Market, path: str, *, combined: bool) -> None:
+        self.path = path
         self.market = market
         self.combined = combined
         self.streams: dict[str, None] = {}  # in the order of subscription
@@ -64,14 +75,22 @@ class _Connection:
 class StreamHub:
     """All websocket connections and the tasks that feed them."""
 
-    def __init__(self, feeds: Mapping[_Address, Feed], clock: ExchangeClock, kline_ms: int) -> None:
+    def __init__(
+        self,
+        feeds: Mapping[_Address, Feed],
+        clock: ExchangeClock,
+        kline_ms: int,
+        faults: FaultBoard,
+    ) -> None:
         """``kline_ms`` is the time between two updates of a forming kline."""
+        self._faults = faults
         self._feeds = feeds
         self._clock = clock
         self._kline_ms = kline_ms
         self._listeners: dict[_Address, set[_Connection]] = {}
         self._sources: dict[_Address, asyncio.Task[None]] = {}
         self._connections: set[_Connection] = set()
+        self._closing: set[asyncio.Task[bool]] = set()
 
     @property
     def connection_count(self) -> int:
@@ -82,7 +101,7 @@ class StreamHub:
         self, request: web.Request, market: Market, streams: list[str], *, combined: bool
     ) -> web.WebSocketResponse:
         """Run one websocket from its handshake to its end."""
-        connection = _Connection(market, combined=combined)
+        connection = _Connection(market, request.path, combined=combined)
         await connection.socket.prepare(request)
         connection.transport = request.transport
         self._connections.add(connection)
@@ -92,7 +111,10 @@ class StreamHub:
         try:
             async for message in connection.socket:
                 if message.type == WSMsgType.TEXT:
-                    connection.offer(self._answer(connection, message.data))
+                    answer = self._answer(connection, message.data)
+                    # An answer belongs to no stream: only who silences everything silences it.
+                    if self._faults.copies(Facts(f"/{market}/")):
+                        connection.offer(answer)
         finally:
             self._connections.discard(connection)
             for stream in list(connection.streams):
@@ -109,6 +131,18 @@ class StreamHub:
         sockets = [connection.socket for connection in self._connections]
         closing = (asyncio.wait_for(socket.close(code=1001), 1.0) for socket in sockets)
         await asyncio.gather(*closing, *tasks, return_exceptions=True)
+
+    def drop(self, fault: Fault) -> None:
+        """Cut the websockets that ``fault`` applies to; with its close code, if it has one."""
+        for connection in tuple(self._connections):
+            if not fault.applies(Facts(connection.path)):
+                continue
+            if fault.number is not None:
+                task = asyncio.ensure_future(connection.socket.close(code=int(fault.number)))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+            elif connection.transport is not None:
+                connection.transport.abort()
 
     # --- subscriptions ---
 
@@ -159,16 +193,21 @@ class StreamHub:
             change(connection, name)
         return _json({"result": None, "id": number})
 
-    async def _broadcast(self, address: _Address, messages: AsyncIterator[str]) -> None:
-        stream = address[1]
-        async for data in messages:
+    async def _broadcast(self, address: _Address, messages: AsyncIterator[_Message]) -> None:
+        market, stream = address
+        name, _, kind = stream.partition("@")
+        facts = Facts(f"/{market}/{stream}", name.upper(), kind.removeprefix("kline_"))
+        async for data, closes in messages:
             wrapped = f'{{"stream":"{stream}","data":{data}}}'
+            # Decided once for all who listen: a message that was missed, everybody missed.
+            copies = self._faults.copies(facts._replace(closes=closes))
             for connection in tuple(self._listeners.get(address, ())):
-                connection.offer(wrapped if connection.combined else data)
+                for _ in range(copies):
+                    connection.offer(wrapped if connection.combined else data)
 
     # --- what the streams say ---
 
-    def _messages(self, market: Market, stream: str) -> AsyncIterator[str] | None:
+    def _messages(self, market: Market, stream: str) -> AsyncIterator[_Message] | None:
         """The messages of a stream, or None if there is no such stream."""
         name, _, kind = stream.partition("@")
         feed = self._feeds.get((market, name.upper()))
@@ -188,7 +227,7 @@ class StreamHub:
             return self._mark_messages(feed, 1000 if match[1] else 3000)
         return None
 
-    async def _kline_messages(self, feed: Feed, interval: Interval) -> AsyncIterator[str]:
+    async def _kline_messages(self, feed: Feed, interval: Interval) -> AsyncIterator[_Message]:
         """The forming kline every so often, and each kline once when it has closed."""
 
         def kline_at(open_ms: int, now_ms: int) -> Kline | None:
@@ -202,6 +241,8 @@ class StreamHub:
         while True:
             await self._clock.sleep_until(min(update_ms, boundary_ms))
             now_ms = self._clock.now_ms()
+            # The clock may have been set back. Updates go on; what has closed does not close again.
+            update_ms = min(update_ms, now_ms + self._kline_ms)
             while boundary_ms <= now_ms:
                 closed = kline_at(interval.shift(boundary_ms, -1), now_ms)
                 if closed is not None:
@@ -214,7 +255,7 @@ class StreamHub:
                     yield _kline_message(feed, interval, forming, now_ms, closed=False)
                 update_ms = now_ms + self._kline_ms
 
-    async def _book_messages(self, feed: Feed) -> AsyncIterator[str]:
+    async def _book_messages(self, feed: Feed) -> AsyncIterator[_Message]:
         """The top of the book whenever it changes, looked at in each slot of the price's path."""
         last: tuple[str, ...] = ()
         while True:
@@ -232,14 +273,16 @@ class StreamHub:
                 }
                 if feed.symbol.market == "um":
                     event = {"e": "bookTicker", **event, "T": now_ms, "E": now_ms}
-                yield _json(event)
+                yield _Message(_json(event))
             await self._clock.sleep_until((now_ms // SLOT_MS + 1) * SLOT_MS)
 
-    async def _trade_messages(self, feed: Feed) -> AsyncIterator[str]:
+    async def _trade_messages(self, feed: Feed) -> AsyncIterator[_Message]:
         seen_ms = self._clock.now_ms()
         while True:
             await self._clock.sleep_until((seen_ms // SLOT_MS + 1) * SLOT_MS)
             now_ms = self._clock.now_ms()
+            if now_ms <= seen_ms:
+                continue  # the clock was set back: those trades were told already
             for trade in feed.trades(seen_ms, now_ms):
                 event: dict[str, Any] = {
                     "e": "aggTrade",
@@ -255,14 +298,14 @@ class StreamHub:
                 }
                 if feed.symbol.market == "spot":
                     event["M"] = True
-                yield _json(event)
+                yield _Message(_json(event))
             seen_ms = now_ms
 
-    async def _mark_messages(self, feed: Feed, every_ms: int) -> AsyncIterator[str]:
+    async def _mark_messages(self, feed: Feed, every_ms: int) -> AsyncIterator[_Message]:
         while True:
             now_ms = self._clock.now_ms()
             mark = feed.mark_price(now_ms)
-            yield _json(
+            event = _json(
                 {
                     "e": "markPriceUpdate",
                     "E": now_ms,
@@ -274,12 +317,15 @@ class StreamHub:
                     "T": funding_time_ms(now_ms),
                 }
             )
+            yield _Message(event)
             await self._clock.sleep_until((now_ms // every_ms + 1) * every_ms)
 
 
-def _kline_message(feed: Feed, interval: Interval, row: Kline, now_ms: int, *, closed: bool) -> str:
+def _kline_message(
+    feed: Feed, interval: Interval, row: Kline, now_ms: int, *, closed: bool
+) -> _Message:
     first_id = trade_id(feed.symbol, row.open_ms) if row.trades else -1
-    return _json(
+    event = _json(
         {
             "e": "kline",
             "E": now_ms,
@@ -305,6 +351,7 @@ def _kline_message(feed: Feed, interval: Interval, row: Kline, now_ms: int, *, c
             },
         }
     )
+    return _Message(event, closes=closed)
 
 
 def _json(value: object) -> str:

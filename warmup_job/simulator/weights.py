@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MINUTE_LIMIT: dict[Market, int] = {"um": 2400, "spot": 6000}
 PATIENCE = 10
 """How many refused requests in a minute are taken before a ban."""
+_KEPT_MINUTES = 1440
 
 _FLAT: dict[str, int] = {
     "/fapi/v1/exchangeInfo": 1,
@@ -76,6 +77,7 @@ class WeightMeter:
     ban_ms: int = 120_000
     """How long the first ban lasts."""
     _accounts: dict[tuple[Market, str], _Account] = field(default_factory=dict)
+    _spent: dict[tuple[Market, str], dict[int, int]] = field(default_factory=dict)
 
     def limit(self, market: Market) -> int:
         """The budget of a market per address and minute."""
@@ -99,6 +101,7 @@ class WeightMeter:
         if minute != account.minute:
             account.minute, account.used, account.refused = minute, 0, 0
         account.used += weight
+        self._book((market, address), minute * MINUTE_MS, weight)
         limit = self.limit(market)
         if account.used <= limit:
             return
@@ -119,6 +122,25 @@ class WeightMeter:
     def reset(self) -> None:
         """Forget every address, its spending and its bans."""
         self._accounts.clear()
+        self._spent.clear()
+
+    def minutes(self, market: Market) -> dict[int, int]:
+        """What was spent in each calendar minute of the last day, by its start in UTC ms.
+
+        The weight is that of the address that spent most, refused requests included.
+        """
+        most: dict[int, int] = {}
+        for (of, _), spent in self._spent.items():
+            if of == market:
+                for minute_ms, weight in spent.items():
+                    most[minute_ms] = max(weight, most.get(minute_ms, 0))
+        return dict(sorted(most.items()))
+
+    def _book(self, account: tuple[Market, str], minute_ms: int, weight: int) -> None:
+        spent = self._spent.setdefault(account, {})
+        spent[minute_ms] = spent.get(minute_ms, 0) + weight
+        if len(spent) > _KEPT_MINUTES:
+            del spent[next(iter(spent))]
 
     @staticmethod
     def _banned(account: _Account, now_ms: int) -> Refusal:

@@ -24,6 +24,7 @@ def remember_quiet(root: Path, endpoint: str, until_ms: int) -> None:
     limits = _read(root)
     limits[endpoint] = max(until_ms, limits.get(endpoint, 0))
     with contextlib.suppress(OSError):
+        root.mkdir(parents=True, exist_ok=True)
         fresh = root / f".{LIMITS}.{secrets.token_hex(4)}"
         fresh.write_bytes(msgspec.json.encode(limits) + b"\n")
         fresh.chmod(0o664)

@@ -12,6 +12,15 @@ from typing import NamedTuple
 from warmup_job.market.interval import Interval
 
 
+def next_due_ms(interval: Interval, now_ms: int, grace_ms: int) -> int:
+    """When the next bar is due, that closes after ``now_ms`` − grace: close plus grace.
+
+    Looking for missing bars at that very moment finds it, if it has not come; a moment earlier
+    would not, and nobody would look again for a whole interval.
+    """
+    return interval.next(interval.floor(now_ms - grace_ms)) + grace_ms
+
+
 class Release[BarT](NamedTuple):
     """Bars that may be handed on now: ``history`` first, then ``newest`` to ``on_bar``."""
 

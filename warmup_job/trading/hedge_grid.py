@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_FLOOR, Decimal
+from typing import NamedTuple
 
 from nautilus_trader.common.enums import LogColor
 from nautilus_trader.config import StrategyConfig
@@ -59,6 +60,14 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     hysteresis_bps: float
 
 
+class Exit(NamedTuple):
+    """A filled part of a rung, to be closed at a profit."""
+
+    rung: Rung
+    entry: Decimal
+    quantity: Decimal
+
+
 class HedgeGridV1(Strategy):
     """The grid. Positions are `<instrument>-LONG` and `<instrument>-SHORT`."""
 
@@ -78,10 +87,15 @@ class HedgeGridV1(Strategy):
         self._center: Decimal | None = None
         self._halted = False
         self._rungs: dict[ClientOrderId, Rung] = {}
-        self._exits: dict[ClientOrderId, Book] = {}
-        self._exits_due: list[tuple[Book, Decimal, Decimal]] = []  # book, entry price, quantity
+        self._exits: dict[ClientOrderId, Exit] = {}
+        self._exits_due: list[Exit] = []
 
     # -- warm-up ---------------------------------------------------------------------------------
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the detector's every indicator has a value."""
+        return self.detector.is_warm
 
     def warmup_regime_detector(self, historical_bars: Iterable[DetectorBar]) -> None:
         """Feed closed bars, oldest first, to the detector before trading starts."""
@@ -158,13 +172,15 @@ class HedgeGridV1(Strategy):
     # -- orders ----------------------------------------------------------------------------------
 
     def _lay(self, center: Decimal) -> None:
-        """Send the rungs that are not there yet."""
+        """Send the rungs that are not there yet; one that was filled rests until it is closed."""
         limits = self._limits()
         standing = {
             (rung.book, rung.level)
             for client_order_id, rung in self._rungs.items()
             if not self.cache.is_order_pending_cancel_local(client_order_id)
         }
+        closing = (*self._exits.values(), *self._exits_due)
+        standing |= {(each.rung.book, each.rung.level) for each in closing}
         sent = 0
         ladder = build_ladder(
             center,
@@ -212,10 +228,11 @@ class HedgeGridV1(Strategy):
 
     def _send_due_exits(self) -> None:
         due, self._exits_due = self._exits_due, []
-        for book, entry, quantity in due:
+        for each in due:
+            book = each.rung.book
             price = take_profit_price(
                 book,
-                entry,
+                each.entry,
                 step_bps=self.config.grid_step_bps,
                 tp_steps=self.config.tp_steps,
                 tick=self._limits().tick,
@@ -226,7 +243,7 @@ class HedgeGridV1(Strategy):
                 nearest = to_multiple(self._mid, tick, ROUND_FLOOR)
                 price = max(price, nearest + tick) if book == "LONG" else min(price, nearest)
             side = OrderSide.SELL if book == "LONG" else OrderSide.BUY
-            self._exits[self._send(book, side, price, quantity, closing=True)] = book
+            self._exits[self._send(book, side, price, each.quantity, closing=True)] = each
 
     def _cancel(self, client_order_id: ClientOrderId) -> None:
         order = self.cache.order(client_order_id)
@@ -242,9 +259,8 @@ class HedgeGridV1(Strategy):
         kind = f"{rung.book} rung {rung.level}" if rung is not None else "take profit"
         self.log.info(f"Filled {event.last_qty} at {event.last_px} ({kind})", LogColor.GREEN)
         if rung is not None:
-            self._exits_due.append(
-                (rung.book, event.last_px.as_decimal(), event.last_qty.as_decimal())
-            )
+            part = Exit(rung, event.last_px.as_decimal(), event.last_qty.as_decimal())
+            self._exits_due.append(part)
             if not self._halted:
                 self._send_due_exits()
         if order is not None and order.is_closed:
@@ -268,14 +284,10 @@ class HedgeGridV1(Strategy):
 
     def _forget(self, event: OrderEvent, *, retry: bool = False) -> None:
         self._rungs.pop(event.client_order_id, None)
-        book = self._exits.pop(event.client_order_id, None)
+        part = self._exits.pop(event.client_order_id, None)
         order = self.cache.order(event.client_order_id)
-        if retry and book is not None and order is not None:
-            step = self.config.grid_step_bps / 10_000
-            # Back to the entry that this exit was made for: one target away.
-            ratio = (1 + step if book == "LONG" else 1 - step) ** self.config.tp_steps
-            entry = order.price.as_decimal() / ratio
-            self._exits_due.append((book, entry, order.leaves_qty.as_decimal()))
+        if retry and part is not None and order is not None:
+            self._exits_due.append(part._replace(quantity=order.leaves_qty.as_decimal()))
 
     # -- instrument ------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFact
 from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
 from nautilus_trader.adapters.sandbox.factory import SandboxLiveExecClientFactory
 from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.common.messages import TradingStateChanged
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.live.config import LiveExecEngineConfig, TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType
@@ -39,13 +41,14 @@ from warmup_job.market.plan import Market
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import instrument_bars, open_ms_of
 from warmup_job.nautilus.names import VENUE
-from warmup_job.trading.handoff import Handoff, Span
+from warmup_job.trading.handoff import Handoff, Span, next_due_ms
 from warmup_job.trading.hedge_grid import detector_bar
 
 _GRACE_MS = 2_000  # how late a live kline may be before it is asked for
 _RETRY_S = 1.0
 _FILL_DEADLINE_MS = 30_000
 _CLOCK_SYNC_S = 600.0
+_MOST_POLLED = 2  # bars in a row that may be asked for before the stream counts as dead
 
 State = Literal["starting", "warming", "filling", "live", "degraded", "stopping"]
 
@@ -103,11 +106,18 @@ class BaseRunner(ABC):
         """Whether SIGTERM or SIGINT asked it to stop."""
         self.handed_on = 0
         """How many bars the strategy has had, history included."""
+        self.on_bars = 0
+        """How many of them went to on_bar: the newest ones."""
         self.live_bars = 0
-        """How many of them came live, through on_bar."""
+        """How many of those came by the live stream."""
+        self.started_warm = False
+        """Whether the history alone was enough for the strategy."""
         self._from_listing = history.from_listing
         self._wake = asyncio.Event()
         self._suspect: Span | None = None
+        self._streaming = False  # whether anything at all came by a websocket
+        self._streamed_ms = -1  # open of the last bar that came by one
+        self._polled = 0  # bars in a row that had to be asked for although we were live
         self._handoff = self._begin_handoff()
 
     # -- what a mode decides -----------------------------------------------------------------------
@@ -138,7 +148,9 @@ class BaseRunner(ABC):
         keeper: asyncio.Task[None] | None = None
         try:
             await self._await_started(node_task, stop_task)
+            self._announce_trading_state(node)
             keeper = asyncio.create_task(self._keep_contiguous(), name="keeper")
+            loop.call_later(self.settings.connect_timeout_s, self._wake.set)
             done, _ = await asyncio.wait(
                 {node_task, stop_task, keeper}, return_when=asyncio.FIRST_COMPLETED
             )
@@ -211,6 +223,14 @@ class BaseRunner(ABC):
                 )
             await asyncio.sleep(0.02)
 
+    def _announce_trading_state(self, node: TradingNode) -> None:
+        """Tell strategies, who subscribed only when they started, that trading is halted."""
+        now_ns = node.kernel.clock.timestamp_ns()
+        event = TradingStateChanged(
+            node.trader_id, node.kernel.risk_engine.trading_state, {}, UUID4(), now_ns, now_ns
+        )
+        node.kernel.msgbus.publish("events.risk", event)
+
     async def _shut_down(self, node: TradingNode, node_task: asyncio.Task[None]) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(10):
@@ -238,6 +258,7 @@ class BaseRunner(ABC):
             for bar in bars:
                 self.strategy.handle_historical_bar(bar)
         self.handed_on = len(bars)
+        self.started_warm = bool(getattr(self.strategy, "is_warm", True))
 
     def _begin_handoff(self) -> Handoff[Bar]:
         interval, bars = self.history.interval, self.history.bars
@@ -263,10 +284,16 @@ class BaseRunner(ABC):
 
         def gate(data: object) -> None:
             if isinstance(data, Bar) and data.bar_type == self.history.bar_type:
-                if self._handoff.offer(open_ms_of(data, self.history.interval), data):
+                open_ms = open_ms_of(data, self.history.interval)
+                if self._handoff.offer(open_ms, data):
+                    self._streamed_ms = open_ms
+                    self._polled = 0
                     self._hand_on_if_live()
                     self._wake.set()
             else:
+                if not self._streaming and not isinstance(data, Instrument):
+                    self._streaming = True
+                    self._wake.set()
                 engine.process(data)
 
         msgbus.deregister(endpoint="DataEngine.process", handler=engine.process)
@@ -282,7 +309,7 @@ class BaseRunner(ABC):
 
     async def _keep_contiguous(self) -> None:
         """Fill what is missing, hand on what is complete, for as long as the node runs."""
-        synced_at = asyncio.get_running_loop().time()
+        started_at = synced_at = asyncio.get_running_loop().time()
         while True:
             self._wake.clear()
             span = self._handoff.missing(self._due_ms())
@@ -290,12 +317,17 @@ class BaseRunner(ABC):
                 if not await self._fill(span):
                     await asyncio.sleep(_RETRY_S)
                 continue
-            await self._drain_engine()
-            self._hand_on()
-            if self.state != "live" and self._is_warm():
-                self._go_live()
-            elif self.state != "live":
-                self._enter("degraded", f"{self.handed_on} of {self.history.wanted} bars so far")
+            if self._streaming:
+                await self._drain_engine()
+                self._hand_on()
+                if self.state != "live" and not self._go_live():
+                    self._enter("degraded", self._why_not())
+            else:  # the newest bar is kept, for the strategy to act on once orders may leave
+                waited_s = asyncio.get_running_loop().time() - started_at
+                if waited_s > self.settings.connect_timeout_s:
+                    raise TraderError(
+                        f"nothing came by the websocket within {waited_s:.0f} s: check api.ws_url"
+                    )
             if asyncio.get_running_loop().time() - synced_at > _CLOCK_SYNC_S:
                 synced_at = asyncio.get_running_loop().time()
                 with contextlib.suppress(WarmupError):
@@ -306,9 +338,10 @@ class BaseRunner(ABC):
                     await self._wake.wait()
 
     def _until_due_s(self) -> float:
-        interval, now_ms = self.history.interval, self.client.now_ms()
-        due_ms = interval.next(interval.floor(now_ms)) + _GRACE_MS
-        return max(0.05, min((due_ms - now_ms) / 1000, _CLOCK_SYNC_S))
+        """Until the next bar that does not come would be missing: never a moment too early."""
+        now_ms = self.client.now_ms()
+        due_ms = next_due_ms(self.history.interval, now_ms, _GRACE_MS)
+        return min((due_ms - now_ms) / 1000 + 0.01, _CLOCK_SYNC_S)
 
     async def _drain_engine(self) -> None:
         """Bars that were handed to the engine's queue before must arrive before history does."""
@@ -321,6 +354,7 @@ class BaseRunner(ABC):
         interval = self.history.interval
         if self.state == "live":
             logger.warning("a gap in the live stream from {}", utc_text(span.first_ms))
+            self._polled += interval.count(*span)
         self._enter("filling", f"{interval.count(*span)} bar(s) from {utc_text(span.first_ms)}")
         self._halt()
         try:
@@ -372,23 +406,37 @@ class BaseRunner(ABC):
         self.handed_on += len(release.history)
         if release.newest is not None:
             self.handed_on += 1
-            self.live_bars += 1
-            if self.state != "live" and self._is_warm():
+            self.on_bars += 1
+            if self.state != "live":
                 self._go_live()  # before the bar, so that the strategy may act on it
-            opened = utc_text(open_ms_of(release.newest, self.history.interval))
-            logger.info("bar {} closed at {}", opened, release.newest.close)
+            open_ms = open_ms_of(release.newest, self.history.interval)
+            live = open_ms == self._streamed_ms
+            self.live_bars += live
+            source = "live" if live else "asked for"
+            logger.info("bar {} closed at {} ({})", utc_text(open_ms), release.newest.close, source)
             self.node.kernel.data_engine.process(release.newest)
 
     # -- halting -----------------------------------------------------------------------------------
 
-    def _is_warm(self) -> bool:
-        if self.handed_on == 0:
-            return False
-        return self._from_listing or self.handed_on >= self.history.wanted
+    def _why_not(self) -> str:
+        """Why orders may not leave yet; empty: they may."""
+        if not self._streaming:
+            return "nothing comes by the websocket yet"
+        if self._polled >= _MOST_POLLED:
+            return f"the last {self._polled} bars did not come by the websocket"
+        enough = self._from_listing or self.handed_on >= self.history.wanted
+        if not self.handed_on or not enough:
+            return f"{self.handed_on} of {self.history.wanted} bars so far"
+        # What a strategy says of itself, if it says anything.
+        return "" if getattr(self.strategy, "is_warm", True) else "the strategy is still cold"
 
-    def _go_live(self) -> None:
+    def _go_live(self) -> bool:
+        """Let orders through, if nothing speaks against it."""
+        if self._why_not():
+            return False
         self._set_trading(TradingState.ACTIVE)
         self._enter("live", f"contiguous to {utc_text(self._handoff.cursor_ms)}")
+        return True
 
     def _halt(self) -> None:
         self._set_trading(TradingState.HALTED)
@@ -419,7 +467,7 @@ class PaperRunner(BaseRunner):
                 oms_type="HEDGING",
                 account_type="MARGIN" if margin else "CASH",
                 starting_balances=list(self.settings.starting_balances),
-                default_leverage=Decimal(self.settings.leverage),
+                default_leverage=Decimal(self.settings.leverage if margin else 1),
                 bar_execution=False,
                 trade_execution=False,
             )

@@ -1,0 +1,275 @@
+"""The table of docs/refusals.md, row by row, with the requests counted on the server's side."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Exchange, Result, job, job_process, write_config
+
+pytestmark = pytest.mark.e2e
+MINUTE_MS = 60_000
+
+
+def run(exchange: Exchange, folder: Path, **warmup: Any) -> Result:
+    """One run of one page under ``fail``."""
+    settings = {
+        "on_failure": "fail",
+        "streams": [{"symbol": "BTCUSDT", "interval": "1m", "bars": 99}],
+    }
+    config = write_config(folder / "config", exchange.url, warmup=settings | warmup)
+    done = job("run", "--config", config, "--root", folder / "snapshot", "--json")
+    assert "Traceback" not in done.err
+    return done
+
+
+def times_s(requests: list[dict[str, Any]]) -> list[float]:
+    return [each["time"] / 1000 for each in requests]
+
+
+@pytest.mark.parametrize("status", ["429", "418"])
+def test_a_limit_is_waited_out_when_the_deadline_allows(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, status: str
+) -> None:
+    running = start_exchange()
+    running.fault(f"{status}=2@klines:times=1")
+    done = run(running, tmp_path)
+    assert done.code == 0, done.err
+    asked = times_s(running.klines())
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= 2.0
+
+
+@pytest.mark.parametrize("status", ["429", "418"])
+def test_a_longer_limit_is_told_and_a_restart_asks_for_nothing(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, status: str
+) -> None:
+    running = start_exchange()
+    running.fault(f"{status}=300@klines:times=1")
+    done = run(running, tmp_path, deadline="20s")
+    assert done.code == 11
+    assert done.json["code"] == 11
+    assert "until 20" in " ".join(done.messages)
+    assert len(running.klines()) == 1
+    assert not (tmp_path / "snapshot" / "current").exists()
+
+    before = len(running.requests())
+    again = run(running, tmp_path, deadline="20s")
+    assert again.code == 11
+    assert "none was sent" in " ".join(again.messages)
+    assert len(running.requests()) == before
+
+
+def test_no_request_leaves_while_others_are_told_to_wait(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Twenty pages wanted, the third refused: what had not been sent yet waits too."""
+    running = start_exchange(latency_ms=100)
+    running.fault("418=3@klines:after=2:times=1")
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 499 * 40}]
+    done = run(running, tmp_path, streams=streams)
+    assert done.code == 0, done.err
+    entries = running.klines()
+    banned = next(each["time"] for each in entries if each["status"] == 418)
+    quiet = [e for e in entries if banned + 300 < e["time"] < banned + 2_900]
+    assert quiet == []
+    assert len(entries) >= 41
+
+
+def test_a_job_that_is_killed_in_a_ban_does_not_ask_again_before_its_end(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("418=6@klines:times=1")
+    config = write_config(tmp_path, running.url, warmup={"on_failure": "fail"})
+    root = tmp_path / "snapshot"
+    with job_process("run", "--config", config, "--root", root) as process:
+        for _ in range(300):
+            if (root / "limits.json").exists():
+                break
+            time.sleep(0.05)
+        process.kill()
+    banned_at = running.klines()[0]["time"]
+    count = len(running.requests())
+    done = job("run", "--config", config, "--root", root)
+    assert done.code == 0, done.err
+    after = running.requests()[count:]
+    assert min(each["time"] for each in after) >= banned_at + 5_900
+
+
+def test_the_trader_waits_too_before_it_builds_its_node(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    root = tmp_path / "snapshot"
+    assert job("run", "--config", config, "--root", root).code == 0
+    until_ms = time.time_ns() // 1_000_000 + 6_000
+    (root / "limits.json").write_text(json.dumps({running.url: until_ms}))
+    count = len(running.requests())
+    done = job(
+        "trade", "--config", config, "--root", root, "--state-dir", tmp_path / "state",
+        "--mode", "paper", "--for", "1s",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    first = running.requests()[count]["time"]
+    assert first + (time.time_ns() // 1_000_000 - running.now_ms()) >= until_ms - 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("403", ("firewall", "HTTPS_PROXY")),
+        ("451", ("region", "testnet", "HTTPS_PROXY")),
+    ],
+)
+def test_what_is_final_is_asked_once(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, fault: str, words: tuple[str, ...]
+) -> None:
+    running = start_exchange()
+    running.fault(f"{fault}@klines")
+    done = run(running, tmp_path)
+    assert done.code == 12
+    assert len(running.klines()) == 1
+    assert all(word in " ".join(done.messages) for word in words)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "500", "503", "html=502", "html=524", "reset", "cut=0.5", "truncate=0.5", "html", "empty",
+        "null", "object", "shape=short", "shape=types", "shape=strings", "duplicate", "disorder",
+        "nan", "negative", "forming",
+    ],
+)  # fmt: skip
+def test_what_passes_is_asked_again(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, fault: str
+) -> None:
+    running = start_exchange()
+    running.fault(f"{fault}@klines:times=2")
+    done = run(running, tmp_path)
+    assert done.code == 0, done.err
+    assert len(running.klines()) == 3
+    assert done.json["manifest"]["streams"][0]["bar_count"] == 99
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("503", 10), ("html", 10), ("reset", 10), ("shape=types", 13)]
+)
+def test_what_does_not_pass_is_asked_six_times(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, fault: str, code: int
+) -> None:
+    running = start_exchange()
+    running.fault(f"{fault}@klines")
+    done = run(running, tmp_path)
+    assert done.code == code
+    assert len(running.klines()) == 6
+    gaps = [
+        b - a
+        for a, b in zip(times_s(running.klines()), times_s(running.klines())[1:], strict=False)
+    ]
+    for number, gap in enumerate(gaps):  # 0.25 s · 2ⁿ · (0.5 to 1.5)
+        assert 0.125 * 2**number <= gap + 0.01
+    assert not (tmp_path / "snapshot" / "current").exists()
+
+
+def test_an_answer_that_never_comes_ends_with_the_deadline(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("stall@klines")
+    done = run(running, tmp_path, deadline="3s")
+    assert done.code == 16
+
+
+def test_a_hole_is_asked_for_once_more(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("missing=3@klines:times=1")
+    done = run(running, tmp_path)
+    assert done.code == 0, done.err
+    (stream,) = done.json["manifest"]["streams"]
+    assert (stream["bar_count"], stream["gaps"]) == (99, [])
+
+
+def test_a_venue_that_is_late_is_waited_for(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    running = start_exchange(now_ms=now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 1_500)
+    running.fault("late=2s@klines")
+    done = run(running, tmp_path)
+    assert done.code == 0, done.err
+    assert done.json["manifest"]["streams"][0]["gaps"] == []
+
+
+def test_prices_that_are_finer_than_the_tick_are_never_rounded(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("fine@klines")
+    done = run(running, tmp_path)
+    assert done.code == 13
+    assert "decimals, the instrument" in " ".join(done.messages)
+    assert not (tmp_path / "snapshot" / "current").exists()
+
+
+@pytest.mark.parametrize("skew", ["+300s", "-300s"])
+def test_a_host_clock_that_is_minutes_wrong_changes_nothing(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, skew: str
+) -> None:
+    running = start_exchange()
+    running.fault(f"skew={skew}")
+    done = run(running, tmp_path)
+    assert done.code == 0, done.err
+    (stream,) = done.json["manifest"]["streams"]
+    lag_ms = running.now_ms() - stream["last_close"]
+    assert 0 < lag_ms < MINUTE_MS + 20_000
+    side = "behind" if skew[0] == "+" else "ahead of"
+    assert any(side in line and "the exchange's" in line for line in done.messages)
+
+
+def test_mark_prices_have_a_precision_of_their_own(exchange: Exchange, tmp_path: Path) -> None:
+    streams = [
+        {"symbol": "BTCUSDT", "interval": "1m", "bars": 50, "price": "mark"},
+        {"symbol": "BTCUSDT", "interval": "1m", "bars": 50},
+    ]
+    done = run(exchange, tmp_path, streams=streams)
+    assert done.code == 0, done.err
+    mark, last = done.json["manifest"]["streams"]
+    assert mark["bar_type"] == "BTCUSDT-PERP.BINANCE-1-MINUTE-MARK-EXTERNAL"
+    assert (mark["price_precision"], last["price_precision"]) == (8, 2)
+    assert job("verify", tmp_path / "snapshot").code == 0
+
+
+def test_two_processes_share_one_budget_without_one_429(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Both want more than is left of the minute; neither goes over, and both finish."""
+    now_ms = time.time_ns() // 1_000_000
+    running = start_exchange(
+        weight_limit=60, now_ms=now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 9_000
+    )
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 6000}]
+    config = write_config(
+        tmp_path,
+        running.url,
+        venue={"rate_limits": {"weight_per_minute": 60}},
+        warmup={"on_failure": "fail", "streams": streams, "deadline": "3m"},
+    )
+    with (
+        job_process("run", "--config", config, "--root", tmp_path / "a") as one,
+        job_process("run", "--config", config, "--root", tmp_path / "b") as two,
+    ):
+        for process in (one, two):
+            _, log = process.communicate(timeout=150)
+            assert process.returncode == 0, log
+    assert {each["status"] for each in running.requests()} == {200}
+    assert max(running.minutes().values()) <= 60
+    assert len(running.minutes()) >= 2
