@@ -10,6 +10,7 @@ from loguru import logger
 from warmup_job.cli import cli
 from warmup_job.errors import ConfigError, WarmupError
 from warmup_job.logs import set_up_logs
+from warmup_job.snapshot.status import write_termination_message
 
 
 def main() -> None:
@@ -19,6 +20,7 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
     except WarmupError as error:
         logger.error("{}", error)
+        write_termination_message(str(error))
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(143)
@@ -27,6 +29,7 @@ def main() -> None:
         sys.exit(ConfigError.exit_code)
     except Exception:  # noqa: BLE001  # a bug: say so, and where
         logger.exception("a bug in warmup-job; please report it with this trace")
+        write_termination_message("a bug in warmup-job: its log has the trace")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

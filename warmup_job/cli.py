@@ -152,7 +152,7 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
         click.echo(
             f"{plan.name:<20}{plan.bars:>8}{len(plan.pages):>7}{plan.weight:>8}"
             f"{plan.seconds(budget):>6.1f} s{plan.disk_bytes // 1024:>6} KiB"
-            f"  {utc_text(plan.pages[0].start_ms)}  ({plan.reason})"
+            f"  {utc_text(plan.first_open_ms)}  ({plan.reason})"
         )
     minutes = max(0, weight - 1) // budget
     waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
@@ -393,7 +393,7 @@ def trade(
                 asyncio.get_running_loop().call_later(span_ms / 1000, stop.set)
             return await run_trader(config, Path(config.snapshot.root), stop=stop)
 
-        summary = asyncio.run(until_told())
+        summary = _until_stopped(until_told())
         if as_json:
             results.write(msgspec.json.encode(summary).decode() + "\n")
         else:

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -80,6 +81,7 @@ def _write_json(message: Message) -> None:
         "message": record["message"],
     }
     if record["exception"] is not None:
-        line["exception"] = repr(record["exception"].value)
+        # Where, and not with which values: those could be secrets.
+        line["exception"] = "".join(traceback.format_exception(record["exception"].value))
     sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
     sys.stderr.flush()

@@ -50,6 +50,11 @@ class StreamPlan:
         return sum(page.weight for page in self.pages)
 
     @property
+    def first_open_ms(self) -> int:
+        """Open of the oldest kline that is asked for, UTC ms."""
+        return self.pages[0].start_ms or 0
+
+    @property
     def disk_bytes(self) -> int:
         """About how much it takes on the volume."""
         return self.bars * _BYTES_PER_BAR + _BYTES_PER_STREAM

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from nautilus_trader.model.data import BarType
 
 
+_CLOCK_DOUBT_MS = 5_000  # our idea of the exchange's clock lags by half a round trip
+
+
 @dataclass(frozen=True, slots=True)
 class TradeSummary:
     """What a trader did, for people and for scripts."""
@@ -145,6 +148,7 @@ def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> H
         root,
         now_ms=client.now_ms(),
         max_age_ms=config.snapshot.max_age_ms,
+        clock_doubt_ms=_CLOCK_DOUBT_MS,
         endpoint=client.url,
     )
     symbol = venue_symbol(strategy_instrument_id(config))
@@ -162,11 +166,13 @@ def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> H
     for reason in snapshot.manifest.degraded:
         logger.warning("the snapshot is degraded: {}", reason)
     bars = read_bars(snapshot.catalog, entry.bar_type)
+    instrument = read_instrument(snapshot.catalog, entry.instrument_id)
+    if len(bars) != entry.bar_count or instrument is None:  # a missing path reads as no bars
+        raise SnapshotError(f"the snapshot {snapshot.folder.name} went away while it was read")
     logger.info(
         "snapshot {} verified: {} bars to {}, {} file(s) unaltered",
         snapshot.folder.name, len(bars), utc_text(entry.last_close), len(snapshot.manifest.files),
     )  # fmt: skip
-    instrument = read_instrument(snapshot.catalog, entry.instrument_id)
     return History(bar_type, interval, bars, wanted, entry.from_listing, instrument)
 
 

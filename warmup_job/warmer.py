@@ -16,8 +16,10 @@ from warmup_job.errors import RefusedError, UnknownSymbolError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.endpoints import rest_url
 from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.market.gaps import find_gaps
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
+from warmup_job.market.moment import utc_text
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.names import instrument_id_of
 from warmup_job.regime.detector import DetectorBar
@@ -56,6 +58,7 @@ class BinanceDataWarmer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warmer")
         self._runner = asyncio.Runner()
         self._client: BinanceClient | None = None
+        self._closed = False
         self._instruments: dict[str, Instrument] = {}
 
     def fetch_historical_bars(
@@ -124,9 +127,11 @@ class BinanceDataWarmer:
         return self._run(fetch())
 
     def close(self) -> None:
-        """Close the connection; the warmer cannot be used any more."""
-        self._thread.submit(self._close).result()
-        self._thread.shutdown()
+        """Close the connection; the warmer cannot be used any more. Closing twice is no error."""
+        if not self._closed:
+            self._closed = True
+            self._thread.submit(self._close).result()
+            self._thread.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +155,8 @@ class BinanceDataWarmer:
             until_ms = min(until_ms, int(end_time.timestamp() * 1000))
         klines, _ = await fetch_klines(client, Stream(symbol, interval), num_bars, until_ms)
         self._tell(f"Fetched {len(klines)} of {num_bars} {interval.name} bars for {symbol}")
+        for gap in find_gaps([kline.open_ms for kline in klines], interval):
+            self._tell(f"The venue itself lacks {gap.bars} bar(s) from {utc_text(gap.first_ms)} on")
         return klines
 
     async def _open(self) -> BinanceClient:

@@ -126,7 +126,7 @@ def floor(url: str, bars: int, out: Path) -> int:
             pages = plan_pages("um", Interval.parse("1m"), bars, last)
             gate = asyncio.Semaphore(16)
 
-            async def page(start: int, end: int, limit: int) -> list[Any]:
+            async def page(start: int | None, end: int, limit: int) -> list[Any]:
                 query = f"symbol=BTCUSDT&interval=1m&startTime={start}&endTime={end}&limit={limit}"
                 async with gate, session.get(f"{url}/fapi/v1/klines?{query}") as answer:
                     rows: list[Any] = msgspec.json.decode(await answer.read())

@@ -454,3 +454,90 @@ def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
     history = asyncio.run(scenario())
     assert list(history.bars) == []
     assert history.wanted == 499
+
+
+def test_a_cold_window_passes_over_the_venues_own_hole(
+    start_exchange: Callable[..., Exchange], recordings: Path
+) -> None:
+    """2023-03-24 on spot: 80 minutes never were; they are passed over, not waited for."""
+    running = start_exchange(
+        replay=(str(recordings / "spot" / "BTCUSDT-1m-20230310-20230408.csv.gz"),),
+        now_ms=1_679_669_999_000,  # 2023-03-24T14:59:59Z
+    )
+    bar_type = BarType.from_str("BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL")
+
+    class Follower(Watcher):
+        def on_start(self) -> None:
+            self.subscribe_bars(bar_type)
+            self.subscribe_quote_ticks(bar_type.instrument_id)
+
+    async def scenario() -> tuple[Follower, PaperRunner]:
+        strategy = Follower()
+        node = NodeSettings(
+            market="spot", environment="production", rest_url=running.url,
+            ws_url=f"{running.ws_url}/spot",
+        )  # fmt: skip
+        async with BinanceClient("spot", running.url, weight_per_minute=6000) as client:
+            await client.sync_clock()
+            history = History(bar_type, MINUTE, [], wanted=150)
+            runner = PaperRunner(node, strategy, history, client)
+            stop = asyncio.Event()
+
+            async def watch() -> None:
+                await until(lambda: runner.on_bars >= 1, 25)
+                await asyncio.sleep(0.3)
+                stop.set()
+
+            task = asyncio.create_task(watch())
+            await runner.run(stop)
+            await task
+        return strategy, runner
+
+    strategy, runner = asyncio.run(scenario())
+    opens = [open_ms_of(bar, MINUTE) for bar in [*strategy.history, *strategy.bars]]
+    steps = {(after - before) // MINUTE_MS for before, after in zip(opens, opens[1:], strict=False)}
+    assert steps == {1, 81}
+    assert runner.handed_on in {70, 71}
+
+
+def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> None:
+    running = start_exchange()
+    running.fault("418=600@klines")
+
+    async def during(runner: PaperRunner) -> None:
+        await until(lambda: bool(running.klines()), 20)
+        await asyncio.sleep(6)
+
+    strategy = asyncio.run(watch_seconds(running, during))
+    assert [each["status"] for each in running.klines()] == [418]
+    assert strategy.bars == []
+
+
+def test_a_snapshot_from_another_exchange_is_not_used(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    one, two = start_exchange(), start_exchange()
+    maker = write_config(tmp_path / "one", one.url)
+    assert job("run", "--config", maker, "--root", tmp_path / "s").code == 0
+    config = write_config(
+        tmp_path / "two", two.url, ws_url=two.ws_url, warmup={"on_failure": "fail"}
+    )
+    done = job("trade", "--config", config, "--root", tmp_path / "s", "--mode", "paper")
+    assert done.code == 20
+    assert any("it was made from" in line for line in done.messages)
+
+
+def test_sigterm_while_the_trader_still_fetches(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(latency_ms=8000)
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    with job_process("trade", "--config", config, "--root", tmp_path, "--mode", "paper") as trader:
+        for _ in range(400):
+            if running.requests():
+                break
+            time.sleep(0.05)
+        time.sleep(0.2)
+        trader.send_signal(signal.SIGTERM)
+        _, err = trader.communicate(timeout=6)
+    assert trader.returncode == 143, err

@@ -256,7 +256,7 @@ def test_two_processes_share_one_budget_without_one_429(
     running = start_exchange(
         weight_limit=60, now_ms=now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 9_000
     )
-    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 6000}]
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 12_000}]
     config = write_config(
         tmp_path,
         running.url,

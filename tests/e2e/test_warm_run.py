@@ -176,6 +176,44 @@ def test_a_recorded_outage_is_the_venues_own_gap(
     assert job("verify", tmp_path / "snapshot").code == 0
 
 
+def test_a_window_that_begins_in_an_outage_is_whole(
+    start_exchange: Callable[..., Exchange], recordings: Path, tmp_path: Path
+) -> None:
+    """Its oldest minute never was: older ones take the place of all that are missing."""
+    running = start_exchange(
+        replay=(str(recordings / "spot" / "BTCUSDT-1m-20230310-20230408.csv.gz"),),
+        now_ms=1_679_683_200_000,  # 2023-03-24T18:40Z: 300 minutes ago nothing was traded
+    )
+    config = write_config(
+        tmp_path,
+        running.url,
+        venue={"market": "spot"},
+        warmup={
+            "streams": [{"symbol": "BTCUSDT", "interval": "1m", "bars": 300}],
+            "max_gap_bars": 80,
+            "on_failure": "fail",
+        },
+    )
+    done = job("run", "--config", config, "--root", tmp_path / "snapshot", "--json")
+    assert done.code == 0, done.err
+    (stream,) = done.json["manifest"]["streams"]
+    assert stream["bar_count"] == 300
+    assert [gap[2] for gap in stream["gaps"]] == [80]
+
+
+@pytest.mark.parametrize(("interval", "bars"), [("1w", 3000), ("1M", 30_000), ("1d", 25_000)])
+def test_more_history_than_there_ever_was(
+    exchange: Exchange, tmp_path: Path, interval: str, bars: int
+) -> None:
+    streams = [{"symbol": "BTCUSDT", "interval": interval, "bars": bars}]
+    config = write_config(tmp_path, exchange.url, warmup={"on_failure": "fail", "streams": streams})
+    assert job("plan", "--config", config).code == 0
+    done = job("run", "--config", config, "--root", tmp_path / "snapshot", "--json")
+    assert done.code == 0, done.err
+    (stream,) = done.json["manifest"]["streams"]
+    assert stream["from_listing"] is True
+
+
 def test_a_young_symbol_gives_what_it_has(exchange: Exchange, tmp_path: Path) -> None:
     config = write_config(
         tmp_path,

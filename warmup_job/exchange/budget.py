@@ -25,10 +25,10 @@ class Budget:
         self.spent = 0
         """Weight spent by this process since the start."""
 
-    async def spend(self, weight: int) -> None:
+    async def spend(self, weight: int) -> int:
         """Wait until ``weight`` fits into the current minute's share, and count it.
 
-        Call `settle` when the answer is there, or will never be.
+        Returns the minute; give it to `settle` when the answer is there, or will never be.
         """
         while True:
             self._roll()
@@ -37,14 +37,14 @@ class Budget:
                 self._used += weight
                 self._under_way += weight
                 self.spent += weight
-                return
+                return self._minute
             await asyncio.sleep((MINUTE_MS - self._clock() % MINUTE_MS + 50) / 1000)
 
-    def settle(self, weight: int, used: int | None = None) -> None:
-        """A request of ``weight`` is over; ``used`` is the exchange's count of the minute."""
+    def settle(self, weight: int, minute: int, used: int | None = None) -> None:
+        """A request of ``weight`` is over; ``used`` is the exchange's count of its minute."""
         self._under_way -= weight
         self._roll()
-        if used is not None:
+        if used is not None and minute == self._minute:
             self._used = max(self._used, used + self._under_way)
 
     def _roll(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -28,6 +29,7 @@ from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
 from warmup_job.market.plan import Market, Page
 
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 type PriceType = Literal["last", "mark"]
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
 type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
@@ -35,6 +37,8 @@ type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 _INFO_WEIGHT: dict[Market, int] = {"um": 1, "spot": 20}
 _IN_FLIGHT = 16
 _TIMEOUT_MS = 10_000
+_SLOW_MS = 1_000
+_YEAR_2017_MS, _YEAR_2100_MS = 1_483_228_800_000, 4_102_444_800_000
 
 
 class _Ccxt(ccxt.binance):  # type: ignore[misc]  # ccxt is untyped
@@ -151,15 +155,16 @@ class BinanceClient:
 
         def parse(answer: object) -> int:
             stamp = answer.get("serverTime") if isinstance(answer, dict) else None
-            if type(stamp) is not int:
+            if type(stamp) is not int or not _YEAR_2017_MS < stamp < _YEAR_2100_MS:
                 raise ExchangeUnreachableError(f"{self.url} does not answer like Binance: no time")
             return stamp
 
         server_ms = await self._ask(ask, {}, 1, parse)
         round_trip_ms = round((time.monotonic() - self._sent_at) * 1000)
         # The stamp was made before it arrived here, so counting on from its arrival lags a little
-        # and no forming kline can pass for closed.
-        self._server_ms, self._server_at = server_ms, time.monotonic()
+        # and no forming kline can pass for closed. A slow answer lags too much to be better.
+        if not self._server_ms or round_trip_ms <= _SLOW_MS:
+            self._server_ms, self._server_at = server_ms, time.monotonic()
         return Clock(_host_ms() - server_ms - round_trip_ms // 2, round_trip_ms)
 
     async def exchange_info(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -206,20 +211,19 @@ class BinanceClient:
         params = {
             "symbol": symbol,
             "interval": interval.name,
-            "startTime": page.start_ms,
             "endTime": page.end_ms,
             "limit": page.limit,
         }
+        if page.start_ms is not None:
+            params["startTime"] = page.start_ms
 
         def parse(answer: object) -> Klines:
-            return parse_rows(answer, interval, page.start_ms, page.end_ms)
+            return parse_rows(answer, interval, page.start_ms or 0, page.end_ms)
 
         try:
             return await self._ask(ask, params, page.weight, parse)
-        except UnknownSymbolError:
-            raise UnknownSymbolError(
-                f"{self.url} does not list the symbol {symbol}: correct it"
-            ) from None
+        except UnknownSymbolError as error:
+            raise UnknownSymbolError(f"{symbol}: {error}") from None
 
     async def first_open_ms(
         self, symbol: str, interval: Interval, price: PriceType = "last"
@@ -261,7 +265,7 @@ class BinanceClient:
     async def _send(self, endpoint: _Endpoint, params: dict[str, Any], weight: int) -> object:
         """One request, when there is room for it; none at all while we are to be quiet."""
         async with self._in_flight:
-            await self.budget.spend(weight)
+            minute = await self.budget.spend(weight)
             self._used = None
             self._sent_at = time.monotonic()
             try:
@@ -269,12 +273,12 @@ class BinanceClient:
                     raise self._quiet
                 return await endpoint(params)
             finally:
-                self.budget.settle(weight, self._used)
+                self.budget.settle(weight, minute, self._used)
 
     def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
         lower = {name.lower(): value for name, value in headers.items()}
         used = lower.get("x-mbx-used-weight-1m", "")
-        self._used = int(used) if used.isdigit() else None
+        self._used = int(used) if _COUNT.fullmatch(used) else None
         if status == 200:
             if not isinstance(answer, dict | list):
                 raise ExchangeUnreachableError(f"{self.url} answered something that is not JSON")

@@ -7,12 +7,11 @@ from array import array
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 
-from warmup_job.errors import DataInvalidError, WarmupError
+from warmup_job.errors import WarmupError
 from warmup_job.exchange.client import BinanceClient, PriceType
 from warmup_job.market.gaps import Gap, find_gaps
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline, Klines, join_klines
-from warmup_job.market.moment import utc_text
 from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
 
 _VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock
@@ -78,14 +77,11 @@ async def fetch_last[PackedT](
     await _await_newest(fetched, fetch_bars, interval, bars, last_ms)
     while fetched.opens_ms and len(fetched.opens_ms) < bars:
         oldest_ms = fetched.opens_ms[0]
-        await fetch_bars(bars - len(fetched.opens_ms), interval.shift(oldest_ms, -1))
+        # By its end alone: the latest rows before it, however long the venue's hole there is.
+        rows = min(bars - len(fetched.opens_ms), largest_page(client.market))
+        await fetch(Page(None, oldest_ms - 1, rows, page_weight(client.market, rows)))
+        fetched.opens_ms = array("q", sorted(fetched.opens_ms))
         if fetched.opens_ms[0] == oldest_ms:
-            first_ms = await client.first_open_ms(stream.symbol, interval, stream.price)
-            if first_ms is not None and first_ms < oldest_ms:
-                raise DataInvalidError(
-                    f"{stream.symbol} {interval.name}: nothing came before {utc_text(oldest_ms)}, "
-                    f"yet the venue's history begins at {utc_text(first_ms)}"
-                )
             fetched.from_listing = True
             break
     for hole in find_gaps(fetched.opens_ms, interval):  # asked for once more before it is believed

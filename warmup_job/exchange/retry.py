@@ -11,6 +11,7 @@ from warmup_job.errors import (
 
 MAX_ATTEMPTS = 6
 FIRST_WAIT_MS = 250
+_LEAST_LIMIT_WAIT_MS = 1_000  # some answers say 0: asking at once is how bans grow
 _SPREAD_MS = 500  # bots that were told the same moment do not come back in the same one
 
 
@@ -28,7 +29,8 @@ def wait_ms(
         jitter: in [0, 1).
     """
     if isinstance(error, RateLimitedError):
-        wait = max(0, (error.until_ms or now_ms) - now_ms) + round(_SPREAD_MS * jitter)
+        asked = (error.until_ms or now_ms) - now_ms
+        wait = max(_LEAST_LIMIT_WAIT_MS, asked) + round(_SPREAD_MS * jitter)
     elif isinstance(error, ExchangeUnreachableError | DataInvalidError) and attempt < MAX_ATTEMPTS:
         wait = round(FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + jitter))
     else:

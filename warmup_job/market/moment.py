@@ -29,7 +29,7 @@ def parse_when(text: str, now_ms: int) -> int:
     age = re.fullmatch(r"-(\d+)(ms|s|m|h|d)", text)
     if age:
         return now_ms - int(age[1]) * _UNITS_MS[age[2]]
-    if re.fullmatch(r"\d{10,15}", text):
+    if re.fullmatch(r"\d{10,14}", text, re.ASCII):
         return int(text)
     try:
         moment = datetime.fromisoformat(text)

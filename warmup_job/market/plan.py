@@ -22,9 +22,12 @@ _CHEAPEST_PAGE: dict[Market, int] = {"um": 499, "spot": 1000}
 
 
 class Page(NamedTuple):
-    """One request: rows whose open lies in [start_ms, end_ms], at most ``limit`` of them."""
+    """One request: rows whose open lies in [start_ms, end_ms], at most ``limit`` of them.
 
-    start_ms: int
+    With a start the earliest of them come; without one (None) the latest.
+    """
+
+    start_ms: int | None
     end_ms: int
     limit: int
     weight: int
@@ -48,8 +51,11 @@ def plan_pages(
 ) -> tuple[Page, ...]:
     """Pages, oldest first, that hold exactly the ``bars`` klines up to the one at ``last_open_ms``.
 
-    What fits in one page takes one page (least time); more takes the cheapest weight per bar.
+    What fits in one page takes one page (least time); more takes the cheapest weight per bar. There
+    is nothing before 1970.
     """
+    epoch_ms = interval.floor(0) if interval.floor(0) >= 0 else interval.next(interval.floor(0))
+    bars = min(bars, interval.count(epoch_ms, last_open_ms))
     if bars <= 0:
         return ()
     size = bars if bars <= largest_page(market) else _CHEAPEST_PAGE[market]

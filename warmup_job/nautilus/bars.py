@@ -54,19 +54,22 @@ def bars_of(
     Raises:
         DataInvalidError: a price or volume is finer than the instrument; nothing is ever rounded.
     """
-    return [
-        Bar(
+
+    def bar_of(kline: Kline) -> Bar:
+        prices = (kline.open, kline.high, kline.low, kline.close)
+        close_ns = kline.close_ms * NS_PER_MS
+        return Bar(
             bar_type,
-            Price.from_str(at_precision(kline.open, price_precision, bar_type)),
-            Price.from_str(at_precision(kline.high, price_precision, bar_type)),
-            Price.from_str(at_precision(kline.low, price_precision, bar_type)),
-            Price.from_str(at_precision(kline.close, price_precision, bar_type)),
+            *(Price.from_str(at_precision(text, price_precision, bar_type)) for text in prices),
             Quantity.from_str(at_precision(kline.volume, size_precision, bar_type)),
-            kline.close_ms * NS_PER_MS,
-            kline.close_ms * NS_PER_MS,
+            close_ns,
+            close_ns,
         )
-        for kline in klines
-    ]
+
+    try:
+        return [bar_of(kline) for kline in klines]
+    except ValueError as error:
+        raise DataInvalidError(f"{bar_type}: Nautilus cannot hold these values: {error}") from None
 
 
 def instrument_bars(

@@ -56,9 +56,10 @@ def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instr
             provider._parse_instrument(
                 symbol_info=msgspec.convert(entry, BinanceSpotSymbolInfo), fee=None, ts_event=ts_ns
             )
-    except msgspec.ValidationError as error:
+    except Exception as error:  # noqa: BLE001  # what breaks in there is up to the entry
         raise RefusedError(
-            f"{symbol}: Nautilus cannot read its exchangeInfo entry: {error}"
+            f"{symbol}: Nautilus cannot read its exchangeInfo entry "
+            f"({type(error).__name__}: {error})"
         ) from None
     instruments: list[Instrument] = provider.list_all()
     if not instruments:

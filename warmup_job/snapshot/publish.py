@@ -79,6 +79,7 @@ def check_writable(root: Path) -> None:
     Raises:
         VolumeError: it cannot.
     """
+    _require_link(root / CURRENT)
     try:
         _make_staging(root, "probe").rmdir()
     except OSError as error:
@@ -90,7 +91,9 @@ def check_writable(root: Path) -> None:
 
 def _make_staging(root: Path, name: str) -> Path:
     for folder in (root, root / STAGING, root / SNAPSHOTS):
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(_FOLDER_MODE)  # mkdir's mode is cut by the umask
     staging = root / STAGING / f"{name}.{secrets.token_hex(4)}"
     staging.mkdir(mode=_FOLDER_MODE)
     return staging
@@ -138,10 +141,14 @@ def _move_into_place(staging: Path, folder: Path) -> Path:
     return folder
 
 
-def _swap_current(root: Path, name: str) -> None:
-    link = root / CURRENT
+def _require_link(link: Path) -> None:
     if not link.is_symlink() and link.exists():
         raise VolumeError(f"{link} is not a link; move it away, it is not ours to remove")
+
+
+def _swap_current(root: Path, name: str) -> None:
+    link = root / CURRENT
+    _require_link(link)
     fresh = root / STAGING / f"{CURRENT}.{secrets.token_hex(4)}"
     fresh.symlink_to(f"{SNAPSHOTS}/{name}")
     fresh.replace(link)

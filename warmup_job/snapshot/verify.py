@@ -55,7 +55,12 @@ def open_snapshot(root: Path) -> Snapshot:
 
 
 def find_problems(
-    snapshot: Snapshot, *, now_ms: int, max_age_ms: int | None, endpoint: str | None = None
+    snapshot: Snapshot,
+    *,
+    now_ms: int,
+    max_age_ms: int | None,
+    endpoint: str | None = None,
+    clock_doubt_ms: int = 600_000,
 ) -> list[str]:
     """Everything that is wrong with a snapshot, one line each; empty: it can be trusted.
 
@@ -63,6 +68,7 @@ def find_problems(
         now_ms: UTC ms.
         max_age_ms: how long ago the first bar that it lacks may have closed; None: any age.
         endpoint: the REST base that it must come from; None: any.
+        clock_doubt_ms: how far ``now_ms`` may be behind the exchange's clock.
     """
     manifest = snapshot.manifest
     problems = _file_problems(snapshot)
@@ -71,6 +77,11 @@ def find_problems(
             problems += _stream_problems(snapshot, stream)
     if endpoint is not None and manifest.endpoint != endpoint:
         problems.append(f"it was made from {manifest.endpoint}, not from {endpoint}")
+    problems += [
+        f"{stream.bar_type} ends in the future, at {utc_text(stream.last_close)}"
+        for stream in manifest.streams
+        if stream.last_close > now_ms + clock_doubt_ms
+    ]
     age_ms = manifest.age_ms(now_ms)
     if max_age_ms is not None and age_ms > max_age_ms:
         problems.append(
@@ -81,7 +92,12 @@ def find_problems(
 
 
 def verify(
-    root: Path, *, now_ms: int, max_age_ms: int | None = None, endpoint: str | None = None
+    root: Path,
+    *,
+    now_ms: int,
+    max_age_ms: int | None = None,
+    endpoint: str | None = None,
+    clock_doubt_ms: int = 600_000,
 ) -> Snapshot:
     """Open the current snapshot and trust it only if nothing is wrong with it.
 
@@ -89,7 +105,13 @@ def verify(
         SnapshotError: with every problem that was found.
     """
     snapshot = open_snapshot(root)
-    problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms, endpoint=endpoint)
+    problems = find_problems(
+        snapshot,
+        now_ms=now_ms,
+        max_age_ms=max_age_ms,
+        endpoint=endpoint,
+        clock_doubt_ms=clock_doubt_ms,
+    )
     if problems:
         raise SnapshotError(
             f"the snapshot {snapshot.folder.name} cannot be used: {'; '.join(problems)}",

@@ -66,6 +66,8 @@ class Exit(NamedTuple):
     rung: Rung
     entry: Decimal
     quantity: Decimal
+    again: bool = False
+    """Whether it was turned down before."""
 
 
 class HedgeGridV1(Strategy):
@@ -143,6 +145,8 @@ class HedgeGridV1(Strategy):
         state = getattr(event, "state", None)
         if state is not None:
             self._halted = state == TradingState.HALTED
+            if self._halted:
+                self._mid = None  # what it was before a gap says nothing after it
 
     # -- market ----------------------------------------------------------------------------------
 
@@ -177,7 +181,7 @@ class HedgeGridV1(Strategy):
         standing = {
             (rung.book, rung.level)
             for client_order_id, rung in self._rungs.items()
-            if not self.cache.is_order_pending_cancel_local(client_order_id)
+            if not self._leaves(client_order_id)
         }
         closing = (*self._exits.values(), *self._exits_due)
         standing |= {(each.rung.book, each.rung.level) for each in closing}
@@ -204,6 +208,11 @@ class HedgeGridV1(Strategy):
                 f"Ladder around {center:.2f}: {sent} of {len(ladder)} orders sent, "
                 f"from {lowest} to {highest}"
             )
+
+    def _leaves(self, client_order_id: ClientOrderId) -> bool:
+        """Whether the order is being cancelled."""
+        order = self.cache.order(client_order_id)
+        return order is not None and bool(order.is_pending_cancel or order.is_closed)
 
     def _send(
         self,
@@ -237,8 +246,8 @@ class HedgeGridV1(Strategy):
                 tp_steps=self.config.tp_steps,
                 tick=self._limits().tick,
             )
-            # The market may have run past the target meanwhile: stay on the maker's side of it.
-            if self._mid is not None:
+            # The market has run past the target: stay on the maker's side of it.
+            if each.again and self._mid is not None:
                 tick = self._limits().tick
                 nearest = to_multiple(self._mid, tick, ROUND_FLOOR)
                 price = max(price, nearest + tick) if book == "LONG" else min(price, nearest)
@@ -275,19 +284,21 @@ class HedgeGridV1(Strategy):
         self._forget(event, retry=True)
 
     def on_order_canceled(self, event: OrderCanceled) -> None:
-        """The rung is gone."""
-        self._forget(event)
+        """A rung is gone; an exit that somebody else cancelled is tried again."""
+        self._forget(event, retry=self.is_running)
 
     def on_order_expired(self, event: OrderExpired) -> None:
-        """The rung is gone."""
-        self._forget(event)
+        """As a cancel."""
+        self._forget(event, retry=self.is_running)
 
     def _forget(self, event: OrderEvent, *, retry: bool = False) -> None:
         self._rungs.pop(event.client_order_id, None)
         part = self._exits.pop(event.client_order_id, None)
         order = self.cache.order(event.client_order_id)
         if retry and part is not None and order is not None:
-            self._exits_due.append(part._replace(quantity=order.leaves_qty.as_decimal()))
+            self._exits_due.append(
+                part._replace(quantity=order.leaves_qty.as_decimal(), again=True)
+            )
 
     # -- instrument ------------------------------------------------------------------------------
 

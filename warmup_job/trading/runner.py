@@ -45,7 +45,7 @@ from warmup_job.trading.handoff import Handoff, Span, next_due_ms
 from warmup_job.trading.hedge_grid import detector_bar
 
 _GRACE_MS = 2_000  # how late a live kline may be before it is asked for
-_RETRY_S = 1.0
+_RETRY_S, _MOST_RETRY_S = 1.0, 30.0
 _FILL_DEADLINE_MS = 30_000
 _CLOCK_SYNC_S = 600.0
 _MOST_POLLED = 2  # bars in a row that may be asked for before the stream counts as dead
@@ -146,10 +146,12 @@ class BaseRunner(ABC):
         node_task = asyncio.create_task(node.run_async(), name="node")
         stop_task = asyncio.create_task(stop.wait(), name="stop")
         keeper: asyncio.Task[None] | None = None
+        clock: asyncio.Task[None] | None = None
         try:
             await self._await_started(node_task, stop_task)
             self._announce_trading_state(node)
             keeper = asyncio.create_task(self._keep_contiguous(), name="keeper")
+            clock = asyncio.create_task(self._keep_clock(), name="clock")
             loop.call_later(self.settings.connect_timeout_s, self._wake.set)
             done, _ = await asyncio.wait(
                 {node_task, stop_task, keeper}, return_when=asyncio.FIRST_COMPLETED
@@ -160,7 +162,7 @@ class BaseRunner(ABC):
                 raise TraderError("the node stopped by itself; its log above says why")
         finally:
             self._enter("stopping", "asked to" if stop.is_set() else "cannot go on")
-            for task in (keeper, stop_task):
+            for task in (keeper, clock, stop_task):
                 if task is not None:
                     task.cancel()
             await self._shut_down(node, node_task)
@@ -309,14 +311,17 @@ class BaseRunner(ABC):
 
     async def _keep_contiguous(self) -> None:
         """Fill what is missing, hand on what is complete, for as long as the node runs."""
-        started_at = synced_at = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
+        failures = 0
         while True:
             self._wake.clear()
             span = self._handoff.missing(self._due_ms())
             if span is not None:
-                if not await self._fill(span):
-                    await asyncio.sleep(_RETRY_S)
+                failures = 0 if await self._fill(span) else failures + 1
+                if failures:
+                    await asyncio.sleep(min(_MOST_RETRY_S, _RETRY_S * 2 ** (failures - 1)))
                 continue
+            failures = 0
             if self._streaming:
                 await self._drain_engine()
                 self._hand_on()
@@ -328,14 +333,16 @@ class BaseRunner(ABC):
                     raise TraderError(
                         f"nothing came by the websocket within {waited_s:.0f} s: check api.ws_url"
                     )
-            if asyncio.get_running_loop().time() - synced_at > _CLOCK_SYNC_S:
-                synced_at = asyncio.get_running_loop().time()
-                with contextlib.suppress(WarmupError):
-                    self.client.extend_deadline(_FILL_DEADLINE_MS)
-                    await self.client.sync_clock()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until_due_s()):
                     await self._wake.wait()
+
+    async def _keep_clock(self) -> None:
+        """Hold our idea of the exchange's clock against it now and then, beside all else."""
+        while True:
+            await asyncio.sleep(_CLOCK_SYNC_S)
+            with contextlib.suppress(WarmupError):
+                await self.client.sync_clock()
 
     def _until_due_s(self) -> float:
         """Until the next bar that does not come would be missing: never a moment too early."""
@@ -355,34 +362,40 @@ class BaseRunner(ABC):
         if self.state == "live":
             logger.warning("a gap in the live stream from {}", utc_text(span.first_ms))
             self._polled += interval.count(*span)
-        self._enter("filling", f"{interval.count(*span)} bar(s) from {utc_text(span.first_ms)}")
-        self._halt()
+        if self.state != "degraded":
+            self._enter("filling", f"{interval.count(*span)} bar(s) from {utc_text(span.first_ms)}")
+        self._set_trading(TradingState.HALTED)
         try:
             self.client.extend_deadline(_FILL_DEADLINE_MS)
             last_ms = interval.last_closed(self.client.now_ms())
             klines = await fetch_range(self.client, self._stream(), span.first_ms, last_ms)
-            bars = self._to_bars(klines)
+            for kline, bar in zip(klines, self._to_bars(klines), strict=True):
+                self._handoff.offer(kline.open_ms, bar)
+            logger.info("filled {} bar(s) from {}", len(klines), utc_text(span.first_ms))
+            still = self._handoff.missing(self._due_ms())
+            if still is None or still.first_ms != span.first_ms:
+                return True
+            later = any(kline.open_ms > still.last_ms for kline in klines)
+            if not later or self._suspect != still:
+                self._suspect = still  # asked for once more before it is believed
+                return False
+            await self._pass_over(still)
         except WarmupError as error:
             self._enter("degraded", f"a gap cannot be filled yet: {error}")
             return False
-        for kline, bar in zip(klines, bars, strict=True):
-            self._handoff.offer(kline.open_ms, bar)
-        logger.info("filled {} bar(s) from {}", len(bars), utc_text(span.first_ms))
-        still = self._handoff.missing(self._due_ms())
-        if still is None or still.first_ms != span.first_ms:
-            return True
-        if any(kline.open_ms > still.last_ms for kline in klines) and self._suspect == still:
-            logger.warning(
-                "the venue itself has no bars from {} to {}: passed over",
-                utc_text(still.first_ms), utc_text(still.last_ms),
-            )  # fmt: skip
-            self._handoff.pass_over(still)
-            if self.handed_on == 0:  # the window's very beginning: perhaps nothing was before it
-                first_ms = await self.client.first_open_ms(self._stream().symbol, interval)
-                self._from_listing = first_ms is not None and first_ms > still.first_ms
-            return True
-        self._suspect = still  # asked for once more before it is believed
-        return False
+        return True
+
+    async def _pass_over(self, hole: Span) -> None:
+        """The venue itself has no bars there, though it has later ones."""
+        if self.handed_on == 0:  # the window's very beginning: perhaps nothing was before it
+            stream = self._stream()
+            first_ms = await self.client.first_open_ms(stream.symbol, stream.interval)
+            self._from_listing = first_ms is not None and first_ms > hole.first_ms
+        logger.warning(
+            "the venue itself has no bars from {} to {}: passed over",
+            utc_text(hole.first_ms), utc_text(hole.last_ms),
+        )  # fmt: skip
+        self._handoff.pass_over(hole)
 
     def _stream(self) -> Stream:
         symbol = venue_symbol(str(self.history.bar_type.instrument_id))
@@ -438,9 +451,6 @@ class BaseRunner(ABC):
         self._enter("live", f"contiguous to {utc_text(self._handoff.cursor_ms)}")
         return True
 
-    def _halt(self) -> None:
-        self._set_trading(TradingState.HALTED)
-
     def _set_trading(self, state: TradingState) -> None:
         if self.node is not None and self.node.kernel.risk_engine.trading_state != state:
             self.node.kernel.risk_engine.set_trading_state(state)
@@ -470,6 +480,9 @@ class PaperRunner(BaseRunner):
                 default_leverage=Decimal(self.settings.leverage if margin else 1),
                 bar_execution=False,
                 trade_execution=False,
+                # The sandbox would resize every reduce-only order to the whole position at each
+                # fill; on Binance, hedge mode knows no reduce-only either.
+                use_reduce_only=False,
             )
         }
 

@@ -1,0 +1,143 @@
+"""Refusals and retries, exactly: the pure half of docs/refusals.md."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from warmup_job.errors import (
+    DataInvalidError,
+    ExchangeUnreachableError,
+    RateLimitedError,
+    RefusedError,
+    UnknownSymbolError,
+    WarmupError,
+)
+from warmup_job.exchange.budget import MINUTE_MS, Budget
+from warmup_job.exchange.refusals import refusal
+from warmup_job.exchange.retry import wait_ms
+
+NOW = 1_700_000_000_000
+URL = "https://fapi.example"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "exit_code"),
+    [
+        (429, None, RateLimitedError, 11), (418, None, RateLimitedError, 11),
+        (400, -1003, RateLimitedError, 11), (403, None, RefusedError, 12),
+        (451, 0, RefusedError, 12), (400, -1121, UnknownSymbolError, 12),
+        (400, -1100, UnknownSymbolError, 12), (400, -1120, RefusedError, 12),
+        (400, -1102, RefusedError, 12), (401, None, RefusedError, 12),
+        (404, None, ExchangeUnreachableError, 10), (408, None, ExchangeUnreachableError, 10),
+        (500, None, ExchangeUnreachableError, 10), (503, None, ExchangeUnreachableError, 10),
+        (524, None, ExchangeUnreachableError, 10), (302, None, ExchangeUnreachableError, 10),
+    ],
+)  # fmt: skip
+def test_answers_are_told_apart(
+    status: int, code: int | None, kind: type[WarmupError], exit_code: int
+) -> None:
+    error = refusal(URL, status, code, {}, NOW)
+    assert type(error) is kind
+    assert error.exit_code == exit_code
+    assert URL in str(error)
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [("30", 30), ("0", 0), ("", 60), ("soon", 60), ("-5", 60), ("1" * 4000, 60), ("٣", 60)],
+)
+def test_retry_after_is_believed_as_far_as_it_is_a_number(header: str, wait_s: int) -> None:
+    error = refusal(URL, 429, None, {"retry-after": header} if header else {}, NOW)
+    assert isinstance(error, RateLimitedError)
+    assert error.until_ms == NOW + wait_s * 1000
+
+
+def test_waits_double_and_are_spread() -> None:
+    error = ExchangeUnreachableError("no")
+    waits = [wait_ms(error, attempt, NOW, NOW + 10**6, 0.5) for attempt in range(1, 7)]
+    assert waits == [250, 500, 1000, 2000, 4000, None]
+    assert wait_ms(error, 1, NOW, NOW + 10**6, 0.0) == 125
+    assert wait_ms(DataInvalidError("no"), 2, NOW, NOW + 10**6, 0.999) == 750
+
+
+def test_a_limit_is_waited_out_only_within_the_deadline_and_never_at_once() -> None:
+    limit = RateLimitedError("no", until_ms=NOW + 5000)
+    assert wait_ms(limit, 1, NOW, NOW + 10_000, 0.0) == 5000
+    assert wait_ms(limit, 99, NOW, NOW + 10_000, 0.5) == 5250
+    assert wait_ms(limit, 1, NOW, NOW + 5000, 0.0) is None
+    assert wait_ms(RateLimitedError("no", until_ms=NOW), 1, NOW, NOW + 10_000, 0.0) == 1000
+
+
+@pytest.mark.parametrize("error", [RefusedError("no"), UnknownSymbolError("no"), WarmupError("no")])
+def test_what_is_final_is_final(error: WarmupError) -> None:
+    assert wait_ms(error, 1, NOW, NOW + 10**6, 0.0) is None
+
+
+def test_nothing_is_asked_after_the_deadline() -> None:
+    assert wait_ms(ExchangeUnreachableError("no"), 1, NOW, NOW + 100, 0.5) is None
+
+
+class Clock:
+    """An exchange's clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW // MINUTE_MS * MINUTE_MS + 1000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def fits(budget: Budget, weight: int) -> bool:
+    """Whether it can be spent without waiting."""
+
+    async def spend() -> bool:
+        try:
+            async with asyncio.timeout(0.01):
+                await budget.spend(weight)
+        except TimeoutError:
+            return False
+        return True
+
+    return asyncio.run(spend())
+
+
+def test_the_budget_is_a_minutes_share() -> None:
+    clock = Clock()
+    budget = Budget(10, clock)
+    assert fits(budget, 6)
+    assert not fits(budget, 5)
+    assert fits(budget, 4)
+    budget.settle(6, clock.now // MINUTE_MS)
+    budget.settle(4, clock.now // MINUTE_MS)
+    clock.now += MINUTE_MS
+    assert fits(budget, 10)
+    assert budget.spent == 20
+
+
+def test_what_others_spend_is_counted_when_the_exchange_says_so() -> None:
+    clock = Clock()
+    budget = Budget(100, clock)
+    minute = asyncio.run(budget.spend(2))
+    budget.settle(2, minute, used=97)
+    assert not fits(budget, 4)
+    assert fits(budget, 3)
+
+
+def test_an_answer_about_the_last_minute_says_nothing_of_this_one() -> None:
+    clock = Clock()
+    budget = Budget(100, clock)
+    minute = asyncio.run(budget.spend(2))
+    clock.now += MINUTE_MS
+    budget.settle(2, minute, used=99)
+    assert fits(budget, 98)
+
+
+def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> None:
+    clock = Clock()
+    budget = Budget(10, clock)
+    asyncio.run(budget.spend(8))
+    clock.now += MINUTE_MS
+    assert not fits(budget, 3)
+    assert fits(budget, 2)

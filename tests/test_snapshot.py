@@ -1,0 +1,222 @@
+"""Publish and verify on a real folder: what a reader sees, whatever happened to the writer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from warmup_job.errors import SnapshotError, VolumeError
+from warmup_job.market.kline import Klines
+from warmup_job.nautilus import arrow
+from warmup_job.snapshot.manifest import Manifest, StreamEntry, Versions, seal
+from warmup_job.snapshot.publish import Published, check_writable, publish
+from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
+from warmup_job.snapshot.verify import find_problems, open_snapshot, verify
+
+START = 1_700_000_040_000
+MINUTE_MS = 60_000
+BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
+ENDPOINT = "https://fapi.example"
+
+
+def bars(count: int, missing: frozenset[int] = frozenset()) -> arrow.PackedBars:
+    opens = [START + i * MINUTE_MS for i in range(count) if i not in missing]
+    text = ["5.00"] * len(opens)
+    closes = [open_ms + MINUTE_MS - 1 for open_ms in opens]
+    return arrow.pack(Klines(opens, text, text, text, text, text, closes, text, opens, text, text))
+
+
+def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes: Any) -> Published:
+    """Publish a snapshot of ``count`` minutes; ``changes`` go into what the manifest says."""
+    packed = changes.pop("packed", None) or bars(count)
+    digest = hashlib.sha256()
+    arrow.update_digest(digest, BAR_TYPE, packed)
+    entry: dict[str, Any] = {
+        "symbol": "BTCUSDT", "instrument_id": "BTCUSDT-PERP.BINANCE", "bar_type": BAR_TYPE,
+        "interval": "1m", "price_precision": 2, "size_precision": 2, "first_open": START,
+        "last_close": START + count * MINUTE_MS - 1, "bar_count": count, "gaps": [],
+        "from_listing": False,
+    }  # fmt: skip
+    manifest = Manifest(
+        created_at=START + at_s * 1000, venue="BINANCE", market="um", endpoint=ENDPOINT,
+        streams=[StreamEntry(**entry | changes)], instruments=[], degraded=[],
+        content_digest=digest.hexdigest(), settings_digest="", weight_spent=1, seconds=1.0,
+        files=[], versions=Versions("1", "2", "3", "4", arrow.CATALOG_SCHEMA),
+    )  # fmt: skip
+
+    def write(catalog: Path) -> None:
+        arrow.write_bars(
+            catalog, packed, bar_type=BAR_TYPE, instrument_id="BTCUSDT-PERP.BINANCE",
+            price_precision=2, size_precision=2,
+        )  # fmt: skip
+
+    return publish(root, manifest, write, keep)
+
+
+def problems(root: Path, **options: Any) -> list[str]:
+    end = START + 11 * MINUTE_MS
+    settings = {"now_ms": end, "max_age_ms": None} | options
+    return find_problems(open_snapshot(root), **settings)
+
+
+def test_a_published_snapshot_is_whole_and_current(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    assert (tmp_path / "current").readlink() == Path("snapshots") / made.id
+    assert problems(tmp_path) == []
+    assert list((tmp_path / ".staging").iterdir()) == []
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    listed = {entry["path"] for entry in manifest["files"]}
+    there = {
+        str(path.relative_to(made.folder)) for path in made.folder.rglob("*") if path.is_file()
+    }
+    assert there == listed | {"manifest.json"}
+
+
+def test_only_the_newest_are_kept_and_the_current_one_always(tmp_path: Path) -> None:
+    made = [make(tmp_path, 5 + n, at_s=n, keep=2) for n in range(5)]
+    kept = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
+    assert kept == [made[3].id, made[4].id]
+    older = make(tmp_path, 30, at_s=-100, keep=2)  # a clock that was set back
+    assert (tmp_path / "current").resolve() == older.folder.resolve()
+    assert older.folder.is_dir()
+
+
+def test_a_group_member_that_is_not_the_writer_can_read_and_prune(tmp_path: Path) -> None:
+    root = tmp_path / "volume"
+    make(root)
+    for path in [root, *root.rglob("*")]:
+        if not path.is_symlink():
+            assert oct(path.stat().st_mode & 0o777) == ("0o775" if path.is_dir() else "0o664"), path
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    first = make(tmp_path)
+
+    def fail(catalog: Path) -> None:
+        catalog.mkdir()
+        (catalog / "half").write_bytes(b"half a file")
+        raise OSError(28, "No space left on device", str(catalog))
+
+    with pytest.raises(VolumeError, match="No space left"):
+        publish(tmp_path, msgspec.structs.replace(first.manifest, created_at=START + 9000), fail, 3)
+    assert (tmp_path / "current").resolve() == first.folder.resolve()
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [first.id]
+    assert list((tmp_path / ".staging").iterdir()) == []
+    assert problems(tmp_path) == []
+
+
+def test_a_directory_where_the_link_should_be_is_found_first(tmp_path: Path) -> None:
+    (tmp_path / "current").mkdir()
+    with pytest.raises(VolumeError, match="is not a link"):
+        check_writable(tmp_path)
+    assert not (tmp_path / "snapshots").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"bar_count": 11}, "10 bars, the manifest says 11"),
+        ({"first_open": START - MINUTE_MS}, "the manifest says from"),
+        ({"last_close": START + 11 * MINUTE_MS - 1}, "the manifest says from"),
+    ],
+)
+def test_a_catalog_that_is_not_what_the_manifest_says(
+    tmp_path: Path, changes: dict[str, Any], word: str
+) -> None:
+    make(tmp_path, **changes)
+    assert any(word in problem for problem in problems(tmp_path))
+
+
+def test_a_hole_inside_a_file_is_seen_unless_it_is_on_record(tmp_path: Path) -> None:
+    holed = bars(12, frozenset({4, 5}))
+    make(tmp_path / "a", 12, packed=holed, bar_count=10)
+    assert any("a hole at" in problem for problem in problems(tmp_path / "a"))
+    gap = [START + 4 * MINUTE_MS, START + 5 * MINUTE_MS, 2]
+    make(tmp_path / "b", 12, packed=holed, bar_count=10, gaps=[gap])
+    assert problems(tmp_path / "b") == []
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (made.folder / "stray.parquet").write_bytes(b"PAR1")
+    (parquet,) = (made.folder / "catalog").rglob("*.parquet")
+    parquet.write_bytes(b"PAR1")
+    found = problems(tmp_path, max_age_ms=1, endpoint="https://elsewhere", now_ms=START + 10**8)
+    words = ("does not belong", "bytes, not", "not from https://elsewhere", "stale")
+    assert all(any(word in problem for problem in found) for word in words)
+    with pytest.raises(SnapshotError) as failed:
+        verify(tmp_path, now_ms=START + 10**8, max_age_ms=1, endpoint="https://elsewhere")
+    assert failed.value.problems == tuple(found)
+
+
+def test_a_file_that_became_a_link_is_refused(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (parquet,) = (made.folder / "catalog").rglob("*.parquet")
+    moved = tmp_path / "elsewhere.parquet"
+    parquet.rename(moved)
+    parquet.symlink_to(moved)
+    assert any("is a link" in problem for problem in problems(tmp_path))
+
+
+def test_a_snapshot_of_the_future_is_refused(tmp_path: Path) -> None:
+    make(tmp_path)
+    found = problems(tmp_path, now_ms=START, clock_doubt_ms=5_000)
+    assert any("ends in the future" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(format_version=2),
+        lambda m: m["streams"][0].update(bar_count=3),
+        lambda m: m["streams"][0].update(symbol="ETHUSDT"),
+        lambda m: m.update(digest="0" * 64),
+        lambda m: m.pop("files"),
+        lambda m: m.update(more=1),
+    ],
+)
+def test_an_altered_manifest_is_refused(tmp_path: Path, change: Any) -> None:
+    made = make(tmp_path)
+    path = made.folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(SnapshotError):
+        open_snapshot(tmp_path)
+
+
+def test_every_flipped_byte_of_a_manifest_is_found(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    path = made.folder / "manifest.json"
+    raw = path.read_bytes()
+    assert raw == seal(made.manifest)
+    for position in range(len(raw)):
+        path.write_bytes(raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :])
+        with pytest.raises(SnapshotError):
+            open_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["/etc", "../outside", "snapshots/../../x", "snapshots/odd"])
+def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, target: str) -> None:
+    make(tmp_path)
+    (tmp_path / "current").unlink()
+    (tmp_path / "current").symlink_to(target)
+    with pytest.raises(SnapshotError, match="no snapshot of ours"):
+        open_snapshot(tmp_path)
+
+
+def test_a_limit_is_remembered_for_its_endpoint_only(tmp_path: Path) -> None:
+    root = tmp_path / "volume"
+    assert quiet_until_ms(root, ENDPOINT) == 0
+    remember_quiet(root, ENDPOINT, START)
+    remember_quiet(root, ENDPOINT, START - 5)
+    remember_quiet(root, "https://other", 7)
+    assert quiet_until_ms(root, ENDPOINT) == START
+    assert quiet_until_ms(root, "https://third") == 0
+    (root / "limits.json").write_text("half a fi")
+    assert quiet_until_ms(root, ENDPOINT) == 0
