@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from warmup_job.errors import DataInvalidError
 from warmup_job.market.gaps import Gap, find_gaps, missing_bars, parse_rows
-from warmup_job.market.interval import Interval
+from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 MINUTE = Interval.parse("1m")
 START = 1_700_000_040_000
@@ -70,6 +72,25 @@ def test_a_kline_that_closes_early_is_data() -> None:
 def test_what_cannot_be_is_refused(rows: list[Any]) -> None:
     with pytest.raises(DataInvalidError):
         parse(*rows)
+
+
+@given(
+    st.sampled_from(INTERVAL_NAMES),
+    st.integers(1_500_000_000_000, 2_000_000_000_000),
+    st.sets(st.integers(1, 60), max_size=20),
+)
+def test_gaps_are_exactly_what_is_missing(name: str, at_ms: int, missing: set[int]) -> None:
+    interval = Interval.parse(name)
+    first = interval.floor(at_ms)
+    opens = [interval.shift(first, i) for i in range(62) if i not in missing]
+    gaps = find_gaps(opens, interval)
+    named = {interval.shift(gap.first_ms, i) for gap in gaps for i in range(gap.bars)}
+    assert named == {interval.shift(first, i) for i in missing}
+    assert missing_bars(gaps) == len(missing)
+    for gap in gaps:
+        assert interval.count(gap.first_ms, gap.last_ms) == gap.bars
+        assert interval.shift(gap.first_ms, -1) in opens
+        assert interval.next(gap.last_ms) in opens
 
 
 @pytest.mark.parametrize("answer", [None, {}, "[]", 7, {"code": -1}])

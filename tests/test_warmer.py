@@ -130,6 +130,30 @@ def test_the_package_is_imported_lazily() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_ccxt_is_whole_for_everybody_else() -> None:
+    """The client takes Binance's module alone; who imports ccxt before or after gets all of it."""
+    whole = "import ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "
+    same = (
+        "from warmup_job.exchange.client import _Ccxt; "
+        "assert issubclass(_Ccxt, x.binance); "
+        "from warmup_job.exchange import client; "
+        "assert client.ccxt.RequestTimeout is x.RequestTimeout is ccxt.RequestTimeout"
+    )
+    ours = "import warmup_job.exchange.client, sys; assert 'ccxt.kraken' not in sys.modules; "
+    for code in (ours + whole + same, whole + same):
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_fetching_half_imports_neither_nautilus_nor_pandas() -> None:
+    code = (
+        "import sys; from warmup_job.nautilus import arrow; "
+        "from warmup_job.market.kline import Klines; import warmup_job.warm; "
+        "arrow.pack(Klines(*[['1']] * 6, [1], *[['1']] * 4)); "
+        "assert not {'nautilus_trader', 'pandas', 'ccxt'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.e2e
 def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
     env = clean_env(

@@ -32,6 +32,9 @@ PEERS = (
 )  # fmt: skip
 
 
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "AVAXUSDT", "LINKUSDT", "FILUSDT", "XRPUSDT")
+
+
 class Run(NamedTuple):
     """One finished process."""
 
@@ -83,12 +86,12 @@ class Bench:
         self.venue = work / "venue.yaml"
         self.venue.write_text(venue.replace("2400", str(weight)))
 
-    def ours(self, *, later: bool) -> Run:
+    def ours(self, *, later: bool, streams: str = "") -> Run:
         """`warmup-job run`, on an empty volume or on one that holds a snapshot."""
         root = self.work / "root"
         if not later or not root.exists():
             shutil.rmtree(root, ignore_errors=True)
-        streams = f"BTCUSDT:1m:{self.bars}"
+        streams = streams or f"BTCUSDT:1m:{self.bars}"
         command = [
             sys.executable, "-m", "warmup_job", "--log-level", "ERROR", "run",
             "--config", "configs/demo.yaml", "--venue", str(self.venue), "--root", str(root),
@@ -140,6 +143,20 @@ def compare(bench: Bench, peers: list[str], runs: int) -> list[dict[str, object]
     return rows
 
 
+def compare_many(bench: Bench, runs: int) -> None:
+    """49 streams (7 symbols × 7 intervals) of 500 bars in one run, beside one stream alone."""
+    intervals = ("1m", "3m", "5m", "15m", "30m", "1h", "2h")
+    many = ",".join(f"{symbol}:{interval}:500" for symbol in SYMBOLS for interval in intervals)
+    for later in (False, True):
+        ratios = []
+        for _ in range(runs + 1):
+            bench.reset()
+            one = bench.ours(later=later, streams="BTCUSDT:1m:500")
+            ratios.append(bench.ours(later=later, streams=many).wall_s / one.wall_s)
+        kind = "later" if later else "first"
+        print(f"49 streams / 1 stream, {kind}: {statistics.median(ratios[1:]):.2f}", flush=True)
+
+
 def main() -> None:
     """Parse the options and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -147,12 +164,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--latency-ms", type=int, default=60)
     parser.add_argument("--weight", type=int, default=2400, help="a minute; 0: as good as no limit")
+    parser.add_argument("--many", action="store_true", help="49 streams beside one, and no peers")
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
     options = parser.parse_args()
     weight = options.weight or 100_000_000
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as work:
         arguments = ("--latency-ms", str(options.latency_ms), "--weight-limit", str(weight))
+        if options.many:
+            with exchange(*arguments) as url:
+                compare_many(Bench(url, 500, weight, Path(work)), options.runs)
+            return
         for bars in options.bars:
             with exchange(*arguments) as url:
                 rows += compare(Bench(url, bars, weight, Path(work)), options.peers, options.runs)

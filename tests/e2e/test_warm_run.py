@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -14,7 +17,16 @@ from typing import Any
 import pytest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from tests.conftest import Exchange, Result, job, job_process, recorded_rows, write_config
+from tests.conftest import (
+    REPO,
+    Exchange,
+    Result,
+    clean_env,
+    job,
+    job_process,
+    recorded_rows,
+    write_config,
+)
 
 pytestmark = pytest.mark.e2e
 BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
@@ -73,6 +85,21 @@ def test_equal_bars_give_an_equal_digest_and_equal_bytes(
     assert first["files"] == second["files"]
 
 
+def test_a_terminal_is_shown_how_far_it_is(exchange: Exchange, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    arguments = ["run", "--config", "configs/demo.yaml", "--root", str(tmp_path / "snapshot")]
+    done = subprocess.run(
+        [sys.executable, "-m", "warmup_job", *arguments],
+        cwd=REPO, env=clean_env(**exchange.env()),
+        stderr=theirs, stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "499/499" in shown
+    assert done.stdout.startswith(b"published ")
+
+
 def test_a_dry_run_does_everything_but_publish(exchange: Exchange, tmp_path: Path) -> None:
     root = tmp_path / "snapshot"
     done = job(
@@ -119,31 +146,42 @@ def test_several_streams_and_one_bad_symbol(exchange: Exchange, tmp_path: Path) 
     assert job("verify", tmp_path / "snapshot").code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "now_ms", "most"),
+    [
+        ("um/BTCUSDT-1m-20260430-20260502.csv.gz", None, 3000),
+        # Two halts of FILUSDT that day: rows of zero volume are data like any other.
+        ("um/FILUSDT-1m-202410.csv.gz", 1_730_152_830_000, 600),  # 2024-10-28T22:00:30Z
+    ],
+)
 def test_every_stored_bar_is_the_recorded_one_digit_for_digit(
-    start_exchange: Callable[..., Exchange], recordings: Path, tmp_path: Path
+    start_exchange: Callable[..., Exchange],
+    recordings: Path,
+    tmp_path: Path,
+    name: str,
+    now_ms: int | None,
+    most: int,
 ) -> None:
-    recording = recordings / "um" / "BTCUSDT-1m-20260430-20260502.csv.gz"
-    rows = recorded_rows(recording)
-    running = start_exchange(replay=(str(recording),))
+    symbol = Path(name).name.split("-")[0]
+    running = start_exchange(replay=(str(recordings / name),), now_ms=now_ms)
     forming_ms = running.now_ms() // MINUTE_MS * MINUTE_MS
-    closed = [row for row in rows if int(row["open_time"]) < forming_ms]
-    config = write_config(
-        tmp_path,
-        running.url,
-        warmup={"streams": [{"symbol": "BTCUSDT", "interval": "1m", "bars": len(closed)}]},
-    )
+    rows = recorded_rows(recordings / name)
+    closed = [row for row in rows if int(row["open_time"]) < forming_ms][-most:]
+    streams = [{"symbol": symbol, "interval": "1m", "bars": len(closed)}]
+    config = write_config(tmp_path, running.url, warmup={"streams": streams})
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
     assert done.code == 0, done.err
 
     catalog = ParquetDataCatalog(str(tmp_path / "snapshot" / "current" / "catalog"))
-    bars = catalog.bars(bar_types=[BAR_TYPE])
-    assert len(bars) == len(closed) > 2900
+    bars = catalog.bars(bar_types=[BAR_TYPE.replace("BTCUSDT", symbol)])
+    assert len(bars) == len(closed) > 500
     for bar, row in zip(bars, closed, strict=True):
         stored = [str(value) for value in (bar.open, bar.high, bar.low, bar.close)]
         assert stored == [row[name] for name in ("open", "high", "low", "close")]
         assert Decimal(str(bar.volume)) == Decimal(row["volume"])
         assert bar.ts_event == bar.ts_init == int(row["close_time"]) * 1_000_000
     assert all(round(bar.ts_event / 1e6) < forming_ms for bar in bars)
+    assert (symbol == "FILUSDT") == any(Decimal(row["volume"]) == 0 for row in closed)
 
 
 @pytest.mark.parametrize("allowed", [0, 80])
@@ -242,7 +280,7 @@ def test_an_unreachable_exchange(tmp_path: Path, policy: str) -> None:
     config = write_config(
         tmp_path,
         f"http://127.0.0.1:{free_port()}",
-        warmup={"on_failure": policy, "deadline": "3s"},
+        warmup={"on_failure": policy, "deadline": "10s"},
     )
     root = tmp_path / "snapshot"
     done = job("run", "--config", config, "--root", root, "--json")

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-import ccxt.async_support as ccxt
 import msgspec
 
 from warmup_job.errors import (
@@ -23,6 +22,7 @@ from warmup_job.errors import (
 from warmup_job.exchange import retry
 from warmup_job.exchange.budget import Budget
 from warmup_job.exchange.endpoints import public_url
+from warmup_job.exchange.lean_ccxt import import_binance
 from warmup_job.exchange.refusals import refusal
 from warmup_job.market.gaps import parse_rows
 from warmup_job.market.interval import Interval
@@ -41,7 +41,10 @@ _SLOW_MS = 1_000
 _YEAR_2017_MS, _YEAR_2100_MS = 1_483_228_800_000, 4_102_444_800_000
 
 
-class _Ccxt(ccxt.binance):  # type: ignore[misc]  # ccxt is untyped
+_Binance, ccxt = import_binance()
+
+
+class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
     """ccxt's Binance with one door for every answer, so that no malformed one passes as data."""
 
     on_answer: Callable[[int, Mapping[str, str], object], None]

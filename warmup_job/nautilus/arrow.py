@@ -8,8 +8,10 @@ are 128-bit integers of 10⁻¹⁶, which is what a decimal128 with 16 decimals 
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +59,7 @@ def pack(klines: Klines) -> PackedBars:
     limits = (_PRICE_MAX, _PRICE_MAX, _PRICE_MAX, _PRICE_MAX, _SIZE_MAX)
     fits = all(max(map(float, each)) <= most for each, most in zip(values, limits, strict=True))
     try:
-        columns = [_fixed_binary(pa.array(column, pa.string())) for column in values]
+        columns = [_fixed_binary(column) for column in values]
     except pa.ArrowInvalid:
         fits = False
     if not fits:
@@ -65,7 +67,8 @@ def pack(klines: Klines) -> PackedBars:
             f"a price or volume is more than Nautilus can hold, or has over {_SCALE} decimals: "
             "ask for a shorter interval"
         )
-    closes = pa.array([close_ms * NS_PER_MS for close_ms in klines.close_ms], pa.uint64())
+    stamps = array("Q", (close_ms * NS_PER_MS for close_ms in klines.close_ms))
+    closes = pa.Array.from_buffers(pa.uint64(), len(stamps), [None, pa.py_buffer(stamps)])
     table = pa.Table.from_arrays([*columns, closes, closes], schema=_schema())
     decimals = [_decimals_used(column) for column in values]
     return PackedBars(table, max(decimals[:4]), decimals[4])
@@ -78,16 +81,21 @@ def join(parts: Sequence[PackedBars], last: int) -> PackedBars:
     """
     import pyarrow as pa
 
-    ordered = sorted(parts, key=lambda part: part.table.column("ts_event")[0].as_py())
+    ordered = sorted(parts, key=lambda part: _span(part)[0])
     table = pa.concat_tables([part.table for part in ordered])
-    closes = table.column("ts_event").to_numpy()
-    if not (closes[:-1] < closes[1:]).all():
+    if any(_span(before)[1] >= _span(after)[0] for before, after in pairwise(ordered)):
         table = table.sort_by("ts_event")
     return PackedBars(
         table.slice(max(0, table.num_rows - last)),
         max(part.price_decimals for part in parts),
         max(part.size_decimals for part in parts),
     )
+
+
+def _span(part: PackedBars) -> tuple[int, int]:
+    """When a part's first and last bar close, ns."""
+    closes = part.table.column("ts_event")
+    return closes[0].as_py(), closes[-1].as_py()
 
 
 def check_precision(
@@ -151,7 +159,8 @@ def restamp_instrument(source: Path, catalog: Path, ts_ns: int) -> None:
     table = pq.read_table(source)
     for name in ("ts_event", "ts_init"):
         index = table.schema.get_field_index(name)
-        stamps = pa.array([ts_ns] * table.num_rows, pa.uint64())
+        raw = pa.py_buffer(array("Q", [ts_ns] * table.num_rows))
+        stamps = pa.Array.from_buffers(pa.uint64(), table.num_rows, [None, raw])
         table = table.set_column(index, table.schema.field(index), stamps)
     stamp = file_stamp(ts_ns)
     folder = catalog / "data" / Path(*source.parts[-3:-1])
@@ -188,10 +197,14 @@ def _schema() -> pa.Schema:
     return pa.schema([*values, *stamps])
 
 
-def _fixed_binary(texts: pa.Array) -> Any:  # noqa: ANN401  # pyarrow is untyped
+def _fixed_binary(texts: Sequence[str]) -> Any:  # noqa: ANN401  # pyarrow is untyped
     import pyarrow as pa
 
-    decimals = texts.cast(pa.decimal128(38, _SCALE))
+    # By hand, as pa.array() would import pandas, 0.2 s, to see whether this is one of its kind.
+    ends = array("i", accumulate(map(len, texts), initial=0))
+    data = "".join(texts).encode("ascii")
+    strings = pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(data))
+    decimals = strings.cast(pa.decimal128(38, _SCALE))
     return pa.Array.from_buffers(pa.binary(_WIDTH), len(decimals), [None, decimals.buffers()[1]])
 
 

@@ -319,7 +319,7 @@ class BaseRunner(ABC):
             if span is not None:
                 failures = 0 if await self._fill(span) else failures + 1
                 if failures:
-                    await asyncio.sleep(min(_MOST_RETRY_S, _RETRY_S * 2 ** (failures - 1)))
+                    await self._await_wake(min(_MOST_RETRY_S, _RETRY_S * 2 ** (failures - 1)))
                 continue
             failures = 0
             if self._streaming:
@@ -333,9 +333,12 @@ class BaseRunner(ABC):
                     raise TraderError(
                         f"nothing came by the websocket within {waited_s:.0f} s: check api.ws_url"
                     )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._until_due_s()):
-                    await self._wake.wait()
+            await self._await_wake(self._until_due_s())
+
+    async def _await_wake(self, most_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._wake.wait()
 
     async def _keep_clock(self) -> None:
         """Hold our idea of the exchange's clock against it now and then, beside all else."""
@@ -371,7 +374,8 @@ class BaseRunner(ABC):
             klines = await fetch_range(self.client, self._stream(), span.first_ms, last_ms)
             for kline, bar in zip(klines, self._to_bars(klines), strict=True):
                 self._handoff.offer(kline.open_ms, bar)
-            logger.info("filled {} bar(s) from {}", len(klines), utc_text(span.first_ms))
+            if klines:
+                logger.info("filled {} bar(s) from {}", len(klines), utc_text(span.first_ms))
             still = self._handoff.missing(self._due_ms())
             if still is None or still.first_ms != span.first_ms:
                 return True
