@@ -31,6 +31,14 @@ def test_long_histories_take_the_cheapest_weight() -> None:
     assert {page.limit for page in pages} == {499, 100}
 
 
+def test_more_than_there_can_be_is_all_there_can_be() -> None:
+    month = Interval.parse("1M")
+    last_ms = month.floor(1_600_000_000_000)
+    pages = plan_pages("um", month, 30_000, last_ms)
+    assert pages[0].start_ms == 0
+    assert sum(page.limit for page in pages) == month.count(0, last_ms) == 609
+
+
 @given(
     st.sampled_from(("um", "spot")),
     st.sampled_from(INTERVAL_NAMES),
@@ -42,6 +50,8 @@ def test_pages_join_without_a_hole_or_an_overlap(
 ) -> None:
     interval = Interval.parse(name)
     last_ms = interval.last_closed(at_ms)
+    epoch_ms = interval.floor(0) if interval.floor(0) >= 0 else interval.next(interval.floor(0))
+    bars = min(bars, interval.count(epoch_ms, last_ms))  # there is nothing before 1970
     pages = plan_pages(market, interval, bars, last_ms)
     assert sum(page.limit for page in pages) == bars
     expected_ms = interval.shift(last_ms, 1 - bars)

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -87,6 +88,7 @@ def test_equal_bars_give_an_equal_digest_and_equal_bytes(
 
 def test_a_terminal_is_shown_how_far_it_is(exchange: Exchange, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
     arguments = ["run", "--config", "configs/demo.yaml", "--root", str(tmp_path / "snapshot")]
     done = subprocess.run(
         [sys.executable, "-m", "warmup_job", *arguments],
