@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,6 +40,14 @@ class Exchange:
         """Every request that the server counted, oldest first."""
         with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
             return list(json.load(answer)["requests"])
+
+    def await_request(self) -> None:
+        """Until somebody has asked for something, and has begun to wait for the answer."""
+        deadline = time.monotonic() + 20
+        while not self.requests():
+            assert time.monotonic() < deadline, "nobody asked for anything"
+            time.sleep(0.05)
+        time.sleep(0.2)
 
     def klines(self) -> list[dict[str, Any]]:
         """The requests for klines among them."""

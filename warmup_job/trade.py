@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +34,7 @@ from warmup_job.plan import (
     strategy_instrument_id,
     wanted_streams,
 )
-from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
+from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.snapshot.verify import verify
 from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
 from warmup_job.trading.runner import BaseRunner, History, NodeSettings, PaperRunner
@@ -78,7 +77,8 @@ async def trade(
         TraderError: the node did not come up.
     """
     url, state_dir = endpoint(config), config.trade.state_dir
-    await _sit_out_limit(url, (root, state_dir))
+    # The job notes limits on its volume, which we only read; we note ours with our own state.
+    await sit_out((root, state_dir), url)
     async with open_client(
         config, on_limit=lambda until_ms: remember_quiet(state_dir, url, until_ms)
     ) as client:
@@ -92,18 +92,6 @@ async def trade(
         runner.on_state = on_state
         await runner.run(stop)
     return _summarise(runner, history)
-
-
-async def _sit_out_limit(url: str, places: tuple[Path, ...]) -> None:
-    """A limit or ban on record: not even the node is built before its end.
-
-    The job notes them on its volume, which we only read; we note ours with our own state.
-    """
-    until_ms = max(quiet_until_ms(place, url) for place in places)
-    wait_ms = until_ms - time.time_ns() // 1_000_000
-    if wait_ms > 0:
-        logger.warning("{} wants no request before {}: waiting", url, utc_text(until_ms))
-        await asyncio.sleep(wait_ms / 1000)
 
 
 async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) -> History:

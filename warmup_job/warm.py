@@ -20,7 +20,6 @@ from warmup_job.config import WarmupConfig
 from warmup_job.errors import (
     DataInvalidError,
     DeadlineError,
-    RateLimitedError,
     SnapshotError,
     UnknownSymbolError,
     WarmupError,
@@ -32,7 +31,7 @@ from warmup_job.nautilus.names import bar_type_name, instrument_id_of
 from warmup_job.plan import StreamPlan, endpoint, open_client, plan_streams, stream_settings_digest
 from warmup_job.snapshot.manifest import InstrumentEntry, Manifest, StreamEntry, Versions
 from warmup_job.snapshot.publish import Published, check_writable, publish
-from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
+from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.snapshot.verify import Snapshot, open_snapshot
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ async def warm(
     threading.Thread(target=_import_ahead, args=(previous is None,), daemon=True).start()
     try:
         async with asyncio.timeout(config.warmup.deadline_ms / 1000):
-            await _sit_out_limit(root, endpoint(config), config.warmup.deadline_ms)
+            await sit_out((root,), endpoint(config), most_ms=config.warmup.deadline_ms)
             client = open_client(
                 config, on_limit=lambda ms: remember_quiet(root, endpoint(config), ms)
             )
@@ -142,21 +141,6 @@ async def warm(
 
         outcome.published = publish(root, outcome.manifest, write, config.snapshot.keep)
     return outcome
-
-
-async def _sit_out_limit(root: Path, url: str, most_ms: int) -> None:
-    """A limit or ban on record: no request at all before its end."""
-    until_ms = quiet_until_ms(root, url)
-    wait_ms = until_ms - time.time_ns() // 1_000_000
-    if wait_ms >= most_ms:
-        raise RateLimitedError(
-            f"{url} wants no request from this IP before {utc_text(until_ms)}, and none was sent: "
-            "start again then",
-            until_ms=until_ms,
-        )
-    if wait_ms > 0:
-        logger.warning("{} wants no request before {}: waiting", url, utc_text(until_ms))
-        await asyncio.sleep(wait_ms / 1000)
 
 
 # -- fetch -----------------------------------------------------------------------------------------

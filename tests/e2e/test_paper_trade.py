@@ -533,11 +533,7 @@ def test_sigterm_while_the_trader_still_fetches(
     running = start_exchange(latency_ms=8000)
     config = write_config(tmp_path, running.url, ws_url=running.ws_url)
     with job_process("trade", "--config", config, "--root", tmp_path, "--mode", "paper") as trader:
-        for _ in range(400):
-            if running.requests():
-                break
-            time.sleep(0.05)
-        time.sleep(0.2)
+        running.await_request()
         trader.send_signal(signal.SIGTERM)
         _, err = trader.communicate(timeout=6)
     assert trader.returncode == 143, err

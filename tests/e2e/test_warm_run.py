@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.conftest import (
     recorded_rows,
     write_config,
 )
+from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 pytestmark = pytest.mark.e2e
 BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
@@ -360,11 +362,7 @@ def test_sigterm_ends_it_within_a_moment_and_publishes_nothing(
     running = start_exchange(latency_ms=8000)
     config = write_config(tmp_path, running.url)
     with job_process("run", "--config", config, "--root", tmp_path / "snapshot") as process:
-        for _ in range(200):
-            if running.requests():
-                break
-            time.sleep(0.05)
-        time.sleep(0.2)
+        running.await_request()
         process.send_signal(signal.SIGTERM)
         asked = time.monotonic()
         out, err = process.communicate(timeout=10)
@@ -414,14 +412,47 @@ def test_a_strategy_of_another_market_is_a_wrong_configuration(
     one_clear_line(done, instrument, "not of the venue's market")
 
 
-def test_a_budget_that_is_used_up_is_waited_for_or_told(
+def test_what_others_behind_the_ip_have_spent_is_not_spent_again(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange(weight_limit=1)
-    config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "2s"})
+    """40 of 60 are gone, our share is 30: the first answer says so, and no kline is asked for."""
+    now_ms = time.time_ns() // 1_000_000
+    running = start_exchange(weight_limit=60, now_ms=now_ms // MINUTE_MS * MINUTE_MS + 5_000)
+    for _ in range(4):  # somebody else: 10 each
+        page = f"{running.url}/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=1500"
+        urllib.request.urlopen(page).close()
+    config = write_config(
+        tmp_path,
+        running.url,
+        venue={"rate_limits": {"weight_per_minute": 60}},
+        warmup={"on_failure": "fail", "deadline": "8s"},
+    )
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
-    assert done.code in {11, 16}
-    assert "Traceback" not in done.err
+    assert done.code == 16, done.err
+    assert len(running.klines()) == 4
+    assert [each["status"] for each in running.requests()] == [200] * 5
+
+
+@pytest.mark.parametrize("market", ["um", "spot"])
+def test_every_interval_of_binances(exchange: Exchange, tmp_path: Path, market: str) -> None:
+    names = [name for name in INTERVAL_NAMES if market == "spot" or name != "1s"]
+    streams = [{"symbol": "BTCUSDT", "interval": name, "bars": 7} for name in names]
+    config = write_config(
+        tmp_path,
+        exchange.url,
+        venue={"market": market},
+        warmup={"on_failure": "fail", "streams": streams, "max_gap_bars": 0},
+    )
+    done = job("run", "--config", config, "--root", tmp_path / "snapshot", "--json")
+    assert done.code == 0, done.err
+    stored = done.json["manifest"]["streams"]
+    assert [stream["interval"] for stream in stored] == names
+    for stream in stored:
+        interval = Interval.parse(stream["interval"])
+        assert stream["bar_count"] == 7
+        assert interval.floor(stream["first_open"]) == stream["first_open"]
+        assert interval.close_ms(interval.shift(stream["first_open"], 6)) == stream["last_close"]
+    assert job("verify", tmp_path / "snapshot").code == 0
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from loguru import logger
 
+from warmup_job.errors import RateLimitedError
+from warmup_job.market.moment import utc_text
 from warmup_job.snapshot.layout import LIMITS
 
 
@@ -29,6 +35,25 @@ def remember_quiet(root: Path, endpoint: str, until_ms: int) -> None:
         fresh.write_bytes(msgspec.json.encode(limits) + b"\n")
         fresh.chmod(0o664)
         fresh.replace(root / LIMITS)
+
+
+async def sit_out(places: Iterable[Path], endpoint: str, *, most_ms: int | None = None) -> None:
+    """Wait until a limit or ban on record in any of ``places`` is over: no request before its end.
+
+    Raises:
+        RateLimitedError: that is ``most_ms`` away or more.
+    """
+    until_ms = max(quiet_until_ms(place, endpoint) for place in places)
+    wait_ms = until_ms - time.time_ns() // 1_000_000
+    if most_ms is not None and wait_ms >= most_ms:
+        raise RateLimitedError(
+            f"{endpoint} wants no request from this IP before {utc_text(until_ms)}, and none was "
+            "sent: start again then",
+            until_ms=until_ms,
+        )
+    if wait_ms > 0:
+        logger.warning("{} wants no request before {}: waiting", endpoint, utc_text(until_ms))
+        await asyncio.sleep(wait_ms / 1000)
 
 
 def _read(root: Path) -> dict[str, int]:
