@@ -161,17 +161,12 @@ class HedgeGridV1(Strategy):
             return
         mid = self._mid or bar.close.as_decimal()
         self._send_due_exits()
-        if self._center is None or self._strayed(mid):
+        center = self._center
+        if center is None or abs(mid - center) / center * 10_000 > self.config.recenter_trigger_bps:
             for client_order_id in list(self._rungs):
                 self._cancel(client_order_id)
-            self._center = mid
-        self._lay(self._center)
-
-    def _strayed(self, mid: Decimal) -> bool:
-        if self._center is None:
-            return True
-        distance_bps = abs(mid - self._center) / self._center * 10_000
-        return bool(distance_bps > self.config.recenter_trigger_bps)
+            center = self._center = mid
+        self._lay(center)
 
     # -- orders ----------------------------------------------------------------------------------
 
