@@ -21,6 +21,10 @@ demo: setup ## the whole way on this machine: exchange, warm-up, snapshot, paper
 test: setup ## all tests
 	@$(PY) -m pytest -n auto --dist loadgroup
 
+.PHONY: test-full
+test-full: setup ## all tests, the long ones in full (about an hour)
+	@WARMUP_TEST_FULL=1 WARMUP_TEST_SCALE=50 $(PY) -m pytest -n auto --dist loadgroup
+
 .PHONY: bench
 bench: setup ## ratios beside peers, whole processes (some minutes); see docs/performance.md
 	@$(PY) -m tests.bench.bench

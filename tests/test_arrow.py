@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from warmup_job.errors import DataInvalidError
 from warmup_job.market.kline import Klines
 from warmup_job.nautilus import arrow
+from warmup_job.nautilus.stored import StoredBars
+from warmup_job.snapshot.durable import HashingFile, new_file
 
 START = 1_700_000_040_000
 PERP = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
@@ -36,10 +39,22 @@ def klines(count: int, prices: int, sizes: int, first: int = 0) -> Klines:
     return Klines(times, opens, highs, lows, opens, volumes, [t + 59_999 for t in times], *rest)
 
 
-def write(path: Path, packed: arrow.PackedBars, bar_type: str, prices: int, sizes: int) -> bytes:
+def write(
+    path: Path,
+    bars: arrow.PackedBars | arrow.BarSeries,
+    bar_type: str,
+    prices: int,
+    sizes: int,
+) -> bytes:
+    @contextmanager
+    def create(name: str) -> Iterator[HashingFile]:
+        (path / name).parent.mkdir(parents=True)
+        with new_file(path / name) as file:
+            yield file
+
     arrow.write_bars(
-        path,
-        packed,
+        create,
+        series(bars),
         bar_type=bar_type,
         instrument_id=bar_type.split("-1-", maxsplit=1)[0],
         price_precision=prices,
@@ -49,10 +64,12 @@ def write(path: Path, packed: arrow.PackedBars, bar_type: str, prices: int, size
     return file.read_bytes()
 
 
-def digest(packed: arrow.PackedBars) -> str:
-    hashed = hashlib.sha256()
-    arrow.update_digest(hashed, PERP, packed)
-    return hashed.hexdigest()
+def series(bars: arrow.PackedBars | arrow.BarSeries) -> arrow.BarSeries:
+    return arrow.BarSeries([bars]) if isinstance(bars, arrow.PackedBars) else bars
+
+
+def digest(bars: arrow.PackedBars | arrow.BarSeries) -> str:
+    return arrow.content_digest(series(bars))
 
 
 @pytest.mark.parametrize("bar_type", [PERP, SPOT])
@@ -123,7 +140,7 @@ def test_only_the_last_bars_are_kept(tmp_path: Path) -> None:
     kept = arrow.join([arrow.pack(klines(100, 2, 3))], 30)
     assert digest(kept) == digest(arrow.pack(klines(30, 2, 3, first=70)))
     write(tmp_path, kept, PERP, 2, 3)
-    assert arrow.close_times_ms(tmp_path, PERP) == [
+    assert list(StoredBars(tmp_path, PERP).close_times_ms()) == [
         START + i * 60_000 + 59_999 for i in range(70, 100)
     ]
 

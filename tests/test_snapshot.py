@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,18 @@ import pytest
 from warmup_job.errors import SnapshotError, VolumeError
 from warmup_job.market.kline import Klines
 from warmup_job.nautilus import arrow
-from warmup_job.snapshot.manifest import Manifest, StreamEntry, Versions, seal
-from warmup_job.snapshot.publish import Published, check_writable, publish
+from warmup_job.snapshot.layout import snapshot_id
+from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, Versions, seal
+from warmup_job.snapshot.publish import (
+    Published,
+    clear_leftovers,
+    prepare_volume,
+    publish,
+    to_prune,
+)
 from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
-from warmup_job.snapshot.verify import find_problems, open_snapshot, verify
+from warmup_job.snapshot.verify import Wanted, find_problems, open_snapshot, verify
 
 START = 1_700_000_040_000
 MINUTE_MS = 60_000
@@ -24,18 +33,26 @@ BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
 ENDPOINT = "https://fapi.example"
 
 
-def bars(count: int, missing: frozenset[int] = frozenset()) -> arrow.PackedBars:
+def bars(count: int, missing: frozenset[int] = frozenset()) -> arrow.BarSeries:
     opens = [START + i * MINUTE_MS for i in range(count) if i not in missing]
     text = ["5.00"] * len(opens)
     closes = [open_ms + MINUTE_MS - 1 for open_ms in opens]
-    return arrow.pack(Klines(opens, text, text, text, text, text, closes, text, opens, text, text))
+    rows = Klines(opens, text, text, text, text, text, closes, text, opens, text, text)
+    return arrow.BarSeries([arrow.pack(rows)])
+
+
+def hold(root: Path) -> Lease:
+    """The lease of the volume, prepared for a job."""
+    prepare_volume(root)
+    lease = asyncio.run(take_lease(root, lambda _: None, most_s=5, on_wait=lambda _: None))
+    assert isinstance(lease, Lease)
+    return lease
 
 
 def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes: Any) -> Published:
     """Publish a snapshot of ``count`` minutes; ``changes`` go into what the manifest says."""
     packed = changes.pop("packed", None) or bars(count)
-    digest = hashlib.sha256()
-    arrow.update_digest(digest, BAR_TYPE, packed)
+    settings = changes.pop("settings", "")
     entry: dict[str, Any] = {
         "symbol": "BTCUSDT", "instrument_id": "BTCUSDT-PERP.BINANCE", "bar_type": BAR_TYPE,
         "interval": "1m", "price_precision": 2, "size_precision": 2, "first_open": START,
@@ -45,17 +62,22 @@ def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes
     manifest = Manifest(
         created_at=START + at_s * 1000, venue="BINANCE", market="um", endpoint=ENDPOINT,
         streams=[StreamEntry(**entry | changes)], instruments=[], degraded=[],
-        content_digest=digest.hexdigest(), settings_digest="", weight_spent=1, seconds=1.0,
+        content_digest=arrow.content_digest(packed), settings_digest=settings,
+        weight_spent=1, seconds=1.0,
         files=[], versions=Versions("1", "2", "3", "4", arrow.CATALOG_SCHEMA),
     )  # fmt: skip
 
-    def write(catalog: Path) -> None:
+    def write(create: arrow.Create) -> None:
         arrow.write_bars(
-            catalog, packed, bar_type=BAR_TYPE, instrument_id="BTCUSDT-PERP.BINANCE",
+            create, packed, bar_type=BAR_TYPE, instrument_id="BTCUSDT-PERP.BINANCE",
             price_precision=2, size_precision=2,
         )  # fmt: skip
 
-    return publish(root, manifest, write, keep)
+    lease = hold(root)
+    try:
+        return publish(lease, manifest, write, keep)
+    finally:
+        lease.release()
 
 
 def problems(root: Path, **options: Any) -> list[str]:
@@ -78,7 +100,7 @@ def test_a_published_snapshot_is_whole_and_current(tmp_path: Path) -> None:
 
 
 def test_only_the_newest_are_kept_and_the_current_one_always(tmp_path: Path) -> None:
-    made = [make(tmp_path, 5 + n, at_s=n, keep=2) for n in range(5)]
+    made = [make(tmp_path, 5 + n, at_s=1000 * n, keep=2) for n in range(5)]
     kept = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
     assert kept == [made[3].id, made[4].id]
     older = make(tmp_path, 30, at_s=-100, keep=2)  # a clock that was set back
@@ -97,13 +119,14 @@ def test_a_group_member_that_is_not_the_writer_can_read_and_prune(tmp_path: Path
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     first = make(tmp_path)
 
-    def fail(catalog: Path) -> None:
-        catalog.mkdir()
-        (catalog / "half").write_bytes(b"half a file")
-        raise OSError(28, "No space left on device", str(catalog))
+    def fail(create: arrow.Create) -> None:
+        with create("half") as file:
+            file.write(b"half a file")
+        raise OSError(28, "No space left on device", "half")
 
+    lease = hold(tmp_path)
     with pytest.raises(VolumeError, match="No space left"):
-        publish(tmp_path, msgspec.structs.replace(first.manifest, created_at=START + 9000), fail, 3)
+        publish(lease, msgspec.structs.replace(first.manifest, created_at=START + 9000), fail, 3)
     assert (tmp_path / "current").resolve() == first.folder.resolve()
     assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [first.id]
     assert list((tmp_path / ".staging").iterdir()) == []
@@ -113,7 +136,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 def test_a_directory_where_the_link_should_be_is_found_first(tmp_path: Path) -> None:
     (tmp_path / "current").mkdir()
     with pytest.raises(VolumeError, match="is not a link"):
-        check_writable(tmp_path)
+        prepare_volume(tmp_path)
     assert not (tmp_path / "snapshots").exists()
 
 
@@ -146,11 +169,18 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     (made.folder / "stray.parquet").write_bytes(b"PAR1")
     (parquet,) = (made.folder / "catalog").rglob("*.parquet")
     parquet.write_bytes(b"PAR1")
-    found = problems(tmp_path, max_age_ms=1, endpoint="https://elsewhere", now_ms=START + 10**8)
+    found = problems(
+        tmp_path, max_age_ms=1, wanted=Wanted(endpoint="https://elsewhere"), now_ms=START + 10**8
+    )
     words = ("does not belong", "bytes, not", "not from https://elsewhere", "stale")
     assert all(any(word in problem for problem in found) for word in words)
     with pytest.raises(SnapshotError) as failed:
-        verify(tmp_path, now_ms=START + 10**8, max_age_ms=1, endpoint="https://elsewhere")
+        verify(
+            tmp_path,
+            now_ms=START + 10**8,
+            max_age_ms=1,
+            wanted=Wanted(endpoint="https://elsewhere"),
+        )
     assert failed.value.problems == tuple(found)
 
 
@@ -190,15 +220,165 @@ def test_an_altered_manifest_is_refused(tmp_path: Path, change: Any) -> None:
         open_snapshot(tmp_path)
 
 
-def test_every_flipped_byte_of_a_manifest_is_found(tmp_path: Path) -> None:
+def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    assert (made.folder / "manifest.json").read_bytes() == seal(made.manifest)
+    files = [path for path in made.folder.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    for path in files:
+        raw = path.read_bytes()
+        for position in range(len(raw)):
+            path.write_bytes(raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :])
+            with pytest.raises(SnapshotError):
+                verify(tmp_path, now_ms=START + 11 * MINUTE_MS)
+        path.write_bytes(raw)
+    verify(tmp_path, now_ms=START + 11 * MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        (Wanted(bars={BAR_TYPE: 11}), "10 bars, 11 are needed"),
+        (Wanted(bars={BAR_TYPE.replace("BTC", "ETH"): 5}), "holds no ETHUSDT-PERP"),
+        (Wanted(bars={BAR_TYPE.replace("1-MINUTE", "1-HOUR"): 5}), "made for something else"),
+        (Wanted(settings_digest="b" * 64), "other settings"),
+        (Wanted(nautilus_trader="2.0.0"), "by nautilus_trader 3, here is 2.0.0"),
+        (Wanted(catalog_schema="nautilus-1.x-standard-precision"), "standard-precision: use one"),
+        (Wanted(endpoint="https://other"), "not from https://other"),
+        (
+            Wanted(ENDPOINT, {BAR_TYPE: 10}, "a" * 64, "3", "nautilus-1.x-high-precision"),
+            None,
+        ),
+    ],
+)
+def test_a_snapshot_made_for_something_else(
+    tmp_path: Path, wanted: Wanted, word: str | None
+) -> None:
+    make(tmp_path, settings="a" * 64)
+    found = problems(tmp_path, wanted=wanted)
+    assert found == [] if word is None else word in found[0]
+    assert len(found) <= 1
+
+
+@pytest.mark.parametrize("changes", [{"price_precision": 3}, {"size_precision": 0}])
+def test_another_precision_than_the_manifest_says(tmp_path: Path, changes: dict[str, int]) -> None:
+    make(tmp_path, **changes)
+    (name,) = changes
+    assert any(name in problem for problem in problems(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bar_type": "../../../../outside"},
+        {"bar_type": "/etc/passwd"},
+        {"instrument_id": "a/../../b"},
+        {"bar_type": "."},
+    ],
+)
+def test_a_manifest_that_names_what_is_not_its_own(tmp_path: Path, changes: dict[str, str]) -> None:
+    make(tmp_path, **changes)
+    with pytest.raises(SnapshotError, match="no file of a snapshot"):
+        open_snapshot(tmp_path)
+
+
+def test_a_manifest_whose_files_lie_elsewhere(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    for name in ("../../../etc/passwd", "/etc/passwd", "catalog/../../x", "catalog//x"):
+        files = [FileEntry(name, 1, "0" * 64)]
+        raw = seal(msgspec.structs.replace(made.manifest, files=files))
+        (made.folder / "manifest.json").write_bytes(raw)
+        with pytest.raises(SnapshotError, match="no file of a snapshot"):
+            open_snapshot(tmp_path)
+
+
+def test_a_manifest_that_would_take_for_ever(tmp_path: Path) -> None:
     made = make(tmp_path)
     path = made.folder / "manifest.json"
-    raw = path.read_bytes()
-    assert raw == seal(made.manifest)
-    for position in range(len(raw)):
-        path.write_bytes(raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :])
-        with pytest.raises(SnapshotError):
-            open_snapshot(tmp_path)
+    path.write_bytes(b"[" * 100_000)
+    with pytest.raises(SnapshotError, match="malformed"):
+        open_snapshot(tmp_path)
+    path.write_bytes(b'{"format_version":1,"x":' + b'{"a":' * 100_000)
+    with pytest.raises(SnapshotError, match="malformed"):
+        open_snapshot(tmp_path)
+    os.truncate(path, 1 << 30)
+    with pytest.raises(SnapshotError, match="too large"):
+        open_snapshot(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SnapshotError, match="not a file"):
+        open_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("name", [".staging", "snapshots"])
+def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / name).symlink_to(outside)
+    with pytest.raises(VolumeError, match="is a link"):
+        prepare_volume(tmp_path / "volume")
+    assert list(outside.iterdir()) == []
+
+
+def test_what_killed_jobs_left_is_removed(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    half = tmp_path / ".staging" / "20260101T000000Z-01234567.89abcdef" / "catalog" / "data"
+    half.mkdir(parents=True)
+    (half / "half.parquet").write_bytes(b"PAR1")
+    (tmp_path / ".staging" / "current.01234567").symlink_to(outside)
+    lease = hold(tmp_path)
+    clear_leftovers(lease)
+    lease.release()
+    assert list((tmp_path / ".staging").iterdir()) == []
+    assert outside.read_text() == "mine"
+    assert open_snapshot(tmp_path).folder == made.folder
+
+
+def test_who_was_taken_over_publishes_nothing(tmp_path: Path) -> None:
+    first = make(tmp_path)
+    lease = hold(tmp_path)
+    (tmp_path / ".lease").unlink()  # as a successor does, who puts his own in its place
+    later = msgspec.structs.replace(first.manifest, created_at=START + 60_000)
+    with pytest.raises(VolumeError, match="took over"):
+        publish(lease, later, lambda _: None, 3)
+    lease.release()
+    assert open_snapshot(tmp_path).folder == first.folder
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [first.id]
+
+
+def test_no_two_snapshots_share_an_id(tmp_path: Path) -> None:
+    made = [make(tmp_path) for _ in range(3)]
+    assert len({each.id for each in made}) == 3
+    assert len({each.manifest.content_digest for each in made}) == 1
+    assert open_snapshot(tmp_path).folder.name == made[-1].id
+
+
+def names(*minutes: float) -> list[str]:
+    return [snapshot_id(START + round(at * MINUTE_MS), "0" * 64) for at in minutes]
+
+
+@pytest.mark.parametrize(
+    ("keep", "now_min", "gone"),
+    [
+        (3, 100, [0, 10]),
+        (1, 100, [0, 10]),  # those at 20 and 98 were current until two and one minutes ago
+        (1, 103, [0, 10, 20]),
+        (1, 200, [0, 10, 20, 98]),
+        (5, 200, []),
+        (9, 200, []),
+    ],
+)
+def test_which_snapshots_may_go(keep: int, now_min: int, gone: list[int]) -> None:
+    made = names(0, 10, 20, 98, 99)
+    assert sorted(to_prune(made, made[-1], keep, START + now_min * MINUTE_MS)) == names(*gone)
+
+
+def test_the_current_one_stays_whatever_its_age() -> None:
+    made = names(0, 10, 20, 30)
+    assert to_prune(made, made[0], 1, START + 10**9) == [made[2], made[1]]
 
 
 @pytest.mark.parametrize("target", ["/etc", "../outside", "snapshots/../../x", "snapshots/odd"])

@@ -166,6 +166,8 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
 @_on_config
 @click.option("--dry-run", envvar="WARMUP_DRY_RUN", show_envvar=True, is_flag=True,
               help="Do everything but publish.")  # fmt: skip
+@click.option("--full", envvar="WARMUP_FULL", show_envvar=True, is_flag=True,
+              help="Fetch everything, whatever the last snapshot has.")  # fmt: skip
 @click.option(
     "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
 )
@@ -175,11 +177,15 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
 def run(
     config: WarmupConfig,
     dry_run: bool,
+    full: bool,
     until: str | None,
     every: str | None,
     as_json: bool,
 ) -> None:
-    """Fetch the history, check it, and publish a snapshot of it."""
+    """Fetch the history, check it, and publish a snapshot of it.
+
+    What the last snapshot has already is not fetched again; if nothing has closed since, it stays.
+    """
     from warmup_job.config import duration_ms
 
     _until_ms(until, 0)
@@ -187,7 +193,7 @@ def run(
 
     async def runs() -> int:
         while True:
-            code = await _run_once(config, until, dry_run, as_json)
+            code = await _run_once(config, until, dry_run, full, as_json)
             if pause_ms is None:
                 return code
             logger.info("next run in {}", duration_text(pause_ms))
@@ -196,7 +202,9 @@ def run(
     sys.exit(_until_stopped(runs()))
 
 
-async def _run_once(config: WarmupConfig, until: str | None, dry_run: bool, as_json: bool) -> int:
+async def _run_once(
+    config: WarmupConfig, until: str | None, dry_run: bool, full: bool, as_json: bool
+) -> int:
     """One run, from the first request to the last word; returns the exit code."""
     from warmup_job.warm import Outcome, warm
 
@@ -204,7 +212,7 @@ async def _run_once(config: WarmupConfig, until: str | None, dry_run: bool, as_j
     try:
         with ExitStack() as stack:
             progress = _progress(config, stack)
-            outcome = await warm(config, until=until, dry_run=dry_run, progress=progress)
+            outcome = await warm(config, until=until, dry_run=dry_run, full=full, progress=progress)
         error = outcome.worst
     except WarmupError as failure:
         error = failure
@@ -246,6 +254,8 @@ def _last_word(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> st
         f"{entry.bar_count} bars of {entry.symbol} {entry.interval} to {utc_text(entry.last_close)}"
         for entry in manifest.streams
     )
+    if outcome.up_to_date is not None:
+        return f"up to date, nothing to add to {outcome.up_to_date.folder.name}: {streams}"
     if dry_run or outcome.published is None:
         return f"dry run: would publish {streams}; content {manifest.content_digest[:8]}"
     done = f"published {outcome.published.id}: {streams}"
@@ -253,27 +263,27 @@ def _last_word(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> st
 
 
 def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json: bool) -> None:
-    published = outcome.published
+    folder, manifest = outcome.folder, outcome.manifest
     if as_json:
         _print_json(
             {
                 "code": code,
                 "exit_code": exit_code,
                 "message": last_word,
-                "snapshot": published.id if published else None,
-                "folder": str(published.folder) if published else None,
-                "manifest": _without_files(outcome.manifest),
+                "snapshot": folder.name if folder else None,
+                "published": outcome.published is not None,
+                "folder": str(folder) if folder else None,
+                "manifest": None if manifest is None else msgspec.to_builtins(manifest),
             }
         )
         return
     click.echo(last_word)
-    if outcome.manifest is not None:
+    if manifest is not None and outcome.up_to_date is None:
         click.echo(
-            f"  from {outcome.manifest.endpoint}, weight {outcome.manifest.weight_spent}, "
-            f"{outcome.manifest.seconds:.2f} s"
+            f"  from {manifest.endpoint}, weight {manifest.weight_spent}, {manifest.seconds:.2f} s"
         )
-    if published is not None:
-        click.echo(f"  {published.folder}/catalog is a plain Nautilus ParquetDataCatalog")
+    if folder is not None:
+        click.echo(f"  {folder}/catalog is a plain Nautilus ParquetDataCatalog")
 
 
 def _leave_status(
@@ -285,10 +295,8 @@ def _leave_status(
         write_termination_message,
     )
 
-    published = outcome.published
-    status = Status(
-        time.time_ns() // 1_000_000, code, exit_code, last_word, published.id if published else None
-    )
+    name = outcome.folder.name if outcome.folder else None
+    status = Status(time.time_ns() // 1_000_000, code, exit_code, last_word, name)
     write_status(Path(config.snapshot.root), status)
     write_termination_message(last_word)
 
@@ -297,20 +305,24 @@ def _leave_status(
 @click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
 @click.option("--max-age", envvar="WARMUP_MAX_AGE", show_envvar=True, metavar="DURATION",
               help="Refuse bars that are missing for longer.")  # fmt: skip
+@click.option("--for", "config_path", type=click.Path(path_type=Path), metavar="CONFIG",
+              help="Refuse a snapshot that is not what this warmup.yaml asks for.")  # fmt: skip
 @_as_json
-def verify(root: Path, max_age: str | None, as_json: bool) -> None:
+def verify(root: Path, max_age: str | None, config_path: Path | None, as_json: bool) -> None:
     """Check the current snapshot; every problem is listed, and any gives exit code 20."""
-    from warmup_job.config import duration_ms
+    from warmup_job.config import duration_ms, load
+    from warmup_job.plan import wanted_of_snapshot
     from warmup_job.snapshot.verify import find_problems, open_snapshot
 
     max_age_ms = None if max_age is None else _checked("--max-age", lambda: duration_ms(max_age))
+    wanted = None if config_path is None else wanted_of_snapshot(load(config_path))
     now_ms = time.time_ns() // 1_000_000
     manifest: Manifest | None = None
     name = None
     try:
         snapshot = open_snapshot(root)
         name, manifest = snapshot.folder.name, snapshot.manifest
-        problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms)
+        problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms, wanted=wanted)
     except SnapshotError as error:
         problems = list(error.problems)
     age_ms = manifest.age_ms(now_ms) if manifest else None
@@ -474,10 +486,6 @@ def _until_stopped[T](work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise StoppedError("stopped by a signal; nothing is half-published") from None
-
-
-def _without_files(manifest: Manifest | None) -> object:
-    return None if manifest is None else msgspec.to_builtins(manifest)
 
 
 def _print_json(value: object) -> None:

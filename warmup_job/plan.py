@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ from warmup_job.errors import ConfigError, RefusedError
 from warmup_job.market.interval import Interval
 from warmup_job.market.plan import Page, plan_pages
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.nautilus.names import instrument_id_of
+from warmup_job.nautilus.names import bar_type_name, instrument_id_of
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import settings_digest
+from warmup_job.snapshot.verify import Wanted
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient, PriceType
@@ -36,6 +38,8 @@ class StreamPlan:
     bars: int
     reason: str
     """Why this many, for people."""
+    last_open_ms: int
+    """Open of the newest kline that is closed by then, UTC ms."""
     pages: tuple[Page, ...]
 
     @property
@@ -123,12 +127,29 @@ def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
         fixed = stream.bars != "auto"
         bars = int(stream.bars) if fixed else auto
         reason = "as configured" if fixed else "auto: eight times the longest average, at least 499"
-        pages = plan_pages(market, interval, bars, interval.last_closed(until_ms))
-        plan = StreamPlan(symbol, interval, stream.price, bars, reason, pages)
+        last_ms = interval.last_closed(until_ms)
+        pages = plan_pages(market, interval, bars, last_ms)
+        plan = StreamPlan(symbol, interval, stream.price, bars, reason, last_ms, pages)
         key = (symbol, interval.name, stream.price)
         if key not in plans or plans[key].bars < bars:  # asked for twice: the longer one serves
             plans[key] = plan
     return list(plans.values())
+
+
+def wanted_of_snapshot(config: WarmupConfig) -> Wanted:
+    """What the configured strategy asks of a snapshot that it is to be warmed with."""
+    traded = strategy_instrument_id(config)
+    interval = Interval.parse(STRATEGY_INTERVAL)
+    bars = detector_settings(config).auto_bars(config.warmup.max_bars)
+    for plan in plan_streams(config, 0):
+        if (plan.symbol, plan.interval, plan.price) == (venue_symbol(traded), interval, "last"):
+            bars = plan.bars
+    return Wanted(
+        endpoint=endpoint(config),
+        bars={bar_type_name(traded, interval): bars},
+        settings_digest=stream_settings_digest(config),
+        nautilus_trader=version("nautilus_trader"),
+    )
 
 
 def stream_settings_digest(config: WarmupConfig) -> str:

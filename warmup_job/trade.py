@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from warmup_job.market.interval import Interval
 from warmup_job.market.moment import NS_PER_MS, utc_text
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import bar_type_of, instrument_bars
-from warmup_job.nautilus.catalog import read_bars, read_instrument
+from warmup_job.nautilus.catalog import read_bars, read_instrument, reader_schema
 from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.plan import (
     STRATEGY_INTERVAL,
@@ -32,7 +32,7 @@ from warmup_job.plan import (
     endpoint,
     open_client,
     strategy_instrument_id,
-    wanted_streams,
+    wanted_of_snapshot,
 )
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.snapshot.verify import verify
@@ -131,26 +131,19 @@ async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) 
 
 
 def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> History:
-    interval, bar_type, wanted = _wanted(config)
+    interval, bar_type, bars_wanted = _wanted(config)
+    wanted = replace(wanted_of_snapshot(config), catalog_schema=reader_schema())
     snapshot = verify(
         root,
         now_ms=client.now_ms(),
         max_age_ms=config.snapshot.max_age_ms,
         clock_doubt_ms=_CLOCK_DOUBT_MS,
-        endpoint=client.url,
+        wanted=wanted,
     )
     symbol = venue_symbol(strategy_instrument_id(config))
     entry = snapshot.stream(symbol, interval.name)
     if entry is None or entry.bar_type != str(bar_type):
-        raise SnapshotError(
-            f"the snapshot {snapshot.folder.name} holds no {bar_type}: it was made "
-            "for something else"
-        )
-    if entry.bar_count < wanted and not entry.from_listing:
-        raise SnapshotError(
-            f"the snapshot {snapshot.folder.name} holds {entry.bar_count} bars of {bar_type}, "
-            f"the strategy needs {wanted}"
-        )
+        raise SnapshotError(f"the snapshot {snapshot.folder.name} holds no {bar_type}")
     for reason in snapshot.manifest.degraded:
         logger.warning("the snapshot is degraded: {}", reason)
     bars = read_bars(snapshot.catalog, entry.bar_type)
@@ -161,19 +154,14 @@ def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> H
         "snapshot {} verified: {} bars to {}, {} file(s) unaltered",
         snapshot.folder.name, len(bars), utc_text(entry.last_close), len(snapshot.manifest.files),
     )  # fmt: skip
-    return History(bar_type, interval, bars, wanted, entry.from_listing, instrument)
+    return History(bar_type, interval, bars, bars_wanted, entry.from_listing, instrument)
 
 
 def _wanted(config: WarmupConfig) -> tuple[Interval, BarType, int]:
     """The strategy's interval, bar type, and how many bars it must have had."""
     interval = Interval.parse(STRATEGY_INTERVAL)
-    instrument_id = strategy_instrument_id(config)
-    symbol, bar_type = venue_symbol(instrument_id), bar_type_of(instrument_id, interval)
-    wanted = detector_settings(config).auto_bars(config.warmup.max_bars)
-    for stream in wanted_streams(config):
-        if (venue_symbol(stream.symbol), stream.interval) == (symbol, interval.name):
-            wanted = wanted if stream.bars == "auto" else int(stream.bars)
-    return interval, bar_type, wanted
+    bar_type = bar_type_of(strategy_instrument_id(config), interval)
+    return interval, bar_type, wanted_of_snapshot(config).bars[str(bar_type)]
 
 
 def _node_settings(config: WarmupConfig) -> NodeSettings:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warmup_job.errors import WarmupError
 from warmup_job.exchange.client import BinanceClient, PriceType
 from warmup_job.market.gaps import Gap, find_gaps
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline, Klines, join_klines
+from warmup_job.market.kline import BarValues, Kline, Klines, bar_values, join_klines
 from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
 
 _VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock
@@ -26,19 +26,36 @@ class Stream:
     price: PriceType = "last"
 
 
+@dataclass(frozen=True, slots=True)
+class Known[PackedT]:
+    """What an earlier fetch brought, to go on from.
+
+    ``kept`` are the packed klines of ``opens_ms`` (ascending), which are not asked for again;
+    ``last`` the values of those that follow, by when they open, which are: the venue may have
+    revised them. ``from_listing``: there is nothing older.
+    """
+
+    opens_ms: Sequence[int]
+    kept: Sequence[PackedT]
+    last: Mapping[int, BarValues]
+    from_listing: bool = False
+
+
 @dataclass(slots=True)
 class Fetched[PackedT]:
     """What came of one stream.
 
     ``parts`` are the packed pages, in no order; together they hold at least the klines that open at
     ``opens_ms`` (ascending), and those are their last ones. ``from_listing``: the klines reach back
-    to the symbol's first one, so there are no more.
+    to the symbol's first one, so there are no more. ``revised``: the opens of klines whose values
+    are others than they were known to be.
     """
 
     opens_ms: array[int] = field(default_factory=lambda: array("q"))
     parts: list[PackedT] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     from_listing: bool = False
+    revised: list[int] = field(default_factory=list)
 
 
 async def fetch_last[PackedT](
@@ -48,6 +65,7 @@ async def fetch_last[PackedT](
     until_ms: int,
     pack: Callable[[Klines], PackedT],
     progress: Callable[[int], object] = lambda _: None,
+    known: Known[PackedT] | None = None,
 ) -> Fetched[PackedT]:
     """Fetch the last ``bars`` klines that are closed at ``until_ms`` (exchange's clock, UTC ms).
 
@@ -55,60 +73,129 @@ async def fetch_last[PackedT](
     only for a symbol that is younger. Each page is packed as it comes, so that memory holds the
     packed form only; ``progress`` is told its number of rows.
 
+    With ``known`` (whose last kline must not open later than the newest that is wanted) only what
+    has closed since is fetched, and the last known ones again. The result is the same as without
+    it, unless the venue has revised older ones than these; so if even the oldest of them is another
+    one now, everything is fetched.
+
     Raises:
         WarmupError: as `BinanceClient` says.
     """
-    interval = stream.interval
-    fetched: Fetched[PackedT] = Fetched()
-
-    async def fetch(page: Page) -> None:
-        klines = await client.klines(stream.symbol, interval, page, stream.price)
-        if klines:
-            fetched.parts.append(pack(klines))
-            fetched.opens_ms.extend(klines.open_ms)
-        progress(len(klines))
-
-    async def fetch_bars(count: int, last_ms: int) -> None:
-        await _all(fetch(page) for page in plan_pages(client.market, interval, count, last_ms))
-        fetched.opens_ms = array("q", sorted(fetched.opens_ms))
-
-    last_ms = interval.last_closed(until_ms)
-    await fetch_bars(bars, last_ms)
-    await _await_newest(fetched, fetch_bars, interval, bars, last_ms)
-    while fetched.opens_ms and len(fetched.opens_ms) < bars:
-        oldest_ms = fetched.opens_ms[0]
-        # By its end alone: the latest rows before it, however long the venue's hole there is.
-        rows = min(bars - len(fetched.opens_ms), largest_page(client.market))
-        await fetch(Page(None, oldest_ms - 1, rows, page_weight(client.market, rows)))
-        fetched.opens_ms = array("q", sorted(fetched.opens_ms))
-        if fetched.opens_ms[0] == oldest_ms:
-            fetched.from_listing = True
-            break
-    for hole in find_gaps(fetched.opens_ms, interval):  # asked for once more before it is believed
-        rows = min(hole.bars, largest_page(client.market))
-        await fetch(Page(hole.first_ms, hole.last_ms, rows, page_weight(client.market, rows)))
-    fetched.opens_ms = array("q", sorted(fetched.opens_ms))[-bars:]
-    fetched.gaps = find_gaps(fetched.opens_ms, interval)
-    if fetched.opens_ms and fetched.opens_ms[-1] != last_ms:
-        missing_ms = interval.next(fetched.opens_ms[-1])
+    interval, last_ms = stream.interval, stream.interval.last_closed(until_ms)
+    fetching = _Fetching(client, stream, pack, progress, dict(known.last) if known else {})
+    if known is None:
+        await fetching.newest(bars, last_ms)
+    else:
+        oldest_ms = min(known.last)
+        await fetching.newest(interval.count(oldest_ms, last_ms), last_ms)
+        if oldest_ms in fetching.revised:
+            return await fetch_last(client, stream, bars, until_ms, pack, progress)
+        fetching.take_over(known)
+    await fetching.older(bars)
+    await fetching.holes()
+    opens_ms = fetching.opens_ms()
+    fetched = Fetched(
+        opens_ms[-bars:],
+        fetching.parts,
+        find_gaps(opens_ms[-bars:], interval),
+        from_listing=fetching.at_listing and len(opens_ms) < bars,
+        revised=sorted(fetching.revised),
+    )
+    if opens_ms and opens_ms[-1] != last_ms:
+        missing_ms = interval.next(opens_ms[-1])
         fetched.gaps.append(Gap(missing_ms, last_ms, interval.count(missing_ms, last_ms)))
     return fetched
 
 
-async def _await_newest[PackedT](
-    fetched: Fetched[PackedT],
-    fetch_bars: Callable[[int, int], Awaitable[None]],
-    interval: Interval,
-    bars: int,
-    last_ms: int,
-) -> None:
-    """The venue may be a moment behind its own clock: ask for the end again."""
-    for wait_s in _VENUE_LAG_S:
-        newest_ms = fetched.opens_ms[-1] if fetched.opens_ms else interval.shift(last_ms, -bars)
-        if newest_ms == last_ms:
-            return
-        await asyncio.sleep(wait_s)
-        await fetch_bars(interval.count(interval.next(newest_ms), last_ms), last_ms)
+class _Fetching[PackedT]:
+    """The pages of one stream as they come, each packed at once."""
+
+    def __init__(
+        self,
+        client: BinanceClient,
+        stream: Stream,
+        pack: Callable[[Klines], PackedT],
+        progress: Callable[[int], object],
+        believed: dict[int, BarValues],
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._pack = pack
+        self._progress = progress
+        self._believed = believed
+        """What klines are thought to be, by their opens; those that are not come as `revised`."""
+        self._pages: list[array[int]] = []
+        self.parts: list[PackedT] = []
+        self.revised: set[int] = set(believed)
+        self.at_listing = False
+
+    def opens_ms(self) -> array[int]:
+        """Of all that came, ascending."""
+        joined = array("q")
+        for page in sorted(self._pages, key=lambda opens: opens[0]):
+            if joined and page[0] < joined[-1]:  # inside another page's hole
+                joined = array("q", sorted((*joined, *page)))
+            else:
+                joined.extend(page)
+        self._pages = [joined] if joined else []
+        return joined
+
+    def take_over(self, known: Known[PackedT]) -> None:
+        """Put in what need not be fetched."""
+        if known.opens_ms:
+            self._pages.append(array("q", known.opens_ms))
+            self.parts.extend(known.kept)
+        self.at_listing = known.from_listing
+
+    async def newest(self, bars: int, last_ms: int) -> None:
+        """The ``bars`` klines up to the one at ``last_ms``, as far as the venue has them."""
+        interval = self._stream.interval
+        await self._plan(bars, last_ms)
+        for wait_s in _VENUE_LAG_S:  # the venue may be a moment behind its own clock
+            opens_ms = self.opens_ms()
+            newest_ms = opens_ms[-1] if opens_ms else interval.shift(last_ms, -bars)
+            if newest_ms == last_ms:
+                return
+            await asyncio.sleep(wait_s)
+            await self._plan(interval.count(interval.next(newest_ms), last_ms), last_ms)
+
+    async def older(self, bars: int) -> None:
+        """Older ones, until there are ``bars`` in all or the venue has no more."""
+        largest = largest_page(self._client.market)
+        while not self.at_listing and 0 < (have := len(self.opens_ms())) < bars:
+            oldest_ms = self.opens_ms()[0]
+            if bars - have > largest:
+                await self._plan(bars - have, self._stream.interval.shift(oldest_ms, -1))
+            if self.opens_ms()[0] == oldest_ms:
+                # By its end alone: the latest rows before it, however long the venue's hole there.
+                rows = min(bars - have, largest)
+                await self._ask(Page(None, oldest_ms - 1, rows, self._weight(rows)))
+            self.at_listing = self.opens_ms()[0] == oldest_ms
+
+    async def holes(self) -> None:
+        """What is missing in between, asked for once more before it is believed."""
+        for hole in find_gaps(self.opens_ms(), self._stream.interval):
+            rows = min(hole.bars, largest_page(self._client.market))
+            await self._ask(Page(hole.first_ms, hole.last_ms, rows, self._weight(rows)))
+
+    async def _plan(self, bars: int, last_ms: int) -> None:
+        pages = plan_pages(self._client.market, self._stream.interval, bars, last_ms)
+        await _all(self._ask(page) for page in pages)
+
+    async def _ask(self, page: Page) -> None:
+        stream = self._stream
+        klines = await self._client.klines(stream.symbol, stream.interval, page, stream.price)
+        if klines:
+            self.parts.append(self._pack(klines))
+            self._pages.append(array("q", klines.open_ms))
+            if self._believed and klines.open_ms[0] <= max(self._believed):
+                values = {kline.open_ms: bar_values(kline) for kline in klines}
+                same = {at for at, known in self._believed.items() if values.get(at) == known}
+                self.revised -= same
+        self._progress(len(klines))
+
+    def _weight(self, rows: int) -> int:
+        return page_weight(self._client.market, rows)
 
 
 async def fetch_klines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 
@@ -23,6 +24,23 @@ class Kline(NamedTuple):
     trades: int
     taker_base: str
     taker_quote: str
+
+
+class BarValues(NamedTuple):
+    """What a bar keeps of a kline; equal for equal numbers, however they were written."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    close_ms: int
+
+
+def bar_values(kline: Kline) -> BarValues:
+    """The values of ``kline`` that a bar keeps."""
+    prices = (Decimal(kline.open), Decimal(kline.high), Decimal(kline.low), Decimal(kline.close))
+    return BarValues(*prices, Decimal(kline.volume), kline.close_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,12 @@ from warmup_job.market.moment import NS_PER_MS, file_stamp
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Create = Callable[[str], AbstractContextManager[Any]]
+"""Opens a new file of the catalog, by its path there, to be written from its start to its end."""
+
 CATALOG_SCHEMA = "nautilus-1.x-high-precision"
 """The family of Arrow schemas; the 2.0 line of Nautilus has another one."""
-_VALUES = ("open", "high", "low", "close", "volume")
+VALUES = ("open", "high", "low", "close", "volume")
 _SCALE, _WIDTH = 16, 16  # decimals and bytes of one value
 _PRICE_MAX, _SIZE_MAX = 17_014_118_346_046, 34_028_236_692_093  # Nautilus' own
 _ROWS_PER_GROUP = 5000  # ParquetDataCatalog's own default: part of "the same bytes"
@@ -32,14 +36,68 @@ _ROWS_PER_GROUP = 5000  # ParquetDataCatalog's own default: part of "the same by
 
 @dataclass(frozen=True, slots=True)
 class PackedBars:
-    """Bars as columns of the catalog; ``price_decimals`` and ``size_decimals`` are those used.
+    """A stretch of bars as columns of the catalog: ``load`` brings them, from memory or from disk.
 
-    Trailing zeros do not count: 65000.10 uses one decimal. The table is chunked by pages.
+    ``first_ns`` and ``last_ns`` are when its first and last bar close. ``price_decimals`` and
+    ``size_decimals`` are those used; trailing zeros do not count: 65000.10 uses one decimal.
     """
 
-    table: pa.Table
+    rows: int
+    first_ns: int
+    last_ns: int
     price_decimals: int
     size_decimals: int
+    load: Callable[[], pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class BarSeries:
+    """Stretches of bars in order, no two of them overlapping; the first ``skipped`` rows are out.
+
+    However long it is, no more than a few stretches of it are in memory at a time, unless they were
+    there to begin with.
+    """
+
+    parts: Sequence[PackedBars]
+    skipped: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many bars it holds."""
+        return sum(part.rows for part in self.parts) - self.skipped
+
+    def span_ns(self) -> tuple[int, int]:
+        """When its first and its last bar close."""
+        first = next(self.tables()).column("ts_event")[0].as_py()
+        return first, self.parts[-1].last_ns
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Its bars, in tables as long as a row group of the catalog."""
+        import pyarrow as pa
+
+        held: list[pa.Table] = []
+        skip = self.skipped
+        for part in self.parts:
+            if part.rows <= skip:
+                skip -= part.rows
+                continue
+            held.append(part.load().slice(skip))
+            skip = 0
+            while sum(table.num_rows for table in held) >= _ROWS_PER_GROUP:
+                joined = pa.concat_tables(held)
+                yield joined.slice(0, _ROWS_PER_GROUP)
+                held = [joined.slice(_ROWS_PER_GROUP)]
+        joined = pa.concat_tables(held)
+        if joined.num_rows:
+            yield joined
+
+
+@dataclass(frozen=True, slots=True)
+class PackedInstrument:
+    """An instrument as the table of its file in a catalog, in ``folder`` below ``data`` there."""
+
+    folder: str
+    table: pa.Table
 
 
 def import_ahead() -> None:
@@ -55,7 +113,7 @@ def pack(klines: Klines) -> PackedBars:
     """
     import pyarrow as pa
 
-    values = [getattr(klines, name) for name in _VALUES]
+    values = [getattr(klines, name) for name in VALUES]
     limits = (_PRICE_MAX, _PRICE_MAX, _PRICE_MAX, _PRICE_MAX, _SIZE_MAX)
     fits = all(max(map(float, each)) <= most for each, most in zip(values, limits, strict=True))
     try:
@@ -69,37 +127,65 @@ def pack(klines: Klines) -> PackedBars:
         )
     stamps = array("Q", (close_ms * NS_PER_MS for close_ms in klines.close_ms))
     closes = pa.Array.from_buffers(pa.uint64(), len(stamps), [None, pa.py_buffer(stamps)])
-    table = pa.Table.from_arrays([*columns, closes, closes], schema=_schema())
+    table = pa.Table.from_arrays([*columns, closes, closes], schema=bar_schema())
     decimals = [_decimals_used(column) for column in values]
-    return PackedBars(table, max(decimals[:4]), decimals[4])
+    return in_memory(table, max(decimals[:4]), decimals[4])
 
 
-def join(parts: Sequence[PackedBars], last: int) -> PackedBars:
-    """The ``last`` bars of all parts together, ascending, whatever the order of the parts.
-
-    No part may be empty. Nothing is copied unless parts overlap.
-    """
-    import pyarrow as pa
-
-    ordered = sorted(parts, key=lambda part: _span(part)[0])
-    table = pa.concat_tables([part.table for part in ordered])
-    if any(_span(before)[1] >= _span(after)[0] for before, after in pairwise(ordered)):
-        table = table.sort_by("ts_event")
+def in_memory(table: pa.Table, price_decimals: int, size_decimals: int) -> PackedBars:
+    """A table of bars, not empty, as it is."""
+    first_ns, last_ns = _span(table)
     return PackedBars(
-        table.slice(max(0, table.num_rows - last)),
-        max(part.price_decimals for part in parts),
-        max(part.size_decimals for part in parts),
+        table.num_rows, first_ns, last_ns, price_decimals, size_decimals, lambda: table
     )
 
 
-def _span(part: PackedBars) -> tuple[int, int]:
-    """When a part's first and last bar close, ns."""
-    closes = part.table.column("ts_event")
+def set_aside(bars: PackedBars, path: Path) -> PackedBars:
+    """The same bars, kept in a new file at ``path`` instead of in memory."""
+    import pyarrow as pa
+
+    table = bars.load()
+    path.parent.mkdir(exist_ok=True)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+    def load() -> pa.Table:
+        with pa.OSFile(str(path), "rb") as file:
+            return pa.ipc.open_file(file).read_all()
+
+    return replace(bars, load=load)
+
+
+def join(parts: Sequence[PackedBars], last: int) -> BarSeries:
+    """The ``last`` bars of all parts together, ascending, whatever the order of the parts.
+
+    No part may be empty.
+    """
+    import pyarrow as pa
+
+    ordered: list[PackedBars] = []
+    for part in sorted(parts, key=lambda part: part.first_ns):
+        if ordered and part.first_ns <= ordered[-1].last_ns:  # what was asked for once more
+            before = ordered.pop()
+            table = pa.concat_tables([before.load(), part.load()]).sort_by("ts_event")
+            decimals = (
+                max(before.price_decimals, part.price_decimals),
+                max(before.size_decimals, part.size_decimals),
+            )
+            ordered.append(in_memory(table, *decimals))
+        else:
+            ordered.append(part)
+    return BarSeries(ordered, max(0, sum(part.rows for part in ordered) - last))
+
+
+def _span(table: pa.Table) -> tuple[int, int]:
+    """When a table's first and last bar close, ns."""
+    closes = table.column("ts_event")
     return closes[0].as_py(), closes[-1].as_py()
 
 
 def check_precision(
-    bars: PackedBars, bar_type: str, price_precision: int, size_precision: int
+    bars: BarSeries, bar_type: str, price_precision: int, size_precision: int
 ) -> None:
     """Nothing is ever rounded.
 
@@ -107,8 +193,8 @@ def check_precision(
         DataInvalidError: a price or a volume is finer than its precision.
     """
     for what, used, precision in (
-        ("price", bars.price_decimals, price_precision),
-        ("volume", bars.size_decimals, size_precision),
+        ("price", max(part.price_decimals for part in bars.parts), price_precision),
+        ("volume", max(part.size_decimals for part in bars.parts), size_precision),
     ):
         if used > precision:
             raise DataInvalidError(
@@ -118,8 +204,8 @@ def check_precision(
 
 
 def write_bars(
-    catalog: Path,
-    bars: PackedBars,
+    create: Create,
+    bars: BarSeries,
     *,
     bar_type: str,
     instrument_id: str,
@@ -131,68 +217,63 @@ def write_bars(
     Raises:
         DataInvalidError: as `check_precision`.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     check_precision(bars, bar_type, price_precision, size_precision)
-    metadata = {
-        "bar_type": bar_type,
-        "instrument_id": instrument_id,
-        "price_precision": str(price_precision),
-        "size_precision": str(size_precision),
-    }
-    stamps = bars.table.column("ts_init")
-    first, last = file_stamp(stamps[0].as_py()), file_stamp(stamps[-1].as_py())
-    folder = catalog / "data" / "bar" / bar_type
-    folder.mkdir(parents=True)
-    table = bars.table.replace_schema_metadata(metadata)
-    pq.write_table(table, folder / f"{first}_{last}.parquet", row_group_size=_ROWS_PER_GROUP)
+    schema = bar_schema().with_metadata(
+        {
+            "bar_type": bar_type,
+            "instrument_id": instrument_id,
+            "price_precision": str(price_precision),
+            "size_precision": str(size_precision),
+        }
+    )
+    first, last = map(file_stamp, bars.span_ns())
+    with (
+        create(f"data/bar/{bar_type}/{first}_{last}.parquet") as file,
+        pq.ParquetWriter(pa.PythonFile(file, mode="w"), schema) as writer,
+    ):
+        for table in bars.tables():
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
 
 
-def restamp_instrument(source: Path, catalog: Path, ts_ns: int) -> None:
-    """Copy an instrument's file from another catalog, with ``ts_ns`` as its ts_event and ts_init.
+def write_instrument(create: Create, instrument: PackedInstrument, ts_ns: int) -> None:
+    """Write an instrument's file as `ParquetDataCatalog.write_data` would, byte for byte.
 
-    ``source`` is …/<class>/<instrument id>/<file>; the result is what Nautilus would write.
+    ``ts_ns`` becomes its ts_event and ts_init.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(source)
+    table = instrument.table
     for name in ("ts_event", "ts_init"):
         index = table.schema.get_field_index(name)
         raw = pa.py_buffer(array("Q", [ts_ns] * table.num_rows))
         stamps = pa.Array.from_buffers(pa.uint64(), table.num_rows, [None, raw])
         table = table.set_column(index, table.schema.field(index), stamps)
     stamp = file_stamp(ts_ns)
-    folder = catalog / "data" / Path(*source.parts[-3:-1])
-    folder.mkdir(parents=True)
-    pq.write_table(table, folder / f"{stamp}_{stamp}.parquet", row_group_size=_ROWS_PER_GROUP)
+    with create(f"data/{instrument.folder}/{stamp}_{stamp}.parquet") as file:
+        pq.write_table(table, pa.PythonFile(file, mode="w"), row_group_size=_ROWS_PER_GROUP)
 
 
-def update_digest(digest: hashlib._Hash, bar_type: str, bars: PackedBars) -> None:
-    """Add the bars' canonical values to a digest: the columns' little-endian bytes, in order."""
-    digest.update(f"bars {bar_type} {bars.table.num_rows}\n".encode())
-    for name in (*_VALUES, "ts_event"):
-        width = _WIDTH if name in _VALUES else 8
-        for chunk in bars.table.column(name).chunks:
-            start, end = chunk.offset * width, (chunk.offset + len(chunk)) * width
-            digest.update(memoryview(chunk.buffers()[1])[start:end])
+def content_digest(bars: BarSeries) -> str:
+    """sha256 over the bars' canonical values: those of each column's little-endian bytes."""
+    columns = {name: hashlib.sha256() for name in (*VALUES, "ts_event")}
+    for table in bars.tables():
+        for name, digest in columns.items():
+            width = _WIDTH if name in VALUES else 8
+            for chunk in table.column(name).chunks:
+                start, end = chunk.offset * width, (chunk.offset + len(chunk)) * width
+                digest.update(memoryview(chunk.buffers()[1])[start:end])
+    return hashlib.sha256(b"".join(digest.digest() for digest in columns.values())).hexdigest()
 
 
-def close_times_ms(catalog: Path, bar_type: str) -> list[int]:
-    """When the catalog's bars of one type closed (UTC ms), in the order of its files."""
-    import pyarrow.parquet as pq
-
-    closes: list[int] = []
-    for path in sorted((catalog / "data" / "bar" / bar_type).glob("*.parquet")):
-        column = pq.read_table(path, columns=["ts_event"]).column("ts_event")
-        closes += (column.to_numpy() // NS_PER_MS).tolist()
-    return closes
-
-
-def _schema() -> pa.Schema:
+def bar_schema() -> pa.Schema:
+    """The columns of the catalog's bars, without their metadata."""
     import pyarrow as pa
 
-    values = [pa.field(name, pa.binary(_WIDTH), nullable=False) for name in _VALUES]
+    values = [pa.field(name, pa.binary(_WIDTH), nullable=False) for name in VALUES]
     stamps = [pa.field(name, pa.uint64(), nullable=False) for name in ("ts_event", "ts_init")]
     return pa.schema([*values, *stamps])
 

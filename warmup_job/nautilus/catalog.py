@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import nautilus_trader
+import pyarrow as pa
 from nautilus_trader.model.data import Bar
 from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import FIXED_PRECISION_BYTES
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
+from nautilus_trader.persistence.funcs import class_to_filename, urisafe_identifier
+from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
+
+from warmup_job.nautilus.arrow import PackedInstrument
 
 
-def write_instruments(catalog: Path, instruments: Sequence[Instrument]) -> None:
-    """Write instruments into the catalog."""
-    ParquetDataCatalog(str(catalog)).write_data(list(instruments))
+def pack_instrument(instrument: Instrument) -> PackedInstrument:
+    """An instrument as Nautilus' own serializer makes it."""
+    batch = ArrowSerializer.serialize_batch([instrument], data_cls=type(instrument))
+    table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+    folder = class_to_filename(type(instrument))
+    return PackedInstrument(f"{folder}/{urisafe_identifier(instrument.id.value)}", table)
 
 
 def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
@@ -26,6 +35,12 @@ def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
     """The instrument of that id, or None."""
     found = ParquetDataCatalog(str(catalog)).instruments(instrument_ids=[instrument_id])
     return found[0] if found else None
+
+
+def reader_schema() -> str:
+    """The family of Arrow schemas that the Nautilus at hand reads; see `arrow.CATALOG_SCHEMA`."""
+    mode = "high" if FIXED_PRECISION_BYTES == 16 else "standard"
+    return f"nautilus-{nautilus_trader.__version__.partition('.')[0]}.x-{mode}-precision"
 
 
 def canonical_values(instrument: Instrument) -> bytes:

@@ -5,11 +5,14 @@
 <root>/snapshots/<id>/manifest.json       written last; lists every file
 <root>/.staging/<id>.<random>/            never looked at by a reader
 <root>/status.json                        how the last run ended
+<root>/limits.json                        until when which endpoint wants no request
+<root>/.lease, <root>/.lock               who is at work
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from warmup_job.errors import SnapshotError
@@ -18,12 +21,19 @@ from warmup_job.market.moment import utc_text
 CURRENT, SNAPSHOTS, STAGING = "current", "snapshots", ".staging"
 CATALOG, MANIFEST = "catalog", "manifest.json"
 STATUS, LIMITS = "status.json", "limits.json"
+LEASE, LOCK = ".lease", ".lock"
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 
 
 def snapshot_id(created_ms: int, content_digest: str) -> str:
     """<utc>-<digest8>: sorts by time, and equal contents share their suffix."""
     return f"{utc_text(created_ms).replace('-', '').replace(':', '')}-{content_digest[:8]}"
+
+
+def created_ms(name: str) -> int:
+    """When the snapshot of that id was made, UTC ms, to the second."""
+    made = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return int(made.timestamp()) * 1000
 
 
 def is_snapshot_id(name: str) -> bool:

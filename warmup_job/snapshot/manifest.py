@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 import msgspec
@@ -121,6 +122,12 @@ def parse_manifest(raw: bytes) -> Manifest:
         raise SnapshotError(f"the manifest is malformed: {error}") from None
     if manifest.digest != _digest(manifest) or raw != seal(manifest):
         raise SnapshotError("the manifest was altered after it was written")
+    names = [entry.path for entry in manifest.files]
+    names += [f"{each.bar_type}/{each.instrument_id}" for each in manifest.streams]
+    for name in names:  # whoever wrote it, it names nothing outside of its snapshot
+        parts = PurePosixPath(name).parts
+        if "/".join(parts) != name or name.startswith("/") or {"..", "."} & set(parts):
+            raise SnapshotError(f"the manifest names {name!r}, which is no file of a snapshot")
     return manifest
 
 
@@ -128,7 +135,10 @@ def read_manifest(snapshot: Path) -> Manifest:
     """Read ``<snapshot>/manifest.json``; errors as `parse_manifest`, or that it cannot be read."""
     path = snapshot / "manifest.json"
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SnapshotError(f"{path} is not a file")
+        if found.st_size > MAX_BYTES:
             raise SnapshotError(f"{path} is too large to be a manifest")
         raw = path.read_bytes()
     except OSError as error:

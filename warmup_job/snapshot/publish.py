@@ -5,30 +5,44 @@ A reader sees the old snapshot or the new one, whole, whatever happens to the wr
 
 from __future__ import annotations
 
-import hashlib
-import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from warmup_job.errors import VolumeError
+from warmup_job.snapshot.durable import (
+    FOLDER_MODE,
+    HashingFile,
+    new_file,
+    new_folders,
+    settle_folder,
+    settle_folders,
+    volume_error,
+)
 from warmup_job.snapshot.layout import (
     CATALOG,
     CURRENT,
     MANIFEST,
     SNAPSHOTS,
     STAGING,
+    created_ms,
     is_snapshot_id,
     snapshot_id,
 )
+from warmup_job.snapshot.lease import Lease
 from warmup_job.snapshot.manifest import FileEntry, Manifest, seal
 
-_FOLDER_MODE, _FILE_MODE = 0o775, 0o664  # a group member that is not the writer can read and prune
+GRACE_MS = 300_000
+"""A snapshot that was replaced less long ago is not removed: somebody may just be reading it."""
+
+Create = Callable[[str], AbstractContextManager[HashingFile]]
+"""Opens a new file of the catalog by its path there; what is written to it is hashed and synced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,126 +54,127 @@ class Published:
     manifest: Manifest
 
 
-def publish(
-    root: Path, manifest: Manifest, write_catalog: Callable[[Path], None], keep: int
-) -> Published:
-    """Build, seal and publish one snapshot under ``root``; the newest ``keep`` stay.
+def prepare_volume(root: Path) -> None:
+    """Find out before anything is fetched whether ``root`` can be written, and make its folders.
 
-    ``write_catalog`` is given the path of the catalog folder to make. ``manifest.files`` is filled
+    Raises:
+        VolumeError: it cannot, or something lies there that is not ours.
+    """
+    link = root / CURRENT
+    try:
+        if not root.is_dir():
+            root.mkdir(parents=True, exist_ok=True)
+            root.chmod(FOLDER_MODE)
+        if not link.is_symlink() and link.exists():
+            raise VolumeError(f"{link} is not a link; move it away, it is not ours to remove")
+        for name in (STAGING, SNAPSHOTS):
+            if (root / name).is_symlink():
+                raise VolumeError(f"{root / name} is a link and could lead anywhere; remove it")
+            with suppress(FileExistsError):
+                (root / name).mkdir()
+                (root / name).chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+        probe = root / STAGING / f"probe.{secrets.token_hex(4)}"
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise volume_error(root, error) from None
+
+
+def clear_leftovers(lease: Lease) -> None:
+    """Remove what jobs that were killed, or taken over, have left in the staging folder."""
+    for path in (lease.root / STAGING).iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def publish(
+    lease: Lease, manifest: Manifest, write_catalog: Callable[[Create], None], keep: int
+) -> Published:
+    """Build, seal and publish one snapshot on the lease's volume; the newest ``keep`` stay.
+
+    ``write_catalog`` writes the catalog's files with what it is given. ``manifest.files`` is filled
     in here.
 
     Raises:
-        VolumeError: the volume cannot be written; the snapshot that was current still is.
+        VolumeError: the volume cannot be written, or another job has taken over; the snapshot that
+            was current still is.
     """
-    name = snapshot_id(manifest.created_at, manifest.content_digest)
+    root = lease.root
     try:
-        staging = _make_staging(root, name)
-        try:
-            write_catalog(staging / CATALOG)
-            manifest = msgspec.structs.replace(manifest, files=_settle_files(staging))
-            _write_settled(staging / MANIFEST, seal(manifest))
-            _settle_folder(staging)
-            folder = _move_into_place(staging, root / SNAPSHOTS / name)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-        _swap_current(root, name)
+        manifest = _with_free_id(root, manifest)
+        name = snapshot_id(manifest.created_at, manifest.content_digest)
+        with _staged(root, name) as staging:
+            manifest = msgspec.structs.replace(manifest, files=_write(staging, write_catalog))
+            with new_file(staging / MANIFEST) as file:
+                file.write(seal(manifest))
+            settle_folders(staging)
+            link = staging.with_name(f"{CURRENT}.{secrets.token_hex(4)}")
+            link.symlink_to(f"{SNAPSHOTS}/{name}")  # now, while a full disk does no harm
+            with lease.guard():
+                folder = staging.rename(root / SNAPSHOTS / name)
+                settle_folder(folder.parent)
+                link.replace(root / CURRENT)
+                settle_folder(root)
         _prune(root, keep, name)
     except OSError as error:
-        where = error.filename or root
-        raise VolumeError(
-            f"the volume {root} cannot be written ({where}: {error.strerror}); "
-            "check that it is mounted writable, has space, and belongs to this user's group"
-        ) from None
+        lease.require()  # who was taken over has nowhere to write to any more
+        raise volume_error(root, error) from None
     return Published(folder, name, manifest)
 
 
-def check_writable(root: Path) -> None:
-    """Find out before anything is fetched whether ``root`` can be written.
-
-    Raises:
-        VolumeError: it cannot.
-    """
-    _require_link(root / CURRENT)
-    try:
-        _make_staging(root, "probe").rmdir()
-    except OSError as error:
-        raise VolumeError(
-            f"the volume {root} cannot be written ({error.strerror}); mount it writable for this "
-            "user or its group, or choose another --root"
-        ) from None
+def to_prune(names: Iterable[str], current: str, keep: int, now_ms: int) -> list[str]:
+    """The ids that may go: not among the newest ``keep``, not current, replaced some time ago."""
+    ordered = sorted(names, reverse=True)
+    return [
+        name
+        for successor, name in zip(ordered[keep - 1 :], ordered[keep:], strict=False)
+        if name != current and created_ms(successor) + GRACE_MS <= now_ms
+    ]
 
 
-def _make_staging(root: Path, name: str) -> Path:
-    for folder in (root, root / STAGING, root / SNAPSHOTS):
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(_FOLDER_MODE)  # mkdir's mode is cut by the umask
+def _with_free_id(root: Path, manifest: Manifest) -> Manifest:
+    """The manifest as it is, or a second later: no two snapshots share an id."""
+    while (root / SNAPSHOTS / snapshot_id(manifest.created_at, manifest.content_digest)).exists():
+        manifest = msgspec.structs.replace(manifest, created_at=manifest.created_at + 1000)
+    return manifest
+
+
+@contextmanager
+def _staged(root: Path, name: str) -> Iterator[Path]:
+    """A folder of our own to build in; gone afterwards, unless it was moved."""
     staging = root / STAGING / f"{name}.{secrets.token_hex(4)}"
-    staging.mkdir(mode=_FOLDER_MODE)
-    return staging
-
-
-def _settle_files(folder: Path) -> list[FileEntry]:
-    """Hash every file below ``folder`` and see it and its folders onto the disk."""
-    entries = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            path.chmod(_FOLDER_MODE)
-            _settle_folder(path)
-            continue
-        path.chmod(_FILE_MODE)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        size = path.stat().st_size
-        entries.append(FileEntry(path.relative_to(folder).as_posix(), size, digest))
-    return entries
-
-
-def _write_settled(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    path.chmod(_FILE_MODE)
-
-
-def _settle_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    new_folders(staging, root / STAGING)
     try:
-        os.fsync(handle)
+        yield staging
     finally:
-        os.close(handle)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _move_into_place(staging: Path, folder: Path) -> Path:
-    if folder.exists():  # the same bars, published in the same second
-        return folder
-    staging.chmod(_FOLDER_MODE)
-    staging.rename(folder)
-    _settle_folder(folder.parent)
-    return folder
+def _write(staging: Path, write_catalog: Callable[[Create], None]) -> list[FileEntry]:
+    entries: list[FileEntry] = []
+    new_folders(staging / CATALOG, staging)
 
+    @contextmanager
+    def create(path: str) -> Iterator[HashingFile]:
+        target = staging / CATALOG / path
+        new_folders(target.parent, staging)
+        with new_file(target) as file:
+            yield file
+        entries.append(FileEntry(f"{CATALOG}/{path}", file.size, file.sha256()))
 
-def _require_link(link: Path) -> None:
-    if not link.is_symlink() and link.exists():
-        raise VolumeError(f"{link} is not a link; move it away, it is not ours to remove")
-
-
-def _swap_current(root: Path, name: str) -> None:
-    link = root / CURRENT
-    _require_link(link)
-    fresh = root / STAGING / f"{CURRENT}.{secrets.token_hex(4)}"
-    fresh.symlink_to(f"{SNAPSHOTS}/{name}")
-    fresh.replace(link)
-    _settle_folder(root)
+    write_catalog(create)
+    return sorted(entries, key=lambda entry: entry.path)
 
 
 def _prune(root: Path, keep: int, current: str) -> None:
-    """Remove all but the newest ``keep`` snapshots, never the current one."""
-    folders = sorted(
-        (path for path in (root / SNAPSHOTS).iterdir() if is_snapshot_id(path.name)), reverse=True
-    )
-    for folder in folders[keep:]:
-        if folder.name != current and stat.S_ISDIR(folder.lstat().st_mode):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove snapshots that nobody needs; each leaves by one rename, so that none is ever half."""
+    folders = (path for path in (root / SNAPSHOTS).iterdir() if is_snapshot_id(path.name))
+    names = [path.name for path in folders if stat.S_ISDIR(path.lstat().st_mode)]
+    for name in to_prune(names, current, keep, created_ms(current)):
+        aside = root / STAGING / f"{name}.{secrets.token_hex(4)}"
+        with suppress(OSError):
+            (root / SNAPSHOTS / name).rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,8 @@ from loguru import logger
 
 from warmup_job.errors import RateLimitedError
 from warmup_job.market.moment import utc_text
-from warmup_job.snapshot.layout import LIMITS
+from warmup_job.snapshot.durable import replace_file
+from warmup_job.snapshot.layout import LIMITS, STAGING
 
 
 def quiet_until_ms(root: Path, endpoint: str) -> int:
@@ -31,10 +31,8 @@ def remember_quiet(root: Path, endpoint: str, until_ms: int) -> None:
     limits[endpoint] = max(until_ms, limits.get(endpoint, 0))
     with contextlib.suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
-        fresh = root / f".{LIMITS}.{secrets.token_hex(4)}"
-        fresh.write_bytes(msgspec.json.encode(limits) + b"\n")
-        fresh.chmod(0o664)
-        fresh.replace(root / LIMITS)
+        aside = root / STAGING if (root / STAGING).is_dir() else root
+        replace_file(root / LIMITS, msgspec.json.encode(limits) + b"\n", aside=aside)
 
 
 async def sit_out(places: Iterable[Path], endpoint: str, *, most_ms: int | None = None) -> None:

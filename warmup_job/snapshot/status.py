@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from warmup_job.snapshot.durable import replace_file
 from warmup_job.snapshot.layout import STAGING, STATUS
 
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -27,15 +27,12 @@ class Status(msgspec.Struct, frozen=True):
 
 def write_status(root: Path, status: Status) -> None:
     """Replace ``<root>/status.json`` whole; where that cannot be, nothing happens."""
-    with contextlib.suppress(OSError):
-        fresh = root / STAGING / f"{STATUS}.{secrets.token_hex(4)}"
-        fresh.write_bytes(msgspec.json.encode(status) + b"\n")
-        fresh.chmod(0o664)
-        fresh.replace(root / STATUS)
+    with suppress(OSError):
+        replace_file(root / STATUS, msgspec.json.encode(status) + b"\n", aside=root / STAGING)
 
 
 def write_termination_message(message: str, path: Path = TERMINATION_LOG) -> None:
     """Leave the last word where Kubernetes shows it, if it gave us the file."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         if path.is_file() and os.access(path, os.W_OK):
             path.write_bytes(message.encode()[:_MOST_BYTES])

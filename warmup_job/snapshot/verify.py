@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.moment import duration_text, utc_text
-from warmup_job.nautilus.arrow import close_times_ms
+from warmup_job.nautilus.stored import StoredBars
 from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
 from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, read_manifest
 
@@ -36,10 +37,10 @@ class Snapshot:
                 return None if _file_problem(entry, path) else path
         return None
 
-    def stream(self, symbol: str, interval: str) -> StreamEntry | None:
+    def stream(self, symbol: str, interval: str, price: str = "last") -> StreamEntry | None:
         """The entry of that stream, or None."""
         for entry in self.manifest.streams:
-            if (entry.symbol, entry.interval) == (symbol, interval):
+            if (entry.symbol, entry.interval, entry.price) == (symbol, interval, price):
                 return entry
         return None
 
@@ -54,30 +55,83 @@ def open_snapshot(root: Path) -> Snapshot:
     return Snapshot(folder, read_manifest(folder))
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody asks of a snapshot; what is left out may be anything."""
+
+    endpoint: str | None = None
+    """The REST base that it must come from."""
+    bars: Mapping[str, int] = field(default_factory=dict)
+    """By bar type, how many bars are needed; fewer will do if they are all that there are."""
+    settings_digest: str | None = None
+    """Of the settings that the bars depend on."""
+    nautilus_trader: str | None = None
+    catalog_schema: str | None = None
+    """What the reader's Nautilus is; see `Versions`."""
+
+
 def find_problems(
     snapshot: Snapshot,
     *,
-    now_ms: int,
-    max_age_ms: int | None,
-    endpoint: str | None = None,
+    now_ms: int | None = None,
+    max_age_ms: int | None = None,
+    wanted: Wanted | None = None,
     clock_doubt_ms: int = 600_000,
 ) -> list[str]:
     """Everything that is wrong with a snapshot, one line each; empty: it can be trusted.
 
     Args:
-        now_ms: UTC ms.
+        now_ms: UTC ms; None: its age is of no matter.
         max_age_ms: how long ago the first bar that it lacks may have closed; None: any age.
-        endpoint: the REST base that it must come from; None: any.
+        wanted: what is asked of it.
         clock_doubt_ms: how far ``now_ms`` may be behind the exchange's clock.
     """
-    manifest = snapshot.manifest
     problems = _file_problems(snapshot)
     if not problems:  # a catalog with altered files is not worth reading
-        for stream in manifest.streams:
-            problems += _stream_problems(snapshot, stream)
-    if endpoint is not None and manifest.endpoint != endpoint:
-        problems.append(f"it was made from {manifest.endpoint}, not from {endpoint}")
-    problems += [
+        for stream in snapshot.manifest.streams:
+            problems += [
+                f"{stream.bar_type}: {each}" for each in _stream_problems(snapshot, stream)
+            ]
+    if wanted is not None:
+        problems += _unfit(snapshot.manifest, wanted)
+    if now_ms is not None:
+        problems += _time_problems(snapshot.manifest, now_ms, max_age_ms, clock_doubt_ms)
+    return problems
+
+
+def verify(
+    root: Path,
+    *,
+    now_ms: int,
+    max_age_ms: int | None = None,
+    wanted: Wanted | None = None,
+    clock_doubt_ms: int = 600_000,
+) -> Snapshot:
+    """Open the current snapshot and trust it only if nothing is wrong with it.
+
+    Raises:
+        SnapshotError: with every problem that was found.
+    """
+    snapshot = open_snapshot(root)
+    problems = find_problems(
+        snapshot,
+        now_ms=now_ms,
+        max_age_ms=max_age_ms,
+        wanted=wanted,
+        clock_doubt_ms=clock_doubt_ms,
+    )
+    if problems:
+        raise SnapshotError(
+            f"the snapshot {snapshot.folder.name} cannot be used: {'; '.join(problems)}",
+            problems=tuple(problems),
+        )
+    return snapshot
+
+
+def _time_problems(
+    manifest: Manifest, now_ms: int, max_age_ms: int | None, clock_doubt_ms: int
+) -> list[str]:
+    problems = [
         f"{stream.bar_type} ends in the future, at {utc_text(stream.last_close)}"
         for stream in manifest.streams
         if stream.last_close > now_ms + clock_doubt_ms
@@ -91,33 +145,31 @@ def find_problems(
     return problems
 
 
-def verify(
-    root: Path,
-    *,
-    now_ms: int,
-    max_age_ms: int | None = None,
-    endpoint: str | None = None,
-    clock_doubt_ms: int = 600_000,
-) -> Snapshot:
-    """Open the current snapshot and trust it only if nothing is wrong with it.
-
-    Raises:
-        SnapshotError: with every problem that was found.
-    """
-    snapshot = open_snapshot(root)
-    problems = find_problems(
-        snapshot,
-        now_ms=now_ms,
-        max_age_ms=max_age_ms,
-        endpoint=endpoint,
-        clock_doubt_ms=clock_doubt_ms,
-    )
-    if problems:
-        raise SnapshotError(
-            f"the snapshot {snapshot.folder.name} cannot be used: {'; '.join(problems)}",
-            problems=tuple(problems),
+def _unfit(manifest: Manifest, wanted: Wanted) -> list[str]:
+    """Why a snapshot, whole as it may be, was made for something else."""
+    problems = []
+    held = {stream.bar_type: stream for stream in manifest.streams}
+    if wanted.endpoint not in {None, manifest.endpoint}:
+        problems.append(f"it was made from {manifest.endpoint}, not from {wanted.endpoint}")
+    for bar_type, bars in wanted.bars.items():
+        stream = held.get(bar_type)
+        if stream is None:
+            problems.append(
+                f"it was made for something else: it holds no {bar_type}, but "
+                f"{', '.join(sorted(held))}"
+            )
+        elif stream.bar_count < bars and not stream.from_listing:
+            problems.append(f"{bar_type}: {stream.bar_count} bars, {bars} are needed")
+    if wanted.settings_digest not in {None, manifest.settings_digest}:
+        problems.append(
+            "it was made with other settings of the streams or of the detector: run "
+            "`warmup-job run` with the configuration that trades"
         )
-    return snapshot
+    for name in ("nautilus_trader", "catalog_schema"):
+        here, there = getattr(wanted, name), getattr(manifest.versions, name)
+        if here not in {None, there}:
+            problems.append(f"it was written by {name} {there}, here is {here}: use one image")
+    return problems
 
 
 def _file_problems(snapshot: Snapshot) -> list[str]:
@@ -153,20 +205,20 @@ def _file_problem(entry: FileEntry, path: Path) -> str | None:
 
 def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
     """Hold the catalog's rows against what the manifest says of them."""
-    closes_ms = close_times_ms(snapshot.catalog, stream.bar_type)
+    stored = StoredBars(snapshot.catalog, stream.bar_type)
+    problems = stored.schema_problems(stream.price_precision, stream.size_precision)
+    if problems:
+        return problems
     interval = Interval.parse(stream.interval)
-    opens_ms = [interval.floor(close_ms) for close_ms in closes_ms]
-    if len(opens_ms) != stream.bar_count:
-        return [f"{stream.bar_type}: {len(opens_ms)} bars, the manifest says {stream.bar_count}"]
-    if not opens_ms:
-        return []
-    problems = []
+    opens_ms = [interval.floor(close_ms) for close_ms in stored.close_times_ms()]
+    if len(opens_ms) != stream.bar_count or not opens_ms:
+        return [f"{len(opens_ms)} bars, the manifest says {stream.bar_count}"]
     said = (stream.first_open, stream.last_close)
     held = (opens_ms[0], interval.close_ms(opens_ms[-1]))
     if held != said:
         problems.append(
-            f"{stream.bar_type}: from {utc_text(held[0])} to {utc_text(held[1])}, the manifest "
-            f"says from {utc_text(said[0])} to {utc_text(said[1])}"
+            f"from {utc_text(held[0])} to {utc_text(held[1])}, the manifest says from "
+            f"{utc_text(said[0])} to {utc_text(said[1])}"
         )
     missing = {gap.first_ms: gap.last_ms for gap in stream.gaps}
     for before_ms, open_ms in pairwise(opens_ms):
@@ -174,6 +226,6 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
         if expected_ms in missing:
             expected_ms = interval.next(missing[expected_ms])
         if open_ms != expected_ms:
-            problems.append(f"{stream.bar_type}: a hole at {utc_text(expected_ms)}")
+            problems.append(f"a hole at {utc_text(expected_ms)}")
             break
     return problems

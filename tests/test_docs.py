@@ -1,0 +1,41 @@
+"""What docs/ shows works as it is written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO, Exchange, job
+
+PAGE = (REPO / "docs/snapshots.md").read_text()
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+SAYS = {
+    "instruments()": "499 bars of BTCUSDT-PERP.BINANCE",
+    "BacktestNode": "499 bars went through",
+    "pandas": "volume",
+}
+
+
+@pytest.fixture(scope="module")
+def volume(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A volume with a snapshot of the demo's."""
+    root = tmp_path_factory.mktemp("docs") / "snapshot"
+    done = job("run", "--config", "configs/demo.yaml", "--root", root, env=exchange.env())
+    assert done.code == 0, done.err
+    return root
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> None:
+    assert len(EXAMPLES) == 3
+    code = EXAMPLES[number].replace("/var/lib/snapshot", str(volume))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    (said,) = [words for mark, words in SAYS.items() if mark in code]
+    assert said in done.stdout

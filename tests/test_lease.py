@@ -1,0 +1,185 @@
+"""Single flight: one holder at a time, whatever happens to him, and nobody behind his back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from warmup_job.errors import VolumeError
+from warmup_job.snapshot import lease as leases
+from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.publish import prepare_volume
+
+
+async def take(root: Path, *, most_s: float = 5.0, told: list[str] | None = None) -> Lease | str:
+    said = told if told is not None else []
+    return await take_lease(root, lambda name: name, most_s=most_s, on_wait=said.append)
+
+
+@contextmanager
+def held(root: Path) -> Iterator[Lease]:
+    """The lease, by this process."""
+    prepare_volume(root)
+    lease = asyncio.run(take(root))
+    assert isinstance(lease, Lease)
+    yield lease
+
+
+HOLDER = """
+import asyncio, sys, time
+from pathlib import Path
+from warmup_job.snapshot.lease import take_lease
+asyncio.run(take_lease(Path(sys.argv[1]), lambda name: name, most_s=5, on_wait=print))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def another_holder(root: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lease."""
+    prepare_volume(root)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(root)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_who_waits_gets_what_the_holder_vouches_for(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def both() -> list[Lease | str]:
+        async def end() -> None:
+            await asyncio.sleep(0.3)
+            lease.release("20260101T000000Z-0123abcd")
+
+        waiting = [asyncio.create_task(take(tmp_path, told=told)) for _ in range(5)]
+        await end()
+        return list(await asyncio.gather(*waiting))
+
+    with held(tmp_path) as lease:
+        assert asyncio.run(both()) == ["20260101T000000Z-0123abcd"] * 5
+    assert len(told) == 5
+    assert all(name.endswith(f":{os.getpid()}") for name in told)
+
+
+def test_who_did_not_wait_works_for_himself(tmp_path: Path) -> None:
+    with held(tmp_path) as lease:
+        lease.release("20260101T000000Z-0123abcd")
+    with held(tmp_path) as later:
+        assert later.record.generation == lease.record.generation + 1
+        later.release()
+
+
+def test_a_holder_that_ended_without_a_result_is_followed_by_one_waiter(tmp_path: Path) -> None:
+    async def both() -> list[Lease | str]:
+        waiting = [asyncio.create_task(take(tmp_path, most_s=1)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        lease.release()
+        return list(await asyncio.gather(*waiting, return_exceptions=True))  # type: ignore[arg-type]
+
+    with held(tmp_path) as lease:
+        followed = asyncio.run(both())
+    (follower,) = [each for each in followed if isinstance(each, Lease)]
+    follower.release()
+    late = [each for each in followed if isinstance(each, VolumeError)]
+    assert len(late) == 2
+    assert "another job" in str(late[0])
+
+
+def test_a_killed_holder_is_followed_at_once(tmp_path: Path) -> None:
+    with another_holder(tmp_path) as other:
+        other.kill()
+        other.wait()
+        before = time.monotonic()
+        with held(tmp_path) as lease:
+            assert time.monotonic() - before < leases.STALE_S / 2
+            lease.release()
+
+
+def test_a_living_holder_is_waited_for_however_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "STALE_S", 2.5)
+    with (
+        another_holder(tmp_path) as other,
+        pytest.raises(VolumeError, match=rf":{other.pid}\) was at work"),
+    ):
+        asyncio.run(take(tmp_path, most_s=5))
+
+
+def test_a_holder_that_stands_still_is_taken_over_and_cannot_publish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEAT_S", 3600.0)
+    monkeypatch.setattr(leases, "STALE_S", 0.3)
+    with held(tmp_path) as stopped:
+        with stopped.guard():
+            stopped.require()
+        with held(tmp_path) as successor:
+            assert successor.record.generation == stopped.record.generation + 1
+            with pytest.raises(VolumeError, match="another one took over"), stopped.guard():
+                pytest.fail("it got the lock without the lease")
+            stopped.release("20260101T000000Z-0123abcd")
+            record = json.loads((tmp_path / ".lease").read_bytes())
+            assert record["generation"] == successor.record.generation
+            assert record["result"] is None
+            with successor.guard():
+                successor.require()
+            successor.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"half a lea", b"[]", b"\xff" * 600, b"9" * 400])
+def test_a_lease_that_cannot_be_read_is_nobodys(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".lease").write_bytes(content)
+    with held(tmp_path) as lease:
+        lease.release()
+
+
+@pytest.mark.parametrize("name", [".lease", ".lock"])
+def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    root = tmp_path / "volume"
+    prepare_volume(root)
+    (root / name).symlink_to(outside)
+    with pytest.raises(VolumeError, match="cannot be written"):
+        asyncio.run(take(root))
+    assert outside.read_text() == "mine"
+
+
+def test_it_can_be_had_by_anybody_in_the_group(tmp_path: Path) -> None:
+    with held(tmp_path) as lease:
+        for name in (".lease", ".lock"):
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o664
+        lease.release()
+
+
+def test_a_waiter_that_is_cancelled_leaves_the_lock(tmp_path: Path) -> None:
+    async def cancelled() -> None:
+        waiting = asyncio.create_task(take(tmp_path))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    with held(tmp_path) as lease:
+        asyncio.run(cancelled())
+        with lease.guard():
+            lease.require()
+        lease.release()

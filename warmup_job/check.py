@@ -1,0 +1,134 @@
+"""Check: what came is held against what was asked for, stream by stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from warmup_job.config import WarmupConfig
+from warmup_job.errors import DataInvalidError, UnknownSymbolError, WarmupError
+from warmup_job.gather import Brought
+from warmup_job.market.gaps import missing_bars
+from warmup_job.market.moment import utc_text
+from warmup_job.nautilus import arrow
+from warmup_job.nautilus.names import bar_type_name
+from warmup_job.plan import StreamPlan
+from warmup_job.resume import WarmInstrument, warm_instrument
+from warmup_job.snapshot.manifest import InstrumentEntry, StreamEntry
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.fetch import Fetched
+
+_MARK_PRECISION = 8  # mark prices are finer than the tick: they have a precision of their own
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStream:
+    """One stream, fetched and checked, ready for the catalog."""
+
+    entry: StreamEntry
+    bars: arrow.BarSeries
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is good of what came, and for what is not, why; with several errors all of them."""
+
+    streams: list[WarmStream]
+    instruments: list[WarmInstrument]
+    errors: list[WarmupError]
+
+
+def check(config: WarmupConfig, brought: Brought) -> Checked:
+    """Streams and instruments that are good, ready for the catalog.
+
+    Raises:
+        WarmupError: none is good; the worst of the errors.
+    """
+    streams: list[WarmStream] = []
+    errors: list[WarmupError] = []
+    instruments: dict[str, WarmInstrument] = {}
+    for plan, result in zip(brought.plans, brought.fetched, strict=True):
+        try:
+            if isinstance(result, BaseException):
+                raise result
+            if plan.symbol not in brought.entries:
+                raise UnknownSymbolError(
+                    f"the venue does not list the symbol {plan.symbol}: correct it"
+                )
+            if plan.symbol not in instruments:
+                instruments[plan.symbol] = warm_instrument(
+                    config, plan.symbol, brought.entries[plan.symbol], brought.last
+                )
+            stream = _stream(plan, result, instruments[plan.symbol].entry)
+        except WarmupError as error:
+            logger.error("{}: {}", plan.name, error)
+            errors.append(error)
+        else:
+            streams.append(stream)
+            errors += _shortcomings(plan, stream, config.warmup.max_gap_bars)
+    if not streams:
+        raise worst_of(errors) or WarmupError("no stream and no error: report this as a bug")
+    used = {stream.entry.symbol for stream in streams}
+    return Checked(
+        streams, [instruments[symbol] for symbol in instruments if symbol in used], errors
+    )
+
+
+def worst_of(errors: list[WarmupError]) -> WarmupError | None:
+    """The error with the highest exit code, or None when there is none."""
+    return max(errors, key=lambda error: error.exit_code, default=None)
+
+
+def _stream(
+    plan: StreamPlan, fetched: Fetched[arrow.PackedBars], instrument: InstrumentEntry
+) -> WarmStream:
+    if not fetched.opens_ms:
+        raise DataInvalidError("the venue has no closed kline of it")
+    bars = arrow.join(fetched.parts, len(fetched.opens_ms))
+    mark = plan.price == "mark"
+    entry = StreamEntry(
+        symbol=plan.symbol,
+        instrument_id=instrument.instrument_id,
+        bar_type=bar_type_name(instrument.instrument_id, plan.interval, plan.price),
+        interval=plan.interval.name,
+        price=plan.price,
+        price_precision=_MARK_PRECISION if mark else instrument.price_precision,
+        size_precision=instrument.size_precision,
+        first_open=fetched.opens_ms[0],
+        last_close=plan.interval.close_ms(fetched.opens_ms[-1]),
+        bar_count=len(fetched.opens_ms),
+        gaps=fetched.gaps,
+        from_listing=fetched.from_listing,
+    )
+    arrow.check_precision(bars, entry.bar_type, entry.price_precision, entry.size_precision)
+    logger.info(
+        "{}: {} of {} bars came, all closed, to {}",
+        plan.name, entry.bar_count, plan.bars, utc_text(entry.last_close),
+    )  # fmt: skip
+    return WarmStream(entry, bars)
+
+
+def _shortcomings(plan: StreamPlan, stream: WarmStream, max_gap_bars: int) -> list[WarmupError]:
+    found: list[WarmupError] = []
+    missing = missing_bars(stream.entry.gaps)
+    if missing:
+        first = utc_text(stream.entry.gaps[0].first_ms)
+        logger.warning(
+            "{}: the venue itself lacks {} bar(s), first at {}", plan.name, missing, first
+        )
+        if missing > max_gap_bars:
+            found.append(
+                DataInvalidError(
+                    f"{plan.name}: the venue lacks {missing} bars from {first} on, allowed are "
+                    f"{max_gap_bars} (warmup.max_gap_bars)"
+                )
+            )
+    if stream.entry.from_listing and stream.entry.bar_count < plan.bars:
+        logger.warning(
+            "{}: the symbol is young, its whole history is {} bars ({} were asked for)",
+            plan.name, stream.entry.bar_count, plan.bars,
+        )  # fmt: skip
+    return found

@@ -1,0 +1,166 @@
+"""Fetch: what a run lacks comes from the exchange, before the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from warmup_job.config import WarmupConfig
+from warmup_job.errors import DeadlineError
+from warmup_job.market.moment import duration_text, parse_when, utc_text
+from warmup_job.nautilus import arrow
+from warmup_job.plan import StreamPlan, endpoint, open_client, plan_streams
+from warmup_job.resume import is_up_to_date, is_whole, known_bars, last_snapshot, serves
+from warmup_job.snapshot.durable import volume_error
+from warmup_job.snapshot.quiet import remember_quiet, sit_out
+from warmup_job.snapshot.verify import Snapshot
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient
+    from warmup_job.exchange.fetch import Fetched
+    from warmup_job.market.kline import Klines
+
+_LAST_WORD_MS = 50  # between giving up by ourselves and being cut off
+_SKEW_TO_TELL_MS = 2_000
+_ASIDE_FROM_BARS = 50_000  # a stream this long is not held in memory: 5 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run was asked for, and when it began (monotonic clock)."""
+
+    config: WarmupConfig
+    until: str | None
+    full: bool
+    progress: Callable[[int], object]
+    started_s: float
+
+    def left_ms(self) -> int:
+        """How much of the deadline is left to wait in: we give up ourselves a little earlier."""
+        spent_ms = round((time.monotonic() - self.started_s) * 1000)
+        return self.config.warmup.deadline_ms - spent_ms - _LAST_WORD_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came from the exchange: for each plan its klines or the error, in the same order."""
+
+    plans: list[StreamPlan]
+    fetched: list[Any]
+    entries: dict[str, Any]
+    """The venue's raw exchangeInfo, by symbol."""
+    last: Snapshot | None
+    """The snapshot that was gone on from."""
+    at_ms: int
+    """The exchange's clock, UTC ms."""
+    weight_spent: int
+
+
+async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
+    """What the exchange gives before the deadline; or the last snapshot, if it lacks nothing.
+
+    ``aside``: a folder to be made on the volume for what is too much for the memory.
+    """
+    config, root = run.config, run.config.snapshot.root
+    last = last_snapshot(config)
+    # While the network is waited for; an import of the same later waits for this one.
+    threading.Thread(target=_import_ahead, args=(last is None,), daemon=True).start()
+    try:
+        async with asyncio.timeout((run.left_ms() + _LAST_WORD_MS) / 1000):
+            good = asyncio.to_thread(lambda: not run.full and last is not None and is_whole(last))
+            checking = asyncio.create_task(good)
+            await sit_out((root,), endpoint(config), most_ms=config.warmup.deadline_ms)
+            client = open_client(
+                config, on_limit=lambda ms: remember_quiet(root, endpoint(config), ms)
+            )
+            client.extend_deadline(run.left_ms())  # imports count too
+            async with client:
+                until_ms = await _now_ms(client, run.until)
+                plans = plan_streams(config, until_ms)
+                base = last if await checking else None
+                if base and serves(config, base) and is_up_to_date(base, plans):
+                    return base
+                entries, *fetched = await asyncio.gather(
+                    client.exchange_info(plan.symbol for plan in plans),
+                    *(_fetch_stream(client, plan, base, until_ms, aside, run) for plan in plans),
+                    return_exceptions=True,
+                )
+    except TimeoutError:
+        raise DeadlineError(
+            f"not done within warmup.deadline ({duration_text(config.warmup.deadline_ms)}): "
+            "raise it, or ask for fewer bars"
+        ) from None
+    if isinstance(entries, BaseException):
+        raise entries
+    return Brought(plans, fetched, entries, last, client.now_ms(), client.budget.spent)
+
+
+async def _now_ms(client: BinanceClient, until: str | None) -> int:
+    """Up to when klines count as closed, UTC ms: by the exchange's clock, or as it was wished."""
+    clock = await client.sync_clock()
+    skewed = abs(clock.ahead_ms) > _SKEW_TO_TELL_MS
+    logger.log(
+        "WARNING" if skewed else "INFO",
+        "this machine's clock is {} ms {} the exchange's (round trip {} ms); nothing goes by it",
+        abs(clock.ahead_ms), "ahead of" if clock.ahead_ms > 0 else "behind", clock.round_trip_ms,
+    )  # fmt: skip
+    now_ms = client.now_ms()
+    return now_ms if until is None else min(now_ms, parse_when(until, now_ms))
+
+
+async def _fetch_stream(
+    client: BinanceClient,
+    plan: StreamPlan,
+    base: Snapshot | None,
+    until_ms: int,
+    aside: Path | None,
+    run: Run,
+) -> Fetched[arrow.PackedBars]:
+    """One stream's bars, going on from those of ``base`` where it has them."""
+    from warmup_job.exchange.fetch import Stream, fetch_last
+
+    known = known_bars(base, plan) if base else None
+    if known:
+        logger.info(
+            "{}: {} bars are there already; fetching what has closed since",
+            plan.name, len(known.opens_ms),
+        )  # fmt: skip
+        run.progress(len(known.opens_ms))
+    else:
+        logger.info(
+            "{}: fetching {} bars in {} page(s), weight {}",
+            plan.name, plan.bars, len(plan.pages), plan.weight,
+        )  # fmt: skip
+
+    def pack(klines: Klines) -> arrow.PackedBars:
+        bars = arrow.pack(klines)
+        if aside is None or plan.bars < _ASIDE_FROM_BARS:
+            return bars
+        try:
+            return arrow.set_aside(bars, aside / secrets.token_hex(8))
+        except OSError as error:
+            raise volume_error(run.config.snapshot.root, error) from None
+
+    stream = Stream(plan.symbol, plan.interval, plan.price)
+    fetched = await fetch_last(client, stream, plan.bars, until_ms, pack, run.progress, known)
+    if fetched.revised:
+        logger.warning(
+            "{}: the venue has revised {} of its last bars, first that of {}: its new values hold",
+            plan.name, len(fetched.revised), utc_text(fetched.revised[0]),
+        )  # fmt: skip
+    return fetched
+
+
+def _import_ahead(with_nautilus: bool) -> None:
+    arrow.import_ahead()
+    if with_nautilus:
+        import warmup_job.nautilus.catalog
+        import warmup_job.nautilus.instruments  # noqa: F401
