@@ -24,8 +24,10 @@ from warmup_job.config import (
     load,
 )
 from warmup_job.config.fields import nearest
+from warmup_job.config.warmup import INDICATOR_KINDS
 from warmup_job.errors import ConfigError
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.regime.convergence import KINDS
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -310,7 +312,7 @@ def test_every_key_and_variable_is_documented() -> None:
 def test_a_file_with_only_venue_and_strategy_is_whole(joined: Load, tmp_path: Path) -> None:
     config = joined()
     warmup = config.warmup
-    assert (warmup.streams, warmup.require, warmup.on_failure) == ((), "bars", "proceed")
+    assert (warmup.streams, warmup.require, warmup.on_failure) == ((), "proven", "proceed")
     assert (warmup.max_bars, warmup.max_gap_bars, warmup.budget_share) == (3000, 0, 0.5)
     assert (warmup.deadline_ms, config.snapshot.max_age_ms) == (60_000, 600_000)
     assert (config.snapshot.root, config.snapshot.keep) == (Path("/snapshot"), 3)
@@ -474,6 +476,7 @@ def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> Non
         "strategy": f"{tmp_path}/s2.yaml",
         "streams": "BTCUSDT:1m:500, ETHUSDT-PERP.BINANCE:1h:auto,X:1d",
         "require": "bars",
+        "indicators": "ema:200,mine:10:80",
         "max_bars": "77",
         "max_gap_bars": "2",
         "budget_share": "0.25",
@@ -630,14 +633,21 @@ def test_one_thing_wrong_is_one_line(
     assert complaints(tmp_path, lambda: strategy(text)) == [f"s.yaml: {complaint}"]
 
 
-def test_proven_is_not_there_yet(joined: Load, tmp_path: Path) -> None:
-    reason = "'proven' needs certificates, which are not available in this version yet; write bars"
-    assert complaints(tmp_path, lambda: joined("warmup: {require: proven}")) == [
-        f"warmup.yaml: warmup.require: {reason}"
-    ]
-    assert complaints(tmp_path, lambda: joined(WARMUP_REQUIRE="proven")) == [
-        f"WARMUP_REQUIRE: {reason}"
-    ]
+def test_indicators(joined: Load) -> None:
+    both = "[{kind: ema, period: 200}, {kind: mine, period: 5, bars: 80}]"
+    config = joined(f"warmup: {{indicators: {both}}}")
+    first, second = config.warmup.indicators
+    assert (first.kind, first.period, first.bars, first.interval) == ("ema", 200, 0, "1m")
+    assert (second.kind, second.bars) == ("mine", 80)
+    assert joined(WARMUP_INDICATORS="ema:200,mine:5:80").warmup.indicators == (first, second)
+    assert set(INDICATOR_KINDS) == set(KINDS)
+
+
+def test_an_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> None:
+    (said,) = complaints(
+        tmp_path, lambda: joined("warmup: {indicators: [{kind: rsi, period: 14}]}")
+    )
+    assert said.startswith("warmup.yaml: warmup.indicators[0].kind: no bound is known for 'rsi'")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ import math
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import talib
 
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
+from warmup_job.regime.rungs import rungs
 
 SETTINGS = DetectorSettings(ema_fast=5, ema_slow=12, adx_len=6, atr_len=4, hysteresis_bps=10)
 
@@ -136,10 +139,29 @@ def test_the_same_bars_give_the_same_state_bit_for_bit() -> None:
     assert (first.ema_slow, first.adx, first.atr) == (second.ema_slow, second.adx, second.atr)
 
 
-def test_auto_asks_for_enough_and_never_for_more_than_allowed() -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_values_equal_an_independent_librarys(seed: int) -> None:
+    """TA-Lib sums where Wilder averages, and starts otherwise: after convergence all is one."""
+    bars = market(2000, seed)
+    detector = feed(bars)
+    high, low, close = (
+        np.array([getattr(bar, name) for bar in bars]) for name in ("high", "low", "close")
+    )
+    s = SETTINGS
+    expected = {
+        "ema_fast": talib.EMA(close, s.ema_fast),
+        "ema_slow": talib.EMA(close, s.ema_slow),
+        "adx": talib.ADX(high, low, close, s.adx_len),
+        "atr": talib.ATR(high, low, close, s.atr_len),
+    }
+    for name, series in expected.items():
+        assert getattr(detector, name) == pytest.approx(series[-1], rel=1e-9), name
+
+
+def test_the_ladder_is_fixed_and_never_longer_than_allowed() -> None:
     usual = DetectorSettings(20, 50, 14, 14, 10)
-    assert usual.least_bars == 70
-    assert usual.auto_bars(3000) == 499
-    assert usual.auto_bars(200) == 200
-    assert replace(usual, ema_slow=200).auto_bars(3000) == 1600
-    assert SETTINGS.auto_bars(3000) == 499
+    assert rungs(usual, 1000) == (70, 125, 250, 499, 998, 1000)
+    assert rungs(usual, 3000)[-2:] == (2994, 3000)
+    assert rungs(replace(usual, ema_slow=200), 600) == (220, 250, 499, 600)
+    assert rungs(usual, 70) == (70,)
+    assert rungs(usual, 30) == (30,)

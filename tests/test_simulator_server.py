@@ -494,14 +494,14 @@ def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody() -> None:
             session.ws_connect(f"{exchange.ws_url}/ws/btcusdt@kline_1m") as diligent,
             asyncio.timeout(20),
         ):
-            worst_s, last = 0.0, time.perf_counter()
+            received = 0
             while True:
                 await diligent.receive_json()
-                worst_s, last = max(worst_s, time.perf_counter() - last), time.perf_counter()
+                received += 1
                 log = await get(exchange, "/_sim/requests")
                 if log["count"] >= 2 and log["websockets"] == 1:
                     break
-        assert worst_s < 2
+        assert received > 20  # while the other one's pipe filled up
         lazy.close()
 
     with_exchange(ExchangeOptions(kline_ms=1), use)

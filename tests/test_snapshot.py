@@ -14,6 +14,7 @@ import pytest
 from warmup_job.errors import SnapshotError, VolumeError
 from warmup_job.market.kline import Klines
 from warmup_job.nautilus import arrow
+from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.layout import snapshot_id
 from warmup_job.snapshot.lease import Lease, take_lease
 from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, Versions, seal
@@ -62,6 +63,7 @@ def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes
     manifest = Manifest(
         created_at=START + at_s * 1000, venue="BINANCE", market="um", endpoint=ENDPOINT,
         streams=[StreamEntry(**entry | changes)], instruments=[], degraded=[],
+        detector=DetectorSettings(20, 50, 14, 14, 10.0),
         content_digest=arrow.content_digest(packed), settings_digest=settings,
         weight_spent=1, seconds=1.0,
         files=[], versions=Versions("1", "2", "3", "4", arrow.CATALOG_SCHEMA),
@@ -241,12 +243,19 @@ def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
         (Wanted(bars={BAR_TYPE: 11}), "10 bars, 11 are needed"),
         (Wanted(bars={BAR_TYPE.replace("BTC", "ETH"): 5}), "holds no ETHUSDT-PERP"),
         (Wanted(bars={BAR_TYPE.replace("1-MINUTE", "1-HOUR"): 5}), "made for something else"),
+        (Wanted(bars={BAR_TYPE: 5}, certified=True), "has no certificate"),
         (Wanted(settings_digest="b" * 64), "other settings"),
         (Wanted(nautilus_trader="2.0.0"), "by nautilus_trader 3, here is 2.0.0"),
         (Wanted(catalog_schema="nautilus-1.x-standard-precision"), "standard-precision: use one"),
         (Wanted(endpoint="https://other"), "not from https://other"),
         (
-            Wanted(ENDPOINT, {BAR_TYPE: 10}, "a" * 64, "3", "nautilus-1.x-high-precision"),
+            Wanted(
+                endpoint=ENDPOINT,
+                bars={BAR_TYPE: 10},
+                settings_digest="a" * 64,
+                nautilus_trader="3",
+                catalog_schema="nautilus-1.x-high-precision",
+            ),
             None,
         ),
     ],
@@ -276,7 +285,7 @@ def test_another_precision_than_the_manifest_says(tmp_path: Path, changes: dict[
         {"bar_type": "."},
     ],
 )
-def test_a_manifest_that_names_what_is_not_its_own(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_a_manifest_that_names_what_is_not_its_own(tmp_path: Path, changes: Any) -> None:
     make(tmp_path, **changes)
     with pytest.raises(SnapshotError, match="no file of a snapshot"):
         open_snapshot(tmp_path)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import DataInvalidError, UnknownSymbolError, WarmupError
-from warmup_job.gather import Brought
+from warmup_job.gather import Brought, Gathered
 from warmup_job.market.gaps import missing_bars
 from warmup_job.market.moment import utc_text
 from warmup_job.nautilus import arrow
 from warmup_job.nautilus.names import bar_type_name
 from warmup_job.plan import StreamPlan
+from warmup_job.prove import Proof, explain
 from warmup_job.resume import WarmInstrument, warm_instrument
 from warmup_job.snapshot.manifest import InstrumentEntry, StreamEntry
-
-if TYPE_CHECKING:
-    from warmup_job.exchange.fetch import Fetched
 
 _MARK_PRECISION = 8  # mark prices are finer than the tick: they have a precision of their own
 
@@ -63,12 +60,13 @@ def check(config: WarmupConfig, brought: Brought) -> Checked:
                     config, plan.symbol, brought.entries[plan.symbol], brought.last
                 )
             stream = _stream(plan, result, instruments[plan.symbol].entry)
+            short = _shortcomings(config, plan, stream, result.proof)
         except WarmupError as error:
             logger.error("{}: {}", plan.name, error)
             errors.append(error)
         else:
             streams.append(stream)
-            errors += _shortcomings(plan, stream, config.warmup.max_gap_bars)
+            errors += short
     if not streams:
         raise worst_of(errors) or WarmupError("no stream and no error: report this as a bug")
     used = {stream.entry.symbol for stream in streams}
@@ -82,9 +80,8 @@ def worst_of(errors: list[WarmupError]) -> WarmupError | None:
     return max(errors, key=lambda error: error.exit_code, default=None)
 
 
-def _stream(
-    plan: StreamPlan, fetched: Fetched[arrow.PackedBars], instrument: InstrumentEntry
-) -> WarmStream:
+def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -> WarmStream:
+    fetched, proof = gathered.fetched, gathered.proof
     if not fetched.opens_ms:
         raise DataInvalidError("the venue has no closed kline of it")
     bars = arrow.join(fetched.parts, len(fetched.opens_ms))
@@ -102,17 +99,25 @@ def _stream(
         bar_count=len(fetched.opens_ms),
         gaps=fetched.gaps,
         from_listing=fetched.from_listing,
+        certificate=proof.certificate,
+        indicators=proof.indicators,
     )
     arrow.check_precision(bars, entry.bar_type, entry.price_precision, entry.size_precision)
     logger.info(
-        "{}: {} of {} bars came, all closed, to {}",
-        plan.name, entry.bar_count, plan.bars, utc_text(entry.last_close),
-    )  # fmt: skip
+        "{}: {} bars, all closed, to {}", plan.name, entry.bar_count, utc_text(entry.last_close)
+    )
+    if proof.certificate is not None:
+        logger.info("{}: {}", plan.name, explain(proof.certificate))
     return WarmStream(entry, bars)
 
 
-def _shortcomings(plan: StreamPlan, stream: WarmStream, max_gap_bars: int) -> list[WarmupError]:
+def _shortcomings(
+    config: WarmupConfig, plan: StreamPlan, stream: WarmStream, proof: Proof[arrow.PackedBars]
+) -> list[WarmupError]:
+    max_gap_bars = config.warmup.max_gap_bars
     found: list[WarmupError] = []
+    if config.warmup.require == "proven" and plan.demanded:
+        found += proof.shortcomings()
     missing = missing_bars(stream.entry.gaps)
     if missing:
         first = utc_text(stream.entry.gaps[0].first_ms)
@@ -126,7 +131,7 @@ def _shortcomings(plan: StreamPlan, stream: WarmStream, max_gap_bars: int) -> li
                     f"{max_gap_bars} (warmup.max_gap_bars)"
                 )
             )
-    if stream.entry.from_listing and stream.entry.bar_count < plan.bars:
+    if stream.entry.from_listing:
         logger.warning(
             "{}: the symbol is young, its whole history is {} bars ({} were asked for)",
             plan.name, stream.entry.bar_count, plan.bars,

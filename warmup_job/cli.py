@@ -41,7 +41,8 @@ _OPTION_HELP = {
     "venue": "Another venue file.",
     "strategy": "Another strategy file.",
     "streams": "What to warm: BTCUSDT:1m:500,ETHUSDT:1h",
-    "require": "What the policy demands: bars.",
+    "require": "What the policy demands: proven or bars.",
+    "indicators": "The strategy's own: ema:200,mine:10:80 (kind, period, bars).",
     "max_bars": "How far `auto` may go.",
     "max_gap_bars": "Missing bars of the venue's that are let through.",
     "budget_share": "Of the venue's weight a minute, above 0 to 1.",
@@ -123,7 +124,7 @@ _as_json = click.option(
 @_as_json
 def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
-    from warmup_job.plan import plan_streams, weight_budget
+    from warmup_job.plan import detector_settings, memory_text, plan_streams, weight_budget
 
     now_ms = time.time_ns() // 1_000_000
     plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
@@ -154,6 +155,8 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
             f"{plan.seconds(budget):>6.1f} s{plan.disk_bytes // 1024:>6} KiB"
             f"  {utc_text(plan.first_open_ms)}  ({plan.reason})"
         )
+    if any(plan.auto for plan in plans):
+        click.echo(memory_text(detector_settings(config)))
     minutes = max(0, weight - 1) // budget
     waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
     click.echo(
@@ -370,6 +373,64 @@ def inspect(root: Path, as_json: bool) -> None:
         f"ccxt {versions.ccxt}, nautilus_trader {versions.nautilus_trader}, "
         f"pyarrow {versions.pyarrow}"
     )
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…",
+                type=click.Path(path_type=Path, exists=True))  # fmt: skip
+@click.option("--strategy", "strategy_path", envvar="WARMUP_STRATEGY", show_envvar=True,
+              default="configs/strategies/hedge_grid_v1.yaml", show_default=True,
+              type=click.Path(path_type=Path), help="Whose detector.")  # fmt: skip
+@click.option("--bars", "counts", default="70,100,200,300,499,998,1497", show_default=True,
+              help="The numbers of bars to warm with.")  # fmt: skip
+@click.option("--bar-type", help="Which one of a catalog's, if it has several.")
+@click.option("--every", "step", default=1, show_default=True, type=click.IntRange(1),
+              help="Start at every so manieth bar.")  # fmt: skip
+@click.option("--certify-every", default=100, show_default=True, type=click.IntRange(1),
+              help="Put every so manieth start to the certificate.")  # fmt: skip
+@_as_json
+def study(
+    sources: tuple[Path, ...],
+    strategy_path: Path,
+    counts: str,
+    bar_type: str | None,
+    step: int,
+    certify_every: int,
+    as_json: bool,
+) -> None:
+    """Show how often a number of bars would have misjudged the regime, and how often it is proven.
+
+    A SOURCE is a recording (csv.gz in the order of Binance's kline array), a catalog, or a snapshot
+    volume. The proof takes a tenth of the lowest and ten times the highest price for the symbol's
+    extremes.
+    """
+    from warmup_job.config import StrategyConfigLoader
+    from warmup_job.plan import settings_of
+    from warmup_job.regime.evidence import Bounds
+    from warmup_job.regime.study import in_all, study
+    from warmup_job.series import read_series
+
+    settings = settings_of(StrategyConfigLoader.load(strategy_path))
+    wanted = _checked("--bars", lambda: sorted({int(each) for each in counts.split(",")}))
+    tables = []
+    for source in sources:
+        name, window = read_series(source, bar_type)
+        bounds = Bounds(window.bounds.low / 10, window.bounds.high * 10)
+        judge = functools.partial(
+            study, window, settings, bounds, wanted, step=step, certify_every=certify_every
+        )
+        tables.append((name, _checked(str(source), judge)))
+    if len(tables) > 1:
+        tables.append(("all", in_all([rows for _, rows in tables])))
+    if as_json:
+        _print_json({name: msgspec.to_builtins(rows) for name, rows in tables})
+        return
+    for name, rows in tables:
+        click.echo(f"{name}: {rows[0].starts} starts, {rows[0].certified} put to the proof")
+        click.echo(f"{'bars':>8}{'wrong':>10}{'of trending':>13}{'proven':>10}")
+        for row in rows:
+            trending = "-" if row.wrong_of_trending is None else f"{row.wrong_of_trending:.2%}"
+            click.echo(f"{row.bars:>8}{row.wrong:>10.3%}{trending:>13}{row.proven:>10.2%}")
 
 
 @cli.command()

@@ -17,8 +17,16 @@ from warmup_job.config import WarmupConfig
 from warmup_job.errors import DeadlineError
 from warmup_job.market.moment import duration_text, parse_when, utc_text
 from warmup_job.nautilus import arrow
-from warmup_job.plan import StreamPlan, endpoint, open_client, plan_streams
-from warmup_job.resume import is_up_to_date, is_whole, known_bars, last_snapshot, serves
+from warmup_job.plan import StreamPlan, detector_settings, endpoint, open_client, plan_streams
+from warmup_job.prove import Columns, Proof, extremes_of
+from warmup_job.resume import (
+    is_up_to_date,
+    is_whole,
+    known_bars,
+    known_certificate,
+    last_snapshot,
+    serves,
+)
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.snapshot.verify import Snapshot
@@ -50,8 +58,16 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """What came of one stream, and the proof that it is enough, as far as it goes."""
+
+    fetched: Fetched[arrow.PackedBars]
+    proof: Proof[arrow.PackedBars]
+
+
+@dataclass(frozen=True, slots=True)
 class Brought:
-    """What came from the exchange: for each plan its klines or the error, in the same order."""
+    """What came from the exchange: for each plan `Gathered`, or the error, in the same order."""
 
     plans: list[StreamPlan]
     fetched: list[Any]
@@ -123,11 +139,13 @@ async def _fetch_stream(
     until_ms: int,
     aside: Path | None,
     run: Run,
-) -> Fetched[arrow.PackedBars]:
+) -> Gathered:
     """One stream's bars, going on from those of ``base`` where it has them."""
     from warmup_job.exchange.fetch import Stream, fetch_last
 
-    known = known_bars(base, plan) if base else None
+    stream = Stream(plan.symbol, plan.interval, plan.price)
+    known = known_bars(base, plan, run.config.warmup.max_gap_bars) if base else None
+    before = known_certificate(base, plan) if base and known else None
     if known:
         logger.info(
             "{}: {} bars are there already; fetching what has closed since",
@@ -149,18 +167,32 @@ async def _fetch_stream(
         except OSError as error:
             raise volume_error(run.config.snapshot.root, error) from None
 
-    stream = Stream(plan.symbol, plan.interval, plan.price)
-    fetched = await fetch_last(client, stream, plan.bars, until_ms, pack, run.progress, known)
+    async with extremes_of(client, stream, known_already=before is not None) as extremes:
+        proof = Proof(plan, detector_settings(run.config), _columns, extremes, before)
+        fetched = await fetch_last(
+            client, stream, plan.bars, until_ms, pack, run.progress, known, proof.enough
+        )
     if fetched.revised:
         logger.warning(
             "{}: the venue has revised {} of its last bars, first that of {}: its new values hold",
             plan.name, len(fetched.revised), utc_text(fetched.revised[0]),
         )  # fmt: skip
-    return fetched
+    return Gathered(fetched, proof)
+
+
+def _columns(fetched: Fetched[arrow.PackedBars], bars: int) -> Columns:
+    series = arrow.join(fetched.parts, bars)
+    return (
+        arrow.floats(series, "high"),
+        arrow.floats(series, "low"),
+        arrow.floats(series, "close"),
+    )
 
 
 def _import_ahead(with_nautilus: bool) -> None:
     arrow.import_ahead()
+    import warmup_job.regime.warmth  # numpy
+
     if with_nautilus:
         import warmup_job.nautilus.catalog
         import warmup_job.nautilus.instruments  # noqa: F401

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from math import ceil
+from math import ceil, log
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from warmup_job.config import Indicator, StrategyFile, WarmupConfig
 from warmup_job.config import Stream as StreamConfig
-from warmup_job.config import WarmupConfig
 from warmup_job.errors import ConfigError, RefusedError
 from warmup_job.market.interval import Interval
 from warmup_job.market.plan import Page, plan_pages
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.names import bar_type_name, instrument_id_of
 from warmup_job.regime.detector import DetectorSettings
+from warmup_job.regime.rungs import FIRST_PAGE_BARS, rungs
 from warmup_job.snapshot.manifest import settings_digest
 from warmup_job.snapshot.verify import Wanted
 
@@ -36,8 +39,15 @@ class StreamPlan:
     interval: Interval
     price: PriceType
     bars: int
+    """How many; of `auto` how many are fetched to begin with."""
+    auto: bool
+    ladder: tuple[int, ...]
+    """The numbers of bars that `auto` may come to."""
     reason: str
     """Why this many, for people."""
+    demanded: bool
+    """Whether the strategy's detector is warmed with them, so that the policy demands a proof."""
+    indicators: tuple[Indicator, ...]
     last_open_ms: int
     """Open of the newest kline that is closed by then, UTC ms."""
     pages: tuple[Page, ...]
@@ -71,7 +81,12 @@ class StreamPlan:
 
 def detector_settings(config: WarmupConfig) -> DetectorSettings:
     """The strategy file's regime section as the detector takes it."""
-    regime = config.strategy.regime
+    return settings_of(config.strategy)
+
+
+def settings_of(strategy: StrategyFile) -> DetectorSettings:
+    """A strategy file's regime section as the detector takes it."""
+    regime = strategy.regime
     return DetectorSettings(
         ema_fast=regime.ema_fast,
         ema_slow=regime.ema_slow,
@@ -79,6 +94,22 @@ def detector_settings(config: WarmupConfig) -> DetectorSettings:
         atr_len=regime.atr_len,
         hysteresis_bps=regime.hysteresis_bps,
     )
+
+
+def memory_text(settings: DetectorSettings) -> str:
+    """How long each average remembers, for people: until a millionth of what was before is left.
+
+    An EMA of n bars keeps 1 − 2/(n+1) of it at each bar, Wilder's average (n−1)/n.
+    """
+    kept = {
+        f"fast EMA {settings.ema_fast}": 1 - 2 / (settings.ema_fast + 1),
+        f"slow EMA {settings.ema_slow}": 1 - 2 / (settings.ema_slow + 1),
+        f"ADX {settings.adx_len}": 1 - 1 / settings.adx_len,
+        f"ATR {settings.atr_len}": 1 - 1 / settings.atr_len,
+    }
+    spans = {name: ceil(log(1e-6) / log(left)) if left else 1 for name, left in kept.items()}
+    listed = ", ".join(f"{name} {bars} bars" for name, bars in spans.items())
+    return f"until a millionth of what was before is left: {listed}"
 
 
 def weight_budget(config: WarmupConfig) -> int:
@@ -114,39 +145,62 @@ def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
     Raises:
         RefusedError: an interval or a kind of price that this market of Binance does not have.
     """
-    auto = detector_settings(config).auto_bars(config.warmup.max_bars)
-    market = config.venue.market
     plans: dict[tuple[str, str, str], StreamPlan] = {}
     for stream in wanted_streams(config):
-        interval = Interval.parse(stream.interval)
-        symbol = venue_symbol(stream.symbol)
-        if market == "spot" and stream.price == "mark":
-            raise RefusedError(f"{symbol}: spot has no mark prices; write price: last")
-        if market == "um" and interval.name == "1s":
-            raise RefusedError(f"{symbol}: futures have no interval 1s, only spot; the next is 1m")
-        fixed = stream.bars != "auto"
-        bars = int(stream.bars) if fixed else auto
-        reason = "as configured" if fixed else "auto: eight times the longest average, at least 499"
-        last_ms = interval.last_closed(until_ms)
-        pages = plan_pages(market, interval, bars, last_ms)
-        plan = StreamPlan(symbol, interval, stream.price, bars, reason, last_ms, pages)
-        key = (symbol, interval.name, stream.price)
-        if key not in plans or plans[key].bars < bars:  # asked for twice: the longer one serves
-            plans[key] = plan
+        plan = _plan(config, stream, until_ms)
+        key = (plan.symbol, plan.interval.name, plan.price)
+        kept = plans.get(key)
+        if kept is None or (kept.auto, kept.bars) < (plan.auto, plan.bars):
+            plans[key] = plan  # asked for twice: one serves
     return list(plans.values())
+
+
+def strategy_plan(config: WarmupConfig, until_ms: int) -> StreamPlan:
+    """The stream that the strategy trades on, whether or not it is among those of the job."""
+    traded = venue_symbol(strategy_instrument_id(config))
+    for plan in plan_streams(config, until_ms):
+        if plan.demanded and plan.interval.name == STRATEGY_INTERVAL:
+            return plan
+    return _plan(config, StreamConfig(symbol=traded, interval=STRATEGY_INTERVAL), until_ms)
+
+
+def _plan(config: WarmupConfig, stream: StreamConfig, until_ms: int) -> StreamPlan:
+    market, most = config.venue.market, config.warmup.max_bars
+    interval, symbol = Interval.parse(stream.interval), venue_symbol(stream.symbol)
+    if market == "spot" and stream.price == "mark":
+        raise RefusedError(f"{symbol}: spot has no mark prices; write price: last")
+    if market == "um" and interval.name == "1s":
+        raise RefusedError(f"{symbol}: futures have no interval 1s, only spot; the next is 1m")
+    ladder = rungs(detector_settings(config), most)
+    auto = stream.bars == "auto"
+    bars = min(max(FIRST_PAGE_BARS, ladder[0]), most) if auto else int(stream.bars)
+    traded = venue_symbol(strategy_instrument_id(config))
+    demanded = (symbol, stream.price) == (traded, "last")
+    declared = config.warmup.indicators if demanded else ()
+    last_ms = interval.last_closed(until_ms)
+    return StreamPlan(
+        symbol=symbol,
+        interval=interval,
+        price=stream.price,
+        bars=bars,
+        auto=auto,
+        ladder=ladder,
+        reason=f"auto: {ladder[0]} to {most}, until it is proven" if auto else "as configured",
+        demanded=demanded,
+        indicators=tuple(each for each in declared if each.interval == interval.name),
+        last_open_ms=last_ms,
+        pages=plan_pages(market, interval, bars, last_ms),
+    )
 
 
 def wanted_of_snapshot(config: WarmupConfig) -> Wanted:
     """What the configured strategy asks of a snapshot that it is to be warmed with."""
-    traded = strategy_instrument_id(config)
-    interval = Interval.parse(STRATEGY_INTERVAL)
-    bars = detector_settings(config).auto_bars(config.warmup.max_bars)
-    for plan in plan_streams(config, 0):
-        if (plan.symbol, plan.interval, plan.price) == (venue_symbol(traded), interval, "last"):
-            bars = plan.bars
+    plan = strategy_plan(config, 0)
+    bar_type = bar_type_name(strategy_instrument_id(config), plan.interval)
     return Wanted(
         endpoint=endpoint(config),
-        bars={bar_type_name(traded, interval): bars},
+        bars={bar_type: plan.ladder[0] if plan.auto else plan.bars},
+        certified=config.warmup.require == "proven",
         settings_digest=stream_settings_digest(config),
         nautilus_trader=version("nautilus_trader"),
     )
@@ -155,9 +209,15 @@ def wanted_of_snapshot(config: WarmupConfig) -> Wanted:
 def stream_settings_digest(config: WarmupConfig) -> str:
     """Digest of what the bars depend on: which streams, how many bars, the detector's settings."""
     plans = plan_streams(config, 0)
-    streams = [(plan.symbol, plan.interval.name, plan.price, plan.bars) for plan in plans]
+    streams = [
+        (plan.symbol, plan.interval.name, plan.price, plan.ladder if plan.auto else [plan.bars])
+        for plan in plans
+    ]
+    declared = [msgspec.to_builtins(each) for each in config.warmup.indicators]
     detector = asdict(detector_settings(config))
-    return settings_digest({"streams": sorted(streams), "detector": detector})
+    return settings_digest(
+        {"streams": sorted(streams), "detector": detector, "indicators": declared}
+    )
 
 
 def open_client(

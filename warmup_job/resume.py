@@ -12,6 +12,7 @@ from loguru import logger
 
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import SnapshotError
+from warmup_job.market.gaps import missing_bars
 from warmup_job.nautilus import arrow, stored
 from warmup_job.nautilus.names import instrument_id_of
 from warmup_job.plan import StreamPlan, endpoint, stream_settings_digest
@@ -20,6 +21,7 @@ from warmup_job.snapshot.verify import Snapshot, find_problems, open_snapshot
 
 if TYPE_CHECKING:
     from warmup_job.exchange.fetch import Known
+    from warmup_job.regime.verdict import Certificate
 
 RE_ASKED = 5
 """So many of the last bars are fetched again, in case that the venue has revised them."""
@@ -48,14 +50,14 @@ def last_snapshot(config: WarmupConfig) -> Snapshot | None:
 
 
 def is_whole(snapshot: Snapshot) -> bool:
-    """Whether every file is as it was written, and nothing was missing then."""
+    """Whether every file is as it was written."""
     problems = find_problems(snapshot)
     if problems:
         logger.warning(
             "the last snapshot, {}, is not gone on from: {}",
             snapshot.folder.name, "; ".join(problems),
         )  # fmt: skip
-    return not problems and not snapshot.manifest.degraded
+    return not problems
 
 
 def serves(config: WarmupConfig, snapshot: Snapshot) -> bool:
@@ -73,13 +75,18 @@ def is_up_to_date(snapshot: Snapshot, plans: list[StreamPlan]) -> bool:
     return True
 
 
-def known_bars(snapshot: Snapshot, plan: StreamPlan) -> Known[arrow.PackedBars] | None:
-    """The bars of the plan's stream that need not be fetched; None: fetching all costs no more."""
+def known_bars(
+    snapshot: Snapshot, plan: StreamPlan, max_gap_bars: int
+) -> Known[arrow.PackedBars] | None:
+    """The bars of the plan's stream that need not be fetched.
+
+    None: fetching all costs no more, or too many are missing among them, and may have come since.
+    """
     from warmup_job.exchange.fetch import Known
 
     interval = plan.interval
     entry = snapshot.stream(plan.symbol, interval.name, plan.price)
-    if entry is None or entry.bar_count <= RE_ASKED:
+    if entry is None or entry.bar_count <= RE_ASKED or missing_bars(entry.gaps) > max_gap_bars:
         return None
     newest_ms = interval.floor(entry.last_close)
     oldest_asked_ms = interval.shift(newest_ms, 1 - RE_ASKED)
@@ -92,6 +99,16 @@ def known_bars(snapshot: Snapshot, plan: StreamPlan) -> Known[arrow.PackedBars] 
     last = {interval.floor(each.close_ms): each for each in stored.last_values(parts, RE_ASKED)}
     kept = stored.without_last(parts, RE_ASKED)
     return Known(opens_ms[:-RE_ASKED], kept, last, entry.from_listing)
+
+
+def known_certificate(snapshot: Snapshot, plan: StreamPlan) -> Certificate | None:
+    """The certificate of the stream's bars there, if its bounds and what follows are all bounds."""
+    entry = snapshot.stream(plan.symbol, plan.interval.name, plan.price)
+    if entry is None or entry.certificate is None or entry.certificate.exact:
+        return None
+    newest_ms = plan.interval.floor(entry.last_close)
+    since = plan.interval.count(newest_ms, plan.last_open_ms)
+    return entry.certificate if since <= min(plan.bars, plan.ladder[-1]) else None
 
 
 def warm_instrument(

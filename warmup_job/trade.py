@@ -19,21 +19,26 @@ from warmup_job.errors import (
     WarmupError,
 )
 from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.exchange.fetch import Fetched, Stream, fetch_last
 from warmup_job.market.interval import Interval
+from warmup_job.market.kline import Klines, join_klines
 from warmup_job.market.moment import NS_PER_MS, utc_text
-from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import bar_type_of, instrument_bars
 from warmup_job.nautilus.catalog import read_bars, read_instrument, reader_schema
 from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.plan import (
     STRATEGY_INTERVAL,
+    StreamPlan,
     detector_settings,
     endpoint,
     open_client,
     strategy_instrument_id,
+    strategy_plan,
     wanted_of_snapshot,
 )
+from warmup_job.prove import Columns, Proof, explain, extremes_of
+from warmup_job.regime.evidence import Bounds
+from warmup_job.regime.warmth import Carried
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.snapshot.verify import verify
 from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
@@ -42,7 +47,10 @@ from warmup_job.trading.runner import BaseRunner, History, NodeSettings, PaperRu
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_trader.model.data import BarType
+    from nautilus_trader.model.data import Bar
+    from nautilus_trader.model.instruments import Instrument
+
+    from warmup_job.regime.verdict import Certificate
 
 
 _CLOCK_DOUBT_MS = 5_000  # our idea of the exchange's clock lags by half a round trip
@@ -107,43 +115,47 @@ async def load_history(config: WarmupConfig, root: Path, client: BinanceClient) 
         if config.warmup.on_failure == "fail":
             raise
         logger.warning("no usable snapshot: {}", error)
-    interval, bar_type, wanted = _wanted(config)
-    symbol = venue_symbol(strategy_instrument_id(config))
-    logger.warning("fetching the whole window of {} bars instead", wanted)
+    plan = strategy_plan(config, client.now_ms())
+    logger.warning("fetching the whole window instead")
     try:
         client.extend_deadline(config.warmup.deadline_ms)
-        entries = await client.exchange_info([symbol])
-        stream = Stream(symbol, interval)
-        klines, from_listing = await fetch_klines(client, stream, wanted, client.now_ms())
-        if symbol not in entries:
-            raise UnknownSymbolError(f"{client.url} does not list the symbol {symbol}: correct it")
-        if not klines:
-            raise DataInvalidError(f"{symbol} {interval.name}: the venue has no closed kline")
+        entries = await client.exchange_info([plan.symbol])
+        stream = Stream(plan.symbol, plan.interval)
+        async with extremes_of(client, stream, known_already=False) as extremes:
+            proof = Proof(plan, detector_settings(config), _columns, extremes)
+            fetched = await fetch_last(
+                client, stream, plan.bars, client.now_ms(), _as_they_are, enough=proof.enough
+            )
+        if plan.symbol not in entries:
+            raise UnknownSymbolError(
+                f"{client.url} does not list the symbol {plan.symbol}: correct it"
+            )
+        if not fetched.opens_ms:
+            raise DataInvalidError(f"{plan.name}: the venue has no closed kline")
+        klines = join_klines(fetched.parts, len(fetched.opens_ms))
         first_ns = klines[0].open_ms * NS_PER_MS
-        instrument = parse_instrument(client.market, entries[symbol], first_ns)
-        bars = instrument_bars(klines, instrument, interval)
+        instrument = parse_instrument(client.market, entries[plan.symbol], first_ns)
+        bars = instrument_bars(klines, instrument, plan.interval)
     except RefusedError:
         raise  # no node could trade it either
     except WarmupError as error:
         logger.warning("STARTING COLD: the window could not be fetched either: {}", error)
-        return History(bar_type, interval, [], wanted)
-    return History(bar_type, interval, bars, wanted, from_listing, instrument)
+        return _history(config, plan, [], None)
+    return _history(config, plan, bars, proof.certificate, fetched.from_listing, instrument)
 
 
 def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> History:
-    interval, bar_type, bars_wanted = _wanted(config)
-    wanted = replace(wanted_of_snapshot(config), catalog_schema=reader_schema())
+    plan = strategy_plan(config, client.now_ms())
     snapshot = verify(
         root,
         now_ms=client.now_ms(),
         max_age_ms=config.snapshot.max_age_ms,
         clock_doubt_ms=_CLOCK_DOUBT_MS,
-        wanted=wanted,
+        wanted=replace(wanted_of_snapshot(config), catalog_schema=reader_schema()),
     )
-    symbol = venue_symbol(strategy_instrument_id(config))
-    entry = snapshot.stream(symbol, interval.name)
-    if entry is None or entry.bar_type != str(bar_type):
-        raise SnapshotError(f"the snapshot {snapshot.folder.name} holds no {bar_type}")
+    entry = snapshot.stream(plan.symbol, plan.interval.name)
+    if entry is None:
+        raise SnapshotError(f"the snapshot {snapshot.folder.name} holds no {plan.name}")
     for reason in snapshot.manifest.degraded:
         logger.warning("the snapshot is degraded: {}", reason)
     bars = read_bars(snapshot.catalog, entry.bar_type)
@@ -154,14 +166,46 @@ def _from_snapshot(config: WarmupConfig, root: Path, client: BinanceClient) -> H
         "snapshot {} verified: {} bars to {}, {} file(s) unaltered",
         snapshot.folder.name, len(bars), utc_text(entry.last_close), len(snapshot.manifest.files),
     )  # fmt: skip
-    return History(bar_type, interval, bars, bars_wanted, entry.from_listing, instrument)
+    return _history(config, plan, bars, entry.certificate, entry.from_listing, instrument)
 
 
-def _wanted(config: WarmupConfig) -> tuple[Interval, BarType, int]:
-    """The strategy's interval, bar type, and how many bars it must have had."""
-    interval = Interval.parse(STRATEGY_INTERVAL)
-    bar_type = bar_type_of(strategy_instrument_id(config), interval)
-    return interval, bar_type, wanted_of_snapshot(config).bars[str(bar_type)]
+def _history(
+    config: WarmupConfig,
+    plan: StreamPlan,
+    bars: list[Bar],
+    certificate: Certificate | None,
+    from_listing: bool = False,
+    instrument: Instrument | None = None,
+) -> History:
+    """What the runner starts from, and what it must see before an order may leave."""
+    bounds = None if certificate is None else Bounds(certificate.lowest, certificate.highest)
+    most = max(plan.ladder[-1], len(bars) if from_listing else 0)
+    proof = Carried(detector_settings(config), most, bounds, from_listing=from_listing)
+    if certificate is not None:
+        logger.info("{}: {}", plan.name, explain(certificate))
+    return History(
+        bar_type=bar_type_of(strategy_instrument_id(config), plan.interval),
+        interval=plan.interval,
+        bars=bars,
+        # Of `auto` the job has found how many it takes.
+        wanted=min(plan.bars, len(bars) or plan.bars) if plan.auto else plan.bars,
+        from_listing=from_listing,
+        instrument=instrument,
+        proof=proof if config.warmup.require == "proven" else None,
+        declared=tuple((each.kind, each.period) for each in config.warmup.indicators),
+    )
+
+
+def _columns(fetched: Fetched[Klines], bars: int) -> Columns:
+    klines = join_klines(fetched.parts, bars)
+    highs, lows, closes = zip(
+        *((kline.high, kline.low, kline.close) for kline in klines), strict=True
+    )
+    return list(map(float, highs)), list(map(float, lows)), list(map(float, closes))
+
+
+def _as_they_are(klines: Klines) -> Klines:
+    return klines
 
 
 def _node_settings(config: WarmupConfig) -> NodeSettings:
@@ -178,7 +222,7 @@ def _node_settings(config: WarmupConfig) -> NodeSettings:
 
 def _strategy(config: WarmupConfig) -> HedgeGridV1:
     strategy, settings = config.strategy, detector_settings(config)
-    _, bar_type, _ = _wanted(config)
+    bar_type = bar_type_of(strategy_instrument_id(config), Interval.parse(STRATEGY_INTERVAL))
     return HedgeGridV1(
         HedgeGridV1Config(
             instrument_id=bar_type.instrument_id,

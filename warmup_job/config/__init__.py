@@ -9,6 +9,7 @@ from warmup_job.config.values import duration_ms
 from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
+    Indicator,
     Snapshot,
     Stream,
     Trade,
@@ -20,6 +21,7 @@ from warmup_job.config.warmup import (
 __all__ = [
     "OPTIONS",
     "Environment",
+    "Indicator",
     "Snapshot",
     "StrategyConfigLoader",
     "StrategyFile",

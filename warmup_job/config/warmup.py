@@ -32,6 +32,7 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "strategy": ("strategy",),
     "streams": ("warmup", "streams"),
     "require": ("warmup", "require"),
+    "indicators": ("warmup", "indicators"),
     "max_bars": ("warmup", "max_bars"),
     "max_gap_bars": ("warmup", "max_gap_bars"),
     "budget_share": ("warmup", "budget_share"),
@@ -58,12 +59,17 @@ def _streams(value: object) -> object:
     return streams
 
 
-def _require(value: object) -> object:
-    if value == "proven":
-        raise ValueError(
-            "'proven' needs certificates, which are not available in this version yet; write bars"
-        )
-    return value
+def _indicators(value: object) -> object:
+    """``ema:200,mine:10:80`` as the list that it abbreviates; a list is left alone."""
+    if not isinstance(value, str):
+        return value
+    indicators = []
+    for item in value.split(","):
+        parts = [part.strip() for part in item.split(":")]
+        if len(parts) not in (2, 3):
+            raise ValueError(f"{shown(item)} is not KIND:PERIOD or KIND:PERIOD:BARS")
+        indicators.append(dict(zip(("kind", "period", "bars"), parts, strict=False)))
+    return indicators
 
 
 class Stream(Section, frozen=True, kw_only=True):
@@ -78,12 +84,37 @@ class Stream(Section, frozen=True, kw_only=True):
     """Mark prices exist on futures only."""
 
 
+INDICATOR_KINDS = ("sma", "ema", "wilder", "atr", "adx")
+"""Those whose memory has a bound; see `warmup_job.regime.convergence`."""
+
+
+class Indicator(Section, frozen=True, kw_only=True):
+    """An indicator of the strategy's, other than those of its regime detector."""
+
+    kind: str
+    period: Annotated[int, Between(1)]
+    bars: Annotated[int, Between(0)] = 0
+    """How many bars it takes; 0: by its kind."""
+    interval: str = "1m"
+
+    def complaint(self) -> str | None:
+        """An unknown kind needs a count."""
+        if self.bars or self.kind in INDICATOR_KINDS:
+            return None
+        return (
+            f"kind: no bound is known for {shown(self.kind)}: give it a count of its own, bars: N "
+            f"(known are {', '.join(INDICATOR_KINDS)})"
+        )
+
+
 class Warmup(Section, frozen=True, kw_only=True):
     """How much is fetched, at what cost, and what happens if it cannot be."""
 
     streams: Annotated[tuple[Stream, ...], Written(_streams)] = ()
     """Empty: what the strategy needs."""
-    require: Annotated[Literal["bars"], Written(_require)] = "bars"
+    require: Literal["proven", "bars"] = "proven"
+    """Before an order may leave: the regime proven to be the same for every past, or a count."""
+    indicators: Annotated[tuple[Indicator, ...], Written(_indicators)] = ()
     max_bars: Annotated[int, Between(1)] = 3000
     max_gap_bars: Annotated[int, Between(0)] = 0
     budget_share: Annotated[float, Between(above=0, at_most=1)] = 0.5

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
-from warmup_job.errors import WarmupError
+from warmup_job.errors import DataInvalidError, WarmupError
 from warmup_job.exchange.client import BinanceClient, PriceType
 from warmup_job.market.gaps import Gap, find_gaps
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import BarValues, Kline, Klines, bar_values, join_klines
 from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
 
+_MONTHS = 99  # the largest page of the least weight
 _VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock
 
 
@@ -66,6 +68,7 @@ async def fetch_last[PackedT](
     pack: Callable[[Klines], PackedT],
     progress: Callable[[int], object] = lambda _: None,
     known: Known[PackedT] | None = None,
+    enough: Callable[[Fetched[PackedT]], Awaitable[int]] | None = None,
 ) -> Fetched[PackedT]:
     """Fetch the last ``bars`` klines that are closed at ``until_ms`` (exchange's clock, UTC ms).
 
@@ -78,6 +81,10 @@ async def fetch_last[PackedT](
     it, unless the venue has revised older ones than these; so if even the oldest of them is another
     one now, everything is fetched.
 
+    ``enough`` judges what came: it says how many bars it takes. If that is more, older ones are
+    fetched too, and it is asked again, until it is not more, or there are no more; then the last
+    ones of that number are what is returned.
+
     Raises:
         WarmupError: as `BinanceClient` says.
     """
@@ -89,22 +96,15 @@ async def fetch_last[PackedT](
         oldest_ms = min(known.last)
         await fetching.newest(interval.count(oldest_ms, last_ms), last_ms)
         if oldest_ms in fetching.revised:
-            return await fetch_last(client, stream, bars, until_ms, pack, progress)
+            return await fetch_last(client, stream, bars, until_ms, pack, progress, None, enough)
         fetching.take_over(known)
-    await fetching.older(bars)
-    await fetching.holes()
-    opens_ms = fetching.opens_ms()
-    fetched = Fetched(
-        opens_ms[-bars:],
-        fetching.parts,
-        find_gaps(opens_ms[-bars:], interval),
-        from_listing=fetching.at_listing and len(opens_ms) < bars,
-        revised=sorted(fetching.revised),
-    )
-    if opens_ms and opens_ms[-1] != last_ms:
-        missing_ms = interval.next(opens_ms[-1])
-        fetched.gaps.append(Gap(missing_ms, last_ms, interval.count(missing_ms, last_ms)))
-    return fetched
+    while True:
+        await fetching.older(bars)
+        await fetching.holes()
+        wanted = await enough(fetching.last(None, last_ms)) if enough else bars
+        if wanted <= bars or fetching.at_listing:
+            return fetching.last(wanted, last_ms)
+        bars = wanted
 
 
 class _Fetching[PackedT]:
@@ -125,6 +125,7 @@ class _Fetching[PackedT]:
         self._believed = believed
         """What klines are thought to be, by their opens; those that are not come as `revised`."""
         self._pages: list[array[int]] = []
+        self._asked_again: set[Gap] = set()
         self.parts: list[PackedT] = []
         self.revised: set[int] = set(believed)
         self.at_listing = False
@@ -146,6 +147,23 @@ class _Fetching[PackedT]:
             self._pages.append(array("q", known.opens_ms))
             self.parts.extend(known.kept)
         self.at_listing = known.from_listing
+
+    def last(self, bars: int | None, last_ms: int) -> Fetched[PackedT]:
+        """The last ``bars`` of what came, or all of it."""
+        interval, opens_ms = self._stream.interval, self.opens_ms()
+        had = len(opens_ms)
+        opens_ms = opens_ms if bars is None else opens_ms[-bars:]
+        gaps = find_gaps(opens_ms, interval)
+        if opens_ms and opens_ms[-1] != last_ms:
+            missing_ms = interval.next(opens_ms[-1])
+            gaps.append(Gap(missing_ms, last_ms, interval.count(missing_ms, last_ms)))
+        return Fetched(
+            opens_ms,
+            list(self.parts),
+            gaps,
+            from_listing=self.at_listing and (bars is None or had < bars),
+            revised=sorted(self.revised),
+        )
 
     async def newest(self, bars: int, last_ms: int) -> None:
         """The ``bars`` klines up to the one at ``last_ms``, as far as the venue has them."""
@@ -175,6 +193,9 @@ class _Fetching[PackedT]:
     async def holes(self) -> None:
         """What is missing in between, asked for once more before it is believed."""
         for hole in find_gaps(self.opens_ms(), self._stream.interval):
+            if hole in self._asked_again:
+                continue
+            self._asked_again.add(hole)
             rows = min(hole.bars, largest_page(self._client.market))
             await self._ask(Page(hole.first_ms, hole.last_ms, rows, self._weight(rows)))
 
@@ -204,6 +225,31 @@ async def fetch_klines(
     """`fetch_last` as plain klines, ascending, and whether they reach back to the listing."""
     fetched = await fetch_last(client, stream, bars, until_ms, lambda klines: klines)
     return join_klines(fetched.parts, len(fetched.opens_ms)), fetched.from_listing
+
+
+async def fetch_extremes(client: BinanceClient, stream: Stream) -> tuple[str, str]:
+    """The lowest low and the highest high that the symbol ever had, the running month included.
+
+    One request, of the least weight, as long as the symbol is younger than 99 months.
+
+    Raises:
+        WarmupError: as `BinanceClient` says; DataInvalidError: it has no klines.
+    """
+    end_ms = client.now_ms()
+    lows: list[str] = []
+    highs: list[str] = []
+    months = Interval.parse("1M")
+    while True:
+        page = Page(None, end_ms, _MONTHS, page_weight(client.market, _MONTHS))
+        rows = await client.klines(stream.symbol, months, page, stream.price)
+        lows += rows.low
+        highs += rows.high
+        if len(rows) < _MONTHS:
+            break
+        end_ms = rows.open_ms[0] - 1
+    if not lows:
+        raise DataInvalidError(f"{stream.symbol}: the venue has no monthly klines")
+    return min(lows, key=Decimal), max(highs, key=Decimal)
 
 
 async def fetch_range(

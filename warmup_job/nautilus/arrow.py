@@ -269,6 +269,27 @@ def content_digest(bars: BarSeries) -> str:
     return hashlib.sha256(b"".join(digest.digest() for digest in columns.values())).hexdigest()
 
 
+def floats(bars: BarSeries, name: str) -> array[float]:
+    """One column of prices or volumes, each the float that is nearest to its decimal."""
+    import pyarrow as pa
+
+    column = array("d")
+    for table in bars.tables():
+        texts = decimals_of(table.column(name)).cast(pa.string())
+        column.frombytes(texts.cast(pa.float64()).to_numpy().tobytes())
+    return column
+
+
+def decimals_of(column: pa.ChunkedArray) -> pa.Array:
+    """128-bit integers of 10⁻¹⁶ as the decimals that they are."""
+    import pyarrow as pa
+
+    raw = column.combine_chunks()
+    return pa.Array.from_buffers(
+        pa.decimal128(38, _SCALE), len(raw), [None, raw.buffers()[1]], offset=raw.offset
+    )
+
+
 def bar_schema() -> pa.Schema:
     """The columns of the catalog's bars, without their metadata."""
     import pyarrow as pa

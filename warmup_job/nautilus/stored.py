@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from warmup_job.market.kline import BarValues
 from warmup_job.market.moment import NS_PER_MS
-from warmup_job.nautilus.arrow import VALUES, PackedBars, PackedInstrument, bar_schema, in_memory
+from warmup_job.nautilus.arrow import (
+    VALUES,
+    PackedBars,
+    PackedInstrument,
+    bar_schema,
+    decimals_of,
+    in_memory,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +66,7 @@ def last_values(parts: list[PackedBars], bars: int) -> list[BarValues]:
 
     table = pa.concat_tables([part.load() for part in parts[-2:]])
     table = table.slice(max(0, table.num_rows - bars))
-    columns = [_decimals(table.column(name)).to_pylist() for name in VALUES]
+    columns = [decimals_of(table.column(name)).to_pylist() for name in VALUES]
     return [BarValues(*row) for row in zip(*columns, _closes_ms(table), strict=True)]
 
 
@@ -88,7 +95,7 @@ def _part(file: pq.ParquetFile, group: int) -> PackedBars:
 
     table = load()
     closes = table.column("ts_event")
-    used = [_decimals_used(_decimals(table.column(name))) for name in VALUES]
+    used = [_decimals_used(decimals_of(table.column(name))) for name in VALUES]
     return PackedBars(
         table.num_rows, closes[0].as_py(), closes[-1].as_py(), max(used[:4]), used[4], load
     )
@@ -97,16 +104,6 @@ def _part(file: pq.ParquetFile, group: int) -> PackedBars:
 def _closes_ms(table: pa.Table) -> list[int]:
     closes: list[int] = (table.column("ts_event").to_numpy() // NS_PER_MS).tolist()
     return closes
-
-
-def _decimals(column: pa.ChunkedArray) -> pa.Array:
-    """128-bit integers of 10⁻¹⁶ as the decimals that they are."""
-    import pyarrow as pa
-
-    raw = column.combine_chunks()
-    return pa.Array.from_buffers(
-        pa.decimal128(38, 16), len(raw), [None, raw.buffers()[1]], offset=raw.offset
-    )
 
 
 def _decimals_used(values: pa.Array) -> int:

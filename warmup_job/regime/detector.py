@@ -46,15 +46,6 @@ class DetectorSettings:
         """How many bars people warm it with: max(ema_slow + 20, 70). Not proof that it is warm."""
         return max(self.ema_slow + 20, 70)
 
-    def auto_bars(self, max_bars: int) -> int:
-        """How many bars `bars: auto` asks for, at most ``max_bars``.
-
-        Eight times the longest memory leaves e^-16 of what was before an EMA's seed, and nothing
-        cheaper than 499 exists: one futures page of that size costs as little as one of 100.
-        """
-        longest = max(self.ema_slow, 2 * self.adx_len, self.atr_len)
-        return min(max_bars, max(8 * longest, 499))
-
 
 class RegimeDetector:
     """Follows one stream of closed bars; the same bars always give the same state, bit for bit."""

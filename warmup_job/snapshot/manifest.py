@@ -12,9 +12,20 @@ import msgspec
 from warmup_job.errors import SnapshotError
 from warmup_job.market.gaps import Gap
 from warmup_job.market.interval import Interval
+from warmup_job.regime.detector import DetectorSettings
+from warmup_job.regime.verdict import Certificate
 
 FORMAT_VERSION: Final = 1
 MAX_BYTES = 16 * 1024 * 1024
+
+
+class IndicatorEntry(msgspec.Struct, frozen=True):
+    """A declared indicator: how many bars it takes until what was before them is forgotten."""
+
+    kind: str
+    period: int
+    bars_needed: int | None
+    """None: more than there are."""
 
 
 class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +44,9 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     bar_count: int
     gaps: list[Gap]
     from_listing: bool
+    certificate: Certificate | None = None
+    """Of the last bars, as many as it says; None: the symbol's extremes were not known."""
+    indicators: list[IndicatorEntry] = []
 
 
 class InstrumentEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +91,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     streams: list[StreamEntry]
     instruments: list[InstrumentEntry]
+    detector: DetectorSettings
+    """What the certificates are for."""
     degraded: list[str]
     """Why this is less than what was asked for; empty when it is whole."""
     content_digest: str

@@ -11,7 +11,9 @@ from pathlib import Path
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.moment import duration_text, utc_text
+from warmup_job.nautilus.arrow import floats, join
 from warmup_job.nautilus.stored import StoredBars
+from warmup_job.regime.verdict import Certificate
 from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
 from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, read_manifest
 
@@ -63,6 +65,8 @@ class Wanted:
     """The REST base that it must come from."""
     bars: Mapping[str, int] = field(default_factory=dict)
     """By bar type, how many bars are needed; fewer will do if they are all that there are."""
+    certified: bool = False
+    """Whether those bars must have a certificate, be it of what is not proven."""
     settings_digest: str | None = None
     """Of the settings that the bars depend on."""
     nautilus_trader: str | None = None
@@ -160,6 +164,8 @@ def _unfit(manifest: Manifest, wanted: Wanted) -> list[str]:
             )
         elif stream.bar_count < bars and not stream.from_listing:
             problems.append(f"{bar_type}: {stream.bar_count} bars, {bars} are needed")
+        elif wanted.certified and stream.certificate is None:
+            problems.append(f"{bar_type} has no certificate")
     if wanted.settings_digest not in {None, manifest.settings_digest}:
         problems.append(
             "it was made with other settings of the streams or of the detector: run "
@@ -220,6 +226,9 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
             f"from {utc_text(held[0])} to {utc_text(held[1])}, the manifest says from "
             f"{utc_text(said[0])} to {utc_text(said[1])}"
         )
+    certificate = stream.certificate
+    if certificate is not None and _certify(snapshot, stream, stored, certificate) != certificate:
+        problems.append("its certificate is not that of its bars")
     missing = {gap.first_ms: gap.last_ms for gap in stream.gaps}
     for before_ms, open_ms in pairwise(opens_ms):
         expected_ms = interval.next(before_ms)
@@ -229,3 +238,22 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
             problems.append(f"a hole at {utc_text(expected_ms)}")
             break
     return problems
+
+
+def _certify(
+    snapshot: Snapshot, stream: StreamEntry, stored: StoredBars, said: Certificate
+) -> Certificate | None:
+    """The certificate of the bars that lie there, with the bounds of the one that was said."""
+    from warmup_job.regime.certificate import certify
+    from warmup_job.regime.evidence import Bounds, Evidence, Window
+
+    if said.bars > stream.bar_count:
+        return None
+    series = join(stored.parts(), said.bars)
+    try:
+        window = Window.of(*(floats(series, name) for name in ("high", "low", "close")))
+        bounds = Bounds(said.lowest, said.highest)
+    except ValueError:
+        return None
+    evidence = Evidence.of(snapshot.manifest.detector, window)
+    return certify(evidence, bounds, from_listing=said.exact and stream.from_listing)

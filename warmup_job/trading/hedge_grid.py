@@ -24,7 +24,7 @@ from nautilus_trader.model.events import (
 )
 from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId
 from nautilus_trader.model.instruments import Instrument
-from nautilus_trader.model.objects import Price, Quantity
+from nautilus_trader.model.objects import FIXED_SCALAR, Price, Quantity
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.market.moment import NS_PER_MS
@@ -37,6 +37,8 @@ from warmup_job.trading.ladder import (
     take_profit_price,
     to_multiple,
 )
+
+_RAW_UNITS = int(FIXED_SCALAR)  # of a price's raw integer; two integers divide to the nearest float
 
 
 class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ignore[call-arg]
@@ -315,12 +317,15 @@ class HedgeGridV1(Strategy):
 
 
 def detector_bar(bar: Bar) -> DetectorBar:
-    """A Nautilus bar as the detector takes it."""
+    """A Nautilus bar as the detector takes it: the floats that are nearest to its prices.
+
+    as_double() is another one in a quarter of all cases, which `certify` would not know of.
+    """
     return DetectorBar(
-        open=bar.open.as_double(),
-        high=bar.high.as_double(),
-        low=bar.low.as_double(),
-        close=bar.close.as_double(),
+        open=bar.open.raw / _RAW_UNITS,
+        high=bar.high.raw / _RAW_UNITS,
+        low=bar.low.raw / _RAW_UNITS,
+        close=bar.close.raw / _RAW_UNITS,
         volume=bar.volume.as_double(),
         close_ms=round(bar.ts_event / NS_PER_MS),
     )

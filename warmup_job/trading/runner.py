@@ -33,7 +33,7 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.endpoints import Environment
-from warmup_job.exchange.fetch import Stream, fetch_range
+from warmup_job.exchange.fetch import Stream, fetch_extremes, fetch_range
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.moment import utc_text
@@ -41,6 +41,9 @@ from warmup_job.market.plan import Market
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import instrument_bars, open_ms_of
 from warmup_job.nautilus.names import VENUE
+from warmup_job.regime.evidence import Bounds
+from warmup_job.regime.warmth import Carried
+from warmup_job.trading.declared import differences
 from warmup_job.trading.handoff import Handoff, Span, next_due_ms
 from warmup_job.trading.hedge_grid import detector_bar
 
@@ -73,7 +76,8 @@ class History:
     """What the strategy is warmed with.
 
     ``bars`` ascend without a hole but the venue's own; ``wanted`` is how many the policy demands
-    before an order may leave; ``from_listing`` says that older ones do not exist.
+    before an order may leave; ``from_listing`` says that older ones do not exist. ``proof``, empty
+    yet, is carried on bar by bar, and must close before an order may leave; None: a count will do.
     """
 
     bar_type: BarType
@@ -82,6 +86,9 @@ class History:
     wanted: int
     from_listing: bool = False
     instrument: Instrument | None = None
+    proof: Carried | None = None
+    declared: Sequence[tuple[str, int]] = ()
+    """The strategy's own indicators, by kind and period."""
 
 
 class BaseRunner(ABC):
@@ -150,6 +157,8 @@ class BaseRunner(ABC):
         try:
             await self._await_started(node_task, stop_task)
             self._announce_trading_state(node)
+            for line in differences(self.history.declared, self.strategy.registered_indicators):
+                logger.warning(line)
             keeper = asyncio.create_task(self._keep_contiguous(), name="keeper")
             clock = asyncio.create_task(self._keep_clock(), name="clock")
             loop.call_later(self.settings.connect_timeout_s, self._wake.set)
@@ -253,6 +262,8 @@ class BaseRunner(ABC):
         self._enter("warming", f"{len(bars)} bars of history")
         if self.node is not None:
             self.node.kernel.cache.add_bars(list(bars))
+        for bar in bars:
+            self._carry(bar)
         warmup = getattr(self.strategy, "warmup_regime_detector", None)
         if warmup is not None:
             warmup([detector_bar(bar) for bar in bars])
@@ -323,6 +334,7 @@ class BaseRunner(ABC):
                 continue
             failures = 0
             if self._streaming:
+                await self._learn_bounds()
                 await self._drain_engine()
                 self._hand_on()
                 if self.state != "live" and not self._go_live():
@@ -395,6 +407,8 @@ class BaseRunner(ABC):
             stream = self._stream()
             first_ms = await self.client.first_open_ms(stream.symbol, stream.interval)
             self._from_listing = first_ms is not None and first_ms > hole.first_ms
+            if self.history.proof is not None:
+                self.history.proof.from_listing = self._from_listing
         logger.warning(
             "the venue itself has no bars from {} to {}: passed over",
             utc_text(hole.first_ms), utc_text(hole.last_ms),
@@ -420,12 +434,17 @@ class BaseRunner(ABC):
         for bar in release.history:
             self.node.kernel.cache.add_bar(bar)
             self.strategy.handle_historical_bar(bar)
+            self._carry(bar)
         self.handed_on += len(release.history)
         if release.newest is not None:
             self.handed_on += 1
             self.on_bars += 1
+            self._carry(release.newest)
             if self.state != "live":
                 self._go_live()  # before the bar, so that the strategy may act on it
+            elif why := self._unproven():
+                self._set_trading(TradingState.HALTED)
+                self._enter("degraded", why)
             open_ms = open_ms_of(release.newest, self.history.interval)
             live = open_ms == self._streamed_ms
             self.live_bars += live
@@ -444,8 +463,39 @@ class BaseRunner(ABC):
         enough = self._from_listing or self.handed_on >= self.history.wanted
         if not self.handed_on or not enough:
             return f"{self.handed_on} of {self.history.wanted} bars so far"
+        if why := self._unproven():
+            return why
         # What a strategy says of itself, if it says anything.
         return "" if getattr(self.strategy, "is_warm", True) else "the strategy is still cold"
+
+    def _carry(self, bar: Bar) -> None:
+        if self.history.proof is not None:
+            exact = detector_bar(bar)
+            self.history.proof.update(exact.high, exact.low, exact.close)
+
+    def _unproven(self) -> str:
+        """Why the strategy cannot be shown to be warm; empty: it can, or need not be."""
+        if self.history.proof is None:
+            return ""
+        certificate = self.history.proof.certificate()
+        if certificate is None:
+            return "nothing is proven: the lowest and highest price ever are not known yet"
+        if certificate.proven:
+            return ""
+        regimes = " or ".join(regime.value for regime in certificate.possible)
+        return f"after {certificate.bars} bars the regime may be {regimes}: not proven"
+
+    async def _learn_bounds(self) -> None:
+        """After a cold start: what nothing can be proven without."""
+        proof = self.history.proof
+        if proof is None or proof.bounds is not None:
+            return
+        try:
+            low, high = await fetch_extremes(self.client, self._stream())
+        except WarmupError as error:
+            logger.warning("the lowest and highest price ever could not be had yet: {}", error)
+        else:
+            proof.bounds = Bounds(float(low), float(high))
 
     def _go_live(self) -> bool:
         """Let orders through, if nothing speaks against it."""

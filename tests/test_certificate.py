@@ -1,0 +1,842 @@
+"""A certificate is never wrong: whatever was before the window, the regime is as certified.
+
+Pasts are sampled here to test it, never to make it: detectors in every extreme state, detectors
+that started on wild bars shortly before, and those that ran on the real bars. WARMUP_TEST_SCALE
+multiplies how many windows are judged.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from bisect import bisect_left
+from itertools import product
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.conftest import recorded_rows
+from warmup_job.regime.bands import of_this_start, over_every_past
+from warmup_job.regime.certificate import certify
+from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
+from warmup_job.regime.evidence import Bounds, Evidence, Window
+from warmup_job.regime.indicators import directional_movement, true_range
+from warmup_job.regime.lockstep import CODES, DOWN, SIDEWAYS, UP, Lockstep
+from warmup_job.regime.recurrence import decayed_sums
+from warmup_job.regime.verdict import Certificate, is_converged
+
+SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))
+USUAL = DetectorSettings(20, 50, 14, 14, 10)
+
+
+def named(settings: DetectorSettings) -> str:
+    """A test's name for settings."""
+    return f"{settings.ema_fast}-{settings.ema_slow}-{settings.adx_len}"
+
+
+SETTINGS = (
+    USUAL,
+    DetectorSettings(10, 30, 14, 14, 35),
+    DetectorSettings(5, 12, 6, 4, 0),
+    DetectorSettings(1, 2, 2, 1, 5),
+    DetectorSettings(3, 8, 2, 3, 0),
+    DetectorSettings(2, 3, 1, 2, 1),
+    DetectorSettings(5, 60, 40, 5, 20),
+    DetectorSettings(8, 9, 30, 10, 3),
+)
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int_]
+
+
+def market(seed: int, count: int = 700, *, tick: float = 0.0) -> Window:
+    """Bars with what markets do to a detector: trends, calm, chop, jumps, halts, dead flat."""
+    rng = random.Random(seed)
+    price = 10.0 ** rng.choice((-8, -2, 2, 2, 2, 5, 9))
+    bars: list[tuple[float, float, float]] = []
+    while len(bars) < count:
+        mood = rng.choice(("trend", "trend", "calm", "chop", "jump", "halt", "inside"))
+        drift = rng.choice((-1, 1)) * rng.choice((0.0002, 0.001, 0.004)) if mood == "trend" else 0
+        noise = {"trend": 0.0004, "calm": 0.0005, "chop": 0.003}.get(mood, 0.0002)
+        if mood == "jump":
+            price *= rng.choice((0.3, 0.97, 1.02, 1.2, 4.0))
+        for index in range(rng.choice((1, 5, 20, 60, 120))):
+            opened = price
+            price *= math.exp(drift + rng.gauss(0, noise))
+            if tick:
+                price = max(round(price / tick), 1) * tick
+            high, low = max(opened, price), min(opened, price)
+            if mood == "halt":
+                price = high = low = opened
+            elif mood == "inside":
+                price, reach = opened, 0.001 / (1 + index)
+                high, low = opened * (1 + reach), opened * (1 - reach)
+            elif mood == "chop":
+                high, low = (high * 1.003, low) if index % 2 else (high, low * 0.997)
+            bars.append((high, low, price))
+    return Window.of(*zip(*bars[:count], strict=True))
+
+
+def feed(window: Window, settings: DetectorSettings = USUAL) -> RegimeDetector:
+    detector = RegimeDetector(settings)
+    columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
+    for high, low, close in zip(*columns, strict=True):
+        detector.update(DetectorBar(close, high, low, close, 1.0))
+    return detector
+
+
+def values_of(detector: RegimeDetector) -> dict[str, float]:
+    """Every average of a detector that has them all."""
+    values = {name: getattr(detector, name) for name in ("ema_fast", "ema_slow", "adx", "atr")}
+    assert None not in values.values()
+    return values
+
+
+def distances(detector: RegimeDetector) -> tuple[float, float]:
+    """(bps from the usual hysteresis of 10, ADX points from 20)."""
+    values = values_of(detector)
+    apart = abs(values["ema_fast"] - values["ema_slow"]) / values["ema_slow"] * 10_000
+    return abs(apart - 10), abs(values["adx"] - 20)
+
+
+def certified(
+    window: Window, bounds: Bounds, settings: DetectorSettings = USUAL, **options: bool
+) -> Certificate:
+    return certify(Evidence.of(settings, window), bounds, **options)
+
+
+def wild_bars(rng: np.random.Generator, bounds: Bounds, bars: int, columns: int) -> Window:
+    """Bars anywhere within the bounds, mostly at their ends; one column for each detector."""
+    three = rng.uniform(bounds.low, bounds.high, (3, bars, columns))
+    ends = rng.random((3, bars, columns))
+    three = np.where(ends < 0.4, bounds.low, np.where(ends > 0.6, bounds.high, three))
+    low, close, high = np.sort(three, axis=0)
+    return Window(high, low, close)
+
+
+def compared(window: Window) -> tuple[Floats, Floats, Floats]:
+    """(true range, +DM, −DM) of bars in columns, each with the bar before it."""
+    up, down = np.diff(window.high, axis=0), -np.diff(window.low, axis=0)
+    before = window.close[:-1]
+    reach = np.maximum(window.high[1:], before) - np.minimum(window.low[1:], before)
+    return (
+        reach,
+        np.where((up > down) & (up > 0), up, 0.0),
+        np.where((down > up) & (down > 0), down, 0.0),
+    )
+
+
+class Pasts:
+    """Detectors with many pasts before the same starts, fed the same window bars in lockstep."""
+
+    def __init__(
+        self, settings: DetectorSettings, window: Window, starts: Ints, bounds: Bounds, seed: int
+    ) -> None:
+        self.settings, self.window, self.starts, self.bounds = settings, window, starts, bounds
+        self.rng = np.random.default_rng(seed)
+        self.moves = (window.true_ranges(), *window.movements())
+        n, longest = settings.adx_len, max(settings.ema_fast, settings.ema_slow)
+        ages = {1, 2, n - 1, n, n + 1, longest - 1, longest, *self.rng.integers(1, 2 * n + 60, 3)}
+        self.groups = [self._extreme()]
+        self.groups += [self._wild(int(age)) for age in sorted(ages) if age > 0]
+        self.groups += [self._real(age) for age in (1, 3, n, longest, 300) if starts.min() >= age]
+        self.ours = Lockstep(settings, len(starts))
+        zero = np.zeros(len(starts))
+        self.ours.update(window.close[starts], zero, zero, zero)
+
+    def _extreme(self) -> tuple[Lockstep, int]:
+        """Every corner of what may have been, and as many points between; then the first bar."""
+        low, high = self.bounds.low, self.bounds.high
+        reach = high - low
+        corners = np.array(
+            list(
+                product(
+                    (low, high),
+                    (low, high),
+                    (0, 1, 2, 3),
+                    (0.0, 100.0),
+                    (SIDEWAYS, UP, DOWN),
+                    (0, 1),
+                )
+            )
+        ).T
+        fast, slow, movement, adx, regime, ranges = corners
+        between = self.rng.random((5, 60))
+        fast = np.concatenate((fast, low + reach * between[0]))
+        slow = np.concatenate((slow, low + reach * between[1]))
+        plus = np.concatenate(
+            (
+                reach * np.choose(movement.astype(int), (0, 1, 0, 0.5)),
+                reach * between[2] * between[3],
+            )
+        )
+        minus = np.concatenate(
+            (
+                reach * np.choose(movement.astype(int), (0, 0, 1, 0.5)),
+                reach * between[2] * (1 - between[3]),
+            )
+        )
+        adx = np.concatenate((adx, 100 * between[4]))
+        regime = np.concatenate((regime, self.rng.integers(0, 3, 60)))
+        ranges = np.concatenate((ranges, between[0]))
+        count, starts = len(fast), len(self.starts)
+        detectors = Lockstep(self.settings, count * starts)
+        detectors.bars = 10**6
+        detectors.ema_fast, detectors.ema_slow = np.tile(fast, starts), np.tile(slow, starts)
+        detectors.plus_dm, detectors.minus_dm = np.tile(plus, starts), np.tile(minus, starts)
+        detectors.true_range = np.tile(plus + minus + ranges * (reach - plus - minus), starts)
+        detectors.atr, detectors.adx = np.tile(ranges * reach, starts), np.tile(adx, starts)
+        detectors.regime = np.tile(regime, starts).astype(np.int8)
+        # The bar before the window's first is at an end of the bounds, or right where that one is.
+        before = self.rng.integers(0, 3, count * starts)
+        last = Window(
+            *(
+                np.where(
+                    before == 0,
+                    low,
+                    np.where(before == 1, high, np.repeat(column[self.starts], count)),
+                )
+                for column in (self.window.high, self.window.low, self.window.close)
+            )
+        )
+        self._first_bar(detectors, count, last)
+        return detectors, count
+
+    def _wild(self, age: int, count: int = 12) -> tuple[Lockstep, int]:
+        """Detectors that started ``age`` bars before, on bars anywhere within the bounds."""
+        columns = count * len(self.starts)
+        detectors = Lockstep(self.settings, columns)
+        bars = wild_bars(self.rng, self.bounds, age, columns)
+        moves = compared(bars)
+        nothing = np.zeros(columns)
+        detectors.update(bars.close[0], nothing, nothing, nothing)
+        for bar in range(1, age):
+            detectors.update(bars.close[bar], *(move[bar - 1] for move in moves))
+        self._first_bar(detectors, count, Window(bars.high[-1], bars.low[-1], bars.close[-1]))
+        return detectors, count
+
+    def _real(self, age: int) -> tuple[Lockstep, int]:
+        """Detectors that started ``age`` bars before, on the bars that were there."""
+        detectors = Lockstep(self.settings, len(self.starts))
+        for bar in range(-age, 1):
+            self._update(detectors, 1, bar)
+        return detectors, 1
+
+    def _first_bar(self, detectors: Lockstep, count: int, before: Window) -> None:
+        first = Window(
+            *(
+                np.stack((earlier, np.repeat(column[self.starts], count)))
+                for earlier, column in (
+                    (before.high, self.window.high),
+                    (before.low, self.window.low),
+                    (before.close, self.window.close),
+                )
+            )
+        )
+        detectors.update(first.close[1], *(move[0] for move in compared(first)))
+
+    def _update(self, detectors: Lockstep, count: int, bar: int) -> None:
+        at = np.repeat(self.starts + bar, count)
+        detectors.update(self.window.close[at], *(move[at] for move in self.moves))
+
+    def step(self, bar: int) -> None:
+        """Feed every detector the window's bar of that index (1, 2, …)."""
+        for detectors, count in (*self.groups, (self.ours, 1)):
+            self._update(detectors, count, bar)
+
+    def regimes(self) -> npt.NDArray[np.int8]:
+        """Everybody's regime: a row for each start."""
+        rows = len(self.starts)
+        return np.concatenate([d.regime.reshape(rows, -1) for d, _ in self.groups], axis=1)
+
+    def furthest(self) -> dict[str, Floats]:
+        """How far the others' values are from ours at the most, for each start."""
+        rows, far = len(self.starts), {}
+        for name in ("ema_fast", "ema_slow", "adx", "atr"):
+            # Who started before has every value that ours has.
+            others = [getattr(each, name).reshape(rows, -1) for each, _ in self.groups]
+            mine = getattr(self.ours, name)[:, None]
+            far[name] = np.abs(np.concatenate(others, axis=1) - mine).max(axis=1)
+        return far
+
+    def closest(self) -> tuple[Floats, Floats]:
+        """How near anybody is to the hysteresis (bps) and to an ADX of 20, for each start."""
+        rows, groups = len(self.starts), [each for each, _ in (*self.groups, (self.ours, 1))]
+        apart = [np.abs(each.ema_fast - each.ema_slow) / each.ema_slow * 10_000 for each in groups]
+        from_both = (
+            [np.abs(each - self.settings.hysteresis_bps) for each in apart],
+            [np.abs(each.adx - 20) for each in groups],
+        )
+        hysteresis, trend = (
+            np.concatenate([each.reshape(rows, -1) for each in distance], axis=1).min(axis=1)
+            for distance in from_both
+        )
+        return hysteresis, trend
+
+
+def first_proven(
+    window: Window, bounds: Bounds, settings: DetectorSettings, longest: int
+) -> int | None:
+    """The least number of bars from the window's first on that is proven enough: where a wrong
+    proof is likeliest."""
+    counts = range(settings.ema_slow, longest + 1)
+    found = bisect_left(
+        counts, True, key=lambda bars: certified(window[:bars], bounds, settings).proven
+    )
+    return counts[found] if found < len(counts) else None
+
+
+def check(
+    settings: DetectorSettings,
+    window: Window,
+    starts: Ints,
+    bounds: Bounds,
+    longest: int,
+    seed: int,
+) -> tuple[int, int]:
+    """Hold certificates of windows from each start, some lengths, against all pasts.
+
+    Returns how many were judged, and how many of them are proven.
+    """
+    rng = random.Random(seed)
+    chosen = [*rng.sample(range(2, longest), 10), longest]
+    pasts = Pasts(settings, window, starts, bounds, seed)
+    seen = np.zeros((longest + 1, len(starts), len(CODES)), dtype=bool)
+    mine = np.zeros((longest + 1, len(starts)), dtype=np.int8)
+    far: dict[int, dict[str, Floats]] = {}
+    near: dict[int, tuple[Floats, Floats]] = {}
+    for bars in range(1, longest + 1):
+        if bars > 1:
+            pasts.step(bars - 1)
+        regimes = np.column_stack((pasts.regimes(), pasts.ours.regime))
+        seen[bars] = (regimes[:, :, None] == np.arange(len(CODES))).any(axis=1)
+        mine[bars] = pasts.ours.regime
+        if bars in chosen:
+            far[bars], near[bars] = pasts.furthest(), pasts.closest()
+    judged = proven = 0
+    for column, start in enumerate(starts.tolist()):
+        tight = first_proven(window[start:], bounds, settings, longest)
+        for bars in {*chosen, tight or longest}:
+            part = window[start : start + bars]
+            certificate = certified(part, bounds, settings)
+            judged, proven = judged + 1, proven + certificate.proven
+            where = (settings, seed, start, bars, certificate)
+            found = {CODES[code] for code in np.flatnonzero(seen[bars, column])}
+            assert found <= set(certificate.possible), where
+            assert certificate.regime is CODES[mine[bars, column]], where
+            if certificate.met_bar is not None:
+                assert (seen[certificate.met_bar + 1 : bars + 1, column].sum(axis=1) == 1).all()
+            if bars in far:
+                differences = {name: float(each[column]) for name, each in far[bars].items()}
+                assert within_errors(certificate, differences, part.last_close), (
+                    where,
+                    differences,
+                )
+                margins = (certificate.hysteresis_margin_bps, certificate.adx_margin)
+                for margin, distances in zip(margins, near[bars], strict=True):
+                    assert margin is None or margin <= distances[column] + 1e-9, (where, margin)
+    return judged, proven
+
+
+def within_errors(certificate: Certificate, far: dict[str, float], close: float) -> bool:
+    bps = 10_000 / close
+    stated = (
+        (certificate.ema_fast_error_bps, far["ema_fast"] * bps),
+        (certificate.ema_slow_error_bps, far["ema_slow"] * bps),
+        (certificate.atr_error_bps, far["atr"] * bps),
+        (certificate.adx_error, far["adx"]),
+    )
+    return all(error is None or difference <= error for error, difference in stated)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=named)
+def test_no_past_contradicts_a_certificate_on_generated_markets(settings: DetectorSettings) -> None:
+    judged = proven = 0
+    for seed in range(2 * SCALE):
+        rng = random.Random(seed)
+        window = market(seed, 1000, tick=rng.choice((0.0, 0.0, 0.01)))
+        own, wide = window.bounds, rng.choice((1.0, 1.5, 30.0))
+        bounds = Bounds(own.low / wide, own.high * wide)
+        starts = np.array([300, *rng.sample(range(300, 600), 4)])
+        more, proofs = check(settings, window, starts, bounds, 400, seed)
+        judged, proven = judged + more, proven + proofs
+    assert judged >= 20 * SCALE
+    assert proven > judged / 10
+
+
+RECORDED = {
+    "spot/BTCUSDT-1m-202402.csv.gz": Bounds(3000, 130_000),
+    "spot/ETHUSDT-1m-20230310-20230408.csv.gz": Bounds(80, 5000),
+    "um/AVAXUSDT-1m-202402.csv.gz": Bounds(2.5, 150),
+    "um/FILUSDT-1m-202410.csv.gz": Bounds(2, 240),
+    "um/LINKUSDT-1m-202602.csv.gz": Bounds(1.4, 55),
+}
+
+
+def recorded(path: Path) -> Window:
+    rows = recorded_rows(path)
+    return Window.of(*([float(row[name]) for row in rows] for name in ("high", "low", "close")))
+
+
+@pytest.fixture(scope="module", params=RECORDED)
+def month(request: pytest.FixtureRequest, recordings: Path) -> tuple[Window, Bounds]:
+    """A recorded month of minutes, and the symbol's bounds."""
+    return recorded(recordings / request.param), RECORDED[request.param]
+
+
+def test_no_past_contradicts_a_certificate_on_recorded_markets(
+    month: tuple[Window, Bounds],
+) -> None:
+    window, bounds = month
+    for turn in range(SCALE):
+        rng = random.Random(turn)
+        starts = np.array(rng.sample(range(300, len(window) - 450), 6))
+        settings = SETTINGS[turn % 2]
+        judged, proven = check(settings, window, starts, bounds, 450, turn)
+        assert judged >= 60
+        assert proven >= 6
+
+
+def test_nearly_every_recorded_start_is_proven_within_499_bars(
+    month: tuple[Window, Bounds],
+) -> None:
+    window, bounds = month
+    ends = np.linspace(1500, len(window), 60 * SCALE, dtype=int).tolist()
+    missed = [end for end in ends if not certified(window[end - 499 : end], bounds).proven]
+    assert len(missed) <= len(ends) / 100
+    assert all(certified(window[end - 1500 : end], bounds).proven for end in missed)
+
+
+def test_a_certified_month_agrees_with_a_detector_that_ran_all_of_it(
+    month: tuple[Window, Bounds],
+) -> None:
+    window, bounds = month
+    detector, right = RegimeDetector(USUAL), {}
+    ends = set(np.linspace(1000, 6000, 50 * SCALE, dtype=int).tolist())
+    columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
+    for end, (high, low, close) in enumerate(zip(*columns, strict=True), 1):
+        regime = detector.update(DetectorBar(close, high, low, close, 1.0))
+        if end in ends:
+            right[end] = (regime, values_of(detector))
+        if end == max(ends):
+            break
+    for end, (regime, values) in right.items():
+        for bars in (200, 300, 499):
+            part = window[end - bars : end]
+            certificate, ours = certified(part, bounds), values_of(feed(part))
+            assert not certificate.proven or certificate.regime is regime
+            assert regime in certificate.possible
+            far = {name: abs(value - ours[name]) for name, value in values.items()}
+            assert within_errors(certificate, far, part.last_close)
+
+
+def counted_market(count: int) -> Window:
+    """Bars from whole numbers only: the same floats on every machine."""
+    number, close, bars = 1, 100_000, []
+    for _ in range(count):
+        number = number * 48_271 % 2_147_483_647
+        opened, close = close, close + number % 301 - 140
+        high, low = max(opened, close) + number % 47, min(opened, close) - number % 43
+        bars.append((high / 1000, low / 1000, close / 1000))
+    return Window.of(*zip(*bars, strict=True))
+
+
+# What it is not sure of
+
+
+def test_a_dead_flat_market_proves_nothing_until_it_moves() -> None:
+    """It shrinks all differences, but which side of the hysteresis was last, nobody can know."""
+    flat = Window.of(*[[100.0] * 900] * 3)
+    still = certified(flat, Bounds(1, 1000))
+    assert not still.proven
+    assert set(still.possible) == set(Regime)
+    assert still.regime is Regime.SIDEWAYS
+    assert (still.ema_slow_error_bps or 0) < 0.01
+    assert not is_converged(still)  # ADX is what it was when the market stopped
+    rising = Window.of(*([100.0 * 1.001**bar for bar in range(200)] for _ in range(3)))
+    assert certified(flat.then(rising), Bounds(1, 1000)).regime is Regime.UP
+
+
+@pytest.mark.parametrize("settings", [SETTINGS[3], SETTINGS[4]])
+def test_movement_that_has_faded_to_denormal_floats_is_not_believed(
+    settings: DetectorSettings,
+) -> None:
+    """After 1,100 bars without movement 2⁻¹¹⁰⁰ of it is left: no ratio of that means anything."""
+    moving, rng = market(2, 330), random.Random(5)
+    close = moving.last_close
+    inside = [close * (1 + rng.choice((-1, 1)) * 1e-5) for _ in range(1300)]
+    edge = (close * 1.00002, close * 0.99998)
+    still = Window.of([edge[0]] * 1300, [edge[1]] * 1300, inside)
+    flat = Window.of(*[[close] * 1300] * 3)
+    for stretch in (still, flat):
+        window = moving.then(stretch)
+        starts = np.array([300, 310, 325])
+        check(settings, window, starts, window.bounds, 1250, seed=1)
+
+
+def crashes(count: int) -> Window:
+    """Every other bar a billionth of the one before: v + (close − v) is not the close then."""
+    rng = random.Random(1)
+    closes = [rng.uniform(0.5, 1) * (1e9 if bar % 2 else 1.0) for bar in range(count)]
+    return Window.of(closes, closes, closes)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=named)
+def test_the_bands_hold_the_detectors_very_floats(settings: DetectorSettings) -> None:
+    """The band of this start is as wide as roundings, and they are all in it."""
+    for window in (market(1, 400), market(2, 400), crashes(30)):
+        detector, longest = RegimeDetector(settings), max(settings.ema_slow, 2 * settings.adx_len)
+        evidence = Evidence.of(settings, window)
+        both = (of_this_start(evidence), over_every_past(evidence, window.bounds))
+        columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
+        for bar, (high, low, close) in enumerate(zip(*columns, strict=True)):
+            detector.update(DetectorBar(close, high, low, close, 1.0))
+            if bar < longest:
+                continue
+            values = (detector.ema_fast, detector.ema_slow, detector.adx)
+            for value, mine, everybodys in zip(values, *both, strict=True):
+                assert value is not None
+                assert mine.low[bar] <= value <= mine.high[bar], (bar, mine)
+                assert everybodys.low[bar] <= value <= everybodys.high[bar], (bar, everybodys)
+
+
+def test_a_window_too_short_for_a_seed_says_so() -> None:
+    window = market(4, 200)
+    for bars, known in (
+        (1, 0),
+        (14, 0),
+        (15, 1),
+        (19, 1),
+        (20, 2),
+        (27, 2),
+        (28, 3),
+        (49, 3),
+        (50, 4),
+    ):
+        certificate = certified(window[:bars], window.bounds)
+        assert certificate.regime is feed(window[:bars]).regime
+        assert [
+            certificate.atr_error_bps is not None,
+            certificate.ema_fast_error_bps is not None,
+            certificate.adx_error is not None,
+            certificate.ema_slow_error_bps is not None,
+        ] == [index < known for index in range(4)]
+        assert (certificate.adx_margin is not None) == (bars >= 28)
+        assert (certificate.hysteresis_margin_bps is not None) == (bars >= 50)
+        assert not certificate.proven
+        assert not is_converged(certificate)
+        assert set(certificate.possible) == set(Regime)
+        assert certificate.met_bar is None
+
+
+def test_adx_may_not_count_yet_for_who_started_with_the_window() -> None:
+    """2n bars late: until then ours does not know that the market is weak."""
+    settings = DetectorSettings(2, 3, 30, 5, 1)
+    window = market(8, 400)
+    part = window[100:159]
+    assert feed(part, settings).adx is None
+    assert certified(part, window.bounds, settings).adx_error is None
+    assert certified(window[100:160], window.bounds, settings).adx_error is not None
+
+
+# Windows that reach back to the listing
+
+
+@pytest.mark.parametrize("bars", [1, 10, 49, 50, 120, 700])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_from_the_listing_on_everything_is_exact(bars: int, seed: int) -> None:
+    window = market(seed)[:bars]
+    certificate = certified(window, Bounds(1e-9, 1e12), from_listing=True)
+    assert certificate.proven
+    assert certificate.exact
+    assert certificate.met_bar == 0
+    detector = feed(window)
+    assert certificate.regime is detector.regime
+    assert certificate.possible == (detector.regime,)
+    assert certificate.ema_fast_error_bps == certificate.ema_slow_error_bps == 0
+    assert certificate.adx_error == certificate.atr_error_bps == 0
+    assert is_converged(certificate)
+    if detector.is_warm:
+        hysteresis, trend = distances(detector)
+        assert certificate.hysteresis_margin_bps == pytest.approx(hysteresis, rel=1e-5, abs=2e-6)
+        assert certificate.adx_margin == pytest.approx(trend, rel=1e-5, abs=2e-6)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=named)
+def test_the_first_regimes_are_those_of_the_detector(settings: DetectorSettings) -> None:
+    """While seeds come in and ADX begins to count, proven or not."""
+    for seed in range(4):
+        window, detector = market(seed, 130), RegimeDetector(settings)
+        columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
+        for bars, (high, low, close) in enumerate(zip(*columns, strict=True), 1):
+            regime = detector.update(DetectorBar(close, high, low, close, 1.0))
+            listed = certified(window[:bars], window.bounds, settings, from_listing=True)
+            assert listed.regime is regime
+
+
+def test_a_weak_adx_counts_from_the_2nth_bar_on() -> None:
+    settings = DetectorSettings(2, 9, 15, 5, 1)
+    rising = [100 + 0.05 * bar for bar in range(40)]
+    spikes = [0.1 if bar < 4 else 4.0 for bar in range(40)]  # up and down in turn: no trend
+    high = [close + (spikes[bar] if bar % 2 else 0) for bar, close in enumerate(rising)]
+    low = [close - (0 if bar % 2 else spikes[bar]) for bar, close in enumerate(rising)]
+    window = Window.of(high, low, rising)
+    for bars in range(9, 40):
+        certificate = certified(window[:bars], Bounds(1, 1000), settings, from_listing=True)
+        assert certificate.regime is (Regime.UP if bars < 30 else Regime.SIDEWAYS), bars
+        assert certificate.regime is feed(window[:bars], settings).regime
+
+
+def test_a_choice_within_the_roundings_is_left_to_the_detector() -> None:
+    """Without hysteresis two equal EMAs differ by roundings only; then it is asked itself."""
+    settings = DetectorSettings(3, 7, 2, 3, 0)
+    rng = random.Random(3)
+    closes = [rng.choice((0.1, 0.1 + 0.2 - 0.2)) for _ in range(60)]
+    window = Window.of(closes, closes, closes)
+    for bars in range(1, 60):
+        part = window[:bars]
+        regime = feed(part, settings).regime
+        for listed in (True, False):
+            assert certified(part, Bounds(0.01, 1), settings, from_listing=listed).regime is regime
+
+
+# Evidence: stretches, order, refusals
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:4], ids=named)
+@pytest.mark.parametrize("seed", [5, 6])
+def test_older_bars_put_in_front_make_the_whole(settings: DetectorSettings, seed: int) -> None:
+    window, rng = market(seed, 600), random.Random(seed)
+    bounds = Bounds(window.bounds.low / 9, window.bounds.high * 9)
+    whole = Evidence.of(settings, window)
+    for cuts in (
+        [599],
+        [1],
+        [300],
+        [599, 598, 597, 2, 1],
+        sorted(rng.sample(range(1, 600), 9))[::-1],
+    ):
+        edges = [600, *cuts, 0]
+        evidence = Evidence.of(settings, window[cuts[0] :])
+        for older, newer in zip(edges[2:], edges[1:-1], strict=True):
+            evidence = evidence.prepend(window[older:newer])
+        assert evidence.bars == 600
+        for name in ("ema_fast", "ema_slow", "plus_dm", "minus_dm"):
+            assert getattr(evidence, name) == pytest.approx(getattr(whole, name), rel=1e-12, abs=0)
+        found, expected = certify(evidence, bounds), certify(whole, bounds)
+        assert (found.regime, found.possible, found.met_bar) == (
+            expected.regime,
+            expected.possible,
+            expected.met_bar,
+        )
+        assert found.ema_slow_error_bps == pytest.approx(expected.ema_slow_error_bps, rel=1e-5)
+        assert found.adx_error == pytest.approx(expected.adx_error, rel=1e-5)
+        assert certify(evidence.in_one_piece(), bounds) == expected
+
+
+def test_newer_bars_are_put_behind_alike() -> None:
+    window = market(7, 300)
+    grown = Evidence.of(USUAL, window[:120])
+    for bar in range(120, 300):
+        grown = grown.then(Evidence.of(USUAL, window[bar : bar + 1]))
+    assert certify(grown.in_one_piece(), window.bounds) == certified(window, window.bounds)
+    assert grown.plus_dm == pytest.approx(Evidence.of(USUAL, window).plus_dm, rel=1e-12, abs=0)
+
+
+def test_a_stretch_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known of the newer bars is kept: only the older ones' sums are made."""
+    evidence, made = Evidence.of(USUAL, market(7, 300)[200:]), []
+
+    def counting(values: Floats, decay: float) -> Floats:
+        made.append(len(values))
+        return decayed_sums(values, decay)
+
+    monkeypatch.setattr("warmup_job.regime.evidence.decayed_sums", counting)
+    assert evidence.prepend(market(7, 300)[150:200]).bars == 150
+    assert made == [50] * 4
+
+
+def test_equal_bars_give_an_equal_certificate_whatever_they_came_in() -> None:
+    window = market(9, 500)
+    again = Window.of(window.high.tolist(), tuple(window.low), window.close.copy())
+    assert certified(again, window.bounds) == certified(window, window.bounds)
+
+
+def test_a_window_is_a_copy() -> None:
+    columns = [np.array([2.0, 3.0]), np.array([1.0, 2.0]), np.array([1.5, 2.5])]
+    window = Window.of(*columns)
+    columns[0][0] = 9.0
+    assert window.high[0] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "close"),
+    [
+        ([], [], []),
+        ([2.0, 2.0], [1.0], [1.0]),
+        ([[2.0]], [[1.0]], [[1.5]]),
+        ([math.nan], [1.0], [1.5]),
+        ([2.0], [math.nan], [1.5]),
+        ([2.0], [1.0], [math.nan]),
+        ([math.inf], [1.0], [1.5]),
+        ([1e101], [1.0], [1.5]),
+        ([2.0], [0.0], [1.5]),
+        ([2.0], [-1.0], [1.5]),
+        ([2.0], [1e-101], [1.5]),
+        ([2.0], [1.6], [1.5]),
+        ([1.4], [1.0], [1.5]),
+        ([2.0, 1.0], [1.0, 2.0], [1.5, 1.5]),
+    ],
+)
+def test_what_cannot_be_bars_is_refused(high: object, low: object, close: object) -> None:
+    with pytest.raises(ValueError, match=r"a window is three columns|a bar is not low ≤ close"):
+        Window.of(high, low, close)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.inf), (1e-101, 1.0)]
+)
+def test_what_cannot_be_bounds_is_refused(low: float, high: float) -> None:
+    with pytest.raises(ValueError, match="no bounds of prices"):
+        Bounds(low, high)
+
+
+def test_the_windows_own_prices_are_within_the_bounds_in_any_case() -> None:
+    window = market(3, 300)
+    own = window.bounds
+    narrow = Bounds(window.last_close, window.last_close)
+    assert certified(window, narrow) == certified(window, own)
+    assert (certified(window, narrow).lowest, certified(window, narrow).highest) == (
+        min(window.low),
+        max(window.high),
+    )
+    half = certified(window, Bounds(window.last_close, own.high * 2))
+    assert (half.lowest, half.highest) == (own.low, own.high * 2)
+
+
+# What it says
+
+
+@pytest.mark.parametrize(
+    "pinned",
+    [
+        Certificate(
+            bars=250,
+            lowest=20.0,
+            highest=500.0,
+            proven=False,
+            exact=False,
+            regime=Regime.SIDEWAYS,
+            possible=(Regime.DOWN, Regime.SIDEWAYS),
+            met_bar=None,
+            ema_fast_error_bps=1e-06,
+            ema_slow_error_bps=2.45353,
+            adx_error=0.093307,
+            atr_error_bps=0.000463,
+            hysteresis_margin_bps=1.04917,
+            adx_margin=8.95537,
+        ),
+        Certificate(
+            bars=300,
+            lowest=20.0,
+            highest=500.0,
+            proven=True,
+            exact=False,
+            regime=Regime.SIDEWAYS,
+            possible=(Regime.SIDEWAYS,),
+            met_bar=261,
+            ema_fast_error_bps=1e-06,
+            ema_slow_error_bps=0.331232,
+            adx_error=0.003309,
+            atr_error_bps=1.2e-05,
+            hysteresis_margin_bps=1.47599,
+            adx_margin=9.04536,
+        ),
+    ],
+    ids=lambda pinned: str(pinned.bars),
+)
+def test_a_certificate_in_numbers(pinned: Certificate) -> None:
+    """Pinned: one that changes is one with which the manifests out there no longer agree."""
+    window = counted_market(400)[-pinned.bars :]
+    assert certified(window, Bounds(20, 500)) == pinned
+
+
+def test_it_is_plain_json_and_comes_back_equal() -> None:
+    window = market(9, 500)
+    for listed in (True, False):
+        for bars in (1, 30, 500):
+            certificate = certified(window[:bars], window.bounds, from_listing=listed)
+            text = msgspec.json.encode(certificate)
+            assert msgspec.json.decode(text, type=Certificate) == certificate
+            assert b"Infinity" not in text
+    assert msgspec.to_builtins(certificate)["regime"] == certificate.regime.value
+
+
+@pytest.mark.parametrize("error", ["ema_fast_error_bps", "ema_slow_error_bps", "adx_error"])
+def test_values_have_converged_when_every_error_is_below_a_hundredth(error: str) -> None:
+    window = counted_market(400)
+    certificate = certified(window, Bounds(20, 500))
+    assert is_converged(certificate)
+    for value, fine in ((0.0099, True), (0.01, False), (None, False)):
+        changed = msgspec.structs.replace(certificate, **{error: value})
+        assert is_converged(changed) is fine
+    assert not is_converged(certified(window[-200:], Bounds(20, 500)))
+
+
+def test_errors_shrink_by_the_averages_own_decay() -> None:
+    """EMA: 1 − 2/(n+1) a bar; ATR: (n−1)/n a bar."""
+    window, bounds = counted_market(400), Bounds(20, 500)
+    fewer, more = certified(window[-150:], bounds), certified(window[-151:], bounds)
+    ratios = {"ema_slow_error_bps": 1 - 2 / 51, "atr_error_bps": 13 / 14}
+    for name, ratio in ratios.items():
+        assert getattr(more, name) / getattr(fewer, name) == pytest.approx(ratio, rel=0.02), name
+
+
+def test_the_averages_are_anywhere_before_the_window_and_not_beyond() -> None:
+    """After n bars of one price: a past at a bound, or a seed half of which is at that bound."""
+    flat = Window.of(*[[100.0] * 50] * 3)
+    alpha, n = 2 / 51, 50
+    candidates = [
+        (1 - alpha) ** n,
+        *((n - 1 - j) / n * (1 - alpha) ** (n - 1 - j) for j in range(n)),
+    ]
+    largest = max(candidates)
+    certificate = certified(flat, Bounds(40, 300))
+    assert certificate.ema_slow_error_bps == pytest.approx(200 * largest * 100, rel=1e-5)
+    certificate = certified(flat, Bounds(20, 150))
+    assert certificate.ema_slow_error_bps == pytest.approx(80 * largest * 100, rel=1e-5)
+    assert certificate.atr_error_bps == pytest.approx(130 * (13 / 14) ** 49 * 100, rel=1e-5)
+    assert certificate.adx_error == pytest.approx(100, rel=1e-3)
+
+
+def test_margins_are_zero_where_the_side_is_open_and_those_of_the_values_otherwise() -> None:
+    for seed in range(12):
+        window = market(seed, 600)
+        certificate = certified(window, window.bounds)
+        hysteresis, trend = certificate.hysteresis_margin_bps, certificate.adx_margin
+        assert hysteresis is not None
+        assert trend is not None
+        from_hysteresis, from_trend = distances(feed(window))
+        assert 0 <= hysteresis <= from_hysteresis
+        assert 0 <= trend <= from_trend
+        if is_converged(certificate):
+            assert hysteresis == pytest.approx(from_hysteresis, abs=0.05)
+            assert trend == pytest.approx(from_trend, abs=0.02)
+
+
+def test_columns_are_compared_as_the_detector_compares_bars() -> None:
+    rng = np.random.default_rng(1)
+    wild = wild_bars(rng, Bounds(1, 9), 300, 1)
+    window = Window.of(wild.high[:, 0], wild.low[:, 0], wild.close[:, 0])
+    high, low, close = window.high.tolist(), window.low.tolist(), window.close.tolist()
+    ranges, (plus, minus) = window.true_ranges(), window.movements()
+    assert (ranges[0], plus[0], minus[0]) == (0, 0, 0)
+    for bar in range(1, 300):
+        assert ranges[bar] == max(high[bar], close[bar - 1]) - min(low[bar], close[bar - 1])
+        assert ranges[bar] == true_range(high[bar], low[bar], close[bar - 1])
+        moves = directional_movement(high[bar], low[bar], high[bar - 1], low[bar - 1])
+        assert (plus[bar], minus[bar]) == moves

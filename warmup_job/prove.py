@@ -1,0 +1,175 @@
+"""Prove: how many bars of a stream are enough, and the certificate of those."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING
+
+from warmup_job.errors import NotConvergedError, WarmupError
+from warmup_job.plan import StreamPlan
+from warmup_job.regime.detector import DetectorSettings
+from warmup_job.snapshot.manifest import IndicatorEntry
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient
+    from warmup_job.exchange.fetch import Fetched, Stream
+    from warmup_job.regime.evidence import Bounds, Window
+    from warmup_job.regime.verdict import Certificate
+
+type Columns = tuple[Sequence[float], Sequence[float], Sequence[float]]
+"""High, low and close of bars, oldest first."""
+
+
+@dataclass(slots=True)
+class Proof[PackedT]:
+    """Judges one stream's bars as they come, and keeps its last word on them.
+
+    Args:
+        columns: the last bars of what was fetched, that many of them.
+        extremes: asks for the symbol's lowest low and highest high.
+        before: the certificate of bars that these go on from, whose bounds still hold.
+    """
+
+    plan: StreamPlan
+    settings: DetectorSettings
+    columns: Callable[[Fetched[PackedT], int], Columns]
+    extremes: Callable[[], Awaitable[tuple[str, str]]]
+    before: Certificate | None = None
+    certificate: Certificate | None = None
+    """None: the lowest and the highest price could not be had."""
+    indicators: list[IndicatorEntry] = field(default_factory=list)
+    _unbounded: str = "there are no bars"
+
+    async def enough(self, fetched: Fetched[PackedT]) -> int:
+        """How many bars the stream takes; more than were fetched: fetch more, and ask again."""
+        from warmup_job.regime.certificate import certify
+        from warmup_job.regime.evidence import Evidence, Window
+        from warmup_job.regime.warmth import enough
+
+        plan, had = self.plan, len(fetched.opens_ms)
+        if not had:
+            return plan.bars
+        most = plan.ladder[-1] if plan.auto else min(plan.bars, max(plan.ladder[-1], 1))
+        window = Window.of(*self.columns(fetched, min(had, most)))
+        at_listing = fetched.from_listing and had <= most
+        bounds = window.bounds if at_listing else await self._bounds(window)
+        if bounds is None:
+            return plan.bars
+        self._look_at_indicators(window, bounds)
+        if not plan.auto:
+            self.certificate = certify(
+                Evidence.of(self.settings, window), bounds, from_listing=at_listing
+            )
+            return plan.bars
+        needed = [each.bars_needed or plan.ladder[-1] for each in self.indicators]
+        found = enough(
+            window, self.settings, bounds, plan.ladder,
+            least_bars=max(needed, default=0), at_listing=at_listing,
+        )  # fmt: skip
+        self.certificate = found.certificate
+        return found.bars
+
+    def shortcomings(self) -> list[NotConvergedError]:
+        """Why the bars are not enough for the strategy to be warm; empty: they are."""
+        plan, certificate = self.plan, self.certificate
+        if certificate is None:
+            return [
+                NotConvergedError(
+                    f"{plan.name}: nothing is proven without the lowest and the highest price "
+                    f"ever: {self._unbounded}"
+                )
+            ]
+        found = []
+        if not certificate.proven:
+            regimes = " or ".join(regime.value for regime in certificate.possible)
+            found.append(
+                f"the regime after {certificate.bars} bars is {regimes}, depending on what was "
+                "before them: raise warmup.max_bars, or try again later"
+                if plan.auto
+                else f"the regime after {certificate.bars} bars is {regimes}, depending on what "
+                "was before them: ask for more bars, or for `auto`"
+            )
+        if not certificate.exact:
+            found += [
+                f"{each.kind} {each.period} needs {each.bars_needed or 'more'} bars, "
+                f"{certificate.bars} are there: raise warmup.max_bars or the stream's bars"
+                for each in self.indicators
+                if each.bars_needed is None or each.bars_needed > certificate.bars
+            ]
+        return [NotConvergedError(f"{plan.name}: {reason}") for reason in found]
+
+    async def _bounds(self, window: Window) -> Bounds | None:
+        from warmup_job.regime.evidence import Bounds
+
+        if self.before is not None:
+            low, high = self.before.lowest, self.before.highest
+        else:
+            try:
+                low, high = map(float, await self.extremes())
+            except WarmupError as error:
+                self._unbounded = str(error)
+                return None
+        seen = Bounds(low, high).including(window)
+        return Bounds(_to_three(seen.low, ROUND_FLOOR), _to_three(seen.high, ROUND_CEILING))
+
+    def _look_at_indicators(self, window: Window, bounds: Bounds) -> None:
+        from warmup_job.regime.convergence import bars_needed
+
+        self.indicators = [
+            IndicatorEntry(
+                each.kind,
+                each.period,
+                each.bars or bars_needed(each.kind, each.period, window, bounds),
+            )
+            for each in self.plan.indicators
+        ]
+
+
+@asynccontextmanager
+async def extremes_of(
+    client: BinanceClient, stream: Stream, *, known_already: bool
+) -> AsyncIterator[Callable[[], Awaitable[tuple[str, str]]]]:
+    """Asks for a symbol's lowest and highest price beside what is done within."""
+    from warmup_job.exchange.fetch import fetch_extremes
+
+    asked = None if known_already else asyncio.create_task(fetch_extremes(client, stream))
+
+    async def extremes() -> tuple[str, str]:
+        return await (asked or fetch_extremes(client, stream))
+
+    try:
+        yield extremes
+    finally:
+        if asked is not None:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+
+def explain(certificate: Certificate) -> str:
+    """A certificate in words, indicator by indicator."""
+    if certificate.exact:
+        return f"all {certificate.bars} bars that there ever were: exact"
+    regimes = " or ".join(regime.value for regime in certificate.possible)
+    met = "" if certificate.met_bar is None else f" since bar {certificate.met_bar + 1}"
+    errors = (
+        ("fast EMA", certificate.ema_fast_error_bps, " bps"),
+        ("slow EMA", certificate.ema_slow_error_bps, " bps"),
+        ("ADX", certificate.adx_error, " points"),
+        ("ATR", certificate.atr_error_bps, " bps"),
+    )
+    parts = ", ".join(
+        f"{name} " + ("not there yet" if error is None else f"within {error:.2g}{unit}")
+        for name, error, unit in errors
+    )
+    verdict = f"proven {regimes}{met}" if certificate.proven else f"NOT proven ({regimes})"
+    return f"{certificate.bars} bars: {verdict}; {parts}"
+
+
+def _to_three(price: float, rounding: str) -> float:
+    """To three digits: a last trade must not make another certificate of the same bars."""
+    exact = Decimal(repr(price))
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 2), rounding))

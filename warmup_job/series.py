@@ -1,0 +1,51 @@
+"""A long series of recorded bars, for `warmup-job study`: from a recording or from a catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warmup_job.errors import ConfigError
+from warmup_job.nautilus import arrow
+from warmup_job.nautilus.stored import StoredBars
+
+if TYPE_CHECKING:
+    from warmup_job.regime.evidence import Window
+
+
+def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
+    """The name and the bars of a series.
+
+    ``source`` is a gzip CSV in the column order of Binance's kline array, or a catalog's folder, or
+    that of a snapshot volume; ``bar_type`` says which of a catalog's, if it has several.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    from warmup_job.regime.evidence import Window
+
+    if source.is_file():
+        from warmup_job.simulator.replay import read_recording
+
+        rows = read_recording(f"um:SERIES:1m:{source}" if _is_bare(source) else str(source)).rows
+        columns = zip(*((row.high, row.low, row.close) for row in rows), strict=True)
+        high, low, close = ([float(text) for text in column] for column in columns)
+        return source.name, Window.of(high, low, close)
+    current = source / "current" / "catalog"
+    catalog = current if current.is_dir() else source
+    found = sorted(path.name for path in (catalog / "data" / "bar").glob("*"))
+    chosen = [name for name in found if bar_type in {None, name}]
+    if len(chosen) != 1:
+        raise ConfigError(
+            f"{source}: name one of its bar types by --bar-type: {', '.join(found)}"
+            if found
+            else f"{source} is neither a recording (csv.gz) nor a catalog with bars"
+        )
+    series = arrow.BarSeries(StoredBars(catalog, chosen[0]).parts())
+    columns_of = (arrow.floats(series, name) for name in ("high", "low", "close"))
+    return chosen[0], Window.of(*columns_of)
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether neither the file's name nor its folder says what it is a recording of."""
+    return path.parent.name not in {"um", "spot"}
