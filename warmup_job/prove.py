@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
-from warmup_job.errors import NotConvergedError, WarmupError
+from warmup_job.errors import NotConvergedError, RateLimitedError, WarmupError
 from warmup_job.plan import StreamPlan
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import IndicatorEntry
@@ -45,7 +45,11 @@ class Proof[PackedT]:
     _unbounded: str = "there are no bars"
 
     async def enough(self, fetched: Fetched[PackedT]) -> int:
-        """How many bars the stream takes; more than were fetched: fetch more, and ask again."""
+        """How many bars the stream takes; more than were fetched: fetch more, and ask again.
+
+        Raises:
+            RateLimitedError: the exchange wants to be asked nothing more.
+        """
         from warmup_job.regime.certificate import certify
         from warmup_job.regime.evidence import Evidence, Window
         from warmup_job.regime.warmth import enough
@@ -110,6 +114,8 @@ class Proof[PackedT]:
         else:
             try:
                 low, high = map(float, await self.extremes())
+            except RateLimitedError:
+                raise
             except WarmupError as error:
                 self._unbounded = str(error)
                 return None
