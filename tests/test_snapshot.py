@@ -315,7 +315,7 @@ def test_a_manifest_that_would_take_for_ever(tmp_path: Path) -> None:
         open_snapshot(tmp_path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(SnapshotError, match="not a file"):
+    with pytest.raises(SnapshotError, match="it is not a file"):
         open_snapshot(tmp_path)
 
 

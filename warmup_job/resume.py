@@ -95,6 +95,9 @@ def known_bars(
         return None
     bars = stored.StoredBars(snapshot.catalog, entry.bar_type)
     parts = bars.parts()
+    if sum(part.rows for part in parts) != entry.bar_count:  # a folder that cannot be listed
+        logger.warning("{}: the last snapshot's bars cannot be read any more", plan.name)
+        return None
     opens_ms = [interval.floor(close_ms) for close_ms in bars.close_times_ms()]
     last = {interval.floor(each.close_ms): each for each in stored.last_values(parts, RE_ASKED)}
     kept = stored.without_last(parts, RE_ASKED)

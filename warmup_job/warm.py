@@ -21,6 +21,7 @@ from warmup_job.market.moment import NS_PER_MS
 from warmup_job.nautilus import arrow
 from warmup_job.plan import detector_settings, endpoint, stream_settings_digest
 from warmup_job.resume import last_snapshot, serves, written_by
+from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import STAGING
 from warmup_job.snapshot.lease import Lease, take_lease
 from warmup_job.snapshot.manifest import Manifest
@@ -122,6 +123,8 @@ async def _prepare(run: Run, lease: Lease | None) -> Outcome:
             keep = run.config.snapshot.keep
             outcome.published = publish(lease, outcome.manifest, partial(_write, checked), keep)
         return outcome
+    except OSError as error:  # of what lies on the volume already
+        raise volume_error(run.config.snapshot.root, error) from None
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.bench.bench import HERE, exchange
 from warmup_job.market.kline import Klines
 
-RUNS = 5
+RUNS = 3
 START_MS = 1_700_000_040_000
 BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +56,22 @@ def new_file(path: Path) -> Iterator[HashingFile]:
         file.flush()
         os.fchmod(handle, FILE_MODE)  # the mode that open takes is cut by the umask
         os.fsync(handle)
+
+
+def read_whole(path: Path, most_bytes: int) -> bytes:
+    """The content of a file that may be anything: a link, a pipe and a huge one are not read.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file, or larger than ``most_bytes``.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", str(path))
+        if found.st_size > most_bytes:
+            raise OSError(errno.EFBIG, "it is too large", str(path))
+        return file.read(most_bytes)
 
 
 def new_folders(folder: Path, inside: Path) -> None:

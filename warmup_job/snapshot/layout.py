@@ -57,6 +57,10 @@ def resolve_current(root: Path) -> Path:
     if target.parts[:-1] != (SNAPSHOTS,) or not is_snapshot_id(target.name):
         raise SnapshotError(f"{link} leads to {target}, which is no snapshot of ours")
     folder = root / target
-    if folder.is_symlink() or not folder.is_dir():
-        raise SnapshotError(f"{link} leads to {target}, which is not there: run `warmup-job run`")
+    try:
+        led_away = folder.is_symlink() or folder.parent.is_symlink()
+        if led_away or not folder.is_dir():
+            raise SnapshotError(f"{link} leads to {target}, which is not there: `warmup-job run`")
+    except OSError as error:
+        raise SnapshotError(f"{folder} cannot be read: {error.strerror}") from None
     return folder

@@ -160,7 +160,7 @@ async def take_lease[Result](
                 on_wait(watch.record.owner)
             if time.monotonic() + _POLL_S > give_up_at:
                 raise VolumeError(
-                    f"another job ({watch.record.owner}) was at work on the volume {root} for all "
+                    f"another job ({_owner(root)}) was at work on the volume {root} for all "
                     "the time that this one had (warmup.deadline): start it again"
                 )
             await asyncio.sleep(_POLL_S)
@@ -229,6 +229,12 @@ def _read(handle: int) -> LeaseRecord:
         return msgspec.json.decode(os.pread(handle, _RECORD_BYTES, 0), type=LeaseRecord)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return LeaseRecord()
+
+
+def _owner(root: Path) -> str:
+    """Who holds the lease, as far as can be told without the lock."""
+    with _opened(root, LEASE) as handle:
+        return _read(handle).owner
 
 
 def _write(handle: int, record: LeaseRecord) -> None:

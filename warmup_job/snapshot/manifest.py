@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -14,6 +13,7 @@ from warmup_job.market.gaps import Gap
 from warmup_job.market.interval import Interval
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.regime.verdict import Certificate
+from warmup_job.snapshot.durable import read_whole
 
 FORMAT_VERSION: Final = 1
 MAX_BYTES = 16 * 1024 * 1024
@@ -151,12 +151,7 @@ def read_manifest(snapshot: Path) -> Manifest:
     """Read ``<snapshot>/manifest.json``; errors as `parse_manifest`, or that it cannot be read."""
     path = snapshot / "manifest.json"
     try:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise SnapshotError(f"{path} is not a file")
-        if found.st_size > MAX_BYTES:
-            raise SnapshotError(f"{path} is too large to be a manifest")
-        raw = path.read_bytes()
+        raw = read_whole(path, MAX_BYTES)
     except OSError as error:
         raise SnapshotError(f"{path} cannot be read: {error.strerror}") from None
     return parse_manifest(raw)

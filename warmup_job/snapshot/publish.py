@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -73,21 +72,29 @@ def prepare_volume(root: Path) -> None:
             with suppress(FileExistsError):
                 (root / name).mkdir()
                 (root / name).chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+            if not (root / name).is_dir():
+                raise VolumeError(f"{root / name} is not a folder; move it away, it is not ours")
         probe = root / STAGING / f"probe.{secrets.token_hex(4)}"
         probe.mkdir()
-        probe.rmdir()
+        with suppress(FileNotFoundError):  # another job has just cleared the staging folder
+            probe.rmdir()
     except OSError as error:
         raise volume_error(root, error) from None
 
 
 def clear_leftovers(lease: Lease) -> None:
-    """Remove what jobs that were killed, or taken over, have left in the staging folder."""
-    for path in (lease.root / STAGING).iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
+    """Remove what jobs that were killed, or taken over, have left in the staging folder.
+
+    Raises:
+        VolumeError: another job has taken over: what lies there may be its.
+    """
+    with lease.guard():
+        for path in (lease.root / STAGING).iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
 
 
 def publish(
@@ -170,11 +177,14 @@ def _write(staging: Path, write_catalog: Callable[[Create], None]) -> list[FileE
 
 
 def _prune(root: Path, keep: int, current: str) -> None:
-    """Remove snapshots that nobody needs; each leaves by one rename, so that none is ever half."""
-    folders = (path for path in (root / SNAPSHOTS).iterdir() if is_snapshot_id(path.name))
-    names = [path.name for path in folders if stat.S_ISDIR(path.lstat().st_mode)]
-    for name in to_prune(names, current, keep, created_ms(current)):
-        aside = root / STAGING / f"{name}.{secrets.token_hex(4)}"
-        with suppress(OSError):
+    """Remove snapshots that nobody needs; each leaves by one rename, so that none is ever half.
+
+    What cannot be removed now is left to the next run.
+    """
+    with suppress(OSError):
+        folders = (path for path in (root / SNAPSHOTS).iterdir() if is_snapshot_id(path.name))
+        names = [path.name for path in folders if not path.is_symlink()]
+        for name in to_prune(names, current, keep, created_ms(current)):
+            aside = root / STAGING / f"{name}.{secrets.token_hex(4)}"
             (root / SNAPSHOTS / name).rename(aside)
             shutil.rmtree(aside, ignore_errors=True)

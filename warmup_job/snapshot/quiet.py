@@ -13,8 +13,10 @@ from loguru import logger
 
 from warmup_job.errors import RateLimitedError
 from warmup_job.market.moment import utc_text
-from warmup_job.snapshot.durable import replace_file
+from warmup_job.snapshot.durable import read_whole, replace_file
 from warmup_job.snapshot.layout import LIMITS, STAGING
+
+_MOST_BYTES = 65_536
 
 
 def quiet_until_ms(root: Path, endpoint: str) -> int:
@@ -56,6 +58,6 @@ async def sit_out(places: Iterable[Path], endpoint: str, *, most_ms: int | None 
 
 def _read(root: Path) -> dict[str, int]:
     try:
-        return msgspec.json.decode((root / LIMITS).read_bytes(), type=dict[str, int])
+        return msgspec.json.decode(read_whole(root / LIMITS, _MOST_BYTES), type=dict[str, int])
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
         return {}

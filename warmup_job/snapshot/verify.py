@@ -90,12 +90,16 @@ def find_problems(
         wanted: what is asked of it.
         clock_doubt_ms: how far ``now_ms`` may be behind the exchange's clock.
     """
-    problems = _file_problems(snapshot)
-    if not problems:  # a catalog with altered files is not worth reading
-        for stream in snapshot.manifest.streams:
-            problems += [
-                f"{stream.bar_type}: {each}" for each in _stream_problems(snapshot, stream)
-            ]
+    try:
+        problems = _file_problems(snapshot)
+        if not problems:  # a catalog with altered files is not worth reading
+            for stream in snapshot.manifest.streams:
+                found = _stream_problems(snapshot, stream)
+                problems += [f"{stream.bar_type}: {problem}" for problem in found]
+    except OSError as error:
+        problems = [
+            f"{error.filename or snapshot.folder} cannot be read: {error.strerror or error}"
+        ]
     if wanted is not None:
         problems += _unfit(snapshot.manifest, wanted)
     if now_ms is not None:

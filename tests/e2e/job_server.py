@@ -1,0 +1,100 @@
+"""Jobs that start at once: a process that has imported everything forks one for each request.
+
+Hundreds of runs would spend nine tenths of their time on imports. A fork is a process like any
+other: it is killed, stopped and holds locks by itself. Run as a script: SOCKET. A request is a list
+of arguments and, perhaps, a filter for system calls (see volume_trace.py), with three handles: its
+output, its log, and where the handle goes over which the calls are asked about.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import socket
+import struct
+import sys
+
+NO_NEW_PRIVILEGES, SECCOMP, SET_FILTER, NEW_LISTENER = 38, 317, 1, 8  # 317: on x86_64
+MOST_BYTES = 65_536
+
+
+def serve(channel: socket.socket) -> list[str] | None:
+    """Answer requests until nobody asks any more; returns arguments in each fork, and None."""
+    channel.send(b"ready")
+    while True:
+        raw, handles, *_ = socket.recv_fds(channel, MOST_BYTES, 3)
+        if not raw:
+            return None
+        arguments, program = json.loads(raw)
+        pid = os.fork()
+        if pid == 0:
+            channel.close()
+            out, err, questions = handles
+            for handle, number in ((out, 1), (err, 2)):
+                os.dup2(handle, number)
+                os.close(handle)
+            with socket.socket(fileno=questions) as asking:
+                if program:
+                    listener = be_watched(bytes.fromhex(program))
+                    socket.send_fds(asking, [b"!"], [listener])
+                    os.close(listener)
+            return list(arguments)
+        for handle in handles:
+            os.close(handle)
+        channel.send(json.dumps(pid).encode())
+        _, status = os.waitpid(pid, 0)
+        channel.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+
+
+def be_watched(program: bytes) -> int:
+    """From here on, who holds the returned handle decides on the calls that the filter tells."""
+    code = ctypes.create_string_buffer(program)
+    filters = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    listener = -1
+    if libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0:
+        listener = libc.syscall(SECCOMP, SET_FILTER, NEW_LISTENER, filters)
+    if listener < 0:
+        sys.exit(f"seccomp: {os.strerror(ctypes.get_errno())}")
+    return int(listener)
+
+
+def import_everything() -> None:
+    """What a job imports on its way, none of which starts a thread."""
+    import aiohttp  # noqa: F401
+
+    import warmup_job.__main__
+    import warmup_job.config
+    import warmup_job.exchange.client
+    import warmup_job.exchange.fetch
+    import warmup_job.nautilus.catalog
+    import warmup_job.nautilus.instruments
+    import warmup_job.warm  # noqa: F401
+    from warmup_job.nautilus import arrow
+
+    arrow.import_ahead()
+    gc.collect()
+    gc.freeze()  # what is never looked at again is never copied
+
+
+def main() -> None:
+    """Serve; or, in a fork, be the job."""
+    import_everything()
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        arguments = serve(channel)
+    if arguments is not None:
+        from warmup_job.__main__ import main as job
+
+        sys.argv[1:] = arguments
+        try:
+            job()
+        except SystemExit as end:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(end.code or 0))  # tearing down all those modules would take the longest
+
+
+if __name__ == "__main__":
+    main()

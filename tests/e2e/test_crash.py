@@ -1,0 +1,213 @@
+"""The job dies at every call that touches the volume: readers and the next run never notice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from tests.conftest import Exchange, write_config
+from tests.e2e.power_cut import lost_by_a_power_cut
+from tests.e2e.volume_trace import GO_ON, KILL, Call, Watched, at
+from tests.e2e.volumes import (
+    BARS,
+    FULL,
+    HALF_PAST_MS,
+    Hourly,
+    Reader,
+    assert_in_order,
+    assert_whole,
+    current,
+    read_whole,
+    reading,
+)
+
+pytestmark = pytest.mark.e2e
+
+BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the killed job finds and does, and at how many points it is killed by default."""
+
+    name: str
+    holds: bool
+    options: tuple[str, ...]
+    spread: int
+    """So many points, evenly spread, besides the ones that matter most."""
+    crucial: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    def run(self, hourly: Hourly, root: Path) -> tuple[object, ...]:
+        return ("run", "--config", hourly.config, "--root", root, *self.options)
+
+
+SITUATIONS = [
+    Situation("fetching anew", True, ("--full",), 8, crucial=True),
+    Situation("fetching what is new", True, (), 6),
+    Situation("on an empty volume", False, (), 4),
+]
+SHARES = 12 if FULL else 2
+
+
+@cache
+def undisturbed(situation: Situation, hourly: Hourly, folder: Path) -> Watched:
+    """The situation without a fault: what calls there are."""
+    root = hourly.volume(folder / "undisturbed", holds=situation.holds)
+    watched = hourly.jobs.watch(root, *situation.run(hourly, root), looks=FULL)
+    assert watched.result.code == 0, watched.result.err
+    shutil.rmtree(root)
+    return watched
+
+
+def is_crucial(point: str) -> bool:
+    """Where names change, and where the manifest gets to the disk."""
+    return point.startswith(("rename", "symlink")) or (
+        point.startswith("fsync") and "manifest.json" in point
+    )
+
+
+def chosen(situation: Situation, points: list[str]) -> list[str]:
+    """All, or those that matter most and some of the others."""
+    if FULL:
+        return points
+    crucial = [point for point in points if situation.crucial and is_crucial(point)]
+    others = [point for point in points if point not in crucial]
+    step = len(others) / situation.spread
+    return crucial + [others[int((n + 0.5) * step)] for n in range(situation.spread)]
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_a_job_that_is_killed_at_any_call_harms_nobody(
+    hourly: Hourly, tmp_path: Path, situation: Situation, share: int
+) -> None:
+    points = undisturbed(situation, hourly, hourly.config.parent).points()
+    assert len(points) > 40
+    mine = chosen(situation, points)[share::SHARES]
+    reads = 0
+    for number, point in enumerate(mine):
+        root = hourly.volume(tmp_path / str(number), holds=situation.holds)
+        before = current(root)
+        with reading(root) as reader:
+            killed = hourly.jobs.watch(
+                root,
+                *situation.run(hourly, root),
+                decide=at(point, KILL),
+                looks=FULL,
+            )
+            assert killed.died_at is not None, f"never came by {point}"
+            assert killed.result.code == -9
+            after = hourly.run(root, "--json")
+        assert reader.problems == [], point
+        assert after.code == 0, f"{point}: {after.err}"
+        assert_in_order(root)
+        assert after.json["manifest"]["streams"][0]["bar_count"] == BARS
+        assert reader.seen[-1] == current(root) != before
+        assert len(reader.seen) <= 3  # the old one, the killed job's, the next one's
+        catalog = ParquetDataCatalog(str(root / "current" / "catalog"))
+        assert len(catalog.bars(bar_types=[BAR_TYPE])) == BARS
+        reads += reader.reads
+        shutil.rmtree(root)
+    assert reads >= len(mine)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_between_any_two_calls_a_reader_finds_a_whole_snapshot(
+    hourly: Hourly, tmp_path: Path, situation: Situation
+) -> None:
+    """And one that found the old snapshot can still read it when the job has ended."""
+    root = hourly.volume(tmp_path / "volume", holds=situation.holds)
+    before = current(root)
+    reader = Reader()
+
+    def read(call: Call) -> int:
+        reader.read(root)
+        return GO_ON
+
+    watched = hourly.jobs.watch(root, *situation.run(hourly, root), decide=read)
+    assert watched.result.code == 0, watched.result.err
+    assert reader.problems == []
+    assert reader.seen == [*([before] if before else []), current(root)]
+    for name in reader.seen:
+        assert_whole(root / "snapshots" / name)
+    assert_in_order(root)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=str)
+def test_a_power_cut_takes_nothing_that_readers_can_see(
+    hourly: Hourly, situation: Situation
+) -> None:
+    watched = undisturbed(situation, hourly, hourly.config.parent)
+    effects = {call.effect for call in watched.calls}
+    assert effects >= {"make", "write", "settle", "move"}  # it did see what there is to judge
+    assert lost_by_a_power_cut(watched.calls) == []
+
+
+def test_a_job_that_dies_in_a_heartbeat_is_replaced_at_once(
+    hourly: Hourly, start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    exchange = start_exchange(now_ms=HALF_PAST_MS)
+    root, config = tmp_path / "volume", write_config(tmp_path, exchange.url)
+    exchange.fault("delay=3s@klines:times=1")
+    run = ("run", "--config", config, "--root", root, "--streams", "BTCUSDT:1h:40")
+
+    def kill_the_heart(call: Call) -> int:
+        return GO_ON if call.by_main else KILL
+
+    killed = hourly.jobs.watch(root, *run, decide=kill_the_heart)
+    assert killed.died_at is not None
+    assert killed.died_at.point == "pwrite64 .lease"
+    after = hourly.jobs.run(*run)
+    assert after.code == 0, after.err
+    assert not any("waiting" in line for line in after.messages)
+    assert_in_order(root)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_a_job_that_is_asked_to_end_at_any_call_ends_tidily(
+    hourly: Hourly, tmp_path: Path, share: int
+) -> None:
+    """Whatever it was doing: SIGTERM leaves what was there, or the whole new snapshot."""
+    situation = SITUATIONS[0]
+    points = undisturbed(situation, hourly, hourly.config.parent).points()
+    for number, point in enumerate(points[:: 1 if FULL else 24][share::SHARES]):
+        root = hourly.volume(tmp_path / str(number))
+        before = current(root)
+        there = at(point, 1)
+
+        def ask(call: Call, there: Callable[[Call], int] = there) -> int:
+            if there(call):
+                os.kill(call.pid, signal.SIGTERM)
+            return GO_ON
+
+        with reading(root) as reader:
+            done = hourly.jobs.watch(root, *situation.run(hourly, root), decide=ask, looks=FULL)
+        assert done.result.code in {0, 143}, f"{point}: {done.result.err}"
+        assert "Traceback" not in done.result.err, point
+        assert reader.problems == [], point
+        assert done.result.code == 143 or current(root) != before
+        assert list((root / ".staging").iterdir()) == [], point
+        assert_in_order(root)
+        shutil.rmtree(root)
+
+
+def test_a_reader_who_is_slow_reads_one_snapshot_to_its_end(hourly: Hourly, tmp_path: Path) -> None:
+    """It resolves the link once; two more are published before it opens a file."""
+    root = hourly.volume(tmp_path / "volume")
+    folder = (root / "current").resolve()
+    for _ in range(2):
+        done = hourly.run(root, "--full")
+        assert done.code == 0, done.err
+    assert_whole(folder)
+    assert read_whole(root) != folder.name

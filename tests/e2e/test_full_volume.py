@@ -1,0 +1,222 @@
+"""The volume is full, broken or read-only somewhere in the middle: one line, and nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.volume_trace import KILL, Call, at
+from tests.e2e.volumes import (
+    FULL,
+    Hourly,
+    assert_in_order,
+    assert_refused,
+    assert_whole,
+    current,
+    mounted,
+    read_whole,
+    snapshots,
+)
+
+pytestmark = pytest.mark.e2e
+
+
+GROWING = [("size", True), ("size", False), ("nr_inodes", True), ("nr_inodes", False)]
+
+
+@pytest.mark.parametrize(("limit", "holds"), GROWING if FULL else GROWING[:3])
+def test_a_volume_that_grows_until_a_snapshot_fits(
+    hourly: Hourly, tmp_path: Path, limit: str, holds: bool
+) -> None:
+    with mounted(tmp_path / "mount", "size=1m") as mount:
+        root, inside = mount.root / "volume", mount.path / "volume"
+        hourly.volume(root, holds=holds)
+        before = current(root)
+        run = ("run", "--config", hourly.config, "--root", inside)
+        taken = mount.used_kib() if limit == "size" else sum(1 for _ in mount.root.rglob("*")) + 1
+        step = (4 if FULL else 12) if limit == "size" else (1 if FULL else 8)
+        unit = "k" if limit == "size" else ""
+        for more in range(step // 3, 1000, step):
+            mount.remount(f"{limit}={taken + more}{unit}")
+            done = mount.job(*run)
+            if done.code == 0 and current(root) != before:
+                break
+            assert_refused(done, 15, "code 15", str(inside), "No space left on device")
+            assert current(root) == before
+            assert snapshots(root) == (snapshots(hourly.held) if holds else [])
+            if before is not None:
+                assert read_whole(root) == before
+            staging = root / ".staging"
+            assert not staging.exists() or list(staging.iterdir()) == []
+        assert more > 2 * step  # it did fail before
+        assert_in_order(root)
+        mount.remount(f"{limit}=1m" if limit == "size" else f"{limit}=1000")
+        again = mount.job(*run, "--full")
+        assert again.code == 0, again.err
+        assert_in_order(root)
+
+
+# -- errors at any call ----------------------------------------------------------------------------
+
+ERRORS = {
+    "write": ("ENOSPC", "EIO"), "pwrite64": ("ENOSPC", "EIO"), "fsync": ("EIO", "ENOSPC"),
+    "mkdir": ("ENOSPC", "EROFS"), "openat": ("EROFS", "ENOSPC"), "symlink": ("ENOSPC", "EROFS"),
+    "rename": ("ENOSPC", "EROFS"), "flock": ("ENOLCK", "EIO"), "chmod": ("EROFS", "EIO"),
+    "fchmod": ("EIO", "EROFS"), "rmdir": ("EIO", "EROFS"), "unlinkat": ("EIO", "EROFS"),
+}  # fmt: skip
+MOVE, SWAP = "rename .staging/ID.R #1", "rename .staging/current.R #1"
+CERTAIN = ["fsync .staging/ID.R/manifest.json #1", MOVE, SWAP, "fsync . #1"]
+SHARES = 8 if FULL else 2
+
+
+@cache
+def undisturbed(
+    hourly: Hourly, *command: str, holds: bool = True, looks: bool = False
+) -> list[str]:
+    """The calls that such a command makes on a volume when nothing is wrong."""
+    root = hourly.volume(hourly.config.parent / "undisturbed", holds=holds)
+    watched = hourly.jobs.watch(root, *on(hourly, root, *command), looks=looks)
+    assert watched.result.code == 0, watched.result.err
+    shutil.rmtree(root)
+    return watched.points()
+
+
+def on(hourly: Hourly, root: Path, command: str, *options: str) -> tuple[object, ...]:
+    """That command for that volume."""
+    if command == "verify":
+        return (command, root, *options)
+    return (command, "--config", hourly.config, "--root", root, *options)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
+def test_an_error_at_any_call_is_one_line_and_loses_nothing(
+    hourly: Hourly, tmp_path: Path, holds: bool, share: int
+) -> None:
+    points = undisturbed(hourly, "run", "--full", holds=holds)
+    chosen = [(point, name) for point in points for name in ERRORS[point.split()[0]]]
+    if not FULL:
+        certain = CERTAIN if holds else []
+        chosen = [(point, ERRORS[point.split()[0]][0]) for point in points if point not in certain]
+        chosen = [(point, "EIO") for point in certain] + chosen[2 :: 10 if holds else 24]
+    for number, (point, name) in enumerate(chosen[share::SHARES]):
+        root = hourly.volume(tmp_path / str(number), holds=holds)
+        before = current(root)
+        code = getattr(errno, name)
+        failed = hourly.jobs.watch(root, *on(hourly, root, "run", "--full"), decide=at(point, code))
+        where = f"{name} at {point}"
+        if points.index(point) <= points.index(SWAP):
+            assert_refused(failed.result, 15, str(root), os.strerror(code))
+            assert current(root) == before, where
+            if points.index(point) <= points.index(MOVE):  # later it lies there, whole, in wait
+                assert snapshots(root) == (snapshots(hourly.held) if holds else []), where
+        else:  # what comes after the swap is for tidiness, and for power cuts
+            expected = 15 if point == "fsync . #1" else 0
+            assert failed.result.code == expected, f"{where}: {failed.result.err}"
+            assert "Traceback" not in failed.result.err
+            assert current(root) not in {None, before}, where
+        for folder in (root / "snapshots").glob("*"):
+            assert_whole(folder)
+        again = hourly.run(root)
+        assert again.code == 0, f"{where}: {again.err}"
+        assert_in_order(root)
+        shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("verdict", [errno.ENOSPC, KILL])
+def test_a_long_history_is_set_aside_and_tidied_away(
+    hourly: Hourly, tmp_path: Path, verdict: int
+) -> None:
+    """What is too much for the memory waits on the volume; it is no snapshot, and never stays."""
+    root = hourly.volume(tmp_path / "volume")
+    before = current(root)
+    ended = hourly.jobs.watch(
+        root,
+        *on(hourly, root, "run", "--streams", "BTCUSDT:1h:50000"),
+        decide=at("write .staging/pages.R/R #40", verdict),
+    )
+    if verdict == KILL:
+        assert ended.died_at is not None
+        assert list((root / ".staging").iterdir()) != []
+    else:
+        assert_refused(ended.result, 15, "code 15", str(root), "No space left on device")
+        assert list((root / ".staging").iterdir()) == []
+    assert current(root) == before == read_whole(root)
+    assert hourly.run(root).code == 0
+    assert_in_order(root)
+
+
+# -- errors in reading -----------------------------------------------------------------------------
+
+READING = {"read", "pread64", "openat", "open", "newfstatat", "stat", "lstat", "getdents64"}
+
+
+def unreadable(path: str, code: int) -> Callable[[Call], int]:
+    """The decision to fail whatever wants to look at that path."""
+
+    def decide(call: Call) -> int:
+        return code if call.path == path and call.name in READING and call.effect == "look" else 0
+
+    return decide
+
+
+@pytest.mark.parametrize("name", ["EIO", "EACCES", "ESTALE"])
+def test_what_cannot_be_read_is_a_problem_of_the_snapshot_and_is_fetched_anew(
+    hourly: Hourly, tmp_path: Path, name: str
+) -> None:
+    """A worn disk, a folder of somebody else's, a network volume that has gone."""
+    code = getattr(errno, name)
+    folder = hourly.held / (hourly.held / "current").readlink()
+    inside = [path.relative_to(hourly.held).as_posix() for path in [folder, *folder.rglob("*")]]
+    assert len(inside) == 10  # the folder; manifest, catalog and data; three steps to each file
+    for number, path in enumerate(inside if FULL else inside[len(name) % 3 :: 3]):
+        root = hourly.volume(tmp_path / str(number))
+        before = current(root)
+        verified = hourly.jobs.watch(
+            root, "verify", root, "--json", decide=unreadable(path, code), looks=True
+        ).result
+        assert verified.code == 20, f"{name} at {path}: {verified.err}"
+        assert "Traceback" not in verified.err
+        assert verified.json["problems"], path
+        done = hourly.jobs.watch(
+            root, *on(hourly, root, "run"), decide=unreadable(path, code), looks=True
+        ).result
+        assert done.code == 0, f"{name} at {path}: {done.err}"
+        assert current(root) != before
+        assert_in_order(root)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_an_error_in_reading_at_any_call_is_no_bug(
+    hourly: Hourly, tmp_path: Path, share: int
+) -> None:
+    """What is there is fetched anew; or the volume is to blame, in one line."""
+    points = [
+        point
+        for point in undisturbed(hourly, "run", looks=True)
+        if point.split()[0] in READING and not point.split()[1].startswith(".staging/ID")
+    ]
+    assert len(points) > 100
+    for number, point in enumerate(points[:: 1 if FULL else 25][share::SHARES]):
+        root = hourly.volume(tmp_path / str(number))
+        before = current(root)
+        done = hourly.jobs.watch(
+            root, *on(hourly, root, "run"), decide=at(point, errno.EIO), looks=True
+        ).result
+        assert done.code in {0, 15}, f"{point}: {done.err}"
+        assert "Traceback" not in done.err, point
+        if done.code == 0:
+            assert current(root) != before, point
+            assert_in_order(root)
+        else:
+            assert_refused(done, 15, "code 15", str(root))
+            assert current(root) == read_whole(root), point
+            if point != "openat . #1":  # by then, it is to see the swap onto the disk
+                assert current(root) == before, point
+        shutil.rmtree(root)

@@ -1,0 +1,280 @@
+"""Volumes that are missing, read-only, or hold what nobody expects: one line, nothing touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.volumes import (
+    FULL,
+    HALF_PAST_MS,
+    Hourly,
+    assert_in_order,
+    assert_refused,
+    current,
+    mounted,
+    read_whole,
+    set_clock,
+)
+from warmup_job.errors import SnapshotError
+from warmup_job.snapshot.verify import verify
+
+pytestmark = pytest.mark.e2e
+
+
+def asked(hourly: Hourly) -> int:
+    return len(hourly.exchange.requests())
+
+
+# -- where nothing can be written ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
+def test_a_read_only_mount(hourly: Hourly, tmp_path: Path, holds: bool) -> None:
+    """A reader needs no more than that; the job says what to do."""
+    with mounted(tmp_path / "mount", "size=1m") as mount:
+        root, inside = mount.root / "volume", mount.path / "volume"
+        hourly.volume(root, holds=holds)
+        before, asked_before = current(root), asked(hourly)
+        mount.remount("ro")
+        done = mount.job("run", "--config", hourly.config, "--root", inside)
+        assert_refused(done, 15, "code 15", str(inside), "Read-only file system", "writable")
+        assert asked(hourly) == asked_before  # known before anybody is asked for anything
+        assert current(root) == before
+        if holds:
+            verified = mount.job("verify", inside)
+            assert verified.code == 0, verified.out
+            assert read_whole(root) == before
+
+
+def test_folders_above_the_volume_are_made(hourly: Hourly, tmp_path: Path) -> None:
+    root = tmp_path / "not" / "there" / "yet"
+    done = hourly.run(root)
+    assert done.code == 0, done.err
+    assert_in_order(root)
+
+
+@pytest.mark.parametrize("where", ["volume", "volume/below"])
+def test_a_file_in_the_volumes_place(hourly: Hourly, tmp_path: Path, where: str) -> None:
+    (tmp_path / "volume").write_text("mine")
+    asked_before = asked(hourly)
+    done = hourly.run(tmp_path / where)
+    assert_refused(done, 15, "code 15", str(tmp_path / where))
+    assert (tmp_path / "volume").read_text() == "mine"
+    assert asked(hourly) == asked_before
+
+
+@pytest.mark.parametrize("name", [".staging", "snapshots", "current", ".lease", ".lock"])
+def test_a_file_or_folder_in_the_place_of_ours(hourly: Hourly, tmp_path: Path, name: str) -> None:
+    """A folder where a file or a link should be, and a file where a folder should be."""
+    root = tmp_path / "volume"
+    root.mkdir()
+    if name in {".staging", "snapshots"}:
+        (root / name).write_text("mine")
+    else:
+        (root / name).mkdir()
+        (root / name / "mine").touch()
+    asked_before = asked(hourly)
+    done = hourly.run(root)
+    assert_refused(done, 15, "code 15", str(root))
+    assert (root / name).is_file() or (root / name / "mine").is_file()
+    assert asked(hourly) == asked_before
+
+
+@pytest.mark.parametrize("name", ["status.json", "limits.json"])
+def test_a_folder_in_the_place_of_a_courtesy(hourly: Hourly, tmp_path: Path, name: str) -> None:
+    root = hourly.volume(tmp_path / "volume")
+    (root / name).unlink(missing_ok=True)
+    (root / name).mkdir()
+    done = hourly.run(root)
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    assert_in_order(root)
+
+
+# -- links that lead out of the volume -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [".staging", "snapshots"])
+def test_a_folder_that_is_a_link_is_not_followed(hourly: Hourly, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine").write_text("mine")
+    root = hourly.volume(tmp_path / "volume")
+    (root / name).rename(tmp_path / "was")
+    (root / name).symlink_to(outside)
+    done = hourly.run(root)
+    assert_refused(done, 15, "code 15", str(root / name), "link")
+    assert [path.name for path in outside.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["status.json", "limits.json", ".lease", ".lock"])
+def test_a_file_that_is_a_link_leaves_its_target_alone(
+    hourly: Hourly, tmp_path: Path, name: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    outside.chmod(0o600)
+    root = hourly.volume(tmp_path / "volume")
+    (root / name).unlink(missing_ok=True)
+    (root / name).symlink_to(outside)
+    if name == "limits.json":  # it is only written when there is a limit
+        hourly.exchange.fault("429=1@klines:times=1")
+    try:
+        done = hourly.run(root)
+    finally:
+        set_clock(hourly.exchange, None)
+    assert "Traceback" not in done.err
+    assert done.code == (15 if name in {".lease", ".lock"} else 0), done.err
+    assert outside.read_text() == "mine"
+    assert outside.stat().st_mode & 0o777 == 0o600
+    if done.code == 0:
+        assert not (root / name).is_symlink()
+        assert_in_order(root)
+
+
+def test_links_among_the_leftovers_and_the_snapshots_are_not_followed(
+    hourly: Hourly, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "catalog").mkdir(parents=True)
+    (outside / "manifest.json").write_text("mine")
+    root = hourly.volume(tmp_path / "volume")
+    (root / ".staging" / "19700101T000000Z-00000000.00000000").symlink_to(outside)
+    (root / ".staging" / "half").mkdir()
+    (root / ".staging" / "half" / "way").symlink_to(outside)
+    (root / ".staging" / "loop").symlink_to("loop")
+    planted = root / "snapshots" / "19700101T000000Z-00000000"
+    planted.symlink_to(outside)
+    done = hourly.run(root)
+    assert done.code == 0, done.err
+    assert list((root / ".staging").iterdir()) == []
+    assert (outside / "manifest.json").read_text() == "mine"
+    assert (outside / "catalog").is_dir()
+    planted.unlink(missing_ok=True)
+    assert_in_order(root)
+
+
+TARGETS = ["snapshots/19700101T000000Z-00000000", "current", "snapshots/..", "../outside", "/etc"]
+
+
+def test_a_current_that_leads_nowhere_good_is_refused_and_replaced(
+    hourly: Hourly, tmp_path: Path
+) -> None:
+    for number, target in enumerate(TARGETS):
+        root = hourly.volume(tmp_path / str(number))
+        (root / "current").unlink()
+        (root / "current").symlink_to(target)
+        verified = hourly.jobs.run("verify", root)
+        assert verified.code == 20
+        assert "Traceback" not in verified.err
+        if FULL or number in {0, len(TARGETS) - 1}:
+            done = hourly.run(root)
+            assert done.code == 0, done.err
+            assert_in_order(root)
+
+
+@pytest.mark.parametrize("place", ["snapshots", "{id}", "{id}/catalog", "{id}/catalog/data/bar"])
+def test_a_reader_is_not_led_out_of_the_volume(hourly: Hourly, tmp_path: Path, place: str) -> None:
+    """A folder of it is a link to one that holds the very same."""
+    root = hourly.volume(tmp_path / "volume")
+    folder = root / place.format(id=(root / "current").readlink())
+    folder.rename(tmp_path / "outside")
+    folder.symlink_to(tmp_path / "outside")
+    with pytest.raises(SnapshotError):
+        verify(root, now_ms=HALF_PAST_MS)
+
+
+# -- what is not what its name says ----------------------------------------------------------------
+
+
+def deep(path: Path) -> None:
+    path.write_text("[" * 100_000)
+
+
+def deep_and_whole(path: Path) -> None:
+    nested = "[" * 100_000 + "]" * 100_000
+    path.write_text(f'{{"format_version": 1, "streams": {nested}}}')
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 30)
+
+
+def looping(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+ODD: list[Callable[[Path], object]] = [
+    os.mkfifo,
+    sparse,
+    deep,
+    deep_and_whole,
+    looping,
+    endless,
+    Path.mkdir,
+    Path.touch,
+]
+
+
+def test_an_odd_manifest_is_refused_at_once_and_replaced(hourly: Hourly, tmp_path: Path) -> None:
+    for make in ODD:
+        root = hourly.volume(tmp_path / make.__name__)
+        manifest = root / (root / "current").readlink() / "manifest.json"
+        manifest.unlink()
+        make(manifest)
+        began = time.monotonic()
+        verified = hourly.jobs.run("verify", root, "--json")
+        assert time.monotonic() - began < 20, make.__name__
+        assert verified.code == 20, verified.err
+        assert verified.json["problems"]
+        assert verified.json["snapshot"] is None
+        assert "Traceback" not in verified.err
+        if FULL or make in {os.mkfifo, deep}:
+            done = hourly.run(root)
+            assert done.code == 0, done.err
+            assert read_whole(root) == current(root)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, sparse, deep], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("names", ["limits.json status.json", ".lease", ".lock"])
+def test_an_odd_file_of_ours_holds_nobody_up(
+    hourly: Hourly, tmp_path: Path, names: str, make: Callable[[Path], object]
+) -> None:
+    root = hourly.volume(tmp_path / "volume")
+    for name in names.split():
+        (root / name).unlink(missing_ok=True)
+        make(root / name)
+    began = time.monotonic()
+    done = hourly.run(root)
+    assert time.monotonic() - began < 20  # and not the deadline
+    assert "Traceback" not in done.err
+    if done.code == 15:  # the volume's lock cannot be had: that is said
+        assert_refused(done, 15, "code 15", str(root))
+        assert (names, make) == (".lease", os.mkfifo)
+    else:
+        assert done.code == 0, done.err
+        assert_in_order(root)
+
+
+def test_an_odd_file_of_the_catalogs_is_found_at_once(hourly: Hourly, tmp_path: Path) -> None:
+    root = hourly.volume(tmp_path / "volume")
+    (parquet,) = (root / "current" / "catalog" / "data" / "bar").rglob("*.parquet")
+    parquet.unlink()
+    os.mkfifo(parquet)
+    verified = hourly.jobs.run("verify", root, "--json")
+    assert verified.code == 20, verified.err
+    assert "bytes, not" in json.dumps(verified.json["problems"])
+    done = hourly.run(root)
+    assert done.code == 0, done.err
+    assert read_whole(root) == current(root)

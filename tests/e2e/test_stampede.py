@@ -1,0 +1,375 @@
+"""Many jobs on one volume: one works, the others have its result, and none undoes another's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPO, Exchange, Result, clean_env, job, write_config
+from tests.e2e.volume_trace import GO_ON, Call, Jobs, Watched, at
+from tests.e2e.volumes import (
+    BARS,
+    FULL,
+    HALF_PAST_MS,
+    Hourly,
+    assert_in_order,
+    assert_refused,
+    current,
+    read_whole,
+    reading,
+    snapshots,
+    until,
+)
+from warmup_job.snapshot.lease import STALE_S
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job at work, and what it has said so far."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    def says(self, words: str) -> bool:
+        return words in self.err.read_text()
+
+    def end(self, timeout: float = 90) -> Result:
+        """How it ended."""
+        code = self.process.wait(timeout)
+        return Result(code, self.out.read_text(), self.err.read_text())
+
+
+@contextmanager
+def running(folder: Path, count: int, *arguments: object) -> Iterator[list[Running]]:
+    """So many jobs at once; whoever is left at the end is killed."""
+    jobs: list[Running] = []
+    try:
+        for _ in range(count):
+            number = len(list(folder.glob("*.out")))
+            out, err = folder / f"{number}.out", folder / f"{number}.err"
+            with out.open("w") as to, err.open("w") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "warmup_job", "run", *map(str, arguments), "--json"],
+                    cwd=REPO, env=clean_env(), stdout=to, stderr=log,
+                )  # fmt: skip
+            jobs.append(Running(process, out, err))
+        yield jobs
+    finally:
+        for each in jobs:
+            if each.process.poll() is None:
+                each.process.kill()
+                each.process.wait()
+
+
+def options_of(exchange: Exchange, folder: Path, **warmup: Any) -> tuple[object, ...]:
+    """A job of hours on a volume in ``folder``."""
+    streams = [{"symbol": "BTCUSDT", "interval": "1h", "bars": BARS}]
+    settings = {"streams": streams, "on_failure": "fail", "deadline": "2m"} | warmup
+    config = write_config(folder, exchange.url, warmup=settings)
+    return ("--config", config, "--root", folder / "volume")
+
+
+def test_of_jobs_that_start_together_one_fetches_for_all(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    exchange = start_exchange(now_ms=HALF_PAST_MS)
+    options = options_of(exchange, tmp_path)
+    with (
+        reading(tmp_path / "volume", 0.1) as reader,
+        running(tmp_path, 100 if FULL else 12, *options) as jobs,
+    ):
+        ended = [each.end(timeout=180) for each in jobs]
+    assert [each.code for each in ended] == [0] * len(jobs), {each.err for each in ended}
+    (name,) = snapshots(tmp_path / "volume")
+    assert {each.json["snapshot"] for each in ended} == {name}
+    assert sum(each.json["published"] for each in ended) == 1
+    assert len(exchange.klines()) == 1
+    assert (reader.problems, reader.seen) == ([], [name])
+    assert_in_order(tmp_path / "volume")
+
+
+def test_a_killed_jobs_place_is_taken_at_once(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    exchange = start_exchange(now_ms=HALF_PAST_MS)
+    options = options_of(exchange, tmp_path)
+    exchange.fault("stall@klines:times=1")
+    with running(tmp_path, 1, *options) as (holder,), running(tmp_path, 3, *options) as others:
+        until(exchange.klines, "a request for klines")
+        until(lambda: sum(each.says("waiting") for each in [holder, *others]) == 3, "three wait")
+        (working,) = (each for each in [holder, *others] if not each.says("waiting"))
+        working.process.kill()
+        killed = time.monotonic()
+        until(lambda: len(exchange.klines()) == 2, "a second request for klines")
+        assert time.monotonic() - killed < STALE_S
+        ended = [each.end() for each in [holder, *others] if each is not working]
+    assert [each.code for each in ended] == [0] * 3, {each.err for each in ended}
+    clock = [each for each in exchange.requests() if each["path"].endswith("/time")]
+    assert (len(clock), len(exchange.klines())) == (2, 2)  # who waited asks for nothing
+    assert {each.json["snapshot"] for each in ended} == set(snapshots(tmp_path / "volume"))
+    assert_in_order(tmp_path / "volume")
+
+
+@pytest.mark.parametrize("share", range(4 if FULL else 1))
+def test_a_job_that_comes_while_another_one_works_is_not_disturbed(
+    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, share: int
+) -> None:
+    """At each of its first calls, before it has any lock, another job runs from start to end."""
+    root = hourly.volume(tmp_path / "undisturbed")
+    points = hourly.jobs.watch(root, *run_on(hourly, root), looks=FULL).points()
+    early = points[: points.index("flock .lock #1") + 1]
+    assert "mkdir .staging/probe.R #1" in early
+    for number, point in enumerate(early[share :: 4 if FULL else 1]):
+        root = hourly.volume(tmp_path / str(number))
+        there = at(point, 1)
+        others: list[Result] = []
+
+        def decide(
+            call: Call,
+            there: Callable[[Call], int] = there,
+            root: Path = root,
+            others: list[Result] = others,
+        ) -> int:
+            if there(call):
+                others.append(other_jobs.run(*run_on(hourly, root)))
+            return GO_ON
+
+        done = hourly.jobs.watch(root, *run_on(hourly, root), decide=decide, looks=FULL).result
+        assert [other.code for other in others] == [0], point
+        assert done.code == 0, f"{point}: {done.err}"
+        assert_in_order(root)
+
+
+# -- stopped ---------------------------------------------------------------------------------------
+
+
+def test_a_job_that_stands_still_in_mid_fetch_is_taken_over(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """As when a machine sleeps: it wakes, has its klines, and must not publish them."""
+    exchange = start_exchange(now_ms=HALF_PAST_MS)
+    root, options = tmp_path / "volume", options_of(exchange, tmp_path)
+    exchange.fault("delay=2s@klines:times=1")
+    with running(tmp_path, 1, *options) as (sleeper,):
+        until(exchange.klines, "a request for klines")
+        sleeper.process.send_signal(signal.SIGSTOP)
+        with running(tmp_path, 2, *options) as others:
+            ended = [each.end() for each in others]
+            assert [each.code for each in ended] == [0, 0], {each.err for each in ended}
+            assert any("waiting" in each.err for each in ended)
+        (name,) = snapshots(root)
+        assert {each.json["snapshot"] for each in ended} == {name}
+        sleeper.process.send_signal(signal.SIGCONT)
+        woken = sleeper.end()
+    assert_refused(woken, 15, "code 15", str(root), "another one took over")
+    assert woken.json["snapshot"] is None
+    assert snapshots(root) == [name]
+    assert current(root) == name == read_whole(root)
+    assert job("run", *options).code == 0
+    assert_in_order(root)
+
+
+def run_on(hourly: Hourly, root: Path, *options: str) -> tuple[object, ...]:
+    return ("run", "--config", hourly.config, "--root", root, "--deadline", "2m", *options)
+
+
+def stopped_at(
+    point: str,
+    hourly: Hourly,
+    root: Path,
+    meanwhile: Callable[[], object],
+    *,
+    behind: bool = False,
+    looks: bool = False,
+) -> Watched:
+    """A job stands still before that call; ``meanwhile`` is done, and then it goes on.
+
+    ``behind``: not before that call but before the next one.
+    """
+    there = at(point, 1)
+    passed = met = False
+
+    def decide(call: Call) -> int:
+        nonlocal passed, met
+        if not passed and there(call):
+            passed = True
+            if behind:
+                return GO_ON
+        if passed and not met and call.by_main:
+            met = True
+            os.kill(call.pid, signal.SIGSTOP)
+            try:
+                meanwhile()
+            finally:
+                os.kill(call.pid, signal.SIGCONT)
+        return GO_ON
+
+    watched = hourly.jobs.watch(
+        root, *run_on(hourly, root, "--full", "--json"), decide=decide, looks=looks, timeout=120
+    )
+    assert met, f"it never came by {point}"
+    return watched
+
+
+CLEARING = [("flock .lock #2", True), ("getdents64 .staging #1", False)]
+
+
+@pytest.mark.parametrize(("point", "behind"), CLEARING if FULL else CLEARING[:1])
+def test_a_job_that_wakes_up_clears_nothing_of_its_successors(
+    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, point: str, behind: bool
+) -> None:
+    """It had just taken the lease and was about to remove leftovers; there lies another's work."""
+    root = hourly.volume(tmp_path / "volume")
+    (root / ".staging" / "left").mkdir()
+    staged, cleared = threading.Event(), threading.Event()
+    taken_over: list[bool] = []
+
+    def wait_when_staged(call: Call) -> int:
+        if call.point == "symlink .staging/current.R":
+            staged.set()
+            assert cleared.wait(60)
+        return GO_ON
+
+    def work() -> Watched:
+        return other_jobs.watch(root, *run_on(hourly, root, "--json"), decide=wait_when_staged)
+
+    with ThreadPoolExecutor(1) as pool:
+        running_other: list[Future[Watched]] = []
+
+        def take_over() -> None:
+            running_other.append(pool.submit(work))
+            taken_over.append(staged.wait(STALE_S + 8))
+
+        try:
+            woken = stopped_at(point, hourly, root, take_over, behind=behind, looks=True).result
+        finally:
+            cleared.set()
+        other = running_other[0].result(60).result
+    assert other.code == 0, other.err
+    assert current(root) == other.json["snapshot"] == read_whole(root)
+    if taken_over == [True]:
+        assert_refused(woken, 15, "code 15", str(root), "another one took over")
+    else:  # it stood still with a lock that kept the other one out
+        assert woken.code == 0, woken.err
+    assert hourly.run(root, "--full").code == 0
+    assert_in_order(root)
+
+
+BEFORE_THE_GUARD = [
+    "openat .lock #2",
+    "mkdir .staging/ID.R #1",
+    "openat .staging/ID.R/manifest.json #1",
+    "symlink .staging/current.R #1",
+    "flock .lock #3",
+]
+
+
+@pytest.mark.parametrize("point", BEFORE_THE_GUARD if FULL else BEFORE_THE_GUARD[1:2])
+def test_a_job_that_stood_still_at_a_call_does_not_publish_over_its_successor(
+    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, point: str
+) -> None:
+    root = hourly.volume(tmp_path / "volume")
+    others: list[Result] = []
+
+    def take_over() -> None:
+        others.append(other_jobs.run(*run_on(hourly, root, "--json")))
+
+    with reading(root, 0.05) as reader:
+        woken = stopped_at(point, hourly, root, take_over).result
+    (other,) = others
+    assert other.code == 0, other.err
+    name = other.json["snapshot"]
+    assert_refused(woken, 15, "code 15", str(root), "another one took over")
+    assert current(root) == name == reader.seen[-1]
+    assert reader.problems == []
+    assert len(reader.seen) == 2
+    assert hourly.run(root, "--full").code == 0
+    assert_in_order(root)
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["rename .staging/ID.R #1", "fsync snapshots #1", "rename .staging/current.R #1"]
+    if FULL
+    else ["rename .staging/current.R #1"],
+)
+def test_a_job_that_stands_still_in_the_middle_of_the_swap_is_waited_for(
+    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, point: str
+) -> None:
+    """For those moments nobody can tell what it will do next; the other says so, in time."""
+    root = hourly.volume(tmp_path / "volume")
+    before = current(root)
+    others: list[Result] = []
+
+    def wait() -> None:
+        for _ in range(2):
+            others.append(other_jobs.run(*run_on(hourly, root, "--deadline", "2s")))
+            assert read_whole(root) == before
+
+    woken = stopped_at(point, hourly, root, wait)
+    for other in others:
+        assert_refused(other, 15, "code 15", str(root), f":{woken.calls[0].pid})")
+    assert woken.result.code == 0, woken.result.err
+    assert woken.result.json["snapshot"] == current(root) != before
+    assert_in_order(root)
+
+
+# -- waiting ---------------------------------------------------------------------------------------
+
+
+def test_who_waits_in_vain_ends_in_time_and_says_for_whom(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    exchange = start_exchange(now_ms=HALF_PAST_MS)
+    root, options = tmp_path / "volume", options_of(exchange, tmp_path)
+    exchange.fault("delay=8s@klines:times=1")
+    with running(tmp_path, 1, *options) as (holder,):
+        until(exchange.klines, "a request for klines")
+        waiter = job("run", *options, "--deadline", "2s")
+        assert holder.process.poll() is None  # it was not waited for to the end
+        assert_refused(waiter, 15, "code 15", str(root), f":{holder.process.pid})")
+        assert holder.end().code == 0
+    assert len(exchange.klines()) == 1
+    assert_in_order(root)
+
+
+def test_jobs_with_other_streams_each_get_their_own(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    exchange = start_exchange(now_ms=HALF_PAST_MS)
+    root, options = tmp_path / "volume", options_of(exchange, tmp_path)
+    exchange.fault("delay=1s@klines")
+    wanted = ["BTCUSDT:1h:30", "ETHUSDT:1h:20"]
+    with (
+        running(tmp_path, 1, *options, "--streams", wanted[0]) as (one,),
+        running(tmp_path, 1, *options, "--streams", wanted[1]) as (two,),
+    ):
+        ended = [one.end(), two.end()]
+    assert [each.code for each in ended] == [0, 0], {each.err for each in ended}
+    got = [
+        [f"{stream['symbol']}:{stream['interval']}:{stream['bar_count']}" for stream in streams]
+        for streams in (each.json["manifest"]["streams"] for each in ended)
+    ]
+    assert got == [[wanted[0]], [wanted[1]]]
+    assert set(snapshots(root)) == {each.json["snapshot"] for each in ended}
+    first, second = exchange.klines()
+    assert second["arrived"] - first["arrived"] > 1000  # one after the other
+    assert_in_order(root)
+    held = json.loads((root / "current" / "manifest.json").read_text())
+    assert held["streams"][0]["symbol"] == second["params"]["symbol"]
