@@ -6,7 +6,7 @@ An option stands in for a key of the file: on the command line first, then in th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -46,30 +46,26 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 """Every option and the key that it stands in for; in the environment ``WARMUP_`` + upper case."""
 
 
-def _streams(value: object) -> object:
-    """``BTCUSDT:1m:500,ETHUSDT:1h`` as the list that it abbreviates; a list is left alone."""
-    if not isinstance(value, str):
-        return value
-    streams = []
-    for item in value.split(","):
-        parts = [part.strip() for part in item.split(":")]
-        if len(parts) not in (2, 3):
-            raise ValueError(f"{shown(item)} is not SYMBOL:INTERVAL or SYMBOL:INTERVAL:BARS")
-        streams.append(dict(zip(("symbol", "interval", "bars"), parts, strict=False)))
-    return streams
+def _listed(*keys: str, least: int) -> Callable[[object], object]:
+    """Reads ``a:b,c:d`` as the list of mappings that it abbreviates; a list is left alone."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        items = []
+        for item in value.split(","):
+            parts = [part.strip() for part in item.split(":")]
+            if not least <= len(parts) <= len(keys):
+                short, long = (":".join(keys[:count]).upper() for count in (least, len(keys)))
+                raise ValueError(f"{shown(item)} is not {short} or {long}")
+            items.append(dict(zip(keys, parts, strict=False)))
+        return items
+
+    return read
 
 
-def _indicators(value: object) -> object:
-    """``ema:200,mine:10:80`` as the list that it abbreviates; a list is left alone."""
-    if not isinstance(value, str):
-        return value
-    indicators = []
-    for item in value.split(","):
-        parts = [part.strip() for part in item.split(":")]
-        if len(parts) not in (2, 3):
-            raise ValueError(f"{shown(item)} is not KIND:PERIOD or KIND:PERIOD:BARS")
-        indicators.append(dict(zip(("kind", "period", "bars"), parts, strict=False)))
-    return indicators
+_streams = _listed("symbol", "interval", "bars", least=2)
+_indicators = _listed("kind", "period", "bars", least=2)
 
 
 class Stream(Section, frozen=True, kw_only=True):
