@@ -117,7 +117,7 @@ class _Watch:
 
     generation: int = 0
     record: LeaseRecord = field(default_factory=LeaseRecord)
-    since_s: float = 0.0
+    since_s: float = field(default_factory=time.monotonic)
 
     def is_stale(self, record: LeaseRecord) -> bool:
         """Note what the holder's record is now; whether it has not changed for too long."""
