@@ -57,7 +57,7 @@ class Proof[PackedT]:
         plan, had = self.plan, len(fetched.opens_ms)
         if not had:
             return plan.bars
-        most = plan.ladder[-1] if plan.auto else min(plan.bars, max(plan.ladder[-1], 1))
+        most = plan.ladder[-1] if plan.auto else min(plan.bars, plan.ladder[-1])
         window = Window.of(*self.columns(fetched, min(had, most)))
         at_listing = fetched.from_listing and had <= most
         bounds = window.bounds if at_listing else await self._bounds(window)

@@ -181,7 +181,7 @@ def test_a_job_that_is_asked_to_end_at_any_call_ends_tidily(
     """Whatever it was doing: SIGTERM leaves what was there, or the whole new snapshot."""
     situation = SITUATIONS[0]
     points = undisturbed(situation, hourly, hourly.config.parent).points()
-    for number, point in enumerate(points[:: 1 if FULL else 24][share::SHARES]):
+    for number, point in enumerate(points[:: 1 if FULL else 12][share::SHARES]):
         root = hourly.volume(tmp_path / str(number))
         before = current(root)
         there = at(point, 1)

@@ -40,7 +40,7 @@ def test_a_volume_that_grows_until_a_snapshot_fits(
         before = current(root)
         run = ("run", "--config", hourly.config, "--root", inside)
         taken = mount.used_kib() if limit == "size" else sum(1 for _ in mount.root.rglob("*")) + 1
-        step = (4 if FULL else 12) if limit == "size" else (1 if FULL else 8)
+        step = (4 if FULL else 12 if holds else 24) if limit == "size" else (1 if FULL else 8)
         unit = "k" if limit == "size" else ""
         for more in range(step // 3, 1000, step):
             mount.remount(f"{limit}={taken + more}{unit}")

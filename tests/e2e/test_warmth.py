@@ -223,6 +223,21 @@ def test_no_order_leaves_before_the_certificate_closes(
     assert proven.json["orders"] > 0, proven.err
 
 
+def test_a_cold_start_is_proven_too_before_an_order_leaves(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Neither a snapshot nor an exchange that answers: the bars and the bounds come later."""
+    running = start_exchange()
+    running.fault("503@klines:times=14")  # six tries for each of two requests, and two more
+    config = proven_config(tmp_path, running, on_failure="proceed", deadline="8s")
+    done = job("trade", "--config", config, "--root", tmp_path / "none", "--mode", "paper",
+               "--for", "40s", "--json", "--state-dir", tmp_path / "state", timeout=90)  # fmt: skip
+    assert done.code == 0, done.err
+    assert any("STARTING COLD" in line for line in done.messages)
+    assert done.json["warm_start"] is False
+    assert done.json["orders"] > 0, done.err
+
+
 # -- study -----------------------------------------------------------------------------------------
 
 

@@ -111,7 +111,7 @@ class Watched:
     died_at: Call | None = None
 
     def points(self) -> list[str]:
-        """Each call by a name that is the same in every run: its point, and the how manieth."""
+        """Each call by a name that is the same in every run: its point, and a number."""
         names = []
         seen: Counter[str] = Counter()
         for call in self.calls:
@@ -213,15 +213,18 @@ class Jobs:
                     pytest.fail(f"nothing to watch it by: {_content(err)}")
                 ended, _, _ = select.select([self._channel], [], [], 60)
             except BaseException:
-                os.kill(pid, signal.SIGKILL)
-                self._channel.recv(MOST_BYTES)
-                self._busy = False
+                self._end(pid)
                 raise
-            if not ended:
-                os.kill(pid, signal.SIGKILL)
-            code = json.loads(self._channel.recv(MOST_BYTES))
-            self._busy = False
+            code = self._end(None if ended else pid)
             return Result(code, _content(out), _content(err))
+
+    def _end(self, pid: int | None = None) -> int:
+        """The exit code of the job that runs; ``pid``: kill it first if it still does."""
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._busy = False
+        return int(json.loads(self._channel.recv(MOST_BYTES)))
 
 
 def _content(file: IO[str]) -> str:
