@@ -235,7 +235,7 @@ def test_an_odd_manifest_is_refused_at_once_and_replaced(hourly: Hourly, tmp_pat
         make(manifest)
         began = time.monotonic()
         verified = hourly.jobs.run("verify", root, "--json")
-        assert time.monotonic() - began < 3, make.__name__
+        assert time.monotonic() - began < 20, make.__name__
         assert verified.code == 20, verified.err
         assert verified.json["problems"]
         assert verified.json["snapshot"] is None
@@ -257,7 +257,7 @@ def test_an_odd_file_of_ours_holds_nobody_up(
         make(root / name)
     began = time.monotonic()
     done = hourly.run(root)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20  # and not the deadline
     assert "Traceback" not in done.err
     if done.code == 15:  # the volume's lock cannot be had: that is said
         assert_refused(done, 15, "code 15", str(root))

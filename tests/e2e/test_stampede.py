@@ -338,14 +338,12 @@ def test_who_waits_in_vain_ends_in_time_and_says_for_whom(
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
     root, options = tmp_path / "volume", options_of(exchange, tmp_path)
-    exchange.fault("delay=4s@klines:times=1")
+    exchange.fault("delay=8s@klines:times=1")
     with running(tmp_path, 1, *options) as (holder,):
         until(exchange.klines, "a request for klines")
-        began = time.monotonic()
         waiter = job("run", *options, "--deadline", "2s")
-        took = time.monotonic() - began
+        assert holder.process.poll() is None  # it was not waited for to the end
         assert_refused(waiter, 15, "code 15", str(root), f":{holder.process.pid})")
-        assert took < 3.5  # Python's own start and end are no part of it
         assert holder.end().code == 0
     assert len(exchange.klines()) == 1
     assert_in_order(root)
