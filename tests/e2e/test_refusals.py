@@ -42,7 +42,7 @@ def test_a_limit_is_waited_out_when_the_deadline_allows(
     start_exchange: Callable[..., Exchange], tmp_path: Path, status: str
 ) -> None:
     running = start_exchange()
-    running.fault(f"{status}=2@klines:times=1")
+    running.fault(f"{status}=2@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
     (refused,) = [each["time"] for each in asked(running) if each["status"] == int(status)]
@@ -56,7 +56,7 @@ def test_a_longer_limit_is_told_and_a_restart_asks_for_nothing(
     start_exchange: Callable[..., Exchange], tmp_path: Path, status: str
 ) -> None:
     running = start_exchange()
-    running.fault(f"{status}=300@klines:times=1")
+    running.fault(f"{status}=300@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path, deadline="20s")
     assert done.code == 11
     assert done.json["code"] == 11
@@ -91,7 +91,7 @@ def test_a_job_that_is_killed_in_a_ban_does_not_ask_again_before_its_end(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    running.fault("418=6@klines:times=1")
+    running.fault("418=6@klines/BTCUSDT/1m:times=1")
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail"})
     root = tmp_path / "snapshot"
     with job_process("run", "--config", config, "--root", root) as process:
@@ -198,7 +198,7 @@ def test_a_hole_is_asked_for_once_more(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    running.fault("missing=3@klines:times=1")
+    running.fault("missing=3@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
     (stream,) = done.json["manifest"]["streams"]
