@@ -141,3 +141,15 @@ def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> 
     clock.now += MINUTE_MS
     assert not fits(budget, 3)
     assert fits(budget, 2)
+
+
+def test_what_was_used_is_not_forgotten_when_the_clock_is_set() -> None:
+    """This machine's clock is in another minute than the exchange's, which only its answer tells."""
+    clock = Clock()
+    budget = Budget(30, clock)
+    minute = asyncio.run(budget.spend(1))
+    budget.settle(1, minute, used=29)
+    clock.now -= MINUTE_MS
+    budget.clock_was_set(29)
+    assert not fits(budget, 2)
+    assert fits(budget, 1)

@@ -47,6 +47,14 @@ class Budget:
         if used is not None and minute == self._minute:
             self._used = max(self._used, used + self._under_way)
 
+    def clock_was_set(self, used: int | None) -> None:
+        """The clock jumped to the exchange's, whose count of this minute was just ``used``.
+
+        What was counted by another clock's minute would be forgotten as if that were over.
+        """
+        self._minute = self._clock() // MINUTE_MS
+        self._used = max(self._used, (used or 0) + self._under_way)
+
     def _roll(self) -> None:
         minute = self._clock() // MINUTE_MS
         if minute != self._minute:

@@ -167,7 +167,10 @@ class BinanceClient:
         # The stamp was made before it arrived here, so counting on from its arrival lags a little
         # and no forming kline can pass for closed. A slow answer lags too much to be better.
         if not self._server_ms or round_trip_ms <= _SLOW_MS:
+            first = not self._server_ms
             self._server_ms, self._server_at = server_ms, time.monotonic()
+            if first:
+                self.budget.clock_was_set(self._used)
         return Clock(_host_ms() - server_ms - round_trip_ms // 2, round_trip_ms)
 
     async def exchange_info(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
