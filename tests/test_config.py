@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from warmup_job.config import (
     OPTIONS,
+    ImportedStrategy,
     StrategyConfigLoader,
     StrategyFile,
     VenueConfig,
@@ -267,7 +268,9 @@ def test_committed_configurations_load(name: str, environment: str, root: str) -
     assert config.warnings == ()
     assert config.venue.environment == environment
     assert config.snapshot.root == Path(root)
-    assert config.strategy.regime.ema_slow == 50
+    (strategy,) = config.strategies
+    assert isinstance(strategy, StrategyFile)
+    assert strategy.regime.ema_slow == 50
 
 
 def test_the_committed_demo_finds_its_exchange_where_it_is_told() -> None:
@@ -300,7 +303,7 @@ def test_every_key_and_variable_is_documented() -> None:
             if inner:
                 check(inner)
 
-    for kind in (VenueConfig, StrategyFile, _Joined):
+    for kind in (VenueConfig, StrategyFile, ImportedStrategy, _Joined):
         check(kind)
     for option in OPTIONS:
         assert f"`WARMUP_{option.upper()}`" in words
@@ -486,12 +489,15 @@ def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> Non
         "keep": "5",
         "max_age": "90",
         "state_dir": "/elsewhere",
+        "http_port": "8090",
+        "on_stop": "keep",
+        "on_gap": "cancel_all",
     }
     assert set(options) == set(OPTIONS)
     variables = {f"WARMUP_{name.upper()}": value for name, value in options.items()}
     for config in (joined(overrides=options), joined(**variables)):
         assert config.venue.venue.name == "OTHER"
-        assert config.strategy.strategy.name == "other"
+        assert [each.strategy.name for each in config.strategies] == ["other"]  # type: ignore[union-attr]
         streams = [(s.symbol, s.interval, s.bars) for s in config.warmup.streams]
         assert streams == [("BTCUSDT", "1m", 500), ("ETHUSDT", "1h", "auto"), ("X", "1d", "auto")]
         assert (config.warmup.max_bars, config.warmup.max_gap_bars) == (77, 2)
@@ -500,6 +506,8 @@ def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> Non
         assert (config.snapshot.root, config.snapshot.keep) == (Path("there"), 5)
         assert config.snapshot.max_age_ms == 90_000
         assert config.trade.state_dir == Path("/elsewhere")
+        assert config.trade.http_port == 8090
+        assert (config.trade.on_stop, config.trade.on_gap) == ("keep", "cancel_all")
 
 
 def test_command_line_before_environment_before_file_before_default(joined: Load) -> None:

@@ -160,8 +160,8 @@ def test_values_equal_an_independent_librarys(seed: int) -> None:
 
 def test_the_ladder_is_fixed_and_never_longer_than_allowed() -> None:
     usual = DetectorSettings(20, 50, 14, 14, 10)
-    assert rungs(usual, 1000) == (70, 125, 250, 499, 998, 1000)
-    assert rungs(usual, 3000)[-2:] == (2994, 3000)
-    assert rungs(replace(usual, ema_slow=200), 600) == (220, 250, 499, 600)
-    assert rungs(usual, 70) == (70,)
-    assert rungs(usual, 30) == (30,)
+    assert rungs(usual.least_bars, 1000) == (70, 125, 250, 499, 998, 1000)
+    assert rungs(usual.least_bars, 3000)[-2:] == (2994, 3000)
+    assert rungs(replace(usual, ema_slow=200).least_bars, 600) == (220, 250, 499, 600)
+    assert rungs(usual.least_bars, 70) == (70,)
+    assert rungs(usual.least_bars, 30) == (30,)

@@ -107,7 +107,7 @@ def test_a_warm_strategy_lays_its_ladder_on_the_first_bar(engine: BacktestEngine
     assert told(orders) == LADDER
     assert all(order.is_post_only for order in orders)
     longs = {str(order.position_id) for order in orders if order.side == OrderSide.BUY}
-    assert all(order.status == OrderStatus.CANCELED for order in orders)  # on_stop
+    assert all(order.status == OrderStatus.ACCEPTED for order in orders)
     assert longs <= {"None", "BTCUSDT-PERP.BINANCE-LONG"}
 
 

@@ -144,7 +144,7 @@ def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> 
 
 
 def test_what_was_used_is_not_forgotten_when_the_clock_is_set() -> None:
-    """This machine's clock is in another minute than the exchange's, which only its answer tells."""
+    """This machine's clock is in another minute than the exchange's, as its answer tells."""
     clock = Clock()
     budget = Budget(30, clock)
     minute = asyncio.run(budget.spend(1))

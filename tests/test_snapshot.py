@@ -58,12 +58,11 @@ def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes
         "symbol": "BTCUSDT", "instrument_id": "BTCUSDT-PERP.BINANCE", "bar_type": BAR_TYPE,
         "interval": "1m", "price_precision": 2, "size_precision": 2, "first_open": START,
         "last_close": START + count * MINUTE_MS - 1, "bar_count": count, "gaps": [],
-        "from_listing": False,
+        "from_listing": False, "detector": DetectorSettings(20, 50, 14, 14, 10.0),
     }  # fmt: skip
     manifest = Manifest(
         created_at=START + at_s * 1000, venue="BINANCE", market="um", endpoint=ENDPOINT,
         streams=[StreamEntry(**entry | changes)], instruments=[], degraded=[],
-        detector=DetectorSettings(20, 50, 14, 14, 10.0),
         content_digest=arrow.content_digest(packed), settings_digest=settings,
         weight_spent=1, seconds=1.0,
         files=[], versions=Versions("1", "2", "3", "4", arrow.CATALOG_SCHEMA),
@@ -243,7 +242,7 @@ def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
         (Wanted(bars={BAR_TYPE: 11}), "10 bars, 11 are needed"),
         (Wanted(bars={BAR_TYPE.replace("BTC", "ETH"): 5}), "holds no ETHUSDT-PERP"),
         (Wanted(bars={BAR_TYPE.replace("1-MINUTE", "1-HOUR"): 5}), "made for something else"),
-        (Wanted(bars={BAR_TYPE: 5}, certified=True), "has no certificate"),
+        (Wanted(bars={BAR_TYPE: 5}, certified=[BAR_TYPE]), "has no certificate"),
         (Wanted(settings_digest="b" * 64), "other settings"),
         (Wanted(nautilus_trader="2.0.0"), "by nautilus_trader 3, here is 2.0.0"),
         (Wanted(catalog_schema="nautilus-1.x-standard-precision"), "standard-precision: use one"),

@@ -99,6 +99,7 @@ def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -
         bar_count=len(fetched.opens_ms),
         gaps=fetched.gaps,
         from_listing=fetched.from_listing,
+        detector=plan.detector,
         certificate=proof.certificate,
         indicators=proof.indicators,
     )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -19,7 +19,6 @@ from loguru import logger
 
 from warmup_job.errors import (
     ConfigError,
-    LiveRefusedError,
     SnapshotError,
     StoppedError,
     WarmupError,
@@ -39,7 +38,7 @@ _SOFT = range(10, 17)  # what `on_failure: proceed` lets through
 _OPTION_HELP = {
     "root": "The snapshot volume.",
     "venue": "Another venue file.",
-    "strategy": "Another strategy file.",
+    "strategy": "Another strategy file, or several: a.yaml,b.yaml.",
     "streams": "What to warm: BTCUSDT:1m:500,ETHUSDT:1h",
     "require": "What the policy demands: proven or bars.",
     "indicators": "The strategy's own: ema:200,mine:10:80 (kind, period, bars).",
@@ -51,6 +50,9 @@ _OPTION_HELP = {
     "keep": "How many snapshots stay.",
     "max_age": "How long bars may be missing: 10m.",
     "state_dir": "The trader's own state.",
+    "http_port": "Of /healthz, /readyz and /metrics; left out: none.",
+    "on_stop": "Open orders then: keep, cancel_entries or cancel_all.",
+    "on_gap": "Open orders while bars cannot be had: as on_stop.",
 }
 
 
@@ -124,7 +126,7 @@ _as_json = click.option(
 @_as_json
 def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
-    from warmup_job.plan import detector_settings, memory_text, plan_streams, weight_budget
+    from warmup_job.plan import memory_text, plan_streams, weight_budget
 
     now_ms = time.time_ns() // 1_000_000
     plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
@@ -155,8 +157,9 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
             f"{plan.seconds(budget):>6.1f} s{plan.disk_bytes // 1024:>6} KiB"
             f"  {utc_text(plan.first_open_ms)}  ({plan.reason})"
         )
-    if any(plan.auto for plan in plans):
-        click.echo(memory_text(detector_settings(config)))
+    for detector in dict.fromkeys(plan.detector for plan in plans if plan.auto):
+        if detector is not None:
+            click.echo(memory_text(detector))
     minutes = max(0, weight - 1) // budget
     waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
     click.echo(
@@ -405,10 +408,10 @@ def study(
     extremes.
     """
     from warmup_job.config import StrategyConfigLoader
-    from warmup_job.plan import settings_of
     from warmup_job.regime.evidence import Bounds
     from warmup_job.regime.study import in_all, study
     from warmup_job.series import read_series
+    from warmup_job.traded import settings_of
 
     settings = settings_of(StrategyConfigLoader.load(strategy_path))
     wanted = _checked("--bars", lambda: sorted({int(each) for each in counts.split(",")}))
@@ -446,7 +449,7 @@ def study(
 @_as_json
 def trade(
     config: WarmupConfig,
-    mode: str,
+    mode: Literal["paper", "live"],
     span: str | None,
     node_log_level: str,
     as_json: bool,
@@ -455,29 +458,30 @@ def trade(
     from warmup_job.config import duration_ms
 
     span_ms = None if span is None else _checked("--for", lambda: duration_ms(span))
-    if mode == "live":
-        raise LiveRefusedError("live trading is not offered by this version: use --mode paper")
-    with stdout_kept_for_results(node_log_level.upper(), "HedgeGridV1") as results:
+    with stdout_kept_for_results(node_log_level.upper(), config.strategy_classes) as results:
         from warmup_job.trade import trade as run_trader
 
         async def until_told() -> TradeSummary:
             stop = asyncio.Event()
             if span_ms is not None:
                 asyncio.get_running_loop().call_later(span_ms / 1000, stop.set)
-            return await run_trader(config, Path(config.snapshot.root), stop=stop)
+            return await run_trader(config, Path(config.snapshot.root), mode, stop=stop)
 
         summary = _until_stopped(until_told())
         if as_json:
             results.write(msgspec.json.encode(summary).decode() + "\n")
         else:
+            regime = f" regime {summary.regime};" if summary.regime else ""
             start = f"warm, on {summary.history_bars} bars" if summary.warm_start else "COLD"
             results.write(
                 f"started {start}; {summary.handed_on} bars in all, {summary.live_bars} of them "
-                f"by the live stream; regime {summary.regime}; {summary.orders} orders, "
-                f"{summary.fills} fills, {summary.positions_open} open position(s)\n"
+                f"by the live stream;{regime} {summary.orders} orders, {summary.fills} fills, "
+                f"{summary.positions_open} open position(s)\n"
             )
     if summary.stopped_by_signal:
-        raise StoppedError("stopped by a signal: ladder orders cancelled, node shut down")
+        raise StoppedError(
+            "stopped by a signal: open orders by trade.on_stop, state saved, node shut down"
+        )
 
 
 @cli.command(context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True})

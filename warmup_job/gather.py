@@ -17,7 +17,7 @@ from warmup_job.config import WarmupConfig
 from warmup_job.errors import DeadlineError
 from warmup_job.market.moment import duration_text, parse_when, utc_text
 from warmup_job.nautilus import arrow
-from warmup_job.plan import StreamPlan, detector_settings, endpoint, open_client, plan_streams
+from warmup_job.plan import StreamPlan, endpoint, open_client, plan_streams
 from warmup_job.prove import Columns, Proof, extremes_of
 from warmup_job.resume import (
     is_up_to_date,
@@ -167,8 +167,9 @@ async def _fetch_stream(
         except OSError as error:
             raise volume_error(run.config.snapshot.root, error) from None
 
-    async with extremes_of(client, stream, known_already=before is not None) as extremes:
-        proof = Proof(plan, detector_settings(run.config), _columns, extremes, before)
+    ahead = plan.needs_bounds and before is None
+    async with extremes_of(client, stream, ahead=ahead) as extremes:
+        proof = Proof(plan, _columns, extremes, before)
         fetched = await fetch_last(
             client, stream, plan.bars, until_ms, pack, run.progress, known, proof.enough
         )

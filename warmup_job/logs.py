@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -36,10 +36,10 @@ def set_up_logs(level: str, form: LogFormat) -> None:
 
 
 @contextmanager
-def stdout_kept_for_results(node_level: str, strategy: str) -> Iterator[TextIO]:
+def stdout_kept_for_results(node_level: str, strategies: Collection[str]) -> Iterator[TextIO]:
     """Give the real stdout to the caller, and what Nautilus logs there to loguru.
 
-    Of the node's own lines those from ``node_level`` on pass; the strategy's are always shown.
+    Of the node's own lines those from ``node_level`` on pass; the strategies' are always shown.
     Nautilus writes its log to file descriptor 1 itself (errors to 2, which stay where they are).
     """
     sys.stdout.flush()
@@ -47,7 +47,9 @@ def stdout_kept_for_results(node_level: str, strategy: str) -> Iterator[TextIO]:
     read_end, write_end = os.pipe()
     os.dup2(write_end, 1)
     os.close(write_end)
-    relay = threading.Thread(target=_relay, args=(read_end, node_level, strategy), daemon=True)
+    relay = threading.Thread(
+        target=_relay, args=(read_end, node_level, frozenset(strategies)), daemon=True
+    )
     relay.start()
     try:
         yield results
@@ -60,14 +62,14 @@ def stdout_kept_for_results(node_level: str, strategy: str) -> Iterator[TextIO]:
         results.close()
 
 
-def _relay(read_end: int, node_level: str, strategy: str) -> None:
+def _relay(read_end: int, node_level: str, strategies: frozenset[str]) -> None:
     least = logger.level(node_level).no
     with os.fdopen(read_end, errors="replace") as lines:
         for line in lines:
             found = _NODE_LINE.search(line)
             if found:
                 level = "WARNING" if found["level"] == "WARN" else found["level"]
-                if found["component"] == strategy or logger.level(level).no >= least:
+                if found["component"] in strategies or logger.level(level).no >= least:
                     logger.log(level, "{}: {}", found["component"], found["message"])
             elif line.strip():
                 logger.info("{}", line.strip())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from warmup_job.config import Indicator, StrategyFile, WarmupConfig
+from warmup_job.config import Indicator, WarmupConfig
 from warmup_job.config import Stream as StreamConfig
 from warmup_job.errors import ConfigError, RefusedError
 from warmup_job.market.interval import Interval
@@ -21,12 +21,11 @@ from warmup_job.regime.detector import DetectorSettings
 from warmup_job.regime.rungs import FIRST_PAGE_BARS, rungs
 from warmup_job.snapshot.manifest import settings_digest
 from warmup_job.snapshot.verify import Wanted
+from warmup_job.traded import Traded, traded
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient, PriceType
 
-STRATEGY_INTERVAL = "1m"
-"""What HedgeGridV1 is run on, as by naut_hedgegrid."""
 _BYTES_PER_BAR, _BYTES_PER_STREAM = 45, 16_000  # measured on recorded klines
 _ROUND_TRIP_S, _PAGES_AT_ONCE = 0.1, 16
 
@@ -46,7 +45,9 @@ class StreamPlan:
     reason: str
     """Why this many, for people."""
     demanded: bool
-    """Whether the strategy's detector is warmed with them, so that the policy demands a proof."""
+    """Whether a strategy is warmed with them, so that the policy demands a proof."""
+    detector: DetectorSettings | None
+    """Whose regime they are to prove; None: no detector of ours takes them."""
     indicators: tuple[Indicator, ...]
     last_open_ms: int
     """Open of the newest kline that is closed by then, UTC ms."""
@@ -57,6 +58,11 @@ class StreamPlan:
         """For people: BTCUSDT 1m."""
         mark = " mark" if self.price == "mark" else ""
         return f"{self.symbol} {self.interval.name}{mark}"
+
+    @property
+    def needs_bounds(self) -> bool:
+        """Whether anything of it can be proven only with the lowest and highest price ever."""
+        return self.detector is not None or any(not each.bars for each in self.indicators)
 
     @property
     def weight(self) -> int:
@@ -77,23 +83,6 @@ class StreamPlan:
         """About how long its pages take, alone, within the budget and 100 ms from the venue."""
         waits = 60.0 * max(0, ceil(self.weight / weight_per_minute) - 1)
         return waits + _ROUND_TRIP_S * ceil(len(self.pages) / _PAGES_AT_ONCE)
-
-
-def detector_settings(config: WarmupConfig) -> DetectorSettings:
-    """The strategy file's regime section as the detector takes it."""
-    return settings_of(config.strategy)
-
-
-def settings_of(strategy: StrategyFile) -> DetectorSettings:
-    """A strategy file's regime section as the detector takes it."""
-    regime = strategy.regime
-    return DetectorSettings(
-        ema_fast=regime.ema_fast,
-        ema_slow=regime.ema_slow,
-        adx_len=regime.adx_len,
-        atr_len=regime.atr_len,
-        hysteresis_bps=regime.hysteresis_bps,
-    )
 
 
 def memory_text(settings: DetectorSettings) -> str:
@@ -117,26 +106,14 @@ def weight_budget(config: WarmupConfig) -> int:
     return max(1, int(config.venue.rate_limits.weight_per_minute * config.warmup.budget_share))
 
 
-def strategy_instrument_id(config: WarmupConfig) -> str:
-    """The Nautilus id of what the strategy trades.
-
-    Raises:
-        ConfigError: the strategy file names an instrument of another market than the venue's.
-    """
-    written = config.strategy.strategy.instrument_id
-    traded = instrument_id_of(config.venue.market, venue_symbol(written))
-    if "." in written and written.rpartition(".")[0] != traded.rpartition(".")[0]:
-        raise ConfigError(
-            f"strategy.instrument_id {written} is not of the venue's market: there it is {traded}"
-        )
-    return traded
-
-
 def wanted_streams(config: WarmupConfig) -> tuple[StreamConfig, ...]:
-    """The streams of ``warmup.streams``, each once, or else what the strategy needs."""
-    symbol = venue_symbol(strategy_instrument_id(config))
-    needed = StreamConfig(symbol=symbol, interval=STRATEGY_INTERVAL)
-    return tuple(dict.fromkeys(config.warmup.streams)) or (needed,)
+    """The streams of ``warmup.streams``, each once, or else what the strategies need."""
+    needed = [
+        StreamConfig(symbol=symbol, interval=interval.name)
+        for strategy in traded(config)
+        for symbol, interval in strategy.streams
+    ]
+    return tuple(dict.fromkeys(config.warmup.streams or needed))
 
 
 def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
@@ -145,9 +122,10 @@ def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
     Raises:
         RefusedError: an interval or a kind of price that this market of Binance does not have.
     """
+    strategies = traded(config)
     plans: dict[tuple[str, str, str], StreamPlan] = {}
     for stream in wanted_streams(config):
-        plan = _plan(config, stream, until_ms)
+        plan = _plan(config, strategies, stream, until_ms)
         key = (plan.symbol, plan.interval.name, plan.price)
         kept = plans.get(key)
         if kept is None or (kept.auto, kept.bars) < (plan.auto, plan.bars):
@@ -155,28 +133,55 @@ def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
     return list(plans.values())
 
 
-def strategy_plan(config: WarmupConfig, until_ms: int) -> StreamPlan:
-    """The stream that the strategy trades on, whether or not it is among those of the job."""
-    traded = venue_symbol(strategy_instrument_id(config))
+def traded_plans(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
+    """The streams that the strategies are warmed with, whether or not they are among the job's."""
+    strategies, plans = traded(config), {}
     for plan in plan_streams(config, until_ms):
-        if plan.demanded and plan.interval.name == STRATEGY_INTERVAL:
-            return plan
-    return _plan(config, StreamConfig(symbol=traded, interval=STRATEGY_INTERVAL), until_ms)
+        if plan.demanded:
+            plans[plan.symbol, plan.interval] = plan
+    return [
+        plans.get(stream) or _plan(config, strategies, _stream_config(*stream), until_ms)
+        for stream in dict.fromkeys(each for strategy in strategies for each in strategy.streams)
+    ]
 
 
-def _plan(config: WarmupConfig, stream: StreamConfig, until_ms: int) -> StreamPlan:
+def _stream_config(symbol: str, interval: Interval) -> StreamConfig:
+    return StreamConfig(symbol=symbol, interval=interval.name)
+
+
+def _plan(
+    config: WarmupConfig, strategies: list[Traded], stream: StreamConfig, until_ms: int
+) -> StreamPlan:
     market, most = config.venue.market, config.warmup.max_bars
     interval, symbol = Interval.parse(stream.interval), venue_symbol(stream.symbol)
     if market == "spot" and stream.price == "mark":
         raise RefusedError(f"{symbol}: spot has no mark prices; write price: last")
     if market == "um" and interval.name == "1s":
         raise RefusedError(f"{symbol}: futures have no interval 1s, only spot; the next is 1m")
-    ladder = rungs(detector_settings(config), most)
-    auto = stream.bars == "auto"
-    bars = min(max(FIRST_PAGE_BARS, ladder[0]), most) if auto else int(stream.bars)
-    traded = venue_symbol(strategy_instrument_id(config))
-    demanded = (symbol, stream.price) == (traded, "last")
+    name = f"{symbol} {interval.name}"
+    grids = [each for each in strategies if each.detector]
+    of_symbol = [each for each in grids if symbol in each.symbols]
+    detector = next((each.detector for each in (*of_symbol, *grids)), None)
+    demanded = stream.price == "last" and (
+        bool(of_symbol) or any((symbol, interval) in each.streams for each in strategies)
+    )
+    if demanded and not of_symbol:
+        detector = None  # another one's regime would prove nothing to its strategy
     declared = config.warmup.indicators if demanded else ()
+    indicators = tuple(each for each in declared if each.interval == interval.name)
+    auto = stream.bars == "auto"
+    if detector is not None:
+        least = detector.least_bars
+    else:
+        least = max((each.bars or each.period for each in indicators), default=FIRST_PAGE_BARS)
+        if auto and demanded and not indicators and config.warmup.require == "proven":
+            raise ConfigError(
+                f"{name}: nothing says how many bars its strategy needs: declare its indicators "
+                "(warmup.indicators), give it a number (warmup.streams, bars: N), or be content "
+                "with 499 (warmup.require: bars)"
+            )
+    ladder = rungs(least, most)
+    bars = min(max(FIRST_PAGE_BARS, ladder[0]), most) if auto else int(stream.bars)
     last_ms = interval.last_closed(until_ms)
     return StreamPlan(
         symbol=symbol,
@@ -187,37 +192,42 @@ def _plan(config: WarmupConfig, stream: StreamConfig, until_ms: int) -> StreamPl
         ladder=ladder,
         reason=f"auto: {ladder[0]} to {most}, until it is proven" if auto else "as configured",
         demanded=demanded,
-        indicators=tuple(each for each in declared if each.interval == interval.name),
+        detector=detector,
+        indicators=indicators,
         last_open_ms=last_ms,
         pages=plan_pages(market, interval, bars, last_ms),
     )
 
 
 def wanted_of_snapshot(config: WarmupConfig) -> Wanted:
-    """What the configured strategy asks of a snapshot that it is to be warmed with."""
-    plan = strategy_plan(config, 0)
-    bar_type = bar_type_name(strategy_instrument_id(config), plan.interval)
+    """What the configured strategies ask of a snapshot that they are to be warmed with."""
+    plans = {
+        bar_type_name(instrument_id_of(config.venue.market, plan.symbol), plan.interval): plan
+        for plan in traded_plans(config, 0)
+    }
+    proven = config.warmup.require == "proven"
     return Wanted(
         endpoint=endpoint(config),
-        bars={bar_type: plan.ladder[0] if plan.auto else plan.bars},
-        certified=config.warmup.require == "proven",
+        bars={name: plan.ladder[0] if plan.auto else plan.bars for name, plan in plans.items()},
+        certified=frozenset(name for name, plan in plans.items() if proven and plan.detector),
         settings_digest=stream_settings_digest(config),
         nautilus_trader=version("nautilus_trader"),
     )
 
 
 def stream_settings_digest(config: WarmupConfig) -> str:
-    """Digest of what the bars depend on: which streams, how many bars, the detector's settings."""
-    plans = plan_streams(config, 0)
+    """Digest of what the bars depend on: streams, how many bars, detectors, indicators."""
     streams = [
-        (plan.symbol, plan.interval.name, plan.price, plan.ladder if plan.auto else [plan.bars])
-        for plan in plans
+        (
+            (plan.symbol, plan.interval.name, plan.price),
+            plan.ladder if plan.auto else [plan.bars],
+            plan.detector and asdict(plan.detector),
+        )
+        for plan in plan_streams(config, 0)
     ]
     declared = [msgspec.to_builtins(each) for each in config.warmup.indicators]
-    detector = asdict(detector_settings(config))
-    return settings_digest(
-        {"streams": sorted(streams), "detector": detector, "indicators": declared}
-    )
+    ordered = sorted(streams, key=lambda stream: stream[0])
+    return settings_digest({"streams": ordered, "indicators": declared})
 
 
 def open_client(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from warmup_job.errors import NotConvergedError, RateLimitedError, WarmupError
 from warmup_job.plan import StreamPlan
-from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import IndicatorEntry
 
 if TYPE_CHECKING:
@@ -35,14 +35,16 @@ class Proof[PackedT]:
     """
 
     plan: StreamPlan
-    settings: DetectorSettings
     columns: Callable[[Fetched[PackedT], int], Columns]
     extremes: Callable[[], Awaitable[tuple[str, str]]]
     before: Certificate | None = None
     certificate: Certificate | None = None
-    """None: the lowest and the highest price could not be had."""
+    """None: the lowest and the highest price could not be had, or there is no detector."""
     indicators: list[IndicatorEntry] = field(default_factory=list)
+    _bars: int = 0
+    """How many there are; all that there ever were: more than anything needs."""
     _unbounded: str = "there are no bars"
+    _bounds_missing: bool = False
 
     async def enough(self, fetched: Fetched[PackedT]) -> int:
         """How many bars the stream takes; more than were fetched: fetch more, and ask again.
@@ -60,18 +62,26 @@ class Proof[PackedT]:
         most = plan.ladder[-1] if plan.auto else min(plan.bars, plan.ladder[-1])
         window = Window.of(*self.columns(fetched, min(had, most)))
         at_listing = fetched.from_listing and had <= most
-        bounds = window.bounds if at_listing else await self._bounds(window)
-        if bounds is None:
-            return plan.bars
+        self._bars = sys.maxsize if at_listing else len(window)
+        bounds = window.bounds
+        if plan.needs_bounds and not at_listing:
+            ever = await self._bounds(window)
+            if ever is None:
+                return plan.bars
+            bounds = ever
         self._look_at_indicators(window, bounds)
+        needed = [each.bars_needed or plan.ladder[-1] for each in self.indicators]
+        if plan.detector is None:
+            most_needed = max(needed, default=0)
+            enough_bars = next((rung for rung in plan.ladder if rung >= most_needed), most)
+            return enough_bars if plan.auto else plan.bars
         if not plan.auto:
             self.certificate = certify(
-                Evidence.of(self.settings, window), bounds, from_listing=at_listing
+                Evidence.of(plan.detector, window), bounds, from_listing=at_listing
             )
             return plan.bars
-        needed = [each.bars_needed or plan.ladder[-1] for each in self.indicators]
         found = enough(
-            window, self.settings, bounds, plan.ladder,
+            window, plan.detector, bounds, plan.ladder,
             least_bars=max(needed, default=0), at_listing=at_listing,
         )  # fmt: skip
         self.certificate = found.certificate
@@ -80,7 +90,7 @@ class Proof[PackedT]:
     def shortcomings(self) -> list[NotConvergedError]:
         """Why the bars are not enough for the strategy to be warm; empty: they are."""
         plan, certificate = self.plan, self.certificate
-        if certificate is None:
+        if self._bounds_missing or (plan.detector is not None and certificate is None):
             return [
                 NotConvergedError(
                     f"{plan.name}: nothing is proven without the lowest and the highest price "
@@ -88,7 +98,7 @@ class Proof[PackedT]:
                 )
             ]
         found = []
-        if not certificate.proven:
+        if certificate is not None and not certificate.proven:
             regimes = " or ".join(regime.value for regime in certificate.possible)
             found.append(
                 f"the regime after {certificate.bars} bars is {regimes}, depending on what was "
@@ -97,13 +107,13 @@ class Proof[PackedT]:
                 else f"the regime after {certificate.bars} bars is {regimes}, depending on what "
                 "was before them: ask for more bars, or for `auto`"
             )
-        if not certificate.exact:
-            found += [
-                f"{each.kind} {each.period} needs {each.bars_needed or 'more'} bars, "
-                f"{certificate.bars} are there: raise warmup.max_bars or the stream's bars"
-                for each in self.indicators
-                if each.bars_needed is None or each.bars_needed > certificate.bars
-            ]
+        bars = self._bars if certificate is None or certificate.exact else certificate.bars
+        found += [
+            f"{each.kind} {each.period} needs {each.bars_needed or 'more'} bars, {bars} are there: "
+            "raise warmup.max_bars or the stream's bars"
+            for each in self.indicators
+            if bars != sys.maxsize and (each.bars_needed is None or each.bars_needed > bars)
+        ]
         return [NotConvergedError(f"{plan.name}: {reason}") for reason in found]
 
     async def _bounds(self, window: Window) -> Bounds | None:
@@ -117,8 +127,9 @@ class Proof[PackedT]:
             except RateLimitedError:
                 raise
             except WarmupError as error:
-                self._unbounded = str(error)
+                self._bounds_missing, self._unbounded = True, str(error)
                 return None
+        self._bounds_missing = False
         seen = Bounds(low, high).including(window)
         return Bounds(_to_three(seen.low, ROUND_FLOOR), _to_three(seen.high, ROUND_CEILING))
 
@@ -137,12 +148,12 @@ class Proof[PackedT]:
 
 @asynccontextmanager
 async def extremes_of(
-    client: BinanceClient, stream: Stream, *, known_already: bool
+    client: BinanceClient, stream: Stream, *, ahead: bool
 ) -> AsyncIterator[Callable[[], Awaitable[tuple[str, str]]]]:
-    """Asks for a symbol's lowest and highest price beside what is done within."""
+    """Asks for a symbol's lowest and highest price, ``ahead``: beside what is done within."""
     from warmup_job.exchange.fetch import fetch_extremes
 
-    asked = None if known_already else asyncio.create_task(fetch_extremes(client, stream))
+    asked = asyncio.create_task(fetch_extremes(client, stream)) if ahead else None
 
     async def extremes() -> tuple[str, str]:
         return await (asked or fetch_extremes(client, stream))

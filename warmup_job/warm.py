@@ -19,7 +19,7 @@ from warmup_job.errors import WarmupError
 from warmup_job.gather import Brought, Run, gather
 from warmup_job.market.moment import NS_PER_MS
 from warmup_job.nautilus import arrow
-from warmup_job.plan import detector_settings, endpoint, stream_settings_digest
+from warmup_job.plan import endpoint, stream_settings_digest
 from warmup_job.resume import last_snapshot, serves, written_by
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import STAGING
@@ -139,7 +139,6 @@ def _manifest(run: Run, brought: Brought, checked: Checked) -> Manifest:
         endpoint=endpoint(config),
         streams=[stream.entry for stream in checked.streams],
         instruments=[instrument.entry for instrument in checked.instruments],
-        detector=detector_settings(config),
         degraded=[str(error) for error in checked.errors],
         content_digest=_content_digest(checked),
         settings_digest=stream_settings_digest(config),

@@ -18,17 +18,21 @@ from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
 from nautilus_trader.trading.strategy import Strategy
 
 from tests.conftest import Exchange, job, job_process, write_config
-from warmup_job.config import load
+from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import TraderError
 from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.history import load_histories
 from warmup_job.market.interval import Interval
 from warmup_job.nautilus.bars import open_ms_of
 from warmup_job.plan import open_client
 from warmup_job.regime.detector import RegimeDetector
-from warmup_job.trade import _node_settings, _strategy, load_history
+from warmup_job.strategies import make_strategies
+from warmup_job.trade import _node_settings
+from warmup_job.trading.feed import History
 from warmup_job.trading.hedge_grid import HedgeGridV1, detector_bar
-from warmup_job.trading.runner import History, NodeSettings, PaperRunner
+from warmup_job.trading.node import NodeSettings
+from warmup_job.trading.runner import PaperRunner
 from warmup_job.warm import warm
 
 pytestmark = pytest.mark.e2e
@@ -41,6 +45,12 @@ def seconds_before_the_minute(seconds: float) -> int:
     """A clock that has a minute close soon, so that no test waits for one."""
     now_ms = time.time_ns() // 1_000_000
     return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
+
+
+def make_grid(config: WarmupConfig) -> HedgeGridV1:
+    (strategy,) = make_strategies(config)
+    assert isinstance(strategy, HedgeGridV1)
+    return strategy
 
 
 def until_live_bars(
@@ -77,9 +87,9 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
         assert outcome.published is not None
         async with open_client(config) as client:
             await client.sync_clock()
-            history = await load_history(config, config.snapshot.root, client)
-            strategy = _strategy(config)
-            runner = PaperRunner(_node_settings(config), strategy, history, client)
+            (history,) = await load_histories(config, config.snapshot.root, client)
+            strategy = make_grid(config)
+            runner = PaperRunner(_node_settings(config), [strategy], [history], client)
             await run_for(runner, 2)
             last_ms = open_ms_of(strategy.cache.bar(BAR_TYPE), MINUTE)
             count = MINUTE.count(open_ms_of(history.bars[0], MINUTE), last_ms)
@@ -157,9 +167,9 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
             newest_ms = MINUTE.last_closed(client.now_ms())
             strategy = Eager()
             history = History(BAR_TYPE, MINUTE, [], wanted=3)
-            runner = PaperRunner(_node_settings(settings_config), strategy, history, client)
+            runner = PaperRunner(_node_settings(settings_config), [strategy], [history], client)
             # What came before the newest bar cannot be had: the window fills from live alone.
-            runner._handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
+            runner._feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
             stop = asyncio.Event()
             asyncio.get_running_loop().call_later(7, stop.set)
@@ -182,7 +192,7 @@ def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Ex
             strategy = Eager()
             history = History(BAR_TYPE, MINUTE, [], wanted=20)
             runner = strategy.runner = PaperRunner(
-                _node_settings(config), strategy, history, client
+                _node_settings(config), [strategy], [history], client
             )
             await run_for(runner, 1)
         return strategy
@@ -207,11 +217,11 @@ def test_the_instrument_is_the_one_of_a_live_node(
     async def scenario() -> tuple[Any, Any]:
         async with open_client(config) as client:
             await client.sync_clock()
-            fetched = await load_history(config, tmp_path / "none", client)
+            (fetched,) = await load_histories(config, tmp_path / "none", client)
             # The node starts without ours, so that what it has is its own.
             bare = History(fetched.bar_type, fetched.interval, [], wanted=1)
-            strategy = _strategy(config)
-            runner = PaperRunner(_node_settings(config), strategy, bare, client)
+            strategy = make_grid(config)
+            runner = PaperRunner(_node_settings(config), [strategy], [bare], client)
             await run_for(runner, 1)
             return fetched.instrument, strategy.cache.instrument(fetched.bar_type.instrument_id)
 
@@ -243,22 +253,21 @@ def test_trade_goes_live_and_stops_cleanly(
         out, err = trader.communicate(timeout=20)
     log = "".join(lines) + err
     assert trader.returncode == 143, log
-    assert "verified: 499 bars" in log
+    assert "BTCUSDT 1m: 499 bars to" in log
     assert '"orders":10' in out
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("damage", ["missing", "corrupt", "stale", "other"])
+@pytest.mark.parametrize("damage", ["missing", "corrupt", "other"])
 def test_an_unusable_snapshot_blocks_only_under_fail(
     start_exchange: Callable[..., Exchange], tmp_path: Path, damage: str
 ) -> None:
     running = start_exchange(now_ms=seconds_before_the_minute(40))
     root = tmp_path / "snapshot"
     made_for = {"symbol": "ETHUSDT-PERP.BINANCE"} if damage == "other" else {}
-    until = ("--until", "-30m") if damage == "stale" else ()
     maker = write_config(tmp_path / "maker", running.url, strategy=made_for)
     if damage != "missing":
-        assert job("run", "--config", maker, "--root", root, *until).code == 0
+        assert job("run", "--config", maker, "--root", root).code == 0
     if damage == "corrupt":
         next((root / "current").resolve().rglob("*.parquet")).write_bytes(b"PAR1")
 
@@ -268,7 +277,7 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
     blocked = job("trade", "--config", fail, "--root", root, "--mode", "paper", "--for", "5s")
     assert blocked.code == 20, blocked.err
     assert "Traceback" not in blocked.err
-    words = {"missing": "holds no snapshot", "corrupt": "bytes, not", "stale": "stale",
+    words = {"missing": "holds no snapshot", "corrupt": "bytes, not",
              "other": "made for something else"}  # fmt: skip
     assert any(words[damage] in line for line in blocked.messages)
 
@@ -287,11 +296,6 @@ def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
     done = job("trade", "--config", config, "--root", tmp_path, "--mode", "paper", timeout=90)
     assert done.code == 21
     assert "Traceback" not in done.err
-
-
-def test_live_is_refused() -> None:
-    done = job("trade", "--config", "configs/demo.yaml", "--mode", "live")
-    assert done.code == 22
 
 
 def test_the_snapshot_may_be_on_a_volume_that_is_read_only(
@@ -336,7 +340,9 @@ async def watch_seconds(
     )  # fmt: skip
     async with BinanceClient("spot", running.url, weight_per_minute=6000) as client:
         await client.sync_clock()
-        runner = PaperRunner(node, strategy, History(SPOT_SECONDS, SECOND, [], wanted=5), client)
+        runner = PaperRunner(
+            node, [strategy], [History(SPOT_SECONDS, SECOND, [], wanted=5)], client
+        )
         stop = asyncio.Event()
 
         async def script() -> None:
@@ -391,7 +397,7 @@ def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
     async def during(runner: PaperRunner) -> None:
         await until(lambda: runner.live_bars >= 2)
         states.append(state_of(runner))
-        running.fault("ws-mute:for=8s")
+        running.fault("ws-mute:for=14s")
         await until(lambda: runner.state == "degraded", 30)
         seen = runner.handed_on
         await until(lambda: runner.handed_on >= seen + 2, 30)
@@ -414,10 +420,10 @@ def test_a_trader_whose_websocket_never_comes_up_ends_without_an_order(
     async def scenario() -> HedgeGridV1:
         async with open_client(config) as client:
             await client.sync_clock()
-            strategy = _strategy(config)
-            history = await load_history(config, tmp_path / "none", client)
+            strategy = make_grid(config)
+            (history,) = await load_histories(config, tmp_path / "none", client)
             settings = replace(_node_settings(config), connect_timeout_s=3.0)
-            runner = PaperRunner(settings, strategy, history, client)
+            runner = PaperRunner(settings, [strategy], [history], client)
             with pytest.raises(TraderError, match="websocket"):
                 await runner.run(asyncio.Event())
         return strategy
@@ -449,7 +455,7 @@ def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
     async def scenario() -> History:
         async with open_client(config) as client:
             await client.sync_clock()
-            return await load_history(config, tmp_path / "none", client)
+            return (await load_histories(config, tmp_path / "none", client))[0]
 
     history = asyncio.run(scenario())
     assert list(history.bars) == []
@@ -480,7 +486,7 @@ def test_a_cold_window_passes_over_the_venues_own_hole(
         async with BinanceClient("spot", running.url, weight_per_minute=6000) as client:
             await client.sync_clock()
             history = History(bar_type, MINUTE, [], wanted=150)
-            runner = PaperRunner(node, strategy, history, client)
+            runner = PaperRunner(node, [strategy], [history], client)
             stop = asyncio.Event()
 
             async def watch() -> None:

@@ -4,12 +4,18 @@
 lists every key. Only the top of the program reads these; below it plain values are handed down.
 """
 
-from warmup_job.config.strategy import StrategyConfigLoader, StrategyFile
+from warmup_job.config.strategy import (
+    AnyStrategy,
+    ImportedStrategy,
+    StrategyConfigLoader,
+    StrategyFile,
+)
 from warmup_job.config.values import duration_ms
 from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
     Indicator,
+    Orders,
     Snapshot,
     Stream,
     Trade,
@@ -20,8 +26,11 @@ from warmup_job.config.warmup import (
 
 __all__ = [
     "OPTIONS",
+    "AnyStrategy",
     "Environment",
+    "ImportedStrategy",
     "Indicator",
+    "Orders",
     "Snapshot",
     "StrategyConfigLoader",
     "StrategyFile",

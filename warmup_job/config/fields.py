@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Union, 
 import msgspec
 
 from warmup_job.config.document import read_document, shown_key
-from warmup_job.config.values import CONVERSIONS, UnsetVariableError, shown, substitute
+from warmup_job.config.values import CONVERSIONS, UnsetVariableError, shown, substitute_within
 from warmup_job.errors import ConfigError
 
 
@@ -176,9 +176,9 @@ class FieldReader:
         kind, marks = _unwrapped(kind)
         if isinstance(raw, Given):
             at, raw = raw.label, raw.text
-        elif isinstance(raw, str):
+        elif isinstance(raw, str | dict):
             try:
-                raw = substitute(raw, self._environ)
+                raw = substitute_within(raw, self._environ)
             except UnsetVariableError as unset:
                 if SECRET in marks:
                     return None

@@ -11,8 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
+
+from warmup_job.config.document import read_document
 from warmup_job.config.fields import Between, Section, SettingsFile, Written, read_file, usable
-from warmup_job.config.values import instrument
+from warmup_job.config.values import class_path, instrument
 
 Levels = Annotated[int, Between(1, 100)]
 Positive = Annotated[Decimal, Between(above=0)]
@@ -140,6 +143,31 @@ class StrategyFile(SettingsFile, frozen=True, kw_only=True):
     position: Position
     policy: Policy
     risk_management: RiskManagement = RiskManagement()
+
+
+class ImportedStrategy(SettingsFile, frozen=True, kw_only=True):
+    """A file for any other Nautilus strategy, in the manner of its ImportableStrategyConfig."""
+
+    strategy_path: Annotated[str, Written(class_path)]
+    """Of the strategy's class: ``package.module:Class``."""
+    config_path: Annotated[str, Written(class_path)]
+    """Of its configuration's class."""
+    config: dict = msgspec.field(default_factory=dict)  # type: ignore[type-arg]  # class judges
+    """Its fields as they are written: texts, exact numbers, lists, mappings."""
+
+
+AnyStrategy = StrategyFile | ImportedStrategy
+
+
+def read_strategy(
+    path: Path, environ: Mapping[str, str], named_by: str = ""
+) -> tuple[AnyStrategy | None, list[str]]:
+    """The strategy file at ``path``, of either kind, and its problems, as `read_file`."""
+    document, _ = read_document(path)
+    imported = document is not None and bool({"strategy_path", "config_path"} & document.keys())
+    if imported:
+        return read_file(ImportedStrategy, path, environ, named_by)
+    return read_file(StrategyFile, path, environ, named_by)
 
 
 class StrategyConfigLoader:

@@ -28,6 +28,7 @@ _REFERENCE = re.compile(
 _N = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(rf"(?:{_N}d)?(?:{_N}h)?(?:{_N}m)?(?:{_N}s)?(?:{_N}ms)?")
 _UNITS_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+_CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 _BALANCE = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)? [A-Z0-9]+")
 
 
@@ -72,6 +73,17 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
     substituted = Substituted(replaced)
     substituted.written = text
     return substituted
+
+
+def substitute_within(value: object, environ: Mapping[str, str]) -> object:
+    """`substitute` in every text of a mapping or a list, however deep; errors as there."""
+    if isinstance(value, str):
+        return substitute(value, environ)
+    if isinstance(value, dict):
+        return {key: substitute_within(inner, environ) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [substitute_within(inner, environ) for inner in value]
+    return value
 
 
 def shown(value: object) -> str:
@@ -147,6 +159,25 @@ def instrument(value: object) -> str:
     return text(value)
 
 
+def class_path(value: object) -> str:
+    """Where Python finds a class: ``package.module:Class``."""
+    if not isinstance(value, str) or not _CLASS_PATH.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not package.module:Class")
+    return str(value)
+
+
+def paths(value: object) -> object:
+    """One path, several with commas between them, or a list of them, as a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def mapping(value: object) -> dict[str, object]:
+    """A mapping, as it is."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{shown(value)} is not a mapping")
+    return value
+
+
 def balance(value: object) -> str:
     """An amount and a currency, such as ``10000 USDT``, as written."""
     if not isinstance(value, str) or not _BALANCE.fullmatch(value):
@@ -199,6 +230,7 @@ CONVERSIONS: Final[Mapping[type, Callable[[object], object]]] = {
     Decimal: lambda value: Decimal(_number(value, "a number")),
     bool: _boolean,
     str: text,
+    dict: mapping,
     Path: lambda value: Path(text(value)),
 }
 """How a value of each plain type is read; text is taken for a number or a boolean if it is one."""

@@ -22,8 +22,8 @@ from warmup_job.config.fields import (
     read_file,
     usable,
 )
-from warmup_job.config.strategy import StrategyFile
-from warmup_job.config.values import balance, duration_ms, shown, symbol
+from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strategy
+from warmup_job.config.values import balance, duration_ms, paths, shown, symbol
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
 
@@ -42,6 +42,9 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "keep": ("snapshot", "keep"),
     "max_age": ("snapshot", "max_age"),
     "state_dir": ("trade", "state_dir"),
+    "http_port": ("trade", "http_port"),
+    "on_stop": ("trade", "on_stop"),
+    "on_gap": ("trade", "on_gap"),
 }
 """Every option and the key that it stands in for; in the environment ``WARMUP_`` + upper case."""
 
@@ -131,10 +134,21 @@ class Snapshot(Section, frozen=True, kw_only=True):
     )
 
 
+Orders = Literal["keep", "cancel_entries", "cancel_all"]
+"""What becomes of open orders; entries are those that are not reduce-only."""
+
+
 class Trade(Section, frozen=True, kw_only=True):
     """The trader's own."""
 
     state_dir: Path = Path("/state")
+    http_port: Annotated[int | None, Between(0, 65_535)] = None
+    """Of /healthz, /readyz and /metrics; None: they are not served. 0: any free port."""
+    http_host: str = "0.0.0.0"  # noqa: S104 - Kubernetes' probes come from outside of the pod
+    on_stop: Orders = "cancel_entries"
+    """When the trader is told to stop, or cannot go on."""
+    on_gap: Orders = "cancel_entries"
+    """When bars are missing that cannot be had, or warmth can no longer be vouched for."""
     starting_balances: tuple[Annotated[str, Written(balance)], ...] = ("10000 USDT",)
     """Of the paper account, such as ``10000 USDT``."""
 
@@ -143,7 +157,7 @@ class _Joined(Section, frozen=True, kw_only=True):
     """warmup.yaml as it is written."""
 
     venue: Path
-    strategy: Path
+    strategy: Annotated[tuple[Path, ...], Written(paths)]
     warmup: Warmup = Warmup()
     snapshot: Snapshot = Snapshot()
     trade: Trade = Trade()
@@ -153,7 +167,8 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     """All that there is to know before anything starts."""
 
     venue: VenueConfig
-    strategy: StrategyFile
+    strategies: tuple[AnyStrategy, ...]
+    """One or more, in the order in which the file names them."""
     warmup: Warmup = Warmup()
     snapshot: Snapshot = Snapshot()
     trade: Trade = Trade()
@@ -161,6 +176,16 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The file that joins the others, as it was named."""
     warnings: tuple[str, ...] = ()
     """What was odd in any of the files, one line each."""
+
+    @property
+    def strategy_classes(self) -> frozenset[str]:
+        """The strategies' classes by name: who speaks for them in Nautilus' log."""
+        return frozenset(
+            each.strategy_path.rpartition(":")[2]
+            if isinstance(each, ImportedStrategy)
+            else "HedgeGridV1"
+            for each in self.strategies
+        )
 
 
 def load(
@@ -194,16 +219,27 @@ def load(
         place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
         venue, found = read_file(VenueConfig, place, environ, named_by)
         problems += found + _market_problems(place, venue)
-    strategy: StrategyFile | None = None
-    if "strategy" in parts:
-        place, named_by = _place(path, parts.pop("strategy"), options.get("strategy"))
-        strategy, found = read_file(StrategyFile, place, environ, named_by)
+    strategies: list[AnyStrategy] = []
+    named = parts.pop("strategy", ())
+    if not named and "strategy" in document:
+        problems += [] if reader.problems else [f"{path}: strategy: no file is named"]
+    for name in named:
+        place, named_by = _place(path, name, options.get("strategy"))
+        strategy, found = read_strategy(place, environ, named_by)
         problems += found
+        if strategy is not None:
+            strategies.append(strategy)
 
     config = None
-    if venue is not None and strategy is not None:
-        warnings = (*reader.warnings, *venue.warnings, *strategy.warnings)
-        config = WarmupConfig(venue=venue, strategy=strategy, path=path, warnings=warnings, **parts)
+    if venue is not None and strategies:
+        odd = [line for each in (venue, *strategies) for line in each.warnings]
+        config = WarmupConfig(
+            venue=venue,
+            strategies=tuple(strategies),
+            path=path,
+            warnings=(*reader.warnings, *odd),
+            **parts,
+        )
     return usable(path, config, problems)
 
 

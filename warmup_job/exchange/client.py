@@ -71,6 +71,29 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
         self.on_answer(code, headers, response)
 
 
+def make_ccxt(
+    on_answer: Callable[[int, Mapping[str, str], object], None],
+    *,
+    api_key: str = "",
+    api_secret: str = "",
+    receive_window_ms: int = 5_000,
+) -> _Ccxt:
+    """ccxt's Binance as it is used here; ``on_answer`` gets status, headers and parsed body."""
+    made = _Ccxt(
+        {
+            "enableRateLimit": False,  # the budget paces, by weight that is really counted
+            "aiohttp_trust_env": True,  # HTTPS_PROXY, NO_PROXY
+            "timeout": _TIMEOUT_MS,
+            "apiKey": api_key,
+            "secret": api_secret,
+            "options": {"include_OS_certificates": True, "recvWindow": receive_window_ms},
+        }
+    )
+    made.on_answer = on_answer
+    made.timeout_on_exit = 0
+    return made
+
+
 class Clock(NamedTuple):
     """This machine's clock against the exchange's, in ms; half the round trip is the doubt."""
 
@@ -113,16 +136,7 @@ class BinanceClient:
         self._used: int | None = None
         self._sent_at = 0.0
         self.budget = Budget(weight_per_minute, self.now_ms)
-        self._ccxt = _Ccxt(
-            {
-                "enableRateLimit": False,  # the budget paces, by weight that is really counted
-                "aiohttp_trust_env": True,  # HTTPS_PROXY, NO_PROXY
-                "timeout": _TIMEOUT_MS,
-                "options": {"include_OS_certificates": True},
-            }
-        )
-        self._ccxt.on_answer = self._on_answer
-        self._ccxt.timeout_on_exit = 0
+        self._ccxt = make_ccxt(self._on_answer)
         urls = self._ccxt.urls["api"]
         urls["fapiPublic"] = f"{url}/fapi/v1"
         urls["public"] = f"{url}/api/v3"

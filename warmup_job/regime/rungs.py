@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from warmup_job.regime.detector import DetectorSettings
-
 FIRST_PAGE_BARS = 499
 """Fetched to begin with: no futures page is cheaper by the bar, and it mostly is enough."""
 _SMALL_RUNGS = (125, 250)
 
 
-def rungs(settings: DetectorSettings, max_bars: int) -> tuple[int, ...]:
+def rungs(least_bars: int, max_bars: int) -> tuple[int, ...]:
     """The numbers of bars that `bars: auto` may come to, ascending: always the same ladder.
 
-    From what people warm with (`DetectorSettings.least_bars`) to ``max_bars``; from 499 on by
-    pages of 499.
+    From ``least_bars`` (of a detector: `DetectorSettings.least_bars`, what people warm with) to
+    ``max_bars``; from 499 on by pages of 499.
     """
     pages = range(FIRST_PAGE_BARS, max_bars, FIRST_PAGE_BARS)
-    between = (rung for rung in (*_SMALL_RUNGS, *pages) if settings.least_bars < rung < max_bars)
-    last = (max_bars,) if max_bars > settings.least_bars else ()
-    return (min(settings.least_bars, max_bars), *between, *last)
+    between = (rung for rung in (*_SMALL_RUNGS, *pages) if least_bars < rung < max_bars)
+    last = (max_bars,) if max_bars > least_bars else ()
+    return (min(least_bars, max_bars), *between, *last)

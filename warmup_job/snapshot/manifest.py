@@ -44,6 +44,8 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     bar_count: int
     gaps: list[Gap]
     from_listing: bool
+    detector: DetectorSettings | None = None
+    """What the certificate is for; None: no detector of ours takes these bars."""
     certificate: Certificate | None = None
     """Of the last bars, as many as it says; None: the symbol's extremes were not known."""
     indicators: list[IndicatorEntry] = []
@@ -91,8 +93,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     streams: list[StreamEntry]
     instruments: list[InstrumentEntry]
-    detector: DetectorSettings
-    """What the certificates are for."""
     degraded: list[str]
     """Why this is less than what was asked for; empty when it is whole."""
     content_digest: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -65,8 +65,8 @@ class Wanted:
     """The REST base that it must come from."""
     bars: Mapping[str, int] = field(default_factory=dict)
     """By bar type, how many bars are needed; fewer will do if they are all that there are."""
-    certified: bool = False
-    """Whether those bars must have a certificate, be it of what is not proven."""
+    certified: Collection[str] = ()
+    """The bar types that must have a certificate, be it of what is not proven."""
     settings_digest: str | None = None
     """Of the settings that the bars depend on."""
     nautilus_trader: str | None = None
@@ -168,7 +168,7 @@ def _unfit(manifest: Manifest, wanted: Wanted) -> list[str]:
             )
         elif stream.bar_count < bars and not stream.from_listing:
             problems.append(f"{bar_type}: {stream.bar_count} bars, {bars} are needed")
-        elif wanted.certified and stream.certificate is None:
+        elif bar_type in wanted.certified and stream.certificate is None:
             problems.append(f"{bar_type} has no certificate")
     if wanted.settings_digest not in {None, manifest.settings_digest}:
         problems.append(
@@ -231,7 +231,7 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
             f"{utc_text(said[0])} to {utc_text(said[1])}"
         )
     certificate = stream.certificate
-    if certificate is not None and _certify(snapshot, stream, stored, certificate) != certificate:
+    if certificate is not None and _certify(stream, stored, certificate) != certificate:
         problems.append("its certificate is not that of its bars")
     missing = {gap.first_ms: gap.last_ms for gap in stream.gaps}
     for before_ms, open_ms in pairwise(opens_ms):
@@ -244,14 +244,12 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
     return problems
 
 
-def _certify(
-    snapshot: Snapshot, stream: StreamEntry, stored: StoredBars, said: Certificate
-) -> Certificate | None:
+def _certify(stream: StreamEntry, stored: StoredBars, said: Certificate) -> Certificate | None:
     """The certificate of the bars that lie there, with the bounds of the one that was said."""
     from warmup_job.regime.certificate import certify
     from warmup_job.regime.evidence import Bounds, Evidence, Window
 
-    if said.bars > stream.bar_count:
+    if said.bars > stream.bar_count or stream.detector is None:
         return None
     series = join(stored.parts(), said.bars)
     try:
@@ -259,5 +257,5 @@ def _certify(
         bounds = Bounds(said.lowest, said.highest)
     except ValueError:
         return None
-    evidence = Evidence.of(snapshot.manifest.detector, window)
+    evidence = Evidence.of(stream.detector, window)
     return certify(evidence, bounds, from_listing=said.exact and stream.from_listing)

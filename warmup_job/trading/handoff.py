@@ -7,7 +7,8 @@ superseded bars as history, the newest closed one as live.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from warmup_job.market.interval import Interval
 
@@ -35,6 +36,10 @@ class Span(NamedTuple):
     last_ms: int
 
 
+Verdict = Literal["filled", "again", "hole"]
+"""What an answer to a question for missing bars comes to."""
+
+
 class Handoff[BarT]:
     """One stream's cursor. Opens are UTC ms; ``now_ms`` is the exchange's clock."""
 
@@ -44,6 +49,7 @@ class Handoff[BarT]:
         """Open of the last bar that was handed on or passed over."""
         self._held: dict[int, BarT] = {}
         self._absent: set[int] = set()
+        self._suspect: Span | None = None
 
     def offer(self, open_ms: int, bar: BarT) -> bool:
         """Take in a bar; False: it is the same as one before, or older, and is dropped."""
@@ -61,6 +67,31 @@ class Handoff[BarT]:
         later = [open_ms for open_ms in self._held if open_ms > first_ms]
         last_ms = self._interval.shift(min(later), -1) if later else last_closed_ms
         return Span(first_ms, last_ms) if first_ms <= last_ms else None
+
+    def take_answer(
+        self, asked: Span, answer: Iterable[tuple[int, BarT]], now_ms: int
+    ) -> tuple[Verdict, Span]:
+        """Take in what REST gave for ``asked`` and all that follows; and whether that will do.
+
+        ``hole``: the venue itself has no bars in the span that comes with it, as it has later ones;
+        believed only when it is said twice in a row. ``again``: that span is to be asked for again.
+        """
+        newest_ms = self.cursor_ms
+        for open_ms, bar in answer:
+            self.offer(open_ms, bar)
+            newest_ms = max(newest_ms, open_ms)
+        left = self.missing(now_ms)
+        if left is None or left.first_ms != asked.first_ms:
+            self._suspect = None
+            return "filled", asked
+        if newest_ms <= left.last_ms:  # the venue may only be late
+            self._suspect = None
+            return "again", left
+        if left != self._suspect:
+            self._suspect = left
+            return "again", left
+        self._suspect = None
+        return "hole", left
 
     def pass_over(self, span: Span) -> None:
         """The venue itself has no bars there: they are not waited for any longer."""

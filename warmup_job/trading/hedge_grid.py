@@ -89,7 +89,7 @@ class HedgeGridV1(Strategy):
         self._instrument: Instrument | None = None
         self._mid: Decimal | None = None
         self._center: Decimal | None = None
-        self._halted = False
+        self._trading = TradingState.ACTIVE
         self._rungs: dict[ClientOrderId, Rung] = {}
         self._exits: dict[ClientOrderId, Exit] = {}
         self._exits_due: list[Exit] = []
@@ -138,16 +138,11 @@ class HedgeGridV1(Strategy):
         self.subscribe_bars(self.config.bar_type)
         self.subscribe_quote_ticks(self.config.instrument_id)
 
-    def on_stop(self) -> None:
-        """Leave no ladder behind; positions and their exits are the user's."""
-        for client_order_id in list(self._rungs):
-            self._cancel(client_order_id)
-
     def _on_risk_event(self, event: object) -> None:
         state = getattr(event, "state", None)
         if state is not None:
-            self._halted = state == TradingState.HALTED
-            if self._halted:
+            self._trading = state
+            if state == TradingState.HALTED:
                 self._mid = None  # what it was before a gap says nothing after it
 
     # -- market ----------------------------------------------------------------------------------
@@ -159,7 +154,7 @@ class HedgeGridV1(Strategy):
     def on_bar(self, bar: Bar) -> None:
         """The newest closed bar: follow the regime, then have the ladder where it should be."""
         self._follow(bar)
-        if self._halted or not self.detector.is_warm:
+        if self._trading != TradingState.ACTIVE or not self.detector.is_warm:
             return
         mid = self._mid or bar.close.as_decimal()
         self._send_due_exits()
@@ -267,7 +262,7 @@ class HedgeGridV1(Strategy):
         if rung is not None:
             part = Exit(rung, event.last_px.as_decimal(), event.last_qty.as_decimal())
             self._exits_due.append(part)
-            if not self._halted:
+            if self._trading != TradingState.HALTED:
                 self._send_due_exits()
         if order is not None and order.is_closed:
             self._forget(event)

@@ -6,132 +6,123 @@ import asyncio
 import contextlib
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from loguru import logger
-from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
-from nautilus_trader.adapters.binance.config import (
-    BinanceDataClientConfig,
-    BinanceInstrumentProviderConfig,
-)
-from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
+from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
+from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
+from nautilus_trader.adapters.binance.factories import BinanceLiveExecClientFactory
+from nautilus_trader.adapters.binance.futures.enums import BinanceFuturesMarginType
 from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
 from nautilus_trader.adapters.sandbox.factory import SandboxLiveExecClientFactory
-from nautilus_trader.common.config import LoggingConfig
-from nautilus_trader.common.messages import TradingStateChanged
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.common.messages import ShutdownSystem, TradingStateChanged
 from nautilus_trader.core.uuid import UUID4
-from nautilus_trader.live.config import LiveExecEngineConfig, TradingNodeConfig
+from nautilus_trader.data.messages import RequestBars
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import TradingState
+from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.errors import TraderError, WarmupError
+from warmup_job.errors import RefusedError, TraderError, WarmupError
 from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.endpoints import Environment
-from warmup_job.exchange.fetch import Stream, fetch_extremes, fetch_range
-from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
 from warmup_job.market.moment import utc_text
-from warmup_job.market.plan import Market
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.nautilus.bars import instrument_bars, open_ms_of
+from warmup_job.nautilus.bars import interval_of, open_ms_of
 from warmup_job.nautilus.names import VENUE
-from warmup_job.regime.evidence import Bounds
-from warmup_job.regime.warmth import Carried
+from warmup_job.trading import saved
 from warmup_job.trading.declared import differences
-from warmup_job.trading.handoff import Handoff, Span, next_due_ms
+from warmup_job.trading.feed import Feed, History
+from warmup_job.trading.gate import Gate, answer, install
+from warmup_job.trading.handoff import Release
 from warmup_job.trading.hedge_grid import detector_bar
+from warmup_job.trading.node import NodeSettings, account_type, environment, make_node, provider
+from warmup_job.trading.quotes import Quotes
+from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
 
-_GRACE_MS = 2_000  # how late a live kline may be before it is asked for
-_RETRY_S, _MOST_RETRY_S = 1.0, 30.0
-_FILL_DEADLINE_MS = 30_000
 _CLOCK_SYNC_S = 600.0
-_MOST_POLLED = 2  # bars in a row that may be asked for before the stream counts as dead
+_LOOK_S = 0.5  # how often the node is looked at, whether it lives
+_REPORT_S = 5.0
+_CANCEL_S = 3.0  # how long cancels may take on the way out
+_STOP_S = 10.0
 
-State = Literal["starting", "warming", "filling", "live", "degraded", "stopping"]
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """Where the node trades. URLs of None mean the environment's own."""
-
-    market: Market
-    environment: Environment
-    rest_url: str | None
-    ws_url: str | None
-    trader_id: str = "WARMUP-001"
-    leverage: int = 1
-    starting_balances: tuple[str, ...] = ("10000 USDT",)
-    log_level: str = "INFO"
-    connect_timeout_s: float = 30.0
+Orders = Literal["keep", "cancel_entries", "cancel_all"]
+"""What becomes of open orders; entries are those that are not reduce-only."""
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """What the strategy is warmed with.
+class Policy:
+    """What a trader demands and does beside trading."""
 
-    ``bars`` ascend without a hole but the venue's own; ``wanted`` is how many the policy demands
-    before an order may leave; ``from_listing`` says that older ones do not exist. ``proof``, empty
-    yet, is carried on bar by bar, and must close before an order may leave; None: a count will do.
-    """
-
-    bar_type: BarType
-    interval: Interval
-    bars: Sequence[Bar]
-    wanted: int
-    from_listing: bool = False
-    instrument: Instrument | None = None
-    proof: Carried | None = None
-    declared: Sequence[tuple[str, int]] = ()
-    """The strategy's own indicators, by kind and period."""
+    on_stop: Orders = "cancel_entries"
+    on_gap: Orders = "cancel_entries"
+    proven: bool = False
+    """Whether bars that nobody has warmed, but a strategy follows, keep trading halted."""
+    state_dir: Path | None = None
+    """Where strategies keep what they save; None: nowhere."""
 
 
 class BaseRunner(ABC):
-    """Owns one node with one strategy on one stream: warm it, gate it, run it, stop it.
+    """Owns one node and its strategies: warm them, gate their bars, run them, stop them.
 
-    Trading is halted (Nautilus denies every order of every strategy) until the strategy has had
-    every closed bar and as many as the policy demands; and again whenever a gap opens that cannot
-    be filled.
+    Trading is halted (Nautilus denies every order of every strategy) until each stream that they
+    follow has had every closed bar and as many as the policy demands; and again whenever a gap
+    opens that cannot be filled.
     """
 
+    mode = ""
+
     def __init__(
-        self, settings: NodeSettings, strategy: Strategy, history: History, client: BinanceClient
+        self,
+        settings: NodeSettings,
+        strategies: Sequence[Strategy],
+        histories: Sequence[History],
+        client: BinanceClient,
+        policy: Policy | None = None,
+        instrument_ids: Iterable[InstrumentId] = (),
     ) -> None:
         self.settings = settings
-        self.strategy = strategy
-        self.history = history
+        self.strategies = tuple(strategies)
         self.client = client
+        self.policy = policy or Policy()
+        self.instrument_ids = frozenset(instrument_ids) | {
+            history.bar_type.instrument_id for history in histories
+        }
         self.state: State = "starting"
-        self.on_state: Callable[[State, str], None] = lambda *_: None
+        self.why = ""
+        self.on_report: Callable[[Report], object] = lambda _: None
+        """Told at every change of state, and every few seconds."""
         self.node: TradingNode | None = None
         self.signalled = False
         """Whether SIGTERM or SIGINT asked it to stop."""
-        self.handed_on = 0
-        """How many bars the strategy has had, history included."""
-        self.on_bars = 0
-        """How many of them went to on_bar: the newest ones."""
-        self.live_bars = 0
-        """How many of those came by the live stream."""
         self.started_warm = False
-        """Whether the history alone was enough for the strategy."""
-        self._from_listing = history.from_listing
-        self._wake = asyncio.Event()
-        self._suspect: Span | None = None
-        self._streaming = False  # whether anything at all came by a websocket
-        self._streamed_ms = -1  # open of the last bar that came by one
-        self._polled = 0  # bars in a row that had to be asked for although we were live
-        self._handoff = self._begin_handoff()
+        """Whether the history alone was enough for every strategy."""
+        self._declared = {each for history in histories for each in history.declared}
+        self._started_ms = process_started_ms()
+        self._since_ms = now_ms()
+        self._live_after_s: float | None = None
+        self._streaming = asyncio.Event()
+        self._feeds = {history.bar_type: self._feed(history) for history in histories}
+        self._subscribed: dict[BarType, None] = {}
+        self._keepers: dict[Feed, asyncio.Task[None]] = {}
+        self._served: set[tuple[object, BarType]] = set()
+        self._unwarmed: list[BarType] = []
+        self._asked: list[tuple[Actor, RequestBars]] = []
+        self._warmed = False
+        self._failed: asyncio.Future[None] | None = None
 
     # -- what a mode decides -----------------------------------------------------------------------
 
     @abstractmethod
     def _add_execution(self, node: TradingNode) -> None:
-        """Register the execution client's factory."""
+        """Register the execution client's factory, and what else the mode needs."""
 
     @abstractmethod
     def _execution_configs(self) -> dict[str, object]:
@@ -143,37 +134,36 @@ class BaseRunner(ABC):
         """Build, warm, go live, and trade until ``stop`` is set.
 
         Raises:
-            TraderError: the node did not come up, or ended by itself.
+            TraderError: the node did not come up, or ended by itself, or a strategy failed.
         """
         loop = asyncio.get_running_loop()
+        failed = self._failed = loop.create_future()
         node = self.node = self._build(loop)
         for sig in (signal.SIGTERM, signal.SIGINT):  # the node took them; its way out is not ours
             loop.add_signal_handler(sig, self._on_signal, stop)
-        self._warmup_strategy()
         node_task = asyncio.create_task(node.run_async(), name="node")
         stop_task = asyncio.create_task(stop.wait(), name="stop")
-        keeper: asyncio.Task[None] | None = None
-        clock: asyncio.Task[None] | None = None
+        watchers: list[asyncio.Task[None]] = []
         try:
             await self._await_started(node_task, stop_task)
-            self._announce_trading_state(node)
-            for line in differences(self.history.declared, self.strategy.registered_indicators):
-                logger.warning(line)
-            keeper = asyncio.create_task(self._keep_contiguous(), name="keeper")
-            clock = asyncio.create_task(self._keep_clock(), name="clock")
-            loop.call_later(self.settings.connect_timeout_s, self._wake.set)
-            done, _ = await asyncio.wait(
-                {node_task, stop_task, keeper}, return_when=asyncio.FIRST_COMPLETED
-            )
-            if keeper in done:
-                keeper.result()
-            if stop_task not in done:
+            if not stop_task.done():
+                self._announce_trading_state(node)
+                self._warmup_strategy()
+                watchers = [
+                    self._watched(self._watch_node(), "watch"),
+                    self._watched(self._keep_clock(), "clock"),
+                    self._watched(self._keep_reporting(), "report"),
+                ]
+            await asyncio.wait({node_task, stop_task, failed}, return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+            if not stop_task.done():
                 raise TraderError("the node stopped by itself; its log above says why")
         finally:
             self._enter("stopping", "asked to" if stop.is_set() else "cannot go on")
-            for task in (keeper, clock, stop_task):
-                if task is not None:
-                    task.cancel()
+            for task in (*watchers, *self._keepers.values(), stop_task):
+                task.cancel()
+            failed.cancel()
             await self._shut_down(node, node_task)
 
     def _on_signal(self, stop: asyncio.Event) -> None:
@@ -181,57 +171,54 @@ class BaseRunner(ABC):
         stop.set()
 
     def _build(self, loop: asyncio.AbstractEventLoop) -> TradingNode:
-        settings = self.settings
-        config = TradingNodeConfig(
-            trader_id=settings.trader_id,
-            logging=LoggingConfig(log_level=settings.log_level, log_colors=False),
-            exec_engine=LiveExecEngineConfig(reconciliation=False),
-            data_clients={VENUE: self._data_config()},
-            exec_clients=self._execution_configs(),
-            timeout_connection=settings.connect_timeout_s,
-            timeout_disconnection=3.0,
-            timeout_post_stop=0.5,
+        histories = [feed.history for feed in self._feeds.values()]
+        node = make_node(
+            self.settings,
+            self.instrument_ids,
+            self._execution_configs(),
+            reconcile=self.mode == "live",
+            cached_bars=max((len(history.bars) for history in histories), default=0),
+            loop=loop,
         )
-        node = TradingNode(config=config, loop=loop)
-        node.add_data_client_factory(VENUE, BinanceLiveDataClientFactory)
         self._add_execution(node)
-        node.trader.add_strategy(self.strategy)
+        for strategy in self.strategies:
+            node.trader.add_strategy(strategy)
         node.build()
-        if self.history.instrument is not None:
-            node.kernel.cache.add_instrument(self.history.instrument)
+        for history in histories:
+            if history.instrument is not None:
+                node.kernel.cache.add_instrument(history.instrument)
+            node.kernel.cache.add_bars(list(history.bars[:-1]))
+        for strategy in self.strategies:
+            if self.policy.state_dir is not None:
+                saved.load(self.policy.state_dir, strategy)
         node.kernel.risk_engine.set_trading_state(TradingState.HALTED)
-        self._install_gate(node)
+        gate = Gate(self._on_bar, self._on_other, self._on_subscribed, self._on_request)
+        install(gate, node)
+        # Nautilus would leave at once, its orders open; our way out is the ordered one.
+        kernel = node.kernel
+        kernel.msgbus.unsubscribe("commands.system.shutdown", kernel._on_shutdown_system)
+        kernel.msgbus.subscribe("commands.system.shutdown", self._on_shutdown_asked)
         return node
-
-    def _data_config(self) -> BinanceDataClientConfig:
-        settings = self.settings
-        return BinanceDataClientConfig(
-            account_type=(
-                BinanceAccountType.USDT_FUTURES
-                if settings.market == "um"
-                else BinanceAccountType.SPOT
-            ),
-            environment=_ENVIRONMENTS[settings.environment],
-            base_url_http=settings.rest_url,
-            base_url_ws=settings.ws_url,
-            instrument_provider=BinanceInstrumentProviderConfig(
-                load_ids=frozenset({self.history.bar_type.instrument_id})
-            ),
-        )
 
     async def _await_started(
         self, node_task: asyncio.Task[None], stop_task: asyncio.Task[object]
     ) -> None:
-        """A node can say RUNNING over a trader that never started: believe the strategy only."""
+        """A node can say RUNNING over a trader that never started: believe the strategies only."""
         timeout_s = self.settings.connect_timeout_s + 5
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while not self.strategy.is_running:
+        while not all(strategy.is_running for strategy in self.strategies):
             if stop_task.done():
                 return
             if node_task.done() or asyncio.get_running_loop().time() > deadline:
+                error = node_task.exception() if node_task.done() else None
                 raise TraderError(
-                    f"the trader did not start within {timeout_s:.0f} s: is {self.client.url} up?"
+                    f"the trader ended while it started: {error!r}"
+                    if error
+                    else f"the trader did not start within {timeout_s:.0f} s: is "
+                    f"{self.client.url} up, and does every strategy start?"
                 )
+            if any(strategy.is_stopped for strategy in self.strategies):
+                raise TraderError("a strategy stopped as it started; its log above says why")
             await asyncio.sleep(0.02)
 
     def _announce_trading_state(self, node: TradingNode) -> None:
@@ -243,114 +230,57 @@ class BaseRunner(ABC):
         node.kernel.msgbus.publish("events.risk", event)
 
     async def _shut_down(self, node: TradingNode, node_task: asyncio.Task[None]) -> None:
+        """Orders by policy, state to disk, then the node: each for a bounded time.
+
+        What a strategy closes on its way out may leave; nothing that opens a position.
+        """
+        self._set_trading(TradingState.REDUCING)
+        self._cancel(self.policy.on_stop)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_CANCEL_S):
+                while not node_task.done() and self._open_orders(self.policy.on_stop):
+                    await asyncio.sleep(0.02)
+        self._save()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
                 await node.stop_async()
-                await node_task
+                await asyncio.wait({node_task})
+        self.on_report(self.report())
 
-    # -- warm-up -----------------------------------------------------------------------------------
+    # -- watching ----------------------------------------------------------------------------------
 
-    def _warmup_strategy(self) -> None:
-        """Give the strategy its history, all but the newest bar: that one goes to on_bar."""
-        bars = self.history.bars[:-1]
-        if not bars:
-            logger.warning(
-                "COLD START: no history for {}; it is asked for while the node runs, and no order "
-                "leaves before {} bars are in", self.history.bar_type, self.history.wanted,
-            )  # fmt: skip
-            return
-        self._enter("warming", f"{len(bars)} bars of history")
-        if self.node is not None:
-            self.node.kernel.cache.add_bars(list(bars))
-        for bar in bars:
-            self._carry(bar)
-        warmup = getattr(self.strategy, "warmup_regime_detector", None)
-        if warmup is not None:
-            warmup([detector_bar(bar) for bar in bars])
-        else:
-            for bar in bars:
-                self.strategy.handle_historical_bar(bar)
-        self.handed_on = len(bars)
-        self.started_warm = bool(getattr(self.strategy, "is_warm", True))
+    def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task whose failure ends the run."""
+        task = asyncio.create_task(work, name=name)
 
-    def _begin_handoff(self) -> Handoff[Bar]:
-        interval, bars = self.history.interval, self.history.bars
-        if not bars:
-            # Cold: the whole window is missing, and is asked for until it comes.
-            newest_ms = interval.last_closed(self.client.now_ms())
-            return Handoff(interval, interval.shift(newest_ms, -self.history.wanted))
-        newest_ms = open_ms_of(bars[-1], interval)
-        before_ms = (
-            open_ms_of(bars[-2], interval) if len(bars) > 1 else interval.shift(newest_ms, -1)
-        )
-        handoff = Handoff[Bar](interval, before_ms)
-        if interval.next(before_ms) != newest_ms:  # the venue's own gap, on record
-            handoff.pass_over(Span(interval.next(before_ms), interval.shift(newest_ms, -1)))
-        handoff.offer(newest_ms, bars[-1])
-        return handoff
+        def done(ended: asyncio.Task[None]) -> None:
+            error = None if ended.cancelled() else ended.exception()
+            if error is not None:
+                self._fail(error)
 
-    # -- the gate ----------------------------------------------------------------------------------
+        task.add_done_callback(done)
+        return task
 
-    def _install_gate(self, node: TradingNode) -> None:
-        """Stand at the data engine's input, so that its cache and every strategy see one order."""
-        engine, msgbus = node.kernel.data_engine, node.kernel.msgbus
+    def _fail(self, error: BaseException) -> None:
+        if self._failed is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
-        def gate(data: object) -> None:
-            if isinstance(data, Bar) and data.bar_type == self.history.bar_type:
-                open_ms = open_ms_of(data, self.history.interval)
-                if self._handoff.offer(open_ms, data):
-                    self._streamed_ms = open_ms
-                    self._polled = 0
-                    self._hand_on_if_live()
-                    self._wake.set()
-            else:
-                if not self._streaming and not isinstance(data, Instrument):
-                    self._streaming = True
-                    self._wake.set()
-                engine.process(data)
+    def _on_shutdown_asked(self, command: ShutdownSystem) -> None:
+        self._fail(TraderError(f"Nautilus has to end: {command.reason}; its log above says why"))
 
-        msgbus.deregister(endpoint="DataEngine.process", handler=engine.process)
-        msgbus.register(endpoint="DataEngine.process", handler=gate)
-
-    def _hand_on_if_live(self) -> None:
-        """A live bar that continues the stream goes through at once; anything else waits."""
-        if self.state == "live" and self._handoff.missing(self._due_ms()) is None:
-            self._hand_on()
-
-    def _due_ms(self) -> int:
-        return self.client.now_ms() - (_GRACE_MS if self.state == "live" else 0)
-
-    async def _keep_contiguous(self) -> None:
-        """Fill what is missing, hand on what is complete, for as long as the node runs."""
-        started_at = asyncio.get_running_loop().time()
-        failures = 0
-        while True:
-            self._wake.clear()
-            span = self._handoff.missing(self._due_ms())
-            if span is not None:
-                failures = 0 if await self._fill(span) else failures + 1
-                if failures:
-                    await self._await_wake(min(_MOST_RETRY_S, _RETRY_S * 2 ** (failures - 1)))
-                continue
-            failures = 0
-            if self._streaming:
-                await self._learn_bounds()
-                await self._drain_engine()
-                self._hand_on()
-                if self.state != "live" and not self._go_live():
-                    self._enter("degraded", self._why_not())
-            else:  # the newest bar is kept, for the strategy to act on once orders may leave
-                waited_s = asyncio.get_running_loop().time() - started_at
-                if waited_s > self.settings.connect_timeout_s:
-                    raise TraderError(
-                        f"nothing came by the websocket within {waited_s:.0f} s: check api.ws_url"
-                    )
-            await self._await_wake(self._until_due_s())
-
-    async def _await_wake(self, most_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(most_s):
-                await self._wake.wait()
+    async def _watch_node(self) -> None:
+        """A trader that is not running behind a node that says so ends the process."""
+        node, loop = self.node, asyncio.get_running_loop()
+        started_at = loop.time()
+        while node is not None:
+            await asyncio.sleep(_LOOK_S)
+            if not node.trader.is_running or not any(s.is_running for s in self.strategies):
+                raise TraderError("the trader is not running any more; its log above says why")
+            waited_s = loop.time() - started_at
+            if not self._streaming.is_set() and waited_s > self.settings.connect_timeout_s:
+                raise TraderError(
+                    f"nothing came by the websocket within {waited_s:.0f} s: check api.ws_url"
+                )
 
     async def _keep_clock(self) -> None:
         """Hold our idea of the exchange's clock against it now and then, beside all else."""
@@ -359,169 +289,327 @@ class BaseRunner(ABC):
             with contextlib.suppress(WarmupError):
                 await self.client.sync_clock()
 
-    def _until_due_s(self) -> float:
-        """Until the next bar that does not come would be missing: never a moment too early."""
-        now_ms = self.client.now_ms()
-        due_ms = next_due_ms(self.history.interval, now_ms, _GRACE_MS)
-        return min((due_ms - now_ms) / 1000 + 0.01, _CLOCK_SYNC_S)
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            self.on_report(self.report())
 
-    async def _drain_engine(self) -> None:
-        """Bars that were handed to the engine's queue before must arrive before history does."""
-        if self.node is not None:
-            while self.node.kernel.data_engine.data_qsize():
-                await asyncio.sleep(0)
+    # -- warm-up -----------------------------------------------------------------------------------
 
-    async def _fill(self, span: Span) -> bool:
-        """Fetch what is missing; True when it came or the venue was found not to have it."""
-        interval = self.history.interval
-        if self.state == "live":
-            logger.warning("a gap in the live stream from {}", utc_text(span.first_ms))
-            self._polled += interval.count(*span)
-        if self.state != "degraded":
-            self._enter("filling", f"{interval.count(*span)} bar(s) from {utc_text(span.first_ms)}")
-        self._set_trading(TradingState.HALTED)
+    def _warmup_strategy(self) -> None:
+        """Give every strategy the history of what it follows, all but the newest bars: those go to
+        on_bar, once orders may leave.
+        """
+        bars = sum(len(feed.history.bars) for feed in self._feeds.values())
+        cold = [feed for feed in self._feeds.values() if not feed.history.bars]
+        if bars:
+            self._enter("warming", f"{bars} bars of history")
+        for feed in cold:
+            logger.warning(
+                "COLD START of {}: no history; it is asked for while the node runs, and no order "
+                "leaves before {} bars are in", feed.name, feed.history.wanted,
+            )  # fmt: skip
+        self._warmed = True
+        for bar_type in self._subscribed:
+            self._follow(bar_type)
+        for actor, request in self._asked:
+            self._answer(actor, request)
+        self._asked.clear()
+        warm = all(getattr(strategy, "is_warm", True) for strategy in self.strategies)
+        self.started_warm = warm and bool(self._feeds) and not cold
+        registered = [each for s in self.strategies for each in s.registered_indicators]
+        for line in differences(sorted(self._declared), registered):
+            logger.warning(line)
+
+    def _on_subscribed(self, bar_type: BarType) -> None:
+        if bar_type.is_internally_aggregated() and not bar_type.is_composite():
+            return  # from ticks, of which there is no history
+        source = bar_type.composite() if bar_type.is_composite() else bar_type.standard()
+        self._subscribed[source] = None
+        if self._warmed:
+            asyncio.get_running_loop().call_soon(self._follow, source)
+
+    def _follow(self, bar_type: BarType) -> None:
+        """Keep a stream that somebody has subscribed to; whoever is new to it gets its history."""
+        feed = self._feeds.get(bar_type) or self._unplanned(bar_type)
+        if feed is None or self.state == "stopping":
+            return
+        for actor in self._followers(bar_type):
+            self._give_history(feed, actor)
+        if feed not in self._keepers:
+            self._keepers[feed] = self._watched(feed.keep(), feed.name)
+
+    def _unplanned(self, bar_type: BarType) -> Feed | None:
+        """A stream that the configuration does not know: kept contiguous from now on."""
         try:
-            self.client.extend_deadline(_FILL_DEADLINE_MS)
-            last_ms = interval.last_closed(self.client.now_ms())
-            klines = await fetch_range(self.client, self._stream(), span.first_ms, last_ms)
-            for kline, bar in zip(klines, self._to_bars(klines), strict=True):
-                self._handoff.offer(kline.open_ms, bar)
-            if klines:
-                logger.info("filled {} bar(s) from {}", len(klines), utc_text(span.first_ms))
-            still = self._handoff.missing(self._due_ms())
-            if still is None or still.first_ms != span.first_ms:
-                return True
-            later = any(kline.open_ms > still.last_ms for kline in klines)
-            if not later or self._suspect != still:
-                self._suspect = still  # asked for once more before it is believed
-                return False
-            await self._pass_over(still)
-        except WarmupError as error:
-            self._enter("degraded", f"a gap cannot be filled yet: {error}")
+            interval = interval_of(bar_type)
+        except RefusedError:
+            return None  # not klines
+        self._unwarmed.append(bar_type)
+        logger.warning(
+            "{} is followed, but nobody has warmed it: name it in warmup.streams", bar_type
+        )
+        feed = self._feeds[bar_type] = self._feed(History(bar_type, interval, [], wanted=0))
+        return feed
+
+    def _followers(self, bar_type: BarType) -> list[Actor]:
+        if self.node is None:
+            return []
+        msgbus, topic = self.node.kernel.msgbus, f"data.bars.{bar_type}"
+        actors = [*self.strategies, *self.node.trader.actors()]
+        return [actor for actor in actors if msgbus.is_subscribed(topic, actor.handle_bar)]
+
+    def _give_history(self, feed: Feed, actor: Actor) -> int:
+        """All that the stream had so far, once; returns how many bars that were."""
+        if (actor.id, feed.bar_type) in self._served or self.node is None:
+            return 0
+        self._served.add((actor.id, feed.bar_type))
+        bars = self.node.kernel.cache.bars(feed.bar_type)[::-1]
+        warmup = getattr(actor, "warmup_regime_detector", None)
+        its_own = getattr(actor.config, "bar_type", feed.bar_type)
+        with self._blaming(actor, "its history"):
+            if warmup is not None and str(its_own) == str(feed.bar_type):
+                if bars:
+                    warmup([detector_bar(bar) for bar in bars])
+            else:
+                for bar in bars:
+                    actor.handle_historical_bar(bar)
+        return len(bars)
+
+    def _on_request(self, request: RequestBars) -> bool:
+        """A strategy's own request for bars that are here, verified: Nautilus' could wait for ever,
+        and would bring them a second time.
+        """
+        feed = self._feeds.get(request.bar_type)
+        actor = getattr(request.callback, "__self__", None)
+        if feed is None or not isinstance(actor, Actor):
             return False
+        if (actor.id, feed.bar_type) in self._served:
+            return False
+        if self._warmed:
+            asyncio.get_running_loop().call_soon(self._answer, actor, request)
+        else:
+            self._asked.append((actor, request))
         return True
 
-    async def _pass_over(self, hole: Span) -> None:
-        """The venue itself has no bars there, though it has later ones."""
-        if self.handed_on == 0:  # the window's very beginning: perhaps nothing was before it
-            stream = self._stream()
-            first_ms = await self.client.first_open_ms(stream.symbol, stream.interval)
-            self._from_listing = first_ms is not None and first_ms > hole.first_ms
-            if self.history.proof is not None:
-                self.history.proof.from_listing = self._from_listing
-        logger.warning(
-            "the venue itself has no bars from {} to {}: passed over",
-            utc_text(hole.first_ms), utc_text(hole.last_ms),
-        )  # fmt: skip
-        self._handoff.pass_over(hole)
+    def _answer(self, actor: Actor, request: RequestBars) -> None:
+        feed = self._feeds[request.bar_type]
+        bars = self._give_history(feed, actor)
+        if self.node is not None:
+            with self._blaming(actor, f"the answer to its request for {feed.name}"):
+                answer(self.node, request, bars)
 
-    def _stream(self) -> Stream:
-        symbol = venue_symbol(str(self.history.bar_type.instrument_id))
-        return Stream(symbol, self.history.interval)
+    # -- the gate ----------------------------------------------------------------------------------
 
-    def _to_bars(self, klines: list[Kline]) -> list[Bar]:
-        instrument = self.history.instrument
-        if instrument is None and self.node is not None:
-            instrument = self.node.cache.instrument(self.history.bar_type.instrument_id)
-        if instrument is None:
-            raise TraderError(f"the node has no instrument {self.history.bar_type.instrument_id}")
-        return instrument_bars(klines, instrument, self.history.interval)
+    def _on_bar(self, bar: Bar) -> bool:
+        feed = self._feeds.get(bar.bar_type)
+        if feed is None:
+            return False
+        self._on_other()
+        if feed.arrived(bar) and self.state == "live" and self._queue_is_empty():
+            self._hand_on_now(feed, feed.release())
+        return True
 
-    def _hand_on(self) -> None:
+    def _on_other(self) -> None:
+        if not self._streaming.is_set():
+            self._streaming.set()
+            for feed in self._feeds.values():
+                feed.wake()
+
+    def _queue_is_empty(self) -> bool:
+        return self.node is None or not self.node.kernel.data_engine.data_qsize()
+
+    async def _hand_on(self, feed: Feed) -> None:
+        while not self._queue_is_empty():  # what is on its way must arrive before history does
+            await asyncio.sleep(0)
+        self._hand_on_now(feed, feed.release())
+
+    def _hand_on_now(self, feed: Feed, release: Release[Bar]) -> None:
         if self.node is None:
             return
-        release = self._handoff.release(self.client.now_ms())
         for bar in release.history:
             self.node.kernel.cache.add_bar(bar)
-            self.strategy.handle_historical_bar(bar)
-            self._carry(bar)
-        self.handed_on += len(release.history)
-        if release.newest is not None:
-            self.handed_on += 1
-            self.on_bars += 1
-            self._carry(release.newest)
-            if self.state != "live":
-                self._go_live()  # before the bar, so that the strategy may act on it
-            elif why := self._unproven():
-                self._set_trading(TradingState.HALTED)
-                self._enter("degraded", why)
-            open_ms = open_ms_of(release.newest, self.history.interval)
-            live = open_ms == self._streamed_ms
-            self.live_bars += live
-            source = "live" if live else "asked for"
-            logger.info("bar {} closed at {} ({})", utc_text(open_ms), release.newest.close, source)
-            self.node.kernel.data_engine.process(release.newest)
+            for actor in self._followers(feed.bar_type):
+                with self._blaming(actor, bar):
+                    actor.handle_historical_bar(bar)
+            feed.count(bar)
+        newest = release.newest
+        if newest is not None:
+            source = feed.count(newest, newest=True)
+            self._judge()  # before the bar, so that strategies may act on it
+            open_ms = open_ms_of(newest, feed.history.interval)
+            logger.info("{} bar {} closed at {} ({})", feed.name, utc_text(open_ms), newest.close,
+                        source)  # fmt: skip
+            self.node.kernel.data_engine.process(newest)
+            self._save()
+        else:
+            self._judge()
+
+    @contextlib.contextmanager
+    def _blaming(self, actor: Actor, what: object) -> Iterator[None]:
+        """What is raised within is a strategy's own error."""
+        try:
+            yield
+        except Exception as error:
+            raise TraderError(
+                f"{actor.id} failed on {what}: {error!r}; its log above says where"
+            ) from error
 
     # -- halting -----------------------------------------------------------------------------------
 
+    def _judge(self) -> None:
+        """Let orders through if nothing speaks against it, and only then."""
+        if self.state == "stopping" or not self._warmed:
+            return
+        why = self._why_not()
+        if not why:
+            closes_ms = [
+                feed.history.interval.close_ms(feed.handoff.cursor_ms) for feed in self._keepers
+            ]
+            self._set_trading(TradingState.ACTIVE)
+            self._enter("live", f"contiguous to {utc_text(max(closes_ms))}")
+            return
+        self._set_trading(TradingState.HALTED)
+        phases = {feed.phase for feed in self._keepers}
+        passing = not self._streaming.is_set() or phases & {"filling", "waiting"}
+        if "stuck" not in phases and passing and self.state != "degraded":
+            self._enter("filling", why)
+        else:
+            self._enter("degraded", why)
+
     def _why_not(self) -> str:
         """Why orders may not leave yet; empty: they may."""
-        if not self._streaming:
+        if not self._keepers:
+            return "no strategy has subscribed to bars yet"
+        for feed in self._keepers:
+            if why := feed.why_not():
+                return f"{feed.name}: {why}"
+        if not self._streaming.is_set():
             return "nothing comes by the websocket yet"
-        if self._polled >= _MOST_POLLED:
-            return f"the last {self._polled} bars did not come by the websocket"
-        enough = self._from_listing or self.handed_on >= self.history.wanted
-        if not self.handed_on or not enough:
-            return f"{self.handed_on} of {self.history.wanted} bars so far"
-        if why := self._unproven():
-            return why
+        if self._unwarmed and self.policy.proven:
+            return f"{self._unwarmed[0]} is followed, but nobody has warmed it"
         # What a strategy says of itself, if it says anything.
-        return "" if getattr(self.strategy, "is_warm", True) else "the strategy is still cold"
-
-    def _carry(self, bar: Bar) -> None:
-        if self.history.proof is not None:
-            exact = detector_bar(bar)
-            self.history.proof.update(exact.high, exact.low, exact.close)
-
-    def _unproven(self) -> str:
-        """Why the strategy cannot be shown to be warm; empty: it can, or need not be."""
-        if self.history.proof is None:
-            return ""
-        certificate = self.history.proof.certificate()
-        if certificate is None:
-            return "nothing is proven: the lowest and highest price ever are not known yet"
-        if certificate.proven:
-            return ""
-        regimes = " or ".join(regime.value for regime in certificate.possible)
-        return f"after {certificate.bars} bars the regime may be {regimes}: not proven"
-
-    async def _learn_bounds(self) -> None:
-        """After a cold start: what nothing can be proven without."""
-        proof = self.history.proof
-        if proof is None or proof.bounds is not None:
-            return
-        try:
-            low, high = await fetch_extremes(self.client, self._stream())
-        except WarmupError as error:
-            logger.warning("the lowest and highest price ever could not be had yet: {}", error)
-        else:
-            proof.bounds = Bounds(float(low), float(high))
-
-    def _go_live(self) -> bool:
-        """Let orders through, if nothing speaks against it."""
-        if self._why_not():
-            return False
-        self._set_trading(TradingState.ACTIVE)
-        self._enter("live", f"contiguous to {utc_text(self._handoff.cursor_ms)}")
-        return True
+        cold = [s for s in self.strategies if not getattr(s, "is_warm", True)]
+        return f"{cold[0].id} is still cold" if cold else ""
 
     def _set_trading(self, state: TradingState) -> None:
         if self.node is not None and self.node.kernel.risk_engine.trading_state != state:
             self.node.kernel.risk_engine.set_trading_state(state)
 
     def _enter(self, state: State, why: str) -> None:
-        if state != self.state:
-            self.state = state
-            log = logger.warning if state == "degraded" else logger.info
-            log("{}: {}", state, why)
-            self.on_state(state, why)
+        self.why = why
+        if state == self.state:
+            return
+        self.state, self._since_ms = state, now_ms()
+        if state == "live" and self._live_after_s is None:
+            self._live_after_s = (self._since_ms - self._started_ms) / 1000
+        log = logger.warning if state == "degraded" else logger.info
+        log("{}: {}", state, why)
+        if state == "degraded":
+            self._cancel(self.policy.on_gap)
+        self.on_report(self.report())
+
+    # -- orders and state --------------------------------------------------------------------------
+
+    def _open_orders(self, policy: Orders) -> list[tuple[Strategy, Order]]:
+        """Those that go by this policy."""
+        if self.node is None or policy == "keep":
+            return []
+        cache = self.node.kernel.cache
+        return [
+            (strategy, order)
+            for strategy in self.strategies
+            for order in (
+                *cache.orders_open(strategy_id=strategy.id),
+                *cache.orders_inflight(strategy_id=strategy.id),
+            )
+            if policy == "cancel_all" or not order.is_reduce_only
+        ]
+
+    def _cancel(self, policy: Orders) -> None:
+        orders = self._open_orders(policy)
+        for strategy, order in orders:
+            if not order.is_pending_cancel and strategy.is_running:
+                strategy.cancel_order(order)
+        if orders:
+            logger.warning("{} open order(s) are cancelled ({})", len(orders), policy)
+
+    def _save(self) -> None:
+        if self.policy.state_dir is not None:
+            for strategy in self.strategies:
+                saved.save(self.policy.state_dir, strategy)
+
+    # -- what it says of itself --------------------------------------------------------------------
+
+    @property
+    def handed_on(self) -> int:
+        """How many bars strategies have had, history included."""
+        return sum(feed.counts.all for feed in self._feeds.values())
+
+    @property
+    def on_bars(self) -> int:
+        """How many of them went to on_bar: the newest ones."""
+        return sum(feed.counts.to_on_bar for feed in self._feeds.values())
+
+    @property
+    def live_bars(self) -> int:
+        """How many of them came by the live stream."""
+        return sum(feed.counts.live for feed in self._feeds.values())
+
+    def report(self) -> Report:
+        """How things are now."""
+        active, orders, positions = False, 0, 0
+        if self.node is not None:
+            cache = self.node.kernel.cache
+            active = self.node.kernel.risk_engine.trading_state == TradingState.ACTIVE
+            orders, positions = cache.orders_open_count(), cache.positions_open_count()
+        return Report(
+            state=self.state,
+            why=self.why,
+            mode=self.mode,
+            at_ms=now_ms(),
+            since_ms=self._since_ms,
+            started_ms=self._started_ms,
+            live_after_s=self._live_after_s,
+            trading=active,
+            orders_open=orders,
+            positions_open=positions,
+            streams=tuple(
+                StreamReport(
+                    bar_type=str(feed.bar_type),
+                    phase=feed.phase,
+                    contiguous_to_ms=feed.history.interval.close_ms(feed.handoff.cursor_ms),
+                    history_bars=feed.counts.history,
+                    filled_bars=feed.counts.filled,
+                    live_bars=feed.counts.live,
+                    why_not=feed.why_not(),
+                )
+                for feed in self._feeds.values()
+            ),
+        )
+
+    def _feed(self, history: History) -> Feed:
+        return Feed(
+            history,
+            self.client,
+            self._hand_on,
+            self._judge,
+            self._streaming,
+            self._instrument,
+        )
+
+    def _instrument(self, instrument_id: InstrumentId) -> Instrument | None:
+        return None if self.node is None else self.node.cache.instrument(instrument_id)
 
 
 class PaperRunner(BaseRunner):
     """Real market data, sandbox execution: fills come from the quotes that arrive."""
 
+    mode = "paper"
+
     def _add_execution(self, node: TradingNode) -> None:
         node.add_exec_client_factory(VENUE, SandboxLiveExecClientFactory)
+        node.trader.add_actor(Quotes(sorted(self.instrument_ids)))
 
     def _execution_configs(self) -> dict[str, object]:
         margin = self.settings.market == "um"
@@ -541,8 +629,32 @@ class PaperRunner(BaseRunner):
         }
 
 
-_ENVIRONMENTS: dict[Environment, BinanceEnvironment] = {
-    "production": BinanceEnvironment.LIVE,
-    "testnet": BinanceEnvironment.TESTNET,
-    "demo": BinanceEnvironment.DEMO,
-}
+class LiveRunner(BaseRunner):
+    """Real orders, by Binance's own account; what that demands is looked at before (live.py)."""
+
+    mode = "live"
+
+    def _add_execution(self, node: TradingNode) -> None:
+        node.add_exec_client_factory(VENUE, BinanceLiveExecClientFactory)
+
+    def _execution_configs(self) -> dict[str, object]:
+        settings = self.settings
+        futures = settings.market == "um"
+        symbols = [BinanceSymbol(venue_symbol(str(each))) for each in sorted(self.instrument_ids)]
+        margin_type = BinanceFuturesMarginType[settings.margin_type]
+        return {
+            VENUE: BinanceExecClientConfig(
+                api_key=settings.api_key,
+                api_secret=settings.api_secret,
+                account_type=account_type(settings),
+                environment=environment(settings),
+                base_url_http=settings.rest_url,
+                base_url_ws=settings.ws_url,
+                base_url_ws_stream=settings.ws_url,
+                instrument_provider=provider(self.instrument_ids),
+                # Hedge mode knows no reduce-only: which side an order closes is in its position.
+                use_reduce_only=not futures,
+                futures_leverages=dict.fromkeys(symbols, settings.leverage) if futures else None,
+                futures_margin_types=dict.fromkeys(symbols, margin_type) if futures else None,
+            )
+        }

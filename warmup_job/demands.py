@@ -1,0 +1,119 @@
+"""What live trading demands beside `--mode live`: all of it is looked at, then all is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warmup_job.config import StrategyFile, WarmupConfig
+from warmup_job.errors import LiveRefusedError, SnapshotError, TraderError, WarmupError
+from warmup_job.exchange.endpoints import rest_url
+from warmup_job.history import load_histories, open_for_trading
+from warmup_job.market.symbol import venue_symbol
+from warmup_job.prove import explain
+from warmup_job.traded import traded
+from warmup_job.trading.report import now_ms
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient
+    from warmup_job.trading.feed import History
+
+
+async def prepared_for_live(
+    config: WarmupConfig, root: Path, client: BinanceClient
+) -> list[History]:
+    """The histories to trade on, if nothing is missing: keys, account, a fresh proven snapshot.
+
+    Raises:
+        LiveRefusedError: with everything that is missing, one line each.
+        TraderError: the exchange cannot be asked for the account.
+    """
+    problems = _of_files(config)
+    problems += await _of_account(config)
+    found, histories = await _of_snapshot(config, root, client)
+    problems += found
+    if problems:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        raise LiveRefusedError(
+            f"live trading is refused, {len(problems)} thing(s) are missing:{lines}"
+        )
+    return histories
+
+
+def _of_files(config: WarmupConfig) -> list[str]:
+    venue = config.venue
+    problems = [
+        f"api.{name} in the venue file: it is not set"
+        for name in ("api_key", "api_secret")
+        if not getattr(venue.api, name)
+    ]
+    if venue.market == "um" and not venue.trading.hedge_mode:
+        problems.append(
+            "trading.hedge_mode in the venue file: it is false; LONG and SHORT positions side by "
+            "side need it"
+        )
+    if venue.market == "spot" and any(isinstance(s, StrategyFile) for s in config.strategies):
+        problems.append("HedgeGridV1 trades futures; spot has no SHORT positions")
+    if venue.trading.leverage > venue.risk.max_leverage:
+        problems.append(
+            f"trading.leverage {venue.trading.leverage} is above risk.max_leverage "
+            f"{venue.risk.max_leverage}"
+        )
+    if config.warmup.require != "proven":
+        problems.append("warmup.require: real orders need a proof, write proven")
+    return problems
+
+
+async def _of_account(config: WarmupConfig) -> list[str]:
+    from warmup_job.exchange.account import look_at_account
+
+    venue = config.venue
+    if not (venue.api.api_key and venue.api.api_secret):
+        return []  # that is said already
+    symbols = {symbol for each in traded(config) for symbol in each.symbols}
+    url = rest_url(venue.market, venue.environment, venue.api.base_url)
+    try:
+        account = await look_at_account(
+            venue.market, url, venue.api.api_key, venue.api.api_secret, symbols, now_ms()
+        )
+    except WarmupError as error:
+        raise TraderError(f"the account cannot be looked at: {error}") from None
+    problems = list(account.problems)
+    if account.can_trade is False:
+        problems.append("the account may not trade (canTrade is false): look at its permissions")
+    if account.hedge_mode is False:
+        problems.append(
+            "the account is in one-way mode: switch to hedge mode at Binance (position mode), with "
+            "no position and no order open"
+        )
+    if account.can_trade is not None and not any(account.available.values()):
+        problems.append("the account has nothing to trade with: its available balance is zero")
+    problems += [
+        f"trading.leverage {venue.trading.leverage} is above what {symbol} allows ({highest})"
+        for symbol, highest in sorted(account.max_leverage.items())
+        if venue.trading.leverage > highest
+    ]
+    return problems
+
+
+async def _of_snapshot(
+    config: WarmupConfig, root: Path, client: BinanceClient
+) -> tuple[list[str], list[History]]:
+    """An old snapshot is brought up to date first; without any, live trading does not begin."""
+    try:
+        open_for_trading(config, root, client.now_ms())
+        histories = await load_histories(config, root, client)
+    except SnapshotError as error:
+        return [f"the snapshot: {problem}" for problem in error.problems], []
+    problems = []
+    for history in histories:
+        name = f"{venue_symbol(str(history.bar_type.instrument_id))} {history.interval.name}"
+        certificate = history.certificate
+        if not history.bars:
+            problems.append(f"{name}: its history could not be brought up to date")
+        elif history.proof is not None and (certificate is None or not certificate.proven):
+            said = "no certificate" if certificate is None else explain(certificate)
+            problems.append(f"{name}: its regime is not proven: {said}")
+        elif len(history.bars) < history.wanted and not history.from_listing:
+            problems.append(f"{name}: {len(history.bars)} bars of {history.wanted}")
+    return problems, histories

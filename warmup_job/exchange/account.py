@@ -1,0 +1,154 @@
+"""The account behind a key: what must be known of it before real orders are sent. GETs only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from warmup_job.errors import ExchangeUnreachableError, WarmupError
+from warmup_job.exchange.client import make_ccxt
+from warmup_job.exchange.endpoints import public_url
+from warmup_job.exchange.refusals import refusal
+from warmup_job.market.plan import Market
+
+_RECEIVE_WINDOW_MS = 5_000  # Nautilus' own
+_WRONG_TIME, _WRONG_SIGNATURE, _BAD_KEYS = -1021, -1022, frozenset({-2014, -2015})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the exchange says of an account; what could not be asked is in ``problems``."""
+
+    can_trade: bool | None = None
+    hedge_mode: bool | None = None
+    """Positions on both sides at once; None also on spot."""
+    available: Mapping[str, Decimal] = field(default_factory=dict)
+    """What may be spent, by asset."""
+    max_leverage: Mapping[str, int] = field(default_factory=dict)
+    """The highest that each symbol's first bracket allows."""
+    problems: tuple[str, ...] = ()
+    """One line each; no secret in any."""
+
+
+class _RefusedKeyError(WarmupError):
+    """The exchange does not take the key, the signature or the time of a request."""
+
+
+async def look_at_account(
+    market: Market, url: str, api_key: str, api_secret: str, symbols: Iterable[str], now_ms: int
+) -> Account:
+    """Ask for the account, its position mode and its leverage brackets, together.
+
+    Args:
+        now_ms: this machine's clock, UTC ms.
+
+    Raises:
+        ExchangeUnreachableError, RateLimitedError: no answer; try again.
+    """
+    shown = public_url(url)
+
+    def on_answer(status: int, headers: Mapping[str, str], answer: object) -> None:
+        if status == 200 and isinstance(answer, dict | list):
+            return
+        code = answer.get("code") if isinstance(answer, dict) else None
+        lower = {name.lower(): value for name, value in headers.items()}
+        raise _named(shown, code) or refusal(shown, status, code, lower, now_ms)
+
+    ccxt = make_ccxt(
+        on_answer,
+        api_key=api_key,
+        api_secret=api_secret,
+        receive_window_ms=_RECEIVE_WINDOW_MS,
+    )
+    urls = ccxt.urls["api"]
+    for name, path in _PATHS.items():
+        urls[name] = url + path
+    try:
+        if market == "spot":
+            asked = [ccxt.privateGetAccount({})]
+        else:
+            asked = [
+                ccxt.fapiPrivateV2GetAccount({}),
+                ccxt.fapiPrivateGetPositionSideDual({}),
+                ccxt.fapiPrivateGetLeverageBracket({}),
+            ]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await ccxt.close()
+    return _account(market, shown, answers, frozenset(symbols))
+
+
+_PATHS = {
+    "fapiPrivate": "/fapi/v1",
+    "fapiPrivateV2": "/fapi/v2",
+    "fapiPrivateV3": "/fapi/v3",
+    "private": "/api/v3",
+}
+
+
+def _named(url: str, code: object) -> WarmupError | None:
+    """What somebody has to do about a key that is not taken; None: it is something else."""
+    if code in _BAD_KEYS:
+        return _RefusedKeyError(
+            f"{url} does not accept api.api_key (code {code}): look at the key, at its permission "
+            "for this market, and at the addresses that it is limited to"
+        )
+    if code == _WRONG_SIGNATURE:
+        return _RefusedKeyError(
+            f"{url} does not accept the signature (code {code}): api.api_secret is not that of "
+            "api.api_key"
+        )
+    if code == _WRONG_TIME:
+        return _RefusedKeyError(
+            f"{url} does not accept this machine's time (code {code}): its clock is more than a "
+            "second ahead, or five behind; have it set by NTP"
+        )
+    return None
+
+
+def _account(market: Market, url: str, answers: list[Any], symbols: frozenset[str]) -> Account:
+    problems: dict[str, None] = {}
+    good: list[Any] = []
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            good.append(None)
+            if not isinstance(answer, WarmupError):
+                raise ExchangeUnreachableError(
+                    f"cannot ask {url} for the account ({type(answer).__name__}): check the network"
+                ) from None
+            if answer.exit_code in {10, 11}:
+                raise answer
+            problems[str(answer)] = None
+        else:
+            good.append(answer)
+    try:
+        if market == "spot":
+            account = good[0] or {}
+            return Account(
+                can_trade=account.get("canTrade"),
+                available={
+                    each["asset"]: Decimal(each["free"]) for each in account.get("balances", ())
+                },
+                problems=tuple(problems),
+            )
+        account, mode, brackets = good
+        account = account or {}
+        return Account(
+            can_trade=account.get("canTrade"),
+            hedge_mode=None if mode is None else mode["dualSidePosition"] is True,
+            available={
+                each["asset"]: Decimal(each["availableBalance"])
+                for each in account.get("assets", ())
+            },
+            max_leverage={
+                each["symbol"]: max(int(b["initialLeverage"]) for b in each["brackets"])
+                for each in brackets or ()
+                if each["symbol"] in symbols
+            },
+            problems=tuple(problems),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
+        raise ExchangeUnreachableError(f"{url} does not answer like Binance: no account") from None
