@@ -498,6 +498,11 @@ def trade(
 @click.option("--weight-limit", type=int, show_envvar=True,
               help="Request weight a minute; left out, Binance's.")  # fmt: skip
 @click.option("--volatility-bps", default=10.0, show_envvar=True, help="Of one minute.")
+@click.option("--api-key", default="local-key", show_envvar=True, help="The account's.")
+@click.option("--api-secret", default="local-secret", show_envvar=True, help="The account's.")
+@click.option("--one-way", is_flag=True, show_envvar=True, help="The account has no hedge mode.")
+@click.option("--no-trading", is_flag=True, show_envvar=True, help="The account may not trade.")
+@click.option("--balance", default="10000", show_envvar=True, help="The account's, in USDT.")
 def exchange(
     port: int,
     host: str,
@@ -505,7 +510,7 @@ def exchange(
     replay: tuple[str, ...],
     **options: Any,  # noqa: ANN401  # the rest have ExchangeOptions' own names
 ) -> None:
-    """A local Binance to run against: REST and websockets, USD-M futures and spot, no keys."""
+    """A local Binance to run against: REST and websockets, USD-M futures and spot, an account."""
     from warmup_job.simulator.server import ExchangeOptions, serve
 
     now_ms = None if now is None else _until_ms(now, time.time_ns() // 1_000_000, "--now")

@@ -71,8 +71,8 @@ def read_query(params: Mapping[str, str], market: Market) -> KlineQuery:
     except RefusedError:
         raise refusal.invalid_interval() from None
 
-    start_ms, end_ms = _number(params, "startTime"), _number(params, "endTime")
-    limit = _number(params, "limit")
+    start_ms, end_ms = read_number(params, "startTime"), read_number(params, "endTime")
+    limit = read_number(params, "limit")
     if limit is None:
         limit = DEFAULT_LIMIT
     if limit < 1 or (limit > MAX_LIMIT[market] and market == "um"):
@@ -119,7 +119,8 @@ def with_forming_row(
     return rows if rows[-1:] == forming else [*rows, *forming]
 
 
-def _number(params: Mapping[str, str], name: str) -> int | None:
+def read_number(params: Mapping[str, str], name: str) -> int | None:
+    """An optional whole number; raises :class:`Refusal` when it is empty or no number."""
     text = params.get(name)
     if text is None:
         return None

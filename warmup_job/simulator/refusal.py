@@ -51,3 +51,68 @@ def invalid_value(parameter: str) -> Refusal:
 def start_after_end() -> Refusal:
     """The futures market refuses a window that ends before it starts (spot: empty list)."""
     return Refusal(400, -1023, "Start time is greater than end time.")
+
+
+def malformed_key() -> Refusal:
+    """The header has no key, or what cannot be one."""
+    return Refusal(401, -2014, "API-key format invalid.")
+
+
+def unknown_key() -> Refusal:
+    """Nobody has this key."""
+    return Refusal(401, -2015, "Invalid API-key, IP, or permissions for action.")
+
+
+def wrong_signature() -> Refusal:
+    """What was sent is not what the owner of the key has signed."""
+    return Refusal(400, -1022, "Signature for this request is not valid.")
+
+
+def outside_receive_window() -> Refusal:
+    """The request is too old."""
+    return Refusal(400, -1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def ahead_of_the_clock() -> Refusal:
+    """The request is from the future."""
+    return Refusal(400, -1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+
+
+def receive_window_too_long() -> Refusal:
+    """A request cannot be valid for longer than a minute."""
+    return Refusal(400, -1131, "'recvWindow' must be less than 60000.")
+
+
+def no_listen_key() -> Refusal:
+    """There is no listen key to keep alive."""
+    return Refusal(400, -1125, "This listenKey does not exist.")
+
+
+def takes_no_orders() -> Refusal:
+    """Orders are not modelled: whoever sends one is told."""
+    return Refusal(400, -2010, "The local exchange takes no orders.")
+
+
+def no_such_order() -> Refusal:
+    """The order that was asked for does not exist."""
+    return Refusal(400, -2013, "Order does not exist.")
+
+
+def nothing_to_cancel() -> Refusal:
+    """The order that was to be cancelled does not exist."""
+    return Refusal(400, -2011, "Unknown order sent.")
+
+
+def invalid_leverage(leverage: int) -> Refusal:
+    """No bracket of the symbol allows this leverage."""
+    return Refusal(400, -4028, f"Leverage {leverage} is not valid")
+
+
+def same_margin_type() -> Refusal:
+    """The symbol has this margin type already."""
+    return Refusal(400, -4046, "No need to change margin type.")
+
+
+def same_position_mode() -> Refusal:
+    """The account is in this position mode already."""
+    return Refusal(400, -4059, "No need to change position side.")

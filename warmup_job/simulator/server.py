@@ -9,58 +9,48 @@ import asyncio
 import concurrent.futures
 import contextlib
 import signal
-import time
-import zlib
-from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
 from warmup_job.errors import ConfigError
-from warmup_job.simulator import klines, refusal
+from warmup_job.simulator.account import Account
+from warmup_job.simulator.account_rest import SENT, AccountRest
+from warmup_job.simulator.answers import FAULTS, answer, cut, error_answer, first, html_answer
 from warmup_job.simulator.clock import ExchangeClock
-from warmup_job.simulator.distortion import distort, html_page, refusal_of
+from warmup_job.simulator.distortion import refusal_of
 from warmup_job.simulator.door import Door, reset
 from warmup_job.simulator.faults import KINDS, Facts, Fault, FaultBoard, Stage, parse_fault
-from warmup_job.simulator.market import GeneratedFeed, funding_time_ms
+from warmup_job.simulator.listen_key import ListenKeys
+from warmup_job.simulator.market import GeneratedFeed
 from warmup_job.simulator.refusal import Refusal
 from warmup_job.simulator.replay import read_recording, recorded_feeds
+from warmup_job.simulator.request_log import RequestLog
+from warmup_job.simulator.rest import KLINE_PATHS, MarketRest
+from warmup_job.simulator.signature import (
+    DEMO_KEY,
+    DEMO_SECRET,
+    Credentials,
+    Sent,
+    read_sent,
+)
 from warmup_job.simulator.streams import StreamHub
 from warmup_job.simulator.symbols import default_symbols
 from warmup_job.simulator.weights import WeightMeter, request_weight
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from warmup_job.simulator.feed import Feed, KlineSource
+    from warmup_job.simulator.answers import Handler
+    from warmup_job.simulator.feed import Feed
     from warmup_job.simulator.symbols import Market
 
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 _MARKETS: tuple[Market, ...] = ("um", "spot")
-_KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
-_FAULTS = web.RequestKey("faults", tuple[Fault, ...])
 _BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
 _LOOK_SECONDS = 0.02  # how often a request that gets no answer looks whether its client is there
 _CALL_SECONDS = 10  # how long another thread waits for the event loop
-_KEPT_REQUESTS = 10_000
-_GZIP_FROM_BYTES = 1024
-_GZIP_LEVEL = 1  # fast: a page of 1500 rows shrinks to a fifth in 2 ms
-_FUNDING_RATE = "0.00010000"
-_INTEREST_RATE = "0.00010000"
-_ORDER_LIMITS: dict[Market, list[dict[str, Any]]] = {
-    "um": [
-        {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
-        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
-    ],
-    "spot": [
-        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
-        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000},
-        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61000},
-    ],
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +83,15 @@ class ExchangeOptions:
     """Whose streams are at /stream and /ws, without a prefix: on Binance the host decides."""
     faults: tuple[str, ...] = ()
     """What goes wrong from the start, as ``429=30@klines:times=2``; see docs/local-exchange.md."""
+    api_key: str = field(default=DEMO_KEY, repr=False)
+    api_secret: str = field(default=DEMO_SECRET, repr=False)
+    """The pair that signs the account's requests; the default is public."""
+    one_way: bool = False
+    """The account has one position per symbol, not a long and a short one (hedge mode)."""
+    no_trading: bool = False
+    """The account says that it may not trade."""
+    balance: str = "10000"
+    """What the account has on each market, USDT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,55 +204,6 @@ async def serve(options: ExchangeOptions, ready: Callable[[RunningExchange], Non
         await running.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A request that is on record, and where its outcome is to be booked."""
-
-    entry: dict[str, Any]
-    by_status: Counter[str]
-
-    def ended(self, status: int | None) -> None:
-        """Note the status of the answer; None: the client got none."""
-        self.entry["status"] = status
-        self.by_status["none" if status is None else str(status)] += 1
-
-
-@dataclass(slots=True)
-class _RequestLog:
-    """What was asked of the exchange, for tests that count on the server's side."""
-
-    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT_REQUESTS))
-    by_path: Counter[str] = field(default_factory=Counter)
-    by_status: Counter[str] = field(default_factory=Counter)
-    weight: int = 0
-    _began_s: float = field(default_factory=time.monotonic)
-
-    def begin(
-        self, path: str, params: Mapping[str, str], weight: int, at_ms: int, faults: Iterable[Fault]
-    ) -> _Arrival:
-        """Book a request on its arrival, before anything can delay or lose it."""
-        entry = {
-            "time": at_ms,
-            "arrived": round((time.monotonic() - self._began_s) * 1000, 3),
-            "path": path,
-            "params": dict(params),
-            "weight": weight,
-            "status": None,
-            "fault": "+".join(fault.kind for fault in faults) or None,
-        }
-        self.recent.append(entry)
-        self.by_path[path] += 1
-        self.weight += weight
-        return _Arrival(entry, self.by_status)
-
-    def clear(self) -> None:
-        """Forget everything, also what has yet to be answered."""
-        self.recent.clear()
-        self.by_path.clear()
-        self.by_status = Counter()
-        self.weight = 0
-
-
 class _Exchange:
     """The state behind the handlers of one running exchange."""
 
@@ -281,8 +231,21 @@ class _Exchange:
         for feed in recorded_feeds(recordings, listed):
             self.feeds[feed.symbol.market, feed.symbol.name] = feed
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
-        self.log = _RequestLog()
-        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults)
+        credentials = Credentials(options.api_key, options.api_secret)
+        account = Account(
+            [name for market, name in self.feeds if market == "um"],
+            balance=options.balance,
+            hedge_mode=not options.one_way,
+            can_trade=not options.no_trading,
+            opened_ms=self.clock.now_ms(),
+        )
+        listen_keys = ListenKeys()
+        self.log = RequestLog(credentials.concealed)
+        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, listen_keys)
+        self._market_rest = MarketRest(self.feeds, self.clock, self.meter)
+        self._account_rest = AccountRest(
+            account, credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
+        )
         self._door: Door | None = None
         self._reopening: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
@@ -290,12 +253,15 @@ class _Exchange:
     def application(self) -> web.Application:
         """The routes and, from the outside in, what surrounds every handler."""
         app = web.Application(middlewares=[self._record, self._interfere, self._meter])
-        for path, handler in self._rest_routes().items():
+        for path, handler in self._market_rest.routes().items():
             app.router.add_get(path, handler)
+        for method, path, handler in self._account_rest.routes():
+            app.router.add_route(method, path, handler)
         for prefix, market in (
             ("", self.options.root_streams),
             ("/market", "um"),
             ("/public", "um"),
+            ("/private", "um"),
             ("/spot", "spot"),
         ):
             app.router.add_get(f"{prefix}/stream", self._combined_streams(market))
@@ -309,24 +275,6 @@ class _Exchange:
         app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
         return app
 
-    def _rest_routes(self) -> dict[str, Handler]:
-        return {
-            "/fapi/v1/ping": self._ping,
-            "/fapi/v1/time": self._time,
-            "/fapi/v1/exchangeInfo": self._futures_info,
-            "/fapi/v1/klines": self._kline_handler("um", lambda feed: feed.klines),
-            "/fapi/v1/markPriceKlines": self._kline_handler("um", lambda feed: feed.marks),
-            "/fapi/v1/premiumIndex": self._premium_index,
-            "/fapi/v1/ticker/bookTicker": self._book_handler("um"),
-            "/fapi/v2/ticker/price": self._price_handler("um"),
-            "/api/v3/ping": self._ping,
-            "/api/v3/time": self._time,
-            "/api/v3/exchangeInfo": self._spot_info,
-            "/api/v3/klines": self._kline_handler("spot", lambda feed: feed.klines),
-            "/api/v3/ticker/bookTicker": self._book_handler("spot"),
-            "/api/v3/ticker/price": self._price_handler("spot"),
-        }
-
     # --- around every handler, outermost first ---
 
     @web.middleware
@@ -338,20 +286,22 @@ class _Exchange:
         path = request.path
         if path.startswith("/_sim/"):
             return await handler(request)
-        market, params = _rest_market(path), request.query
+        market = _rest_market(path)
         at_ms = self.clock.now_ms()
+        params: Mapping[str, str] = request.query
         faults: tuple[Fault, ...] = ()
         if market is None:
             if _wants_websocket(request):
                 return await self._record_websocket(request, handler, at_ms)
         else:
+            params = (await _take_in(request)).params
             facts = Facts(path, params.get("symbol", ""), params.get("interval", ""))
-            faults = self.faults.strike_request(facts, klines=path in _KLINE_PATHS)
-        free = market is None or _first(faults, Stage.FRONT)
-        weight = 0 if free else request_weight(path, params)
-        request[_FAULTS] = faults
-        arrival = self.log.begin(path, params, weight, at_ms, faults)
-        status: int | None = None if _first(faults, Stage.SILENCE) else 500
+            faults = self.faults.strike_request(facts, klines=path in KLINE_PATHS)
+        free = market is None or first(faults, Stage.FRONT)
+        weight = 0 if free else request_weight(path, params, request.method)
+        request[FAULTS] = faults
+        arrival = self.log.begin(request.method, path, params, weight, at_ms, faults)
+        status: int | None = None if first(faults, Stage.SILENCE) else 500
         try:
             response = await handler(request)
             if status is not None:
@@ -365,7 +315,7 @@ class _Exchange:
     ) -> web.StreamResponse:
         refused = self.faults.strike_handshake(Facts(request.path))
         faults = () if refused is None else (refused,)
-        arrival = self.log.begin(request.path, request.query, 0, at_ms, faults)
+        arrival = self.log.begin(request.method, request.path, request.query, 0, at_ms, faults)
         # Noted when it begins: it may last for days.
         arrival.ended(101 if refused is None else 503)
         if refused is not None:
@@ -383,40 +333,40 @@ class _Exchange:
             return await self._found(request, handler)
         if self.options.latency_ms:
             await asyncio.sleep(self.options.latency_ms / 1000)
-        faults: tuple[Fault, ...] = request.get(_FAULTS, ())
-        front = _first(faults, Stage.FRONT)
+        faults: tuple[Fault, ...] = request.get(FAULTS, ())
+        front = first(faults, Stage.FRONT)
         response = (
             await self._found(request, handler) if front is None else self._shown_in_front(front)
         )
         delay_s = sum(fault.number or 0 for fault in faults if fault.stage is Stage.WAIT)
         if delay_s:
             await self._client_leaves(request, delay_s)
-        silence = _first(faults, Stage.SILENCE)
+        silence = first(faults, Stage.SILENCE)
         if silence is not None:
             if silence.kind == "stall":
                 await self._client_leaves(request)
             if request.transport is not None:
                 reset(request.transport)
             return response
-        body = _first(faults, Stage.BODY)
+        body = first(faults, Stage.BODY)
         if body is not None and body.kind == "cut" and isinstance(response, web.Response):
-            return await _cut(request, response, body.number or 0.0)
+            return await cut(request, response, body.number or 0.0)
         return response
 
     async def _found(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return _error(Refusal(404, -1, "Unknown path."))
+            return error_answer(Refusal(404, -1, "Unknown path."))
         except web.HTTPMethodNotAllowed:
-            return _error(Refusal(405, -1, "Method not allowed."))
+            return error_answer(Refusal(405, -1, "Method not allowed."))
 
     def _shown_in_front(self, fault: Fault) -> web.Response:
         """What a firewall, a content network or a gateway answers in the exchange's stead."""
         if fault.kind == "html":
-            return _page(int(fault.number or 200))
-        response = _error(refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault)))
-        return response if fault.kind == "451" else _page(response.status, response.headers)
+            return html_answer(int(fault.number or 200))
+        response = error_answer(refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault)))
+        return response if fault.kind == "451" else html_answer(response.status, response.headers)
 
     async def _client_leaves(self, request: web.Request, at_most_s: float | None = None) -> None:
         """Return when the client has gone, the exchange stops, or the time is over."""
@@ -436,13 +386,13 @@ class _Exchange:
             return await handler(request)
         address = request.remote or ""
         try:
-            weight = request_weight(request.path, request.query)
+            weight = request_weight(request.path, request[SENT].params, request.method)
             self.meter.charge(market, address, weight, self.clock.now_ms())
-            faults = request[_FAULTS]
-            instead = _first(faults, Stage.ANSWER)
+            faults = request[FAULTS]
+            instead = first(faults, Stage.ANSWER)
             response = await handler(request) if instead is None else self._answered(instead)
         except Refusal as refused:
-            response = _error(refused)
+            response = error_answer(refused)
         used = str(self.meter.used(market, address))
         response.headers["X-MBX-USED-WEIGHT-1M"] = used
         if market == "spot":
@@ -456,159 +406,35 @@ class _Exchange:
             raise refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault))
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
-    # --- REST ---
-
-    async def _ping(self, request: web.Request) -> web.StreamResponse:
-        return _answer(request, {})
-
-    async def _time(self, request: web.Request) -> web.StreamResponse:
-        return _answer(request, {"serverTime": self.clock.now_ms()})
-
-    async def _futures_info(self, request: web.Request) -> web.StreamResponse:
-        symbols = [feed.symbol for feed in self._all_feeds("um")]
-        assets = list(dict.fromkeys(asset for s in symbols for asset in (s.quote, s.base)))
-        info = self._info_head("um") | {
-            "futuresType": "U_MARGINED",
-            "assets": [
-                {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
-                for asset in assets
-            ],
-            "symbols": [symbol.info() for symbol in symbols],
-        }
-        return _answer(request, info)
-
-    async def _spot_info(self, request: web.Request) -> web.StreamResponse:
-        symbols = [feed.symbol for feed in self._chosen_spot_feeds(request.query)]
-        return _answer(request, self._info_head("spot") | {"symbols": [s.info() for s in symbols]})
-
-    def _chosen_spot_feeds(self, params: Mapping[str, str]) -> list[Feed]:
-        if "symbols" in params:
-            try:
-                names = msgspec.json.decode(params["symbols"], type=list[str])
-            except (msgspec.DecodeError, msgspec.ValidationError):
-                raise refusal.illegal_characters(
-                    "symbols", r'^\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\]$'
-                ) from None
-            return [self._feed("spot", name) for name in names]
-        if "symbol" in params:
-            return [self._feed("spot", klines.read_symbol(params))]
-        return self._all_feeds("spot")
-
-    def _info_head(self, market: Market) -> dict[str, Any]:
-        weight_limit = {
-            "rateLimitType": "REQUEST_WEIGHT",
-            "interval": "MINUTE",
-            "intervalNum": 1,
-            "limit": self.meter.limit(market),
-        }
-        return {
-            "timezone": "UTC",
-            "serverTime": self.clock.now_ms(),
-            "rateLimits": [weight_limit, *_ORDER_LIMITS[market]],
-            "exchangeFilters": [],
-        }
-
-    def _kline_handler(self, market: Market, source_of: Callable[[Feed], KlineSource]) -> Handler:
-        async def answer(request: web.Request) -> web.StreamResponse:
-            query = klines.read_query(request.query, market)
-            source = source_of(self._feed(market, query.symbol))
-            now_ms = self.clock.now_ms()
-            faults = [fault for fault in request[_FAULTS] if fault.stage is Stage.ROWS]
-            late_ms = [int((fault.number or 0) * 1000) for fault in faults if fault.kind == "late"]
-            if late_ms:
-                query = klines.before_late_rows(query, max(late_ms), now_ms)
-            # Off the event loop: years of months take long enough to delay a closing kline.
-            page = await asyncio.to_thread(klines.page, source, query, now_ms)
-            if any(fault.kind == "forming" for fault in faults):
-                page = klines.with_forming_row(page, source, query, now_ms)
-            rows: list[Any] = [(*row, "0") for row in page]
-            for fault in faults:
-                rows = distort(rows, fault)
-            return _answer(request, rows)
-
-        return answer
-
-    async def _premium_index(self, request: web.Request) -> web.StreamResponse:
-        return self._one_or_all(request, "um", self._premium)
-
-    def _premium(self, feed: Feed, now_ms: int) -> dict[str, Any]:
-        mark = feed.mark_price(now_ms)
-        return {
-            "symbol": feed.symbol.name,
-            "markPrice": mark,
-            "indexPrice": mark,
-            "estimatedSettlePrice": mark,
-            "lastFundingRate": _FUNDING_RATE,
-            "interestRate": _INTEREST_RATE,
-            "nextFundingTime": funding_time_ms(now_ms),
-            "time": now_ms,
-        }
-
-    def _book_handler(self, market: Market) -> Handler:
-        def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
-            book = feed.book(now_ms)
-            ticker = {
-                "symbol": feed.symbol.name,
-                "bidPrice": book.bid,
-                "bidQty": book.bid_quantity,
-                "askPrice": book.ask,
-                "askQty": book.ask_quantity,
-            }
-            return ticker if market == "spot" else ticker | {"time": now_ms}
-
-        async def answer(request: web.Request) -> web.StreamResponse:
-            return self._one_or_all(request, market, entry)
-
-        return answer
-
-    def _price_handler(self, market: Market) -> Handler:
-        def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
-            ticker: dict[str, Any] = {"symbol": feed.symbol.name, "price": feed.last_price(now_ms)}
-            return ticker if market == "spot" else ticker | {"time": now_ms}
-
-        async def answer(request: web.Request) -> web.StreamResponse:
-            return self._one_or_all(request, market, entry)
-
-        return answer
-
-    def _one_or_all(
-        self, request: web.Request, market: Market, entry: Callable[[Feed, int], dict[str, Any]]
-    ) -> web.Response:
-        now_ms = self.clock.now_ms()
-        if "symbol" in request.query:
-            feed = self._feed(market, klines.read_symbol(request.query))
-            return _answer(request, entry(feed, now_ms))
-        return _answer(request, [entry(feed, now_ms) for feed in self._all_feeds(market)])
-
-    def _feed(self, market: Market, name: str) -> Feed:
-        feed = self.feeds.get((market, name))
-        if feed is None:
-            raise refusal.invalid_symbol()
-        return feed
-
-    def _all_feeds(self, market: Market) -> list[Feed]:
-        return [feed for (of, _), feed in self.feeds.items() if of == market]
-
     # --- websockets ---
 
     def _combined_streams(self, market: Market) -> Handler:
         async def connect(request: web.Request) -> web.StreamResponse:
             names = [name for name in request.query.get("streams", "").split("/") if name]
-            return await self.hub.serve(request, market, names, combined=True)
+            return await self._serve_streams(request, market, names, combined=True)
 
         return connect
 
     def _raw_streams(self, market: Market) -> Handler:
         async def connect(request: web.Request) -> web.StreamResponse:
             names = [name for name in request.match_info.get("streams", "").split("/") if name]
-            return await self.hub.serve(request, market, names, combined=False)
+            return await self._serve_streams(request, market, names, combined=False)
 
         return connect
+
+    async def _serve_streams(
+        self, request: web.Request, market: Market, names: list[str], *, combined: bool
+    ) -> web.StreamResponse:
+        listen_key = request.query.get("listenKey", "")
+        if listen_key:
+            # Only futures have an account stream, at whichever path they share with spot.
+            market, names = "um", [*names, listen_key]
+        return await self.hub.serve(request, market, names, combined=combined)
 
     # --- control, for tests ---
 
     async def _show_requests(self, request: web.Request) -> web.StreamResponse:
-        answer = {
+        seen = {
             "count": self.log.by_path.total(),
             "weight": self.log.weight,
             "by_path": dict(self.log.by_path),
@@ -617,33 +443,33 @@ class _Exchange:
             "websockets": self.hub.connection_count,
             "requests": list(self.log.recent),
         }
-        return _answer(request, answer)
+        return answer(request, seen)
 
     async def _reset(self, request: web.Request) -> web.StreamResponse:
         self.log.clear()
         self.meter.reset()
-        return _answer(request, {})
+        return answer(request, {})
 
     async def _show_faults(self, request: web.Request) -> web.StreamResponse:
-        return _answer(request, self.faults.shown())
+        return answer(request, self.faults.shown())
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
         try:
             fault = parse_fault(_spec_in(await request.text()))
         except ConfigError as error:
-            return _answer(request, {"error": str(error), "kinds": KINDS}, status=400)
+            return answer(request, {"error": str(error), "kinds": KINDS}, status=400)
         fault_id = self.set_fault(fault, spare=request.transport)
-        return _answer(request, {"id": fault_id, "spec": fault.spec}, status=201)
+        return answer(request, {"id": fault_id, "spec": fault.spec}, status=201)
 
     async def _remove_faults(self, request: web.Request) -> web.StreamResponse:
         self.clear_faults()
-        return _answer(request, {})
+        return answer(request, {})
 
     async def _remove_fault(self, request: web.Request) -> web.StreamResponse:
         if not self.faults.remove(request.match_info["id"]):
-            return _answer(request, {"error": "There is no fault of this id."}, status=404)
+            return answer(request, {"error": "There is no fault of this id."}, status=404)
         self._mind_the_door()
-        return _answer(request, {})
+        return answer(request, {})
 
     def set_fault(self, fault: Fault, *, spare: asyncio.Transport | None = None) -> str:
         """Let a fault begin, and give its id; ``spare`` is not cut if that is what it does."""
@@ -692,17 +518,6 @@ class _Exchange:
             self._door.reopen()
 
 
-def _first(faults: Iterable[Fault], stage: Stage) -> Fault | None:
-    return next((fault for fault in faults if fault.stage is stage), None)
-
-
-def _page(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    page = web.Response(text=html_page(status), status=status, content_type="text/html")
-    if headers is not None and "Retry-After" in headers:
-        page.headers["Retry-After"] = headers["Retry-After"]
-    return page
-
-
 def _spec_in(text: str) -> str:
     """The SPEC in the body of a request: as it is, or in JSON as text or ``{"spec": …}``."""
     if not text.lstrip().startswith(("{", '"')):
@@ -714,18 +529,13 @@ def _spec_in(text: str) -> str:
     return body if isinstance(body, str) else body.get("spec", "")
 
 
-async def _cut(request: web.Request, response: web.Response, share: float) -> web.StreamResponse:
-    """Promise a whole answer, and close the connection after ``share`` of its body."""
-    whole = response.body
-    if not isinstance(whole, bytes | bytearray):
-        return response
-    part = web.StreamResponse(status=response.status, headers=response.headers)
-    part.content_length = len(whole)
-    await part.prepare(request)
-    await part.write(whole[: int(len(whole) * share)])
-    if request.transport is not None:
-        request.transport.close()  # what was written still goes out, and then the end
-    return part
+async def _take_in(request: web.Request) -> Sent:
+    """Read what came with a request, characters as they are, and keep it with the request."""
+    _, _, query = request.raw_path.partition("?")
+    body = b"" if request.method in ("GET", "HEAD") else await request.read()
+    sent = read_sent(query, body.decode(errors="replace"))
+    request[SENT] = sent
+    return sent
 
 
 def _rest_market(path: str) -> Market | None:
@@ -736,30 +546,3 @@ def _rest_market(path: str) -> Market | None:
 
 def _wants_websocket(request: web.Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
-
-
-def _answer(request: web.Request, body: object, status: int = 200) -> web.Response:
-    data = msgspec.json.encode(body)
-    damage = _first(request.get(_FAULTS, ()), Stage.BODY)
-    if damage is not None and damage.kind == "truncate":
-        data = data[: int(len(data) * (damage.number or 0.0))]
-    response = web.Response(
-        body=data, status=status, content_type="application/json", charset="utf-8"
-    )
-    if len(data) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
-        packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-        response.body = packer.compress(data) + packer.flush()
-        response.headers["Content-Encoding"] = "gzip"
-    return response
-
-
-def _error(refused: Refusal) -> web.Response:
-    response = web.Response(
-        body=msgspec.json.encode({"code": refused.code, "msg": refused.message}),
-        status=refused.status,
-        content_type="application/json",
-        charset="utf-8",
-    )
-    if refused.retry_after_s is not None:
-        response.headers["Retry-After"] = str(refused.retry_after_s)
-    return response

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
 from warmup_job.errors import RefusedError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from warmup_job.simulator.clock import ExchangeClock
     from warmup_job.simulator.faults import Fault, FaultBoard
     from warmup_job.simulator.feed import Feed
+    from warmup_job.simulator.listen_key import ListenKeys
     from warmup_job.simulator.symbols import Market
 
 PING_SECONDS = 180.0
@@ -81,8 +82,10 @@ class StreamHub:
         clock: ExchangeClock,
         kline_ms: int,
         faults: FaultBoard,
+        listen_keys: ListenKeys,
     ) -> None:
         """``kline_ms`` is the time between two updates of a forming kline."""
+        self._listen_keys = listen_keys
         self._faults = faults
         self._feeds = feeds
         self._clock = clock
@@ -138,11 +141,19 @@ class StreamHub:
             if not fault.applies(Facts(connection.path)):
                 continue
             if fault.number is not None:
-                task = asyncio.ensure_future(connection.socket.close(code=int(fault.number)))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._say_goodbye(connection, int(fault.number))
             elif connection.transport is not None:
                 connection.transport.abort()
+
+    def end(self, market: Market, stream: str) -> None:
+        """Close every websocket that listens to ``stream``."""
+        for connection in tuple(self._listeners.get((market, stream), ())):
+            self._say_goodbye(connection, WSCloseCode.OK)
+
+    def _say_goodbye(self, connection: _Connection, code: int) -> None:
+        task = asyncio.ensure_future(connection.socket.close(code=code))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     # --- subscriptions ---
 
@@ -209,6 +220,8 @@ class StreamHub:
 
     def _messages(self, market: Market, stream: str) -> AsyncIterator[_Message] | None:
         """The messages of a stream, or None if there is no such stream."""
+        if market == "um" and self._listen_keys.is_valid(stream, self._clock.now_ms()):
+            return self._account_messages(stream)
         name, _, kind = stream.partition("@")
         feed = self._feeds.get((market, name.upper()))
         if feed is None or name != name.lower():
@@ -254,6 +267,16 @@ class StreamHub:
                 if forming is not None and forming.close_ms >= now_ms:
                     yield _kline_message(feed, interval, forming, now_ms, closed=False)
                 update_ms = now_ms + self._kline_ms
+
+    async def _account_messages(self, listen_key: str) -> AsyncIterator[_Message]:
+        """Nothing ever happens to the account; only its listen key can end."""
+        while (until_ms := self._listen_keys.until_ms(listen_key)) is not None:
+            now_ms = self._clock.now_ms()
+            if now_ms >= until_ms:
+                event = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key}
+                yield _Message(_json(event))
+                return
+            await self._clock.sleep_until(until_ms)
 
     async def _book_messages(self, feed: Feed) -> AsyncIterator[_Message]:
         """The top of the book whenever it changes, looked at in each slot of the price's path."""

@@ -24,11 +24,30 @@ _KEPT_MINUTES = 1440
 
 _FLAT: dict[str, int] = {
     "/fapi/v1/exchangeInfo": 1,
+    "/fapi/v1/accountConfig": 5,
+    "/fapi/v1/allAlgoOrders": 5,
+    "/fapi/v1/allOrders": 5,
+    "/fapi/v1/commissionRate": 20,
+    "/fapi/v1/multiAssetsMargin": 30,
+    "/fapi/v1/positionSide/dual": 30,
+    "/fapi/v1/symbolConfig": 5,
+    "/fapi/v1/userTrades": 5,
+    "/fapi/v2/account": 5,
+    "/fapi/v2/balance": 5,
+    "/fapi/v2/positionRisk": 5,
+    "/fapi/v3/account": 5,
+    "/fapi/v3/balance": 5,
+    "/fapi/v3/positionRisk": 5,
+    "/api/v3/account": 20,
     "/api/v3/exchangeInfo": 20,
     "/api/v3/klines": 2,
 }
+# New orders have a budget of their own, per account.
+_FREE_POSTS = frozenset({"/fapi/v1/order", "/fapi/v1/algoOrder"})
 # (with a symbol, without)
 _BY_SYMBOL: dict[str, tuple[int, int]] = {
+    "/fapi/v1/openAlgoOrders": (1, 40),
+    "/fapi/v1/openOrders": (1, 40),
     "/fapi/v1/premiumIndex": (1, 10),
     "/fapi/v1/ticker/bookTicker": (2, 5),
     "/fapi/v2/ticker/price": (1, 2),
@@ -38,8 +57,10 @@ _BY_SYMBOL: dict[str, tuple[int, int]] = {
 _BY_LIMIT = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines"})
 
 
-def request_weight(path: str, params: Mapping[str, str]) -> int:
-    """What a GET of ``path`` costs; 1 for everything that is not dearer."""
+def request_weight(path: str, params: Mapping[str, str], method: str = "GET") -> int:
+    """What a request costs; 1 for everything that is not dearer."""
+    if method not in ("GET", "HEAD"):
+        return 0 if method == "POST" and path in _FREE_POSTS else 1
     if path in _BY_LIMIT:
         return _futures_kline_weight(params.get("limit", "500"))
     if path in _BY_SYMBOL:
