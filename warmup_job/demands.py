@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmup_job.config import StrategyFile, WarmupConfig
+from warmup_job.config import WarmupConfig
 from warmup_job.errors import LiveRefusedError, SnapshotError, TraderError, WarmupError
 from warmup_job.exchange.endpoints import rest_url
-from warmup_job.history import load_histories, open_for_trading
+from warmup_job.history import histories_of, open_for_trading
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.prove import explain
 from warmup_job.traded import traded
@@ -47,13 +47,13 @@ def _of_files(config: WarmupConfig) -> list[str]:
         for name in ("api_key", "api_secret")
         if not getattr(venue.api, name)
     ]
-    if venue.market == "um" and not venue.trading.hedge_mode:
+    if venue.market == "spot":
+        problems.append("live trading on spot is not offered by this version: use --mode paper")
+    elif not venue.trading.hedge_mode:
         problems.append(
             "trading.hedge_mode in the venue file: it is false; LONG and SHORT positions side by "
             "side need it"
         )
-    if venue.market == "spot" and any(isinstance(s, StrategyFile) for s in config.strategies):
-        problems.append("HedgeGridV1 trades futures; spot has no SHORT positions")
     if venue.trading.leverage > venue.risk.max_leverage:
         problems.append(
             f"trading.leverage {venue.trading.leverage} is above risk.max_leverage "
@@ -68,13 +68,13 @@ async def _of_account(config: WarmupConfig) -> list[str]:
     from warmup_job.exchange.account import look_at_account
 
     venue = config.venue
-    if not (venue.api.api_key and venue.api.api_secret):
+    if venue.market == "spot" or not (venue.api.api_key and venue.api.api_secret):
         return []  # that is said already
     symbols = {symbol for each in traded(config) for symbol in each.symbols}
     url = rest_url(venue.market, venue.environment, venue.api.base_url)
     try:
         account = await look_at_account(
-            venue.market, url, venue.api.api_key, venue.api.api_secret, symbols, now_ms()
+            url, venue.api.api_key, venue.api.api_secret, symbols, now_ms()
         )
     except WarmupError as error:
         raise TraderError(f"the account cannot be looked at: {error}") from None
@@ -93,6 +93,12 @@ async def _of_account(config: WarmupConfig) -> list[str]:
         for symbol, highest in sorted(account.max_leverage.items())
         if venue.trading.leverage > highest
     ]
+    problems += [
+        f"the account's margin type of {symbol} is {there}, trading.margin_type says "
+        f"{venue.trading.margin_type}: set either, with no position and no order open"
+        for symbol, there in sorted(account.margin_type.items())
+        if there != venue.trading.margin_type
+    ]
     return problems
 
 
@@ -101,8 +107,8 @@ async def _of_snapshot(
 ) -> tuple[list[str], list[History]]:
     """An old snapshot is brought up to date first; without any, live trading does not begin."""
     try:
-        open_for_trading(config, root, client.now_ms())
-        histories = await load_histories(config, root, client)
+        snapshot = open_for_trading(config, root, client.now_ms())
+        histories = await histories_of(config, snapshot, client)
     except SnapshotError as error:
         return [f"the snapshot: {problem}" for problem in error.problems], []
     problems = []

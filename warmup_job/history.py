@@ -60,6 +60,13 @@ async def load_histories(config: WarmupConfig, root: Path, client: BinanceClient
         if config.warmup.on_failure == "fail":
             raise
         logger.warning("no usable snapshot: {}", error)
+    return await histories_of(config, snapshot, client)
+
+
+async def histories_of(
+    config: WarmupConfig, snapshot: Snapshot | None, client: BinanceClient
+) -> list[History]:
+    """`load_histories` from a snapshot that is open already."""
     plans = traded_plans(config, client.now_ms())
     client.extend_deadline(config.warmup.deadline_ms)
     return [await _load(config, plan, snapshot, client) for plan in plans]

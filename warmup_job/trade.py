@@ -131,7 +131,6 @@ def _node_settings(config: WarmupConfig) -> NodeSettings:
         rest_url=venue.api.base_url,
         ws_url=venue.api.ws_url,
         leverage=venue.trading.leverage,
-        margin_type=venue.trading.margin_type,
         starting_balances=config.trade.starting_balances,
         api_key=venue.api.api_key,
         api_secret=venue.api.api_secret,

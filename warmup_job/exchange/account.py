@@ -1,4 +1,4 @@
-"""The account behind a key: what must be known of it before real orders are sent. GETs only."""
+"""A futures account: what must be known of it before real orders are sent. GETs only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from warmup_job.errors import ExchangeUnreachableError, WarmupError
 from warmup_job.exchange.client import make_ccxt
 from warmup_job.exchange.endpoints import public_url
 from warmup_job.exchange.refusals import refusal
-from warmup_job.market.plan import Market
 
 _RECEIVE_WINDOW_MS = 5_000  # Nautilus' own
 _WRONG_TIME, _WRONG_SIGNATURE, _BAD_KEYS = -1021, -1022, frozenset({-2014, -2015})
@@ -24,11 +23,13 @@ class Account:
 
     can_trade: bool | None = None
     hedge_mode: bool | None = None
-    """Positions on both sides at once; None also on spot."""
+    """Positions on both sides at once."""
     available: Mapping[str, Decimal] = field(default_factory=dict)
     """What may be spent, by asset."""
     max_leverage: Mapping[str, int] = field(default_factory=dict)
-    """The highest that each symbol's first bracket allows."""
+    """The highest that each symbol's brackets allow."""
+    margin_type: Mapping[str, str] = field(default_factory=dict)
+    """CROSSED or ISOLATED, by symbol."""
     problems: tuple[str, ...] = ()
     """One line each; no secret in any."""
 
@@ -38,9 +39,9 @@ class _RefusedKeyError(WarmupError):
 
 
 async def look_at_account(
-    market: Market, url: str, api_key: str, api_secret: str, symbols: Iterable[str], now_ms: int
+    url: str, api_key: str, api_secret: str, symbols: Iterable[str], now_ms: int
 ) -> Account:
-    """Ask for the account, its position mode and its leverage brackets, together.
+    """Ask for the account, its position mode, leverage brackets and settings, together.
 
     Args:
         now_ms: this machine's clock, UTC ms.
@@ -64,29 +65,18 @@ async def look_at_account(
         receive_window_ms=_RECEIVE_WINDOW_MS,
     )
     urls = ccxt.urls["api"]
-    for name, path in _PATHS.items():
-        urls[name] = url + path
+    urls["fapiPrivate"], urls["fapiPrivateV2"] = f"{url}/fapi/v1", f"{url}/fapi/v2"
     try:
-        if market == "spot":
-            asked = [ccxt.privateGetAccount({})]
-        else:
-            asked = [
-                ccxt.fapiPrivateV2GetAccount({}),
-                ccxt.fapiPrivateGetPositionSideDual({}),
-                ccxt.fapiPrivateGetLeverageBracket({}),
-            ]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        answers = await asyncio.gather(
+            ccxt.fapiPrivateV2GetAccount({}),
+            ccxt.fapiPrivateGetPositionSideDual({}),
+            ccxt.fapiPrivateGetLeverageBracket({}),
+            ccxt.fapiPrivateGetSymbolConfig({}),
+            return_exceptions=True,
+        )
     finally:
         await ccxt.close()
-    return _account(market, shown, answers, frozenset(symbols))
-
-
-_PATHS = {
-    "fapiPrivate": "/fapi/v1",
-    "fapiPrivateV2": "/fapi/v2",
-    "fapiPrivateV3": "/fapi/v3",
-    "private": "/api/v3",
-}
+    return _account(shown, answers, frozenset(symbols))
 
 
 def _named(url: str, code: object) -> WarmupError | None:
@@ -109,7 +99,7 @@ def _named(url: str, code: object) -> WarmupError | None:
     return None
 
 
-def _account(market: Market, url: str, answers: list[Any], symbols: frozenset[str]) -> Account:
+def _account(url: str, answers: list[Any], symbols: frozenset[str]) -> Account:
     problems: dict[str, None] = {}
     good: list[Any] = []
     for answer in answers:
@@ -125,16 +115,7 @@ def _account(market: Market, url: str, answers: list[Any], symbols: frozenset[st
         else:
             good.append(answer)
     try:
-        if market == "spot":
-            account = good[0] or {}
-            return Account(
-                can_trade=account.get("canTrade"),
-                available={
-                    each["asset"]: Decimal(each["free"]) for each in account.get("balances", ())
-                },
-                problems=tuple(problems),
-            )
-        account, mode, brackets = good
+        account, mode, brackets, settings = good
         account = account or {}
         return Account(
             can_trade=account.get("canTrade"),
@@ -146,6 +127,11 @@ def _account(market: Market, url: str, answers: list[Any], symbols: frozenset[st
             max_leverage={
                 each["symbol"]: max(int(b["initialLeverage"]) for b in each["brackets"])
                 for each in brackets or ()
+                if each["symbol"] in symbols
+            },
+            margin_type={
+                each["symbol"]: str(each["marginType"])
+                for each in settings or ()
                 if each["symbol"] in symbols
             },
             problems=tuple(problems),

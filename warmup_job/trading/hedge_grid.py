@@ -138,6 +138,12 @@ class HedgeGridV1(Strategy):
         self.subscribe_bars(self.config.bar_type)
         self.subscribe_quote_ticks(self.config.instrument_id)
 
+    def on_stop(self) -> None:
+        """Let go of the market; what becomes of open orders is the trader's policy."""
+        self.msgbus.unsubscribe(topic="events.risk", handler=self._on_risk_event)
+        self.unsubscribe_bars(self.config.bar_type)
+        self.unsubscribe_quote_ticks(self.config.instrument_id)
+
     def _on_risk_event(self, event: object) -> None:
         state = getattr(event, "state", None)
         if state is not None:

@@ -40,7 +40,6 @@ class NodeSettings:
     ws_url: str | None
     trader_id: str = "WARMUP-001"
     leverage: int = 1
-    margin_type: str = "CROSSED"
     starting_balances: tuple[str, ...] = ("10000 USDT",)
     api_key: str | None = field(default=None, repr=False)
     api_secret: str | None = field(default=None, repr=False)

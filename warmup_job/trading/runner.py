@@ -16,7 +16,6 @@ from loguru import logger
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
 from nautilus_trader.adapters.binance.factories import BinanceLiveExecClientFactory
-from nautilus_trader.adapters.binance.futures.enums import BinanceFuturesMarginType
 from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
 from nautilus_trader.adapters.sandbox.factory import SandboxLiveExecClientFactory
 from nautilus_trader.common.actor import Actor
@@ -630,7 +629,11 @@ class PaperRunner(BaseRunner):
 
 
 class LiveRunner(BaseRunner):
-    """Real orders, by Binance's own account; what that demands is looked at before (live.py)."""
+    """Real orders, by Binance's own account; what that demands is looked at before: `demands`.
+
+    The leverage is set at the start. The margin type is not: Nautilus' client does not come up when
+    it is told to set one that is set already.
+    """
 
     mode = "live"
 
@@ -641,7 +644,6 @@ class LiveRunner(BaseRunner):
         settings = self.settings
         futures = settings.market == "um"
         symbols = [BinanceSymbol(venue_symbol(str(each))) for each in sorted(self.instrument_ids)]
-        margin_type = BinanceFuturesMarginType[settings.margin_type]
         return {
             VENUE: BinanceExecClientConfig(
                 api_key=settings.api_key,
@@ -655,6 +657,5 @@ class LiveRunner(BaseRunner):
                 # Hedge mode knows no reduce-only: which side an order closes is in its position.
                 use_reduce_only=not futures,
                 futures_leverages=dict.fromkeys(symbols, settings.leverage) if futures else None,
-                futures_margin_types=dict.fromkeys(symbols, margin_type) if futures else None,
             )
         }
