@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warmup_job.config import WarmupConfig
-from warmup_job.errors import LiveRefusedError, SnapshotError, TraderError, WarmupError
+from warmup_job.errors import (
+    LiveRefusedError,
+    RateLimitedError,
+    SnapshotError,
+    TraderError,
+    WarmupError,
+)
 from warmup_job.exchange.endpoints import rest_url
 from warmup_job.history import histories_of, open_for_trading
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.plan import endpoint
 from warmup_job.prove import explain
+from warmup_job.snapshot.quiet import remember_quiet
 from warmup_job.traded import traded
 from warmup_job.trading.report import now_ms
 
@@ -77,6 +85,8 @@ async def _of_account(config: WarmupConfig) -> list[str]:
             url, venue.api.api_key, venue.api.api_secret, symbols, now_ms()
         )
     except WarmupError as error:
+        if isinstance(error, RateLimitedError) and error.until_ms is not None:
+            remember_quiet(config.trade.state_dir, endpoint(config), error.until_ms)
         raise TraderError(f"the account cannot be looked at: {error}") from None
     problems = list(account.problems)
     if account.can_trade is False:

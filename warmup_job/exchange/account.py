@@ -76,7 +76,7 @@ async def look_at_account(
         )
     finally:
         await ccxt.close()
-    return _account(shown, answers, frozenset(symbols))
+    return _account(shown, list(answers), frozenset(symbols))
 
 
 def _named(url: str, code: object) -> WarmupError | None:
