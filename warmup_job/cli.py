@@ -29,7 +29,7 @@ from warmup_job.market.moment import duration_text, utc_text
 if TYPE_CHECKING:
     from warmup_job.config import WarmupConfig
     from warmup_job.snapshot.manifest import Manifest
-    from warmup_job.trade import TradeSummary
+    from warmup_job.summary import TradeSummary
     from warmup_job.warm import Outcome
 
 _SOFT = range(10, 17)  # what `on_failure: proceed` lets through

@@ -17,7 +17,6 @@ from warmup_job.errors import (
     UnknownSymbolError,
     WarmupError,
 )
-from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.fetch import Fetched, Known, Stream, fetch_last
 from warmup_job.market.kline import Klines
 from warmup_job.market.moment import NS_PER_MS, duration_text, utc_text
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from nautilus_trader.model.data import Bar
     from nautilus_trader.model.instruments import Instrument
 
+    from warmup_job.exchange.client import BinanceClient
     from warmup_job.regime.verdict import Certificate
 
 _CLOCK_DOUBT_MS = 5_000  # our idea of the exchange's clock lags by half a round trip

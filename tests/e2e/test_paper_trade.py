@@ -27,8 +27,8 @@ from warmup_job.market.interval import Interval
 from warmup_job.nautilus.bars import open_ms_of
 from warmup_job.plan import open_client
 from warmup_job.regime.detector import RegimeDetector
+from warmup_job.session import _node_settings
 from warmup_job.strategies import make_strategies
-from warmup_job.trade import _node_settings
 from warmup_job.trading.feed import History
 from warmup_job.trading.hedge_grid import HedgeGridV1, detector_bar
 from warmup_job.trading.node import NodeSettings

@@ -7,13 +7,16 @@ from array import array
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from warmup_job.errors import DataInvalidError, WarmupError
-from warmup_job.exchange.client import BinanceClient, PriceType
 from warmup_job.market.gaps import Gap, find_gaps
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import BarValues, Kline, Klines, bar_values, join_klines
 from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient, PriceType
 
 _MONTHS = 99  # the largest page of the least weight
 _VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock

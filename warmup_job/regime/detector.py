@@ -102,10 +102,13 @@ class RegimeDetector:
         return self.regime
 
     def _judge(self) -> Regime:
-        fast, slow, adx = self.ema_fast, self.ema_slow, self.adx
-        if fast is None or slow is None or (adx is not None and adx < ADX_TREND):
+        fast, slow, settings = self._fast.value, self._slow.value, self.settings
+        if fast is None or slow is None:
             return Regime.SIDEWAYS
-        if abs(fast - slow) / slow * 10_000 < self.settings.hysteresis_bps:
+        adx = self._adx.value if self.bars >= 2 * settings.adx_len else None
+        if adx is not None and adx < ADX_TREND:
+            return Regime.SIDEWAYS
+        if abs(fast - slow) / slow * 10_000 < settings.hysteresis_bps:
             return self.regime
         return Regime.UP if fast > slow else Regime.DOWN
 

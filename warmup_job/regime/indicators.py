@@ -12,11 +12,16 @@ class Ema:
     period: int
     value: float | None = None
     _seed: list[float] = field(default_factory=list)
+    _alpha: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._alpha = 2.0 / (self.period + 1)
 
     def update(self, value: float) -> None:
         """Take in the next value."""
-        if self.value is not None:
-            self.value += 2.0 / (self.period + 1) * (value - self.value)
+        before = self.value
+        if before is not None:
+            self.value = before + self._alpha * (value - before)
             return
         self._seed.append(value)
         if len(self._seed) == self.period:
@@ -33,10 +38,8 @@ class Wilder:
 
     def update(self, value: float) -> None:
         """Take in the next value."""
-        if self.value is None:
-            self.value = value
-        else:
-            self.value = (self.value * (self.period - 1) + value) / self.period
+        before, period = self.value, self.period
+        self.value = value if before is None else (before * (period - 1) + value) / period
 
 
 @dataclass(slots=True)
@@ -92,7 +95,11 @@ def directional_index(
 
 def true_range(high: float, low: float, previous_close: float) -> float:
     """The largest of the bar's range and its reach from the previous close."""
-    return max(high - low, abs(high - previous_close), abs(low - previous_close))
+    # max() of three by hand: this runs for every bar of a long history.
+    reach, up, down = high - low, abs(high - previous_close), abs(low - previous_close)
+    if up > reach:  # noqa: PLR1730
+        reach = up
+    return down if down > reach else reach  # noqa: FURB136
 
 
 def directional_movement(

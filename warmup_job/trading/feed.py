@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from loguru import logger
 from nautilus_trader.model.data import Bar, BarType
@@ -14,7 +14,6 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 
 from warmup_job.errors import TraderError, WarmupError
-from warmup_job.exchange.client import BinanceClient
 from warmup_job.exchange.fetch import Stream, fetch_extremes, fetch_range
 from warmup_job.market.interval import Interval
 from warmup_job.market.moment import utc_text
@@ -25,6 +24,9 @@ from warmup_job.regime.verdict import Certificate
 from warmup_job.regime.warmth import Carried
 from warmup_job.trading.handoff import Handoff, Release, Span, next_due_ms
 from warmup_job.trading.hedge_grid import detector_bar
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient
 
 _GRACE_MS = 2_000  # how late a live kline may be before it is asked for
 _RETRY_S, _MOST_RETRY_S = 1.0, 30.0

@@ -12,7 +12,6 @@ from nautilus_trader.adapters.binance.config import (
     BinanceInstrumentProviderConfig,
 )
 from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
-from nautilus_trader.cache.config import CacheConfig
 from nautilus_trader.common.config import LoggingConfig
 from nautilus_trader.live.config import (
     LiveDataEngineConfig,
@@ -26,8 +25,6 @@ from nautilus_trader.model.identifiers import InstrumentId
 from warmup_job.exchange.endpoints import Environment
 from warmup_job.market.plan import Market
 from warmup_job.nautilus.names import VENUE
-
-_LEAST_CACHED_BARS = 10_000  # Nautilus' own default
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,6 @@ def make_node(
     exec_clients: dict[str, object],
     *,
     reconcile: bool,
-    cached_bars: int,
     loop: asyncio.AbstractEventLoop,
 ) -> TradingNode:
     """A node with Binance's data client, not built yet.
@@ -85,7 +81,6 @@ def make_node(
             # On paper it warns of every trade that is older than the last quote: of most of them.
             log_component_levels={f"OrderMatchingEngine({VENUE})": "ERROR"},
         ),
-        cache=CacheConfig(bar_capacity=max(_LEAST_CACHED_BARS, 2 * cached_bars)),
         data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),
         risk_engine=LiveRiskEngineConfig(graceful_shutdown_on_exception=True),
         exec_engine=LiveExecEngineConfig(

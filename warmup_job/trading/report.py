@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +59,35 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def ready(self) -> bool:
         """Live and contiguous."""
         return self.state == "live" and self.trading
+
+
+class Teller:
+    """Keeps the last report, and passes it on; before there is a runner, that it is starting."""
+
+    def __init__(self, mode: str, on_report: Callable[[Report], object]) -> None:
+        self._on_report = on_report
+        self.ask: Callable[[], Report] | None = None
+        """How things are now, once there is somebody to ask."""
+        at_ms = now_ms()
+        self._starting = Report(
+            state="starting",
+            why="",
+            mode=mode,
+            at_ms=at_ms,
+            since_ms=at_ms,
+            started_ms=process_started_ms(),
+        )
+        on_report(self._starting)
+
+    def tell(self, report: Report) -> None:
+        """Pass a report on."""
+        self._on_report(report)
+
+    def now(self) -> Report:
+        """How it is at this moment."""
+        if self.ask is not None:
+            return self.ask()
+        return msgspec.structs.replace(self._starting, at_ms=now_ms())
 
 
 def metrics(report: Report) -> str:

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
@@ -31,7 +31,6 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import RefusedError, TraderError, WarmupError
-from warmup_job.exchange.client import BinanceClient
 from warmup_job.market.moment import utc_text
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.bars import interval_of, open_ms_of
@@ -45,6 +44,9 @@ from warmup_job.trading.hedge_grid import detector_bar
 from warmup_job.trading.node import NodeSettings, account_type, environment, make_node, provider
 from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
+
+if TYPE_CHECKING:
+    from warmup_job.exchange.client import BinanceClient
 
 _CLOCK_SYNC_S = 600.0
 _LOOK_S = 0.5  # how often the node is looked at, whether it lives
@@ -66,6 +68,9 @@ class Policy:
     """Whether bars that nobody has warmed, but a strategy follows, keep trading halted."""
     state_dir: Path | None = None
     """Where strategies keep what they save; None: nowhere."""
+
+
+type Load = Callable[[], Awaitable[list[History]]]
 
 
 class BaseRunner(ABC):
@@ -103,19 +108,20 @@ class BaseRunner(ABC):
         """Whether SIGTERM or SIGINT asked it to stop."""
         self.started_warm = False
         """Whether the history alone was enough for every strategy."""
-        self._declared = {each for history in histories for each in history.declared}
         self._started_ms = process_started_ms()
         self._since_ms = now_ms()
         self._live_after_s: float | None = None
         self._streaming = asyncio.Event()
-        self._feeds = {history.bar_type: self._feed(history) for history in histories}
+        self._feeds: dict[BarType, Feed] = {}
         self._subscribed: dict[BarType, None] = {}
         self._keepers: dict[Feed, asyncio.Task[None]] = {}
         self._served: set[tuple[object, BarType]] = set()
         self._unwarmed: list[BarType] = []
-        self._asked: list[tuple[Actor, RequestBars]] = []
+        self._early: list[Bar | RequestBars] = []  # until the histories are there
         self._warmed = False
         self._failed: asyncio.Future[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._take(histories)
 
     # -- what a mode decides -----------------------------------------------------------------------
 
@@ -129,11 +135,15 @@ class BaseRunner(ABC):
 
     # -- life --------------------------------------------------------------------------------------
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, load: Load | None = None) -> None:
         """Build, warm, go live, and trade until ``stop`` is set.
+
+        Args:
+            load: brings the histories, while the node connects; None: they were given.
 
         Raises:
             TraderError: the node did not come up, or ended by itself, or a strategy failed.
+            WarmupError: as ``load`` says.
         """
         loop = asyncio.get_running_loop()
         failed = self._failed = loop.create_future()
@@ -142,51 +152,63 @@ class BaseRunner(ABC):
             loop.add_signal_handler(sig, self._on_signal, stop)
         node_task = asyncio.create_task(node.run_async(), name="node")
         stop_task = asyncio.create_task(stop.wait(), name="stop")
-        watchers: list[asyncio.Task[None]] = []
+        self._watched(self._begin(load), "begin")
         try:
-            await self._await_started(node_task, stop_task)
-            if not stop_task.done():
-                self._announce_trading_state(node)
-                self._warmup_strategy()
-                watchers = [
-                    self._watched(self._watch_node(), "watch"),
-                    self._watched(self._keep_clock(), "clock"),
-                    self._watched(self._keep_reporting(), "report"),
-                ]
             await asyncio.wait({node_task, stop_task, failed}, return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 failed.result()
             if not stop_task.done():
-                raise TraderError("the node stopped by itself; its log above says why")
+                error = node_task.exception()
+                said = f"{error!r}; " if error else ""
+                raise TraderError(f"the node stopped by itself: {said}its log above says why")
         finally:
-            self._enter("stopping", "asked to" if stop.is_set() else "cannot go on")
-            for task in (*watchers, *self._keepers.values(), stop_task):
+            self.enter("stopping", "asked to" if stop.is_set() else "cannot go on")
+            for task in (*self._tasks, *self._keepers.values(), stop_task):
                 task.cancel()
             failed.cancel()
             await self._shut_down(node, node_task)
+
+    async def _begin(self, load: Load | None) -> None:
+        """What has to be there before anything is live: the node's start, and the histories."""
+        started = asyncio.create_task(self._until_started(), name="started")
+        waiting: set[asyncio.Task[None]] = {started}
+        if load is not None:
+            waiting.add(asyncio.create_task(self._load(load), name="load"))
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in waiting:
+                task.cancel()
+        self._announce_trading_state()
+        self._warmup_strategy()
+        self._watched(self._watch_node(), "watch")
+        self._watched(self._keep_clock(), "clock")
+        self._watched(self._keep_reporting(), "report")
+
+    async def _load(self, load: Load) -> None:
+        self._take(await load())
+
+    def _take(self, histories: Sequence[History]) -> None:
+        self._feeds = {history.bar_type: self._feed(history) for history in histories}
 
     def _on_signal(self, stop: asyncio.Event) -> None:
         self.signalled = True
         stop.set()
 
     def _build(self, loop: asyncio.AbstractEventLoop) -> TradingNode:
-        histories = [feed.history for feed in self._feeds.values()]
         node = make_node(
             self.settings,
             self.instrument_ids,
             self._execution_configs(),
             reconcile=self.mode == "live",
-            cached_bars=max((len(history.bars) for history in histories), default=0),
             loop=loop,
         )
         self._add_execution(node)
         for strategy in self.strategies:
             node.trader.add_strategy(strategy)
         node.build()
-        for history in histories:
-            if history.instrument is not None:
-                node.kernel.cache.add_instrument(history.instrument)
-            node.kernel.cache.add_bars(list(history.bars[:-1]))
         for strategy in self.strategies:
             if self.policy.state_dir is not None:
                 saved.load(self.policy.state_dir, strategy)
@@ -199,34 +221,28 @@ class BaseRunner(ABC):
         kernel.msgbus.subscribe("commands.system.shutdown", self._on_shutdown_asked)
         return node
 
-    async def _await_started(
-        self, node_task: asyncio.Task[None], stop_task: asyncio.Task[object]
-    ) -> None:
+    async def _until_started(self) -> None:
         """A node can say RUNNING over a trader that never started: believe the strategies only."""
         timeout_s = self.settings.connect_timeout_s + 5
         deadline = asyncio.get_running_loop().time() + timeout_s
         while not all(strategy.is_running for strategy in self.strategies):
-            if stop_task.done():
-                return
-            if node_task.done() or asyncio.get_running_loop().time() > deadline:
-                error = node_task.exception() if node_task.done() else None
+            if asyncio.get_running_loop().time() > deadline:
                 raise TraderError(
-                    f"the trader ended while it started: {error!r}"
-                    if error
-                    else f"the trader did not start within {timeout_s:.0f} s: is "
-                    f"{self.client.url} up, and does every strategy start?"
+                    f"the trader did not start within {timeout_s:.0f} s: is the exchange up, and "
+                    "does every strategy start? Nautilus' log above may say why"
                 )
             if any(strategy.is_stopped for strategy in self.strategies):
                 raise TraderError("a strategy stopped as it started; its log above says why")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)
 
-    def _announce_trading_state(self, node: TradingNode) -> None:
+    def _announce_trading_state(self) -> None:
         """Tell strategies, who subscribed only when they started, that trading is halted."""
-        now_ns = node.kernel.clock.timestamp_ns()
-        event = TradingStateChanged(
-            node.trader_id, node.kernel.risk_engine.trading_state, {}, UUID4(), now_ns, now_ns
-        )
-        node.kernel.msgbus.publish("events.risk", event)
+        if self.node is None:
+            return
+        now_ns = self.node.kernel.clock.timestamp_ns()
+        state = self.node.kernel.risk_engine.trading_state
+        event = TradingStateChanged(self.node.trader_id, state, {}, UUID4(), now_ns, now_ns)
+        self.node.kernel.msgbus.publish("events.risk", event)
 
     async def _shut_down(self, node: TradingNode, node_task: asyncio.Task[None]) -> None:
         """Orders by policy, state to disk, then the node: each for a bounded time.
@@ -240,6 +256,8 @@ class BaseRunner(ABC):
                 while not node_task.done() and self._open_orders(self.policy.on_stop):
                     await asyncio.sleep(0.02)
         self._save()
+        if not node.trader.is_running:
+            node_task.cancel()  # it may wait for the exchange for long
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_S):
                 await node.stop_async()
@@ -251,6 +269,7 @@ class BaseRunner(ABC):
     def _watched(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task whose failure ends the run."""
         task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
 
         def done(ended: asyncio.Task[None]) -> None:
             error = None if ended.cancelled() else ended.exception()
@@ -302,23 +321,36 @@ class BaseRunner(ABC):
         bars = sum(len(feed.history.bars) for feed in self._feeds.values())
         cold = [feed for feed in self._feeds.values() if not feed.history.bars]
         if bars:
-            self._enter("warming", f"{bars} bars of history")
+            self.enter("warming", f"{bars} bars of history")
         for feed in cold:
             logger.warning(
                 "COLD START of {}: no history; it is asked for while the node runs, and no order "
                 "leaves before {} bars are in", feed.name, feed.history.wanted,
             )  # fmt: skip
+        for feed in self._feeds.values():
+            self._into_cache(feed.history)
         self._warmed = True
         for bar_type in self._subscribed:
             self._follow(bar_type)
-        for actor, request in self._asked:
-            self._answer(actor, request)
-        self._asked.clear()
+        early, self._early = self._early, []
+        for each in early:
+            if isinstance(each, Bar):
+                self._on_bar(each)
+            elif not self._on_request(each) and self.node is not None:
+                self.node.kernel.data_engine.request(each)
         warm = all(getattr(strategy, "is_warm", True) for strategy in self.strategies)
         self.started_warm = warm and bool(self._feeds) and not cold
         registered = [each for s in self.strategies for each in s.registered_indicators]
-        for line in differences(sorted(self._declared), registered):
+        declared = {each for feed in self._feeds.values() for each in feed.history.declared}
+        for line in differences(sorted(declared), registered):
             logger.warning(line)
+
+    def _into_cache(self, history: History) -> None:
+        if self.node is not None:
+            cache = self.node.kernel.cache
+            if history.instrument is not None and cache.instrument(history.instrument.id) is None:
+                cache.add_instrument(history.instrument)
+            cache.add_bars(list(history.bars[:-1]))
 
     def _on_subscribed(self, bar_type: BarType) -> None:
         if bar_type.is_internally_aggregated() and not bar_type.is_composite():
@@ -363,7 +395,9 @@ class BaseRunner(ABC):
         if (actor.id, feed.bar_type) in self._served or self.node is None:
             return 0
         self._served.add((actor.id, feed.bar_type))
-        bars = self.node.kernel.cache.bars(feed.bar_type)[::-1]
+        bars: Sequence[Bar] = feed.history.bars[:-1]
+        if feed.counts.all > feed.counts.history:  # it has moved on
+            bars = self.node.kernel.cache.bars(feed.bar_type)[::-1]
         warmup = getattr(actor, "warmup_regime_detector", None)
         its_own = getattr(actor.config, "bar_type", feed.bar_type)
         with self._blaming(actor, "its history"):
@@ -379,16 +413,16 @@ class BaseRunner(ABC):
         """A strategy's own request for bars that are here, verified: Nautilus' could wait for ever,
         and would bring them a second time.
         """
+        if not self._warmed:
+            self._early.append(request)
+            return True
         feed = self._feeds.get(request.bar_type)
         actor = getattr(request.callback, "__self__", None)
         if feed is None or not isinstance(actor, Actor):
             return False
         if (actor.id, feed.bar_type) in self._served:
             return False
-        if self._warmed:
-            asyncio.get_running_loop().call_soon(self._answer, actor, request)
-        else:
-            self._asked.append((actor, request))
+        asyncio.get_running_loop().call_soon(self._answer, actor, request)
         return True
 
     def _answer(self, actor: Actor, request: RequestBars) -> None:
@@ -401,6 +435,9 @@ class BaseRunner(ABC):
     # -- the gate ----------------------------------------------------------------------------------
 
     def _on_bar(self, bar: Bar) -> bool:
+        if not self._warmed:
+            self._early.append(bar)
+            return True
         feed = self._feeds.get(bar.bar_type)
         if feed is None:
             return False
@@ -466,15 +503,15 @@ class BaseRunner(ABC):
                 feed.history.interval.close_ms(feed.handoff.cursor_ms) for feed in self._keepers
             ]
             self._set_trading(TradingState.ACTIVE)
-            self._enter("live", f"contiguous to {utc_text(max(closes_ms))}")
+            self.enter("live", f"contiguous to {utc_text(max(closes_ms))}")
             return
         self._set_trading(TradingState.HALTED)
         phases = {feed.phase for feed in self._keepers}
         passing = not self._streaming.is_set() or phases & {"filling", "waiting"}
         if "stuck" not in phases and passing and self.state != "degraded":
-            self._enter("filling", why)
+            self.enter("filling", why)
         else:
-            self._enter("degraded", why)
+            self.enter("degraded", why)
 
     def _why_not(self) -> str:
         """Why orders may not leave yet; empty: they may."""
@@ -495,7 +532,8 @@ class BaseRunner(ABC):
         if self.node is not None and self.node.kernel.risk_engine.trading_state != state:
             self.node.kernel.risk_engine.set_trading_state(state)
 
-    def _enter(self, state: State, why: str) -> None:
+    def enter(self, state: State, why: str) -> None:
+        """Be in another state, and say so."""
         self.why = why
         if state == self.state:
             return
@@ -539,6 +577,11 @@ class BaseRunner(ABC):
                 saved.save(self.policy.state_dir, strategy)
 
     # -- what it says of itself --------------------------------------------------------------------
+
+    @property
+    def history_bars(self) -> int:
+        """How many bars there were to start from."""
+        return sum(len(feed.history.bars) for feed in self._feeds.values())
 
     @property
     def handed_on(self) -> int:
