@@ -1,0 +1,220 @@
+"""Live trading: what it demands, all of it said at once, and a node on the account."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Exchange, Result, job, write_config
+
+pytestmark = pytest.mark.e2e
+KEY, SECRET = "local-key", "local-secret"
+MINUTE_MS = 60_000
+
+
+def live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
+    """A configuration that lacks nothing; ``changes`` go into its sections."""
+    venue: dict[str, Any] = {
+        "api": {
+            "base_url": exchange.url,
+            "ws_url": exchange.ws_url,
+            "api_key": "${KEY}",
+            "api_secret": "${SECRET}",
+        },
+        "trading": {"hedge_mode": True, "leverage": 5},
+    }
+    venue |= changes.pop("venue", {})
+    return write_config(
+        folder,
+        exchange.url,
+        venue=venue,
+        warmup={"require": "proven"} | changes.pop("warmup", {}),
+        snapshot={"root": str(folder / "snapshot")},
+        trade={"state_dir": str(folder / "state")},
+        **changes,
+    )
+
+
+def go_live(config: Path, *options: str, key: str = KEY, secret: str = SECRET) -> Result:
+    env = {"KEY": key, "SECRET": secret}
+    return job(
+        "trade", "--config", config, "--mode", "live", "--for", "3s", "--json", *options, env=env
+    )
+
+
+def refusals(done: Result) -> str:
+    """The last word of a start that was refused."""
+    assert done.code == 22, done.err
+    assert "Traceback" not in done.err
+    assert KEY not in done.err
+    assert SECRET not in done.err
+    return done.messages[-1]
+
+
+def warmed(config: Path, *options: str) -> None:
+    assert job("run", "--config", config, *options).code == 0
+
+
+def paths(exchange: Exchange) -> set[str]:
+    return {each["path"] for each in exchange.requests()}
+
+
+def test_with_all_that_it_demands_it_goes_live_on_the_account(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    warmed(config)
+    done = go_live(config)
+    assert done.code == 0, done.err
+    assert done.json["mode"] == "live"
+    assert done.json["warm_start"] is True
+    assert done.json["live_after_s"] > 0
+    assert done.json["orders"] >= 10  # sent, though this exchange takes none
+    asked = paths(running)
+    assert {"/fapi/v1/positionSide/dual", "/fapi/v1/listenKey", "/fapi/v1/order"} <= asked
+    said = json.loads((tmp_path / "state" / "live.json").read_text())
+    assert (said["mode"], said["state"]) == ("live", "stopping")
+    assert KEY not in done.err
+    assert SECRET not in done.err + (tmp_path / "state" / "live.json").read_text()
+
+
+def test_everything_that_is_missing_is_said_at_once_and_no_node_is_built(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(one_way=True, no_trading=True, balance="0")
+    venue = {
+        "trading": {"leverage": 125, "margin_type": "ISOLATED"},
+        "risk": {"max_leverage": 100},
+    }
+    config = live_config(tmp_path, running, venue=venue, warmup={"require": "bars"})
+    said = refusals(go_live(config))
+    for words in (
+        "trading.hedge_mode",
+        "above risk.max_leverage 100",
+        "write proven",
+        "canTrade is false",
+        "one-way mode",
+        "balance is zero",
+        "margin type of BTCUSDT is CROSSED",
+        "holds no snapshot",
+    ):
+        assert words in said, said
+    assert f"{said.count('  - ')} thing(s)" in said
+    # The node would have asked for these.
+    assert not {"/fapi/v1/exchangeInfo", "/fapi/v1/listenKey"} & paths(running)
+
+
+def test_without_keys_it_says_so_and_asks_for_no_account(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    done = job("trade", "--config", config, "--mode", "live")
+    said = refusals(done)
+    assert "api.api_key" in said
+    assert "api.api_secret" in said
+    assert "/fapi/v2/account" not in paths(running)
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "words"),
+    [
+        ("unknown-key", SECRET, "does not accept api.api_key"),
+        (KEY, "another-secret", "api.api_secret is not that of api.api_key"),
+    ],
+)
+def test_keys_that_are_not_taken_are_refused_with_what_to_look_at(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, key: str, secret: str, words: str
+) -> None:
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    warmed(config)
+    said = refusals(go_live(config, key=key, secret=secret))
+    assert words in said
+    assert said.count("  - ") == 1
+    assert secret not in said
+
+
+@pytest.mark.parametrize("skew_ms", [-3_000, 8_000])
+def test_a_clock_that_is_off_is_refused(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, skew_ms: int
+) -> None:
+    """Nautilus signs by this machine's clock: more than a second ahead of theirs, or 5 behind."""
+    running = start_exchange(clock_skew_ms=skew_ms)
+    config = live_config(tmp_path, running)
+    warmed(config)
+    assert "clock is more than a second ahead" in refusals(go_live(config))
+
+
+def test_an_old_snapshot_is_brought_up_to_date_and_does(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """A container that restarts in its pod finds the snapshot of its first start."""
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    warmed(config, "--until", "-100m")
+    before = len(running.klines())
+    done = go_live(config)
+    assert done.code == 0, done.err
+    asked = running.klines()[before:]
+    assert sum(int(each["params"]["limit"]) for each in asked) < 150
+
+
+def test_an_old_snapshot_that_cannot_be_brought_up_to_date_is_refused(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = live_config(tmp_path, running, warmup={"deadline": "2s"})
+    warmed(config, "--until", "-100m")
+    running.fault("503@klines")
+    assert "could not be brought up to date" in refusals(go_live(config))
+
+
+def test_a_regime_that_is_not_proven_is_refused(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    warmup = {"streams": [{"symbol": "BTCUSDT", "interval": "1m", "bars": 60}]}
+    config = live_config(tmp_path, running, warmup=warmup)
+    warmed(config)
+    assert "not proven" in refusals(go_live(config))
+
+
+def test_an_account_that_cannot_be_asked_is_another_matter(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Nothing is missing, the exchange is in trouble: that passes, and has a code of its own."""
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    warmed(config)
+    running.fault("503@/fapi/v2/account")
+    done = go_live(config)
+    assert done.code == 21, done.err
+    assert "the account cannot be looked at" in done.messages[-1]
+
+
+def test_a_ban_that_the_account_meets_is_remembered(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    warmed(config)
+    running.fault("418=300@positionSide/dual")
+    done = go_live(config)
+    assert done.code == 21, done.err
+    (until_ms,) = json.loads((tmp_path / "state" / "limits.json").read_text()).values()
+    assert until_ms > time.time_ns() // 1_000_000 + 200_000
+
+
+def test_live_on_spot_is_refused(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
+    running = start_exchange()
+    config = live_config(
+        tmp_path, running, venue={"market": "spot", "api": {"base_url": running.url}}
+    )
+    assert "live trading on spot" in refusals(go_live(config))

@@ -1,0 +1,237 @@
+"""Which bars the configured strategies are warmed with, and how many."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPO, Exchange, job, write_config
+from warmup_job.config import WarmupConfig, load
+from warmup_job.errors import ConfigError
+from warmup_job.nautilus.names import bar_stream_of
+from warmup_job.plan import plan_streams, traded_plans, wanted_of_snapshot
+from warmup_job.strategies import make_strategies
+from warmup_job.traded import traded
+
+CROSS = "nautilus_trader.examples.strategies.ema_cross"
+MINUTES = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
+
+
+def crossing(**config: Any) -> dict[str, Any]:
+    """A strategy file for Nautilus' own example of two averages."""
+    fields = {
+        "instrument_id": "BTCUSDT-PERP.BINANCE",
+        "bar_type": MINUTES,
+        "trade_size": "0.010",
+    }
+    return {
+        "strategy_path": f"{CROSS}:EMACross",
+        "config_path": f"{CROSS}:EMACrossConfig",
+        "config": fields | config,
+    }
+
+
+def configured(folder: Path, *files: dict[str, Any], **changes: Any) -> WarmupConfig:
+    """A joining file for these strategy files; an empty one is that of HedgeGridV1."""
+    names = []
+    for at, file in enumerate(files):
+        name = f"s{at}.yaml"
+        grid = (REPO / "configs/strategies/hedge_grid_v1.yaml").read_text()
+        text = json.dumps(file) if file else grid
+        (folder / name).write_text(text)
+        names.append(name)
+    path = write_config(folder, "http://127.0.0.1:9", **changes)
+    joined = json.loads(path.read_text()) | {"strategy": names}
+    path.write_text(json.dumps(joined))
+    return load(path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        (MINUTES, ("BTCUSDT-PERP.BINANCE", "1m")),
+        ("ETHUSDT.BINANCE-4-HOUR-LAST-EXTERNAL", ("ETHUSDT.BINANCE", "4h")),
+        ("币安-PERP.BINANCE-1-DAY-LAST-EXTERNAL", ("币安-PERP.BINANCE", "1d")),
+        (
+            "BTCUSDT-PERP.BINANCE-7-MINUTE-LAST-INTERNAL@1-MINUTE-EXTERNAL",
+            ("BTCUSDT-PERP.BINANCE", "1m"),
+        ),
+        ("BTCUSDT-PERP.BINANCE-7-MINUTE-LAST-EXTERNAL", None),
+        ("BTCUSDT-PERP.BINANCE-100-TICK-LAST-INTERNAL", None),
+        ("BTCUSDT-PERP.BINANCE-1-MINUTE-MARK-EXTERNAL", None),
+        ("BTCUSDT-PERP.BYBIT-1-MINUTE-LAST-EXTERNAL", None),
+        ("BTCUSDT-PERP.BINANCE", None),
+    ],
+)
+def test_a_bar_types_name_says_which_klines(name: str, stream: tuple[str, str] | None) -> None:
+    found = bar_stream_of(name)
+    assert (found and (found[0], found[1].name)) == stream
+
+
+def test_a_strategy_is_warmed_with_every_bar_type_that_its_config_names(tmp_path: Path) -> None:
+    also = ["BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL", "not a bar type"]
+    config = configured(
+        tmp_path,
+        crossing(others=also, deep={"pair": "ETHUSDT-PERP.BINANCE"}),
+        warmup={"streams": [{"symbol": "ETHUSDT", "interval": "5m"}], "require": "bars"},
+    )
+    (one,) = traded(config)
+    assert (one.name, one.detector) == ("EMACross", None)
+    assert set(one.instrument_ids) == {"BTCUSDT-PERP.BINANCE", "ETHUSDT-PERP.BINANCE"}
+    assert [(symbol, interval.name) for symbol, interval in one.streams] == [
+        ("BTCUSDT", "1m"), ("BTCUSDT", "1h"), ("ETHUSDT", "5m"),
+    ]  # fmt: skip
+
+
+def test_several_strategies_are_warmed_each_with_its_own(tmp_path: Path) -> None:
+    other = crossing(instrument_id="ETHUSDT-PERP.BINANCE", bar_type=MINUTES.replace("BTC", "ETH"))
+    config = configured(tmp_path, {}, other)
+    plans = {plan.name: plan for plan in plan_streams(config, 0)}
+    assert set(plans) == {"BTCUSDT 1m", "ETHUSDT 1m"}
+    assert plans["BTCUSDT 1m"].detector is not None
+    assert plans["ETHUSDT 1m"].detector is None  # no regime of ours is of use to it
+    assert all(plan.demanded for plan in plans.values())
+    assert [plan.name for plan in traded_plans(config, 0)] == list(plans)
+    ids = [str(strategy.id) for strategy in make_strategies(config)]
+    assert ids == ["HedgeGridV1-000", "EMACross-001"]
+    assert config.strategy_classes == {"HedgeGridV1", "EMACross"}
+
+
+def test_two_grids_on_one_instrument_would_share_their_positions(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="share its LONG and SHORT positions"):
+        traded(configured(tmp_path, {}, {}))
+
+
+def test_who_demands_a_proof_says_what_of(tmp_path: Path) -> None:
+    config = configured(tmp_path, crossing(), warmup={"require": "proven"})
+    with pytest.raises(ConfigError, match=r"warmup\.indicators"):
+        plan_streams(config, 0)
+
+
+def test_declared_indicators_make_the_ladder(tmp_path: Path) -> None:
+    declared = [{"kind": "ema", "period": 300}, {"kind": "mine", "period": 1, "bars": 700}]
+    config = configured(tmp_path, crossing(), warmup={"require": "proven", "indicators": declared})
+    (plan,) = plan_streams(config, 0)
+    assert plan.ladder[:3] == (700, 998, 1497)
+    assert plan.needs_bounds
+    assert wanted_of_snapshot(config).certified == frozenset()
+
+
+def test_a_strategy_of_another_market_is_refused(tmp_path: Path) -> None:
+    config = configured(tmp_path, crossing(), venue={"market": "spot"})
+    with pytest.raises(ConfigError, match="not of the venue's market"):
+        traded(config)
+
+
+def test_a_strategy_without_bars_is_refused(tmp_path: Path) -> None:
+    config = configured(tmp_path, crossing(bar_type="BTCUSDT-PERP.BINANCE-100-TICK-LAST-INTERNAL"))
+    with pytest.raises(ConfigError, match="which bars it is to be warmed with"):
+        traded(config)
+
+
+def test_numbers_reach_the_strategys_config_digit_for_digit(tmp_path: Path) -> None:
+    text = json.dumps(crossing()).replace('"0.010"', "0.0100000000000000000001")
+    (tmp_path / "exact.yaml").write_text(text)
+    config = load(
+        configured(tmp_path, crossing()).path,
+        environ={},
+        overrides={"strategy": str(tmp_path / "exact.yaml")},
+    )
+    (strategy,) = make_strategies(config)
+    assert str(strategy.config.trade_size) == "0.0100000000000000000001"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"strategy_path": "no.such:Class"}, "ModuleNotFoundError"),
+        ({"strategy_path": f"{CROSS}:Nothing"}, "AttributeError"),
+        ({"config": {"bar_type": MINUTES}}, "missing required field"),
+        ({"strategy_path": f"{CROSS}:EMACrossConfig"}, "cannot be made"),
+    ],
+)
+def test_a_strategy_that_cannot_be_made_is_one_clear_line(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    config = configured(tmp_path, crossing() | changes)
+    with pytest.raises(ConfigError) as raised:
+        make_strategies(config)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("strategy_path: nope\nconfig_path: a.b:C", "strategy_path: 'nope' is not package"),
+        ("strategy_path: a.b:C", "config_path: missing"),
+        ("strategy_path: a.b:C\nconfig_path: a.b:D\nconfig: 7", "config: 7 is not a mapping"),
+        ("strategy_path: a.b:C\nconfig_path: a.b:D\nconfig: {x: '${NONE}'}", "NONE is not set"),
+    ],
+)
+def test_a_strategy_file_of_another_kind_is_checked(tmp_path: Path, text: str, words: str) -> None:
+    configured(tmp_path, {})
+    (tmp_path / "s0.yaml").write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / "warmup.yaml", environ={})
+    assert words in str(raised.value)
+
+
+def test_secrets_of_the_environment_reach_a_strategys_config(tmp_path: Path) -> None:
+    path = configured(tmp_path, crossing()).path
+    noted = crossing(note=["${TOKEN}", {"in": "${TOKEN:-none}"}])
+    (tmp_path / "s0.yaml").write_text(json.dumps(noted))
+    config = load(path, environ={"TOKEN": "t0"})
+    (strategy,) = config.strategies
+    assert strategy.config["note"] == ["t0", {"in": "t0"}]  # type: ignore[union-attr]
+
+
+def test_a_job_for_another_strategy_counts_its_averages(exchange: Exchange, tmp_path: Path) -> None:
+    """No regime to prove: as many bars as its averages need, and not a certificate."""
+    (tmp_path / "cross.yaml").write_text(json.dumps(crossing()))
+    config = write_config(
+        tmp_path,
+        exchange.url,
+        warmup={
+            "require": "proven",
+            "on_failure": "fail",
+            "indicators": [{"kind": "ema", "period": 10}, {"kind": "ema", "period": 40}],
+        },
+    )
+    root = tmp_path / "snapshot"
+    done = job(
+        "run", "--config", config, "--strategy", tmp_path / "cross.yaml", "--root", root, "--json"
+    )
+    assert done.code == 0, done.err
+    (stream,) = done.json["manifest"]["streams"]
+    assert (stream["detector"], stream["certificate"]) == (None, None)
+    needed = [each["bars_needed"] for each in stream["indicators"]]
+    assert 40 < needed[0] < needed[1] <= stream["bar_count"] == 499
+    assert job("verify", root).code == 0
+    assert job("verify", root, "--for", config).code == 20  # that is the grid's
+
+
+def test_a_job_that_cannot_show_its_averages_to_be_warm_says_14(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    (tmp_path / "cross.yaml").write_text(json.dumps(crossing()))
+    config = write_config(
+        tmp_path,
+        exchange.url,
+        warmup={
+            "require": "proven",
+            "on_failure": "fail",
+            "max_bars": 600,
+            "indicators": [{"kind": "ema", "period": 400}],
+        },
+    )
+    done = job(
+        "run", "--config", config, "--strategy", tmp_path / "cross.yaml",
+        "--root", tmp_path / "snapshot",
+    )  # fmt: skip
+    assert done.code == 14
+    assert re.search(r"ema 400 needs \d{4} bars, 600 are there", " ".join(done.messages))
