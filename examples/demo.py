@@ -122,7 +122,7 @@ def trade(environment: dict[str, str]) -> dict[str, int]:
         if line is None:
             break
         message = tell(line)
-        closed += message.startswith("bar ") and message.endswith("(live)")
+        closed += " bar " in message and message.endswith("(live)")
         filled = filled or "Filled" in message
         if closed and live_since is None:
             live_since = time.monotonic()
@@ -154,7 +154,7 @@ def tell(line: str) -> str:
     except ValueError:
         return ""
     message = str(record["message"])
-    noise = ("self.config.", "Set ClientOrderIdGenerator", "READY", "Canceling executor")
+    noise = ("self.config.", "Set ClientOrderId", "READY", "Canceling executor", "ubscribe")
     if not any(word in message for word in noise):
         print(f"  {record['time'][11:23]} {message}", flush=True)
     return message
