@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from warmup_job.collector import wait_for_imports
+
+wait_for_imports()
+
 import click
 from loguru import logger
 

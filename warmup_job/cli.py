@@ -17,6 +17,7 @@ import click
 import msgspec
 from loguru import logger
 
+from warmup_job.collector import imports_are_done
 from warmup_job.errors import (
     ConfigError,
     SnapshotError,
@@ -73,12 +74,15 @@ _OPTION_HELP = {
     help="auto: text on a terminal, JSON lines otherwise.",
 )
 @click.version_option(package_name="warmup-job")
-def cli(log_level: str, log_format: LogFormat) -> None:
+@click.pass_context
+def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
     """Warm up NautilusTrader bots: fetch closed Binance klines, publish them, go live on them.
 
     Every option can also be given as WARMUP_… in the environment. Exit codes: docs/exit-codes.md.
     """
     set_up_logs(log_level.upper(), log_format)
+    if context.invoked_subcommand not in {"run", "trade"}:  # they say so themselves
+        imports_are_done()
 
 
 def _on_config[R](command: Callable[..., R]) -> Callable[..., R]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nautilus_trader.model.identifiers import InstrumentId
 
+from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
 from warmup_job.demands import prepared_for_live
 from warmup_job.history import load_histories
@@ -40,6 +41,7 @@ async def run_session(
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not come up, or could not go on.
     """
+    imports_are_done()
     runner = _RUNNERS[mode](
         _node_settings(config), make_strategies(config), (), client, _policy(config, mode),
         _instrument_ids(config),

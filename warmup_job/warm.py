@@ -14,6 +14,7 @@ from pathlib import Path
 from loguru import logger
 
 from warmup_job.check import Checked, check, worst_of
+from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import WarmupError
 from warmup_job.gather import Brought, Run, gather
@@ -115,6 +116,7 @@ async def _prepare(run: Run, lease: Lease | None) -> Outcome:
     aside = None if lease is None else lease.root / STAGING / pages
     try:
         brought = await gather(run, aside)
+        imports_are_done()
         if isinstance(brought, Snapshot):
             return Outcome(brought.manifest, up_to_date=brought)
         checked = check(run.config, brought)

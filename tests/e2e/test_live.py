@@ -170,10 +170,10 @@ def test_an_old_snapshot_that_cannot_be_brought_up_to_date_is_refused(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running, warmup={"deadline": "2s"})
+    config = live_config(tmp_path, running)
     warmed(config, "--until", "-100m")
     running.fault("503@klines")
-    assert "could not be brought up to date" in refusals(go_live(config))
+    assert "could not be brought up to date" in refusals(go_live(config, "--deadline", "2s"))
 
 
 def test_a_regime_that_is_not_proven_is_refused(

@@ -50,16 +50,13 @@ class Adx:
     """
 
     period: int
-    _range: Wilder = field(init=False)
-    _plus: Wilder = field(init=False)
-    _minus: Wilder = field(init=False)
+    _range: float | None = None
+    _plus: float = 0.0
+    _minus: float = 0.0
     _seed: list[float] = field(default_factory=list)
     _smoothed: Wilder = field(init=False)
 
     def __post_init__(self) -> None:
-        self._range = Wilder(self.period)
-        self._plus = Wilder(self.period)
-        self._minus = Wilder(self.period)
         self._smoothed = Wilder(self.period)
 
     @property
@@ -68,25 +65,27 @@ class Adx:
         return self._smoothed.value
 
     def update(self, true_range: float, plus_dm: float, minus_dm: float) -> None:
-        """Take in one bar's true range and directional movements."""
-        self._range.update(true_range)
-        self._plus.update(plus_dm)
-        self._minus.update(minus_dm)
-        dx = directional_index(self._range.value, self._plus.value, self._minus.value)
+        """Take in one bar's true range and directional movements, each by Wilder's smoothing."""
+        before, n = self._range, self.period
+        if before is None:
+            self._range, self._plus, self._minus = true_range, plus_dm, minus_dm
+        else:
+            self._range = (before * (n - 1) + true_range) / n
+            self._plus = (self._plus * (n - 1) + plus_dm) / n
+            self._minus = (self._minus * (n - 1) + minus_dm) / n
+        dx = directional_index(self._range, self._plus, self._minus)
         if self._smoothed.value is not None:
             self._smoothed.update(dx)
             return
         self._seed.append(dx)
-        if len(self._seed) == self.period:
-            self._smoothed.value = sum(self._seed) / self.period
+        if len(self._seed) == n:
+            self._smoothed.value = sum(self._seed) / n
             self._seed.clear()
 
 
-def directional_index(
-    true_range: float | None, plus_dm: float | None, minus_dm: float | None
-) -> float:
+def directional_index(true_range: float, plus_dm: float, minus_dm: float) -> float:
     """DX in points from smoothed values; 0 where nothing moved (a halted market)."""
-    if not true_range or plus_dm is None or minus_dm is None:
+    if not true_range:
         return 0.0
     plus_di, minus_di = 100.0 * plus_dm / true_range, 100.0 * minus_dm / true_range
     total = plus_di + minus_di
