@@ -63,6 +63,11 @@ class Exchange:
         request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")
         urllib.request.urlopen(request).close()
 
+    def clear_faults(self) -> None:
+        """Let all go well again."""
+        request = urllib.request.Request(f"{self.url}/_sim/faults", method="DELETE")
+        urllib.request.urlopen(request).close()
+
     def minutes(self) -> dict[str, int]:
         """The weight that was spent on futures in each calendar minute."""
         with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:

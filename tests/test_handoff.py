@@ -142,3 +142,132 @@ def test_the_next_look_is_when_a_bar_is_due_and_not_a_moment_earlier(
     gate: Handoff[int] = Handoff(interval, known)
     assert gate.missing(due_ms - 1 - grace_ms) is None
     assert gate.missing(due_ms - grace_ms) == Span(interval.next(known), interval.next(known))
+
+
+@dataclass
+class Venue:
+    """What exists when: REST shows a kline once it has closed and ``late`` ms have passed."""
+
+    holes: set[int]
+    late_ms: int
+
+    def exist(self, now_ms: int) -> list[int]:
+        """The minutes whose klines have closed."""
+        last = (MINUTE.last_closed(now_ms) - START) // M
+        return [minute for minute in range(1, last + 1) if minute not in self.holes]
+
+    def rest(self, span: Span, last_ms: int, now_ms: int) -> list[int]:
+        """From the span's start to what was the newest when it was asked for."""
+        shown = self.exist(now_ms - self.late_ms)
+        return [minute for minute in shown if span.first_ms <= at(minute) <= last_ms]
+
+
+@dataclass
+class Stream:
+    """The handoff, driven as a feed drives it; and what a strategy has of it."""
+
+    venue: Venue
+    gate: Handoff[int]
+    known: int
+    """The snapshot's last minute."""
+    now_ms: int
+    grace_ms: int = 0
+    contiguous: bool = False
+    asked: Span | None = None
+    asked_ms: int = 0
+    seen: list[int] = field(default_factory=list)
+    passed: list[Span] = field(default_factory=list)
+
+    def arrived(self, minute: int) -> None:
+        """By the websocket, at once, again, or out of order."""
+        if not self.gate.offer(at(minute), minute):
+            return
+        if self.contiguous and self.gate.missing(self.now_ms - self.grace_ms) is None:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """What may be handed on; that is all that has closed, but for the grace."""
+        assert self.gate.missing(self.now_ms - self.grace_ms) is None
+        released = self.gate.release(self.now_ms)
+        self.contiguous, self.grace_ms = True, 2_000
+        self.seen += released.history
+        if released.newest is not None:
+            self.seen.append(released.newest)
+            assert at(released.newest) >= MINUTE.last_closed(self.now_ms)
+        due = [m for m in self.venue.exist(self.now_ms - self.grace_ms) if m > self.known]
+        assert set(due) <= set(self.seen)
+
+    def rows(self) -> list[int]:
+        """A whole answer to what was asked for."""
+        if self.asked is None:
+            return []
+        return self.venue.rest(self.asked, MINUTE.last_closed(self.asked_ms), self.now_ms)
+
+    def turn(self, rows: list[int] | None) -> None:
+        """An answer to what was asked for (None: there is none), and then the next question."""
+        if self.asked is not None and rows is not None:
+            answer = [(at(minute), minute) for minute in rows]
+            verdict, left = self.gate.take_answer(self.asked, answer, self.now_ms - self.grace_ms)
+            if verdict == "hole":
+                self.passed.append(left)
+                self.gate.pass_over(left)
+        self.asked, self.asked_ms = self.gate.missing(self.now_ms - self.grace_ms), self.now_ms
+        if self.asked is None:
+            self.hand_on()
+        else:
+            self.contiguous = False
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_whatever_happens_the_strategy_has_what_the_venue_has(data: st.DataObject) -> None:
+    """A snapshot of any age; answers that are slow, late, partial, or fail; a stream that brings
+    bars, loses, repeats and reorders them, is cut and comes back; and holes that the venue itself
+    has, which alone are ever passed over.
+
+    Of rows that an answer lacks in its midst, the next one has some: twice the same lack is what
+    tells a hole, by design.
+    """
+    holes = data.draw(st.sets(st.integers(2, 24), max_size=8), "holes")
+    venue = Venue(holes, data.draw(st.sampled_from([0, 900, 70_000]), "late"))
+    end = data.draw(st.sampled_from([m for m in range(1, 20) if m not in holes]), "snapshot")
+    age_ms = data.draw(st.integers(0, 8 * M), "age")
+    stream = Stream(venue, handoff(end), end, at(end + 1) + age_ms)
+    lacked: set[int] = set()
+    connected = True
+    steps = st.tuples(
+        st.sampled_from([1, 500, 2_000, 20_000, M, 3 * M]),
+        st.sampled_from(["answer", "wait", "partial", "fail", "cut", "turn"]),
+        st.booleans(),
+        st.booleans(),
+        st.sets(st.integers(2, 26), max_size=3),
+    )
+    for passes_ms, event, loses, reorders, gaps in data.draw(st.lists(steps, max_size=30), "steps"):
+        before = venue.exist(stream.now_ms)
+        stream.now_ms += passes_ms
+        fresh = [minute for minute in venue.exist(stream.now_ms) if minute not in before]
+        if event == "cut":
+            connected = not connected
+        if connected:
+            again = data.draw(st.lists(st.sampled_from(before[-6:]), max_size=3)) if before else []
+            for minute in [*fresh[loses:], *again][:: -1 if reorders else 1]:
+                stream.arrived(minute)
+        if event == "answer":
+            stream.turn(stream.rows())
+        elif event == "partial" and stream.asked is not None:
+            gone = {each for each in gaps if each not in lacked}
+            lacked |= gone
+            stream.turn([minute for minute in stream.rows() if minute not in gone])
+        elif event == "fail" or (event == "turn" and stream.asked is None):
+            stream.turn(None)
+
+    # All is well again: REST answers, and a kline after any hole has closed.
+    venue.late_ms, stream.now_ms = 0, max(stream.now_ms, at(27))
+    for _ in range(2 * len(holes) + 4):
+        if stream.asked is not None or not stream.contiguous:
+            stream.turn(stream.rows())
+    assert stream.asked is None
+    assert stream.seen == [m for m in venue.exist(stream.now_ms) if m > end][: len(stream.seen)]
+    for span in stream.passed:
+        passed = range((span.first_ms - START) // M, (span.last_ms - START) // M + 1)
+        assert set(passed) <= holes

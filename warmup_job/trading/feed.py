@@ -107,6 +107,7 @@ class Feed:
     _settled: bool = False  # was contiguous once: a kline has a moment to come by itself
     _polled: int = 0  # times in a row that the stream did not bring what was due
     _asked_ms: int = -1  # open of the first bar that was asked for last
+    _clock_is_behind: bool = False  # a bar came from its future: the machine has slept
 
     def __post_init__(self) -> None:
         self.from_listing = self.history.from_listing
@@ -131,6 +132,8 @@ class Feed:
         if open_ms >= self.handoff.cursor_ms:  # also one that REST had first: the stream lives
             self._polled = 0
             self._wake.set()
+        if self.history.interval.close_ms(open_ms) > self.client.now_ms() + _GRACE_MS:
+            self._clock_is_behind = True
         if not self.handoff.offer(open_ms, bar):
             return False
         self._streamed_ms = open_ms
@@ -161,6 +164,8 @@ class Feed:
         failures = 0
         while True:
             self._wake.clear()
+            if self._clock_is_behind:
+                await self._set_clock()
             span = self.handoff.missing(self._due_ms())
             if span is not None:
                 failures = 0 if await self._fill(span) else failures + 1
@@ -215,7 +220,7 @@ class Feed:
             self._enter("filling", f"{bars} bar(s) are missing from {utc_text(span.first_ms)}")
         try:
             self.client.extend_deadline(_FILL_DEADLINE_MS)
-            last_ms = interval.last_closed(self.client.now_ms())
+            last_ms = max(span.last_ms, interval.last_closed(self.client.now_ms()))
             klines = await fetch_range(self.client, self._stream, span.first_ms, last_ms)
             opens_ms = [kline.open_ms for kline in klines]
             made = instrument_bars(klines, self._instrument(), interval)
@@ -230,6 +235,14 @@ class Feed:
             self._enter("stuck", f"a gap cannot be filled yet: {error}")
             return False
         return verdict != "again"
+
+    async def _set_clock(self) -> None:
+        """By a clock that stood still, what is due would be waited for in vain."""
+        with contextlib.suppress(WarmupError):
+            self.client.extend_deadline(_FILL_DEADLINE_MS)
+            await self.client.sync_clock()
+            self._clock_is_behind = False
+            logger.warning("{}: the clock was behind the exchange's, and is set anew", self.name)
 
     async def _pass_over(self, hole: Span) -> None:
         """The venue itself has no bars there, though it has later ones."""

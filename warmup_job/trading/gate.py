@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nautilus_trader.data.messages import DataResponse, RequestBars, SubscribeBars
+from nautilus_trader.data.messages import (
+    DataResponse,
+    RequestBars,
+    SubscribeBars,
+    UnsubscribeBars,
+)
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.instruments import Instrument
@@ -24,12 +29,14 @@ class Gate:
         on_bar: takes a bar; False: nobody keeps that stream, so that it goes on as it is.
         on_other: told that anything else came, instruments apart.
         on_subscribed: told of a bar type that somebody has just subscribed to.
+        on_unsubscribed: told of one that somebody has just let go of.
         on_request: takes a request for bars; False: Nautilus answers it itself.
     """
 
     on_bar: Callable[[Bar], bool]
     on_other: Callable[[], None]
     on_subscribed: Callable[[BarType], None]
+    on_unsubscribed: Callable[[BarType], None]
     on_request: Callable[[RequestBars], bool]
 
 
@@ -49,6 +56,8 @@ def install(gate: Gate, node: TradingNode) -> None:
         engine.execute(command)
         if isinstance(command, SubscribeBars):
             gate.on_subscribed(command.bar_type)
+        elif isinstance(command, UnsubscribeBars):
+            gate.on_unsubscribed(command.bar_type)
 
     def request(asked: object) -> None:
         if not (isinstance(asked, RequestBars) and gate.on_request(asked)):

@@ -115,12 +115,14 @@ class BaseRunner(ABC):
         self._feeds: dict[BarType, Feed] = {}
         self._subscribed: dict[BarType, None] = {}
         self._keepers: dict[Feed, asyncio.Task[None]] = {}
-        self._served: set[tuple[object, BarType]] = set()
+        self._following: set[tuple[object, BarType]] = set()
+        self._given_to_ms: dict[tuple[object, BarType], int] = {}
         self._unwarmed: list[BarType] = []
         self._early: list[Bar | RequestBars] = []  # until the histories are there
         self._warmed = False
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._take(histories)
 
     # -- what a mode decides -----------------------------------------------------------------------
@@ -145,7 +147,7 @@ class BaseRunner(ABC):
             TraderError: the node did not come up, or ended by itself, or a strategy failed.
             WarmupError: as ``load`` says.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         failed = self._failed = loop.create_future()
         node = self.node = self._build(loop)
         for sig in (signal.SIGTERM, signal.SIGINT):  # the node took them; its way out is not ours
@@ -213,7 +215,10 @@ class BaseRunner(ABC):
             if self.policy.state_dir is not None:
                 saved.load(self.policy.state_dir, strategy)
         node.kernel.risk_engine.set_trading_state(TradingState.HALTED)
-        gate = Gate(self._on_bar, self._on_other, self._on_subscribed, self._on_request)
+        gate = Gate(
+            self._on_bar, self._on_other, self._on_subscribed, self._on_unsubscribed,
+            self._on_request,
+        )  # fmt: skip
         install(gate, node)
         # Nautilus would leave at once, its orders open; our way out is the ordered one.
         kernel = node.kernel
@@ -282,6 +287,21 @@ class BaseRunner(ABC):
     def _fail(self, error: BaseException) -> None:
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)
+
+    def _soon(self, work: Callable[..., object], *arguments: object) -> None:
+        """Do it on the loop, where its failure ends the run.
+
+        A strategy's timers call from a thread of Nautilus' own, where no loop runs.
+        """
+
+        def guarded() -> None:
+            try:
+                work(*arguments)
+            except Exception as error:  # noqa: BLE001 - a callback's error would only be logged
+                self._fail(error)
+
+        if self._loop is not None and self.state != "stopping":
+            self._loop.call_soon_threadsafe(guarded)
 
     def _on_shutdown_asked(self, command: ShutdownSystem) -> None:
         self._fail(TraderError(f"Nautilus has to end: {command.reason}; its log above says why"))
@@ -353,12 +373,22 @@ class BaseRunner(ABC):
             cache.add_bars(list(history.bars[:-1]))
 
     def _on_subscribed(self, bar_type: BarType) -> None:
-        if bar_type.is_internally_aggregated() and not bar_type.is_composite():
-            return  # from ticks, of which there is no history
-        source = bar_type.composite() if bar_type.is_composite() else bar_type.standard()
+        source = _source_of(bar_type)
+        if source is None:
+            return
+        if bar_type.is_composite():
+            logger.warning(
+                "{} is added up by Nautilus from what arrives: it has no history, and nothing that "
+                "is missed; follow the venue's own bars where there are any", bar_type,
+            )  # fmt: skip
         self._subscribed[source] = None
         if self._warmed:
-            asyncio.get_running_loop().call_soon(self._follow, source)
+            self._soon(self._follow, source)
+
+    def _on_unsubscribed(self, bar_type: BarType) -> None:
+        source = _source_of(bar_type)
+        if source is not None:
+            self._soon(self._let_go, source)
 
     def _follow(self, bar_type: BarType) -> None:
         """Keep a stream that somebody has subscribed to; whoever is new to it gets its history."""
@@ -369,6 +399,24 @@ class BaseRunner(ABC):
             self._give_history(feed, actor)
         if feed not in self._keepers:
             self._keepers[feed] = self._watched(feed.keep(), feed.name)
+
+    def _let_go(self, bar_type: BarType) -> None:
+        """A stream that nobody follows any more brings nothing, and is not waited for."""
+        feed = self._feeds.get(bar_type)
+        if feed is None or self.node is None or self.state == "stopping":
+            return
+        keys = {(actor.id, bar_type) for actor in self._followers(bar_type)}
+        for key in [each for each in self._following if each[1] == bar_type and each not in keys]:
+            self._following.discard(key)
+            self._given_to_ms[key] = feed.handoff.cursor_ms
+        if not self.node.kernel.msgbus.has_subscribers(f"data.bars.{bar_type}"):
+            self._subscribed.pop(bar_type, None)
+            keeper = self._keepers.pop(feed, None)
+            if keeper is not None:
+                keeper.cancel()
+                feed.phase = "waiting"
+                logger.info("{}: nobody follows it any more", feed.name)
+                self._judge()
 
     def _unplanned(self, bar_type: BarType) -> Feed | None:
         """A stream that the configuration does not know: kept contiguous from now on."""
@@ -391,13 +439,23 @@ class BaseRunner(ABC):
         return [actor for actor in actors if msgbus.is_subscribed(topic, actor.handle_bar)]
 
     def _give_history(self, feed: Feed, actor: Actor) -> int:
-        """All that the stream had so far, once; returns how many bars that were."""
-        if (actor.id, feed.bar_type) in self._served or self.node is None:
+        """All that the stream had so far and the actor has not; returns how many bars that were.
+
+        Who follows the stream has had all of it, and gets the rest as it comes.
+        """
+        if self.node is None or (actor.id, feed.bar_type) in self._following:
             return 0
-        self._served.add((actor.id, feed.bar_type))
+        key, interval = (actor.id, feed.bar_type), feed.history.interval
         bars: Sequence[Bar] = feed.history.bars[:-1]
         if feed.counts.all > feed.counts.history:  # it has moved on
             bars = self.node.kernel.cache.bars(feed.bar_type)[::-1]
+        if key in self._given_to_ms:
+            known_ms = self._given_to_ms[key]
+            bars = [bar for bar in bars if open_ms_of(bar, interval) > known_ms]
+        if bars:
+            self._given_to_ms[key] = open_ms_of(bars[-1], interval)
+        if actor in self._followers(feed.bar_type):
+            self._following.add(key)
         warmup = getattr(actor, "warmup_regime_detector", None)
         its_own = getattr(actor.config, "bar_type", feed.bar_type)
         with self._blaming(actor, "its history"):
@@ -420,9 +478,9 @@ class BaseRunner(ABC):
         actor = getattr(request.callback, "__self__", None)
         if feed is None or not isinstance(actor, Actor):
             return False
-        if (actor.id, feed.bar_type) in self._served:
+        if (actor.id, feed.bar_type) in {*self._following, *self._given_to_ms}:
             return False
-        asyncio.get_running_loop().call_soon(self._answer, actor, request)
+        self._soon(self._answer, actor, request)
         return True
 
     def _answer(self, actor: Actor, request: RequestBars) -> None:
@@ -443,7 +501,10 @@ class BaseRunner(ABC):
             return False
         self._on_other()
         if feed.arrived(bar) and self.state == "live" and self._queue_is_empty():
-            self._hand_on_now(feed, feed.release())
+            try:
+                self._hand_on_now(feed, feed.release())
+            except TraderError as error:  # Nautilus' client would only log it
+                self._fail(error)
         return True
 
     def _on_other(self) -> None:
@@ -642,6 +703,13 @@ class BaseRunner(ABC):
 
     def _instrument(self, instrument_id: InstrumentId) -> Instrument | None:
         return None if self.node is None else self.node.cache.instrument(instrument_id)
+
+
+def _source_of(bar_type: BarType) -> BarType | None:
+    """The bars that come from the venue for it; None: it is made of ticks, without a history."""
+    if bar_type.is_composite():
+        return bar_type.composite()
+    return None if bar_type.is_internally_aggregated() else bar_type.standard()
 
 
 class PaperRunner(BaseRunner):

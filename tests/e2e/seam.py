@@ -1,0 +1,329 @@
+"""The seam, driven and judged: a snapshot, a node that goes live from it, and what the venue has.
+
+The judge is independent of what it judges: every kline is asked for anew afterwards, and a detector
+of its own is fed with the floats of their texts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import TradingState
+from nautilus_trader.trading.strategy import Strategy
+
+from tests.conftest import Exchange, write_config
+from tests.e2e.seam_strategies import Impatient, Recorder
+from warmup_job.config import WarmupConfig, load
+from warmup_job.exchange.client import BinanceClient
+from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.history import load_histories
+from warmup_job.market.interval import Interval
+from warmup_job.market.kline import Kline
+from warmup_job.nautilus.bars import interval_of, open_ms_of
+from warmup_job.plan import open_client
+from warmup_job.regime.detector import DetectorBar, RegimeDetector
+from warmup_job.session import _instrument_ids, _node_settings, _policy
+from warmup_job.strategies import make_strategies
+from warmup_job.trading.feed import History
+from warmup_job.trading.hedge_grid import HedgeGridV1
+from warmup_job.trading.runner import PaperRunner
+from warmup_job.warm import warm
+
+HERE = "tests.e2e.seam_strategies"
+MINUTE_MS = 60_000
+MINUTE = Interval.parse("1m")
+SECOND = Interval.parse("1s")
+MINUTES = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
+SPOT_SECONDS = BarType.from_str("BTCUSDT.BINANCE-1-SECOND-LAST-EXTERNAL")
+SPOT_MINUTES = BarType.from_str("BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL")
+SPOT_GRID = {
+    "instrument_id": "BTCUSDT.BINANCE", "bar_type": str(SPOT_SECONDS),
+    "grid_step_bps": 10, "grid_levels_long": 3, "grid_levels_short": 3, "base_qty": "0.002",
+    "qty_scale": "1.0", "tp_steps": 2, "recenter_trigger_bps": 50.0, "ema_fast": 5,
+    "ema_slow": 12, "adx_len": 6, "atr_len": 6, "hysteresis_bps": 1.0, "oms_type": "HEDGING",
+}  # fmt: skip
+"""A small HedgeGridV1, quickly warm."""
+GRACE_MS = 2_000
+"""So late a kline may come by itself; trading goes on meanwhile."""
+
+
+def before_the_minute(seconds: float) -> int:
+    """A clock that has a minute close soon, so that no test waits for one."""
+    now_ms = time.time_ns() // 1_000_000
+    return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
+
+
+async def until(condition: Callable[[], object], most_s: float = 60) -> None:
+    """Wait for it; a test that hangs fails."""
+    async with asyncio.timeout(most_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class Seam:
+    """One start of a trader, and what came of it."""
+
+    running: Exchange
+    config: WarmupConfig
+    strategies: list[Any] = field(default_factory=list)
+    histories: list[History] = field(default_factory=list)
+    runner: PaperRunner = field(init=False)
+    client: BinanceClient = field(init=False)
+    klines: dict[BarType, list[Kline]] = field(default_factory=dict)
+    states: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """Warnings and errors."""
+
+    @property
+    def grid(self) -> Recorder:
+        """The HedgeGridV1 among the strategies."""
+        return next(each for each in self.strategies if isinstance(each, Recorder))
+
+    @property
+    def trading(self) -> TradingState:
+        """Whether orders may leave."""
+        assert self.runner.node is not None
+        return self.runner.node.kernel.risk_engine.trading_state
+
+    def live(self, bars: int = 1) -> bool:
+        """Whether so many closed bars came by the websocket, and all is well."""
+        return self.runner.live_bars >= bars and self.runner.state == "live"
+
+    def cached(self, bar_type: BarType) -> list[Bar]:
+        """The node's cache, oldest first."""
+        return list(self.strategies[0].cache.bars(bar_type)[::-1])
+
+
+def minutes_config(tmp_path: Path, running: Exchange, **changes: Any) -> WarmupConfig:
+    """HedgeGridV1 on a futures' minutes, by the files that users have."""
+    path = write_config(tmp_path / "config", running.url, ws_url=running.ws_url, **changes)
+    return _loaded(path, tmp_path)
+
+
+def spot_config(
+    tmp_path: Path,
+    running: Exchange,
+    bar_type: BarType = SPOT_SECONDS,
+    bars: int = 120,
+    **changes: Any,
+) -> WarmupConfig:
+    """HedgeGridV1 on spot, where seconds close soon."""
+    fields = SPOT_GRID | {"bar_type": str(bar_type)}
+    return imported_config(
+        tmp_path,
+        running,
+        [("Recorder", "warmup_job.trading.hedge_grid:HedgeGridV1Config", fields)],
+        streams={interval_of(bar_type).name: bars},
+        market="spot",
+        **changes,
+    )
+
+
+def imported_config(
+    tmp_path: Path,
+    running: Exchange,
+    strategies: Sequence[tuple[str, str, dict[str, Any]]],
+    *,
+    streams: dict[str, int],
+    market: str = "um",
+    **changes: Any,
+) -> WarmupConfig:
+    """Strategies by class, configuration's class and fields, of BTCUSDT's streams."""
+    return _loaded(
+        imported_file(tmp_path, running, strategies, streams=streams, market=market, **changes),
+        tmp_path,
+    )
+
+
+def imported_file(
+    tmp_path: Path,
+    running: Exchange,
+    strategies: Sequence[tuple[str, str, dict[str, Any]]],
+    *,
+    streams: dict[str, int],
+    market: str = "um",
+    **changes: Any,
+) -> Path:
+    """`imported_config` as a file, for the trader as a process."""
+    folder = tmp_path / "config"
+    ws_url = running.ws_url if market == "um" else f"{running.ws_url}/spot"
+    asked = [
+        {"symbol": "BTCUSDT", "interval": name, "bars": bars} for name, bars in streams.items()
+    ]
+    warmup = {"streams": asked, "require": "bars"} | changes.pop("warmup", {})
+    path = write_config(
+        folder, running.url, ws_url=ws_url, venue={"market": market}, warmup=warmup, **changes
+    )
+    names = []
+    for at, (name, config_path, fields) in enumerate(strategies):
+        names.append(f"strategy-{at}.yaml")
+        (folder / names[-1]).write_text(
+            json.dumps(
+                {
+                    "strategy_path": name if ":" in name else f"{HERE}:{name}",
+                    "config_path": config_path,
+                    "config": fields,
+                }
+            )
+        )
+    joined = json.loads(path.read_text()) | {"strategy": names}
+    path.write_text(json.dumps(joined))
+    return path
+
+
+def follower(*bar_types: BarType, **fields: Any) -> tuple[str, str, dict[str, Any]]:
+    """A `Follower` of these bar types, for `imported_config`."""
+    named = {
+        "instrument_id": str(bar_types[0].instrument_id),
+        "bar_types": [str(each) for each in bar_types],
+    }
+    return ("Follower", f"{HERE}:FollowerConfig", named | fields)
+
+
+def _loaded(path: Path, tmp_path: Path) -> WarmupConfig:
+    overrides = {"root": str(tmp_path / "snapshot"), "state_dir": str(tmp_path / "state")}
+    return load(path, environ={}, overrides=overrides)
+
+
+async def start_over(
+    running: Exchange,
+    config: WarmupConfig,
+    during: Callable[[Seam], Awaitable[object]],
+    *,
+    snapshot_until: str | None = None,
+    before_loading: Callable[[], Awaitable[object]] | None = None,
+    after_loading: Callable[[Seam], Awaitable[object]] | None = None,
+    impatient: bool = False,
+    faults_stay: bool = False,
+    **settings: Any,
+) -> Seam:
+    """Snapshot, node, ``during``, stop; then ask the venue for all that it has.
+
+    Args:
+        snapshot_until: how old the snapshot is; None: as new as it can be.
+        after_loading: the histories are there, and what closes now is the node's to ask for.
+        impatient: with another strategy beside, which orders all the time.
+    """
+    await warm(config, until=snapshot_until)
+    if before_loading is not None:
+        await before_loading()
+    seam = Seam(running, config)
+    async with open_client(config) as client:
+        seam.client = client
+        await client.sync_clock()
+        seam.strategies = _strategies(config)
+        if impatient:
+            seam.strategies.append(Impatient(seam.grid))
+
+        async def load_them() -> list[History]:
+            seam.histories = await load_histories(config, Path(config.snapshot.root), client)
+            if after_loading is not None:
+                await after_loading(seam)
+            return seam.histories
+
+        seam.runner = PaperRunner(
+            replace(_node_settings(config), **settings), seam.strategies, (), client,
+            _policy(config, "paper"), _instrument_ids(config),
+        )  # fmt: skip
+        seam.runner.on_report = lambda report: seam.states.append(report.state)
+        said = logger.add(lambda line: seam.said.append(line.record["message"]), level="WARNING")
+        stop = asyncio.Event()
+
+        async def script() -> None:
+            try:
+                await during(seam)
+            finally:
+                stop.set()
+
+        task = asyncio.create_task(script())
+        try:
+            await seam.runner.run(stop, load_them)
+        finally:
+            logger.remove(said)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        task.result()
+        if not faults_stay:
+            seam.running.clear_faults()
+        client.extend_deadline(30_000)
+        for history in seam.histories:
+            seam.klines[history.bar_type] = await every_kline(seam, history.bar_type)
+    return seam
+
+
+async def every_kline(seam: Seam, bar_type: BarType) -> list[Kline]:
+    """What the venue has, from the first bar of the cache to its last."""
+    interval, cached = interval_of(bar_type), seam.cached(bar_type)
+    if not cached:
+        return []
+    first_ms, last_ms = open_ms_of(cached[0], interval), open_ms_of(cached[-1], interval)
+    stream = Stream(str(bar_type.instrument_id).split("-")[0].split(".")[0], interval)
+    count = interval.count(first_ms, last_ms)
+    klines, _ = await fetch_klines(seam.client, stream, count, interval.next(last_ms))
+    return [each for each in klines if first_ms <= each.open_ms <= last_ms]
+
+
+def _strategies(config: WarmupConfig) -> list[Strategy]:
+    """As the trader makes them; HedgeGridV1 as its recorder."""
+    return [
+        Recorder(each.config) if type(each) is HedgeGridV1 else each
+        for each in make_strategies(config)
+    ]
+
+
+# -- the judge -------------------------------------------------------------------------------------
+
+
+def assert_each_bar_once(seam: Seam, bar_type: BarType, seen: Sequence[int]) -> None:
+    """What was handed on is what the venue has, in order; and so is the cache, digit for digit."""
+    interval, klines = interval_of(bar_type), seam.klines[bar_type]
+    opens = [kline.open_ms for kline in klines]
+    cached = seam.cached(bar_type)
+    assert [open_ms_of(bar, interval) for bar in cached] == opens
+    assert list(seen) == opens
+    for bar, kline in zip(cached, klines, strict=True):
+        values = [bar.open, bar.high, bar.low, bar.close, bar.volume]
+        assert [each.as_decimal() for each in values] == [*map(Decimal, kline[1:6])]
+
+
+def assert_whole(seam: Seam, bar_type: BarType = MINUTES) -> None:
+    """The whole claim, for HedgeGridV1."""
+    assert_same_state(seam, bar_type)
+    assert_no_order_left_early(seam, bar_type)
+
+
+def assert_same_state(seam: Seam, bar_type: BarType) -> None:
+    """The detector's is that of one which was fed with all that the venue has."""
+    grid, klines = seam.grid, seam.klines[bar_type]
+    assert_each_bar_once(seam, bar_type, grid.opens)
+    reference = RegimeDetector(grid.detector.settings)
+    for kline in klines:
+        opened, high, low, close, volume = map(float, kline[1:6])
+        reference.update(DetectorBar(opened, high, low, close, volume))
+    for name in ("bars", "regime", "ema_fast", "ema_slow", "adx", "atr"):
+        assert getattr(grid.detector, name) == getattr(reference, name), name
+
+
+def assert_no_order_left_early(seam: Seam, bar_type: BarType = MINUTES) -> None:
+    """Each order was sent by a warm strategy that had all that was closed, but for the grace."""
+    interval = interval_of(bar_type)
+    shift_ms = seam.running.now_ms() - time.time_ns() // 1_000_000
+    existing = [kline.open_ms for kline in seam.klines[bar_type]]
+    others = [each for each in seam.strategies if isinstance(each, Impatient)]
+    assert all(each.denied and each.sent for each in others)
+    for sent in [*seam.grid.sent, *(sent for each in others for sent in each.sent)]:
+        closed_ms = interval.last_closed(sent.at_ms + shift_ms - GRACE_MS - 500)
+        due_ms = max((each for each in existing if each <= closed_ms), default=0)
+        assert sent.newest_open_ms >= due_ms
+        assert sent.bars >= seam.histories[0].wanted
+        assert sent.warm

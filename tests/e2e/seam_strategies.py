@@ -1,0 +1,208 @@
+"""Strategies of many kinds, for the situations of the seam; the trader imports them by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.indicators import ExponentialMovingAverage
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.orders import Order
+from nautilus_trader.trading.strategy import Strategy
+
+from warmup_job.market.moment import NS_PER_MS
+from warmup_job.nautilus.bars import interval_of, open_ms_of
+from warmup_job.regime.detector import DetectorBar
+from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
+
+
+class Sent(NamedTuple):
+    """An order that left, and what its strategy knew then."""
+
+    at_ms: int
+    newest_open_ms: int
+    bars: int
+    warm: bool
+
+
+class Recorder(HedgeGridV1):
+    """HedgeGridV1 itself, noting what it is given and what it knew when an order left."""
+
+    def __init__(self, config: HedgeGridV1Config) -> None:
+        super().__init__(config)
+        self.opens: list[int] = []
+        self.on_bar_opens: list[int] = []
+        self.sent: list[Sent] = []
+        self.interval = interval_of(config.bar_type)
+
+    def warmup_regime_detector(self, historical_bars: Iterable[DetectorBar]) -> None:
+        bars = list(historical_bars)
+        self.opens += [self.interval.floor(bar.close_ms or 0) for bar in bars]
+        super().warmup_regime_detector(bars)
+
+    def on_historical_data(self, data: object) -> None:
+        if isinstance(data, Bar):
+            self.opens.append(open_ms_of(data, self.interval))
+        super().on_historical_data(data)
+
+    def on_bar(self, bar: Bar) -> None:
+        self.opens.append(open_ms_of(bar, self.interval))
+        self.on_bar_opens.append(self.opens[-1])
+        super().on_bar(bar)
+
+    def on_order_submitted(self, event: Any) -> None:
+        at_ms = self.clock.timestamp_ns() // NS_PER_MS
+        newest_ms = self.opens[-1] if self.opens else 0
+        self.sent.append(Sent(at_ms, newest_ms, len(self.opens), self.is_warm))
+
+
+class Impatient(Strategy):
+    """Orders on every quote from its start on, whether or not anything is warm."""
+
+    def __init__(self, grid: Recorder) -> None:
+        super().__init__(StrategyConfig(order_id_tag="900", oms_type="HEDGING"))
+        self.grid = grid
+        self.sent: list[Sent] = []
+        self.denied = 0
+
+    def on_start(self) -> None:
+        self.subscribe_quote_ticks(self.grid.config.instrument_id)
+
+    def on_quote_tick(self, tick: Any) -> None:
+        instrument = self.cache.instrument(tick.instrument_id)
+        order = self.order_factory.limit(
+            instrument.id,
+            OrderSide.BUY,
+            instrument.make_qty("0.01"),
+            instrument.make_price("10000.00"),
+        )
+        self.submit_order(order)
+
+    def on_order_denied(self, event: Any) -> None:
+        self.denied += 1
+
+    def on_order_accepted(self, event: Any) -> None:
+        order = self.cache.order(event.client_order_id)
+        if not order.is_closed:
+            self.cancel_order(order)
+
+    def on_order_submitted(self, event: Any) -> None:
+        at_ms = self.clock.timestamp_ns() // NS_PER_MS
+        opens = self.grid.opens
+        self.sent.append(Sent(at_ms, opens[-1] if opens else 0, len(opens), self.grid.is_warm))
+
+
+class FollowerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
+    """A strategy that averages closes, of one bar type or of several."""
+
+    instrument_id: InstrumentId
+    bar_types: tuple[BarType, ...]
+    period: int = 10
+    subscribe_after_s: float = 0.0
+    request_first: bool = False
+    request_late: bool = False
+    order_on_subscribing: bool = False
+    orders: int = 0
+    let_go_of: BarType | None = None
+    also: str = ""
+    """What it follows beside them, and its configuration does not name: 1-SECOND-LAST-EXTERNAL."""
+    fail_in: str = ""
+    keep: bool = False
+
+
+class Follower(Strategy):
+    """Registers its averages where a strategy's author would: before it is started."""
+
+    def __init__(self, config: FollowerConfig) -> None:
+        super().__init__(config)
+        self.seen: dict[BarType, list[int]] = {each: [] for each in config.bar_types}
+        self.live: dict[BarType, list[int]] = {each: [] for each in config.bar_types}
+        self.averages = {each: ExponentialMovingAverage(config.period) for each in config.bar_types}
+        for bar_type, average in self.averages.items():
+            self.register_indicator_for_bars(bar_type, average)
+        self.given: dict[str, bytes] | None = None
+        self.probe: Order | None = None
+        self._sent = 0
+
+    # -- what it follows
+
+    def on_start(self) -> None:
+        if self.config.fail_in == "on_start":
+            raise ValueError("a mistake of its own")
+        after_s = self.config.subscribe_after_s
+        if self.config.request_first:
+            for bar_type in self.config.bar_types:
+                self.request_bars(bar_type, start=self.clock.utc_now() - timedelta(hours=1))
+        if after_s:
+            self.clock.set_time_alert(
+                "late", self.clock.utc_now() + timedelta(seconds=after_s), lambda _: self._late()
+            )
+        else:
+            self._begin()
+
+    def _late(self) -> None:
+        """In a thread of the clock's own; what it asks for is answered on the loop."""
+        if self.config.request_late:
+            (bar_type,) = self.config.bar_types
+            start = self.clock.utc_now() - timedelta(hours=1)
+            self.request_bars(bar_type, start=start, callback=lambda _: self._begin())
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        for bar_type in self.config.bar_types:
+            self.subscribe_bars(bar_type)
+        if self.config.also:
+            self.subscribe_bars(BarType.from_str(f"{self.config.instrument_id}-{self.config.also}"))
+        if self.config.order_on_subscribing:
+            self.probe = self._order("10000.00", reduce_only=False)
+
+    def on_historical_data(self, data: Any) -> None:
+        if self.config.fail_in == "on_historical_data":
+            raise ValueError("a mistake of its own")
+        self.seen.setdefault(data.bar_type, []).append(self._open_ms(data))
+
+    def on_bar(self, bar: Bar) -> None:
+        if self.config.fail_in == "on_bar":
+            if self._sent:
+                raise ValueError("a mistake of its own")
+            self._order("10000.00", reduce_only=False)
+            return
+        if bar.bar_type.is_internally_aggregated():
+            return
+        self.seen.setdefault(bar.bar_type, []).append(self._open_ms(bar))
+        self.live.setdefault(bar.bar_type, []).append(self._open_ms(bar))
+        if bar.bar_type == self.config.let_go_of:
+            self.unsubscribe_bars(bar.bar_type)
+        while self._sent < self.config.orders:
+            self._order(f"{10_000 + self._sent}.00", reduce_only=bool(self._sent % 2))
+
+    # -- what it keeps
+
+    def on_save(self) -> dict[str, bytes]:
+        return {"bars": str(sum(map(len, self.seen.values()))).encode()} if self.config.keep else {}
+
+    def on_load(self, state: dict[str, bytes]) -> None:
+        self.given = dict(state)
+
+    # -- what it sends
+
+    def _order(self, price: str, *, reduce_only: bool) -> Order:
+        instrument = self.cache.instrument(self.config.instrument_id)
+        order = self.order_factory.limit(
+            instrument.id,
+            OrderSide.BUY,
+            instrument.make_qty("0.01"),
+            instrument.make_price(price),
+            reduce_only=reduce_only,
+        )
+        self._sent += 1
+        self.submit_order(order)
+        return order
+
+    def _open_ms(self, bar: Bar) -> int:
+        return open_ms_of(bar, interval_of(bar.bar_type))

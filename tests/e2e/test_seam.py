@@ -1,0 +1,729 @@
+"""The seam between snapshot and live stream, whatever happens while it is crossed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nautilus_trader.indicators import ExponentialMovingAverage
+from nautilus_trader.model.data import BarType
+from nautilus_trader.model.enums import OrderStatus, TradingState
+
+from tests.conftest import Exchange, job, job_process
+from tests.e2e.seam import (
+    MINUTE,
+    MINUTE_MS,
+    MINUTES,
+    SPOT_GRID,
+    SPOT_MINUTES,
+    SPOT_SECONDS,
+    Seam,
+    assert_each_bar_once,
+    assert_same_state,
+    assert_whole,
+    before_the_minute,
+    every_kline,
+    follower,
+    imported_config,
+    imported_file,
+    minutes_config,
+    spot_config,
+    start_over,
+    until,
+)
+from warmup_job.errors import TraderError
+from warmup_job.nautilus.bars import instrument_bars, interval_of
+from warmup_job.resume import RE_ASKED
+from warmup_job.trading.report import STATES
+
+pytestmark = pytest.mark.e2e
+Start = Callable[..., Exchange]
+
+
+@pytest.mark.parametrize("to_close_s", [2.5, 1.5, 1.0, 0.5, 0.2, 0.05, -0.05, -1.0])
+def test_a_start_at_any_moment_around_a_close(
+    start_exchange: Start, tmp_path: Path, to_close_s: float
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(max(to_close_s, 0) + 2.5))
+    close_ms = MINUTE.next(MINUTE.floor(running.now_ms()))
+
+    async def the_moment() -> None:
+        await until(lambda: running.now_ms() >= close_ms - to_close_s * 1000)
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.grid.opens[-1:] == [close_ms - MINUTE_MS])
+        await until(lambda: seam.runner.state == "live")
+
+    seam = asyncio.run(
+        start_over(running, minutes_config(tmp_path, running), during, before_loading=the_moment)
+    )
+    assert_whole(seam)
+    assert len(seam.grid.opens) == 499 + 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "asked"),
+    [
+        (2, [2]),  # only what has closed since, by the node
+        (9, [9]),
+        (30, [30 + RE_ASKED]),  # older than snapshot.max_age: by the loader, with some asked again
+        (600, [499]),  # fetching the whole window is cheaper
+    ],
+)
+def test_a_slow_start_asks_for_what_has_closed_since_and_no_more(
+    start_exchange: Start, tmp_path: Path, minutes: int, asked: list[int]
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(30))
+    before: list[int] = []
+
+    async def count() -> None:
+        before.append(len(running.klines()))
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.grid.sent)
+        before.append(len(running.klines()))
+
+    seam = asyncio.run(
+        start_over(
+            running, minutes_config(tmp_path, running), during,
+            snapshot_until=f"-{minutes}m", before_loading=count,
+        )
+    )  # fmt: skip
+    assert_whole(seam)
+    assert [int(each["params"]["limit"]) for each in running.klines()[slice(*before)]] == asked
+    assert len(seam.grid.opens) == (499 if minutes > 10 else 499 + minutes)
+
+
+@pytest.mark.parametrize(("delay_s", "minutes"), [(0, 3), (1, 3), (3, 3), (5, 3), (3, 30)])
+def test_rest_takes_its_time_while_a_minute_closes(
+    start_exchange: Start, tmp_path: Path, delay_s: int, minutes: int
+) -> None:
+    """The node asks for three minutes; for thirty the loader does, as the node's stream begins."""
+    running = start_exchange(now_ms=before_the_minute(4))
+
+    async def slow() -> None:
+        running.fault(f"delay={delay_s}s@klines")
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(1) and seam.grid.sent and seam.strategies[1].sent)
+
+    seam = asyncio.run(
+        start_over(
+            running, minutes_config(tmp_path, running), during,
+            snapshot_until=f"-{minutes}m", before_loading=slow, impatient=True,
+        )
+    )  # fmt: skip
+    assert_whole(seam)
+    assert len(seam.grid.opens) == 499 + (4 if minutes == 3 else 1)
+    assert seam.runner.live_bars == 1
+
+
+def test_a_websocket_that_is_silent_at_first(start_exchange: Start, tmp_path: Path) -> None:
+    """The newest bar is kept until orders may leave, so that it is acted on."""
+    running = start_exchange(now_ms=before_the_minute(30))
+
+    async def mute(seam: Seam) -> None:
+        running.fault("ws-mute:for=3s")
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.grid.sent)
+
+    seam = asyncio.run(
+        start_over(
+            running, minutes_config(tmp_path, running), during,
+            snapshot_until="-2m", after_loading=mute,
+        )
+    )  # fmt: skip
+    assert_whole(seam)
+    assert seam.grid.on_bar_opens == seam.grid.opens[-1:]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ("429=1@klines:times=1",),
+        ("503@klines:times=2",),
+        ("late=2s@klines:for=6s",),
+        ("truncate@klines:times=1", "empty@klines:times=1", "cut@klines:times=1"),
+        ("missing=3@klines:times=1",),
+        ("forming@klines:times=1", "duplicate@klines:times=1", "disorder@klines:times=2"),
+    ],
+    ids=lambda faults: faults[0].split("@")[0],
+)
+def test_the_answer_that_was_to_fill_the_gap_is_a_bad_one(
+    start_exchange: Start, tmp_path: Path, faults: tuple[str, ...]
+) -> None:
+    running = start_exchange()
+
+    async def break_it(seam: Seam) -> None:
+        for spec in faults:
+            running.fault(spec)
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(3))
+
+    seam = asyncio.run(
+        start_over(
+            running, spot_config(tmp_path, running), during,
+            snapshot_until="-20s", after_loading=break_it,
+        )
+    )  # fmt: skip
+    assert_whole(seam, SPOT_SECONDS)
+    assert len(seam.grid.opens) >= 120 + 20 + 3
+    assert not any("the venue itself" in line for line in seam.said)
+
+
+def test_ten_seconds_without_a_websocket_over_a_close(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(8))
+    close_ms = MINUTE.next(MINUTE.floor(running.now_ms()))
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.grid.sent)
+        await until(lambda: running.now_ms() > close_ms - 4000)
+        running.fault("ws-drop:for=10s")
+        await until(lambda: seam.grid.opens[-1] == close_ms - MINUTE_MS)
+
+    seam = asyncio.run(start_over(running, minutes_config(tmp_path, running), during))
+    assert_whole(seam)
+    assert seam.runner.live_bars == 0
+    assert any("a gap in the live stream" in line for line in seam.said)
+
+
+@pytest.mark.parametrize(
+    ("fault", "bars"),
+    [
+        ("ws-drop:for=10s", 11),
+        ("refuse:for=8s", 9),
+        ("ws-miss=2", 4),
+        ("ws-double", 3),
+        ("ws-drop:times=0", 3),
+    ],
+)
+def test_a_live_stream_that_breaks_is_whole_again(
+    start_exchange: Start, tmp_path: Path, fault: str, bars: int
+) -> None:
+    running = start_exchange()
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(2))
+        seen = seam.runner.handed_on
+        running.fault(fault)
+        await until(lambda: seam.runner.handed_on >= seen + bars)
+        live = seam.runner.live_bars
+        await until(lambda: seam.live(live + 2))
+
+    seam = asyncio.run(start_over(running, spot_config(tmp_path, running), during))
+    assert_whole(seam, SPOT_SECONDS)
+
+
+def test_an_exchange_that_is_restarted_over_a_close(start_exchange: Start, tmp_path: Path) -> None:
+    running = start_exchange(now_ms=before_the_minute(7))
+    close_ms = MINUTE.next(MINUTE.floor(running.now_ms()))
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.grid.sent)
+        await until(lambda: running.now_ms() > close_ms - 3000)
+        running.fault("refuse:for=8s")
+        await until(lambda: seam.grid.opens[-1] == close_ms - MINUTE_MS)
+        await until(lambda: seam.runner.state == "live")
+
+    seam = asyncio.run(start_over(running, minutes_config(tmp_path, running), during))
+    assert_whole(seam)
+    assert "filling" in seam.states[seam.states.index("live") :]
+
+
+def test_a_machine_that_slept_for_minutes(start_exchange: Start, tmp_path: Path) -> None:
+    """Its idea of the exchange's time is that much behind: the live bars are from the future."""
+    running = start_exchange()
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(2))
+        running.fault("ws-drop:for=2s")
+        running.fault("skew=+150s")
+        seen = seam.runner.handed_on
+        await until(lambda: seam.runner.handed_on > seen + 150)
+        live = seam.runner.live_bars
+        await until(lambda: seam.live(live + 2))
+
+    seam = asyncio.run(
+        start_over(running, spot_config(tmp_path, running), during, faults_stay=True)
+    )
+    assert_same_state(seam, SPOT_SECONDS)
+    assert abs(seam.client.now_ms() - running.now_ms()) < 10_000  # and not 150 s behind any more
+    assert "filling" in seam.states[seam.states.index("live") :]
+
+
+OUT_OF_THE_HOLE_MS = 1_679_666_460_000  # 2023-03-24T14:01Z: the first minute after it has closed
+INTO_THE_HOLE_MS = OUT_OF_THE_HOLE_MS - 81 * MINUTE_MS
+
+
+@pytest.mark.parametrize("max_age", ["10m", "3h"], ids=["the loader", "the node"])
+@pytest.mark.parametrize("back_s", [-3, 10, 100])
+def test_the_venues_own_hole_lies_at_the_seam(
+    start_exchange: Start, tmp_path: Path, recordings: Path, back_s: int, max_age: str
+) -> None:
+    """80 minutes never were: snapshot before them, trader just before or well after their end."""
+    options: dict[str, Any] = {
+        "replay": (str(recordings / "spot" / "BTCUSDT-1m-20230310-20230408.csv.gz"),)
+    }
+    running = start_exchange(now_ms=INTO_THE_HOLE_MS - 2000, **options)
+    config = spot_config(tmp_path, running, SPOT_MINUTES, bars=150, snapshot={"max_age": max_age})
+
+    async def hours_later() -> None:
+        running.stop()
+        port = int(running.url.rpartition(":")[2])
+        again = start_exchange(port=port, now_ms=OUT_OF_THE_HOLE_MS + back_s * 1000, **options)
+        assert again.url == running.url
+
+    async def during(seam: Seam) -> None:
+        newest_ms = OUT_OF_THE_HOLE_MS + max(back_s, 0) // 60 * MINUTE_MS - MINUTE_MS
+        await until(lambda: seam.grid.opens[-1:] == [newest_ms])
+        await until(lambda: seam.runner.state == "live")
+
+    seam = asyncio.run(
+        start_over(running, config, during, snapshot_until="-3m", before_loading=hours_later)
+    )
+    assert_whole(seam, SPOT_MINUTES)
+    opens = seam.grid.opens
+    steps = [(b - a) // MINUTE_MS for a, b in zip(opens, opens[1:], strict=False)]
+    assert sorted(set(steps)) == [1, 81]
+    passed = [line for line in seam.said if "the venue itself has no bars" in line]
+    on_record = max_age == "10m" and back_s > 0  # the loader saw both of its ends
+    assert ["2023-03-24T12:40" in line for line in passed] == ([] if on_record else [True])
+
+
+# -- strategies that are not ours ------------------------------------------------------------------
+
+EMA_CROSS = (
+    "nautilus_trader.examples.strategies.ema_cross:EMACross",
+    "nautilus_trader.examples.strategies.ema_cross:EMACrossConfig",
+    {
+        "instrument_id": "BTCUSDT-PERP.BINANCE",
+        "bar_type": str(MINUTES),
+        "trade_size": "0.010",
+        "fast_ema_period": 10,
+        "slow_ema_period": 20,
+        "oms_type": "HEDGING",
+    },
+)
+GRID_OF_SECONDS = ("Recorder", "warmup_job.trading.hedge_grid:HedgeGridV1Config", SPOT_GRID)
+
+
+def average_of_all(seam: Seam, bar_type: BarType, period: int) -> float:
+    """An exponential average that was fed with every kline that the exchange has."""
+    average = ExponentialMovingAverage(period)
+    instrument = seam.strategies[0].cache.instrument(bar_type.instrument_id)
+    for bar in instrument_bars(seam.klines[bar_type], instrument, interval_of(bar_type)):
+        average.handle_bar(bar)
+    return float(average.value)
+
+
+def assert_followed(seam: Seam, strategy: Any, *bar_types: BarType) -> None:
+    """A `Follower` had every bar of each of its types, and so had its averages."""
+    for bar_type in bar_types:
+        assert_each_bar_once(seam, bar_type, strategy.seen[bar_type])
+        average = strategy.averages[bar_type]
+        assert average.value == average_of_all(seam, bar_type, average.period)
+
+
+def test_nautilus_own_example_asks_for_its_history_itself(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(5))
+    config = imported_config(tmp_path, running, [EMA_CROSS], streams={"1m": 60})
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(1))
+
+    seam = asyncio.run(start_over(running, config, during, snapshot_until="-3m"))
+    (cross,) = seam.strategies
+    assert len(seam.klines[MINUTES]) == 60 + 4
+    assert_each_bar_once(seam, MINUTES, [k.open_ms for k in seam.klines[MINUTES]])
+    assert cross.fast_ema.value == average_of_all(seam, MINUTES, 10)
+    assert cross.slow_ema.value == average_of_all(seam, MINUTES, 20)
+    assert cross.fast_ema.count == cross.slow_ema.count == 64
+    assert cross.cache.orders_total_count() >= 1
+
+
+def test_two_strategies_on_seconds_and_minutes_in_one_node(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(6))
+    config = imported_config(
+        tmp_path, running, [GRID_OF_SECONDS, follower(SPOT_SECONDS, SPOT_MINUTES)],
+        streams={"1s": 90, "1m": 30}, market="spot",
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        other = seam.strategies[1]
+        await until(lambda: other.live[SPOT_MINUTES] and len(other.live[SPOT_SECONDS]) > 3)
+        running.fault("ws-miss=1")
+        seen = seam.runner.handed_on
+        await until(lambda: seam.runner.handed_on > seen + 4 and seam.runner.state == "live")
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert_whole(seam, SPOT_SECONDS)
+    assert_followed(seam, seam.strategies[1], SPOT_SECONDS, SPOT_MINUTES)
+
+
+@pytest.mark.parametrize("asks_first", [False, True])
+def test_a_strategy_that_subscribes_late_has_every_bar_all_the_same(
+    start_exchange: Start, tmp_path: Path, asks_first: bool
+) -> None:
+    """Beside another that keeps the stream going; whether or not it asked for history before."""
+    running = start_exchange()
+    late = follower(SPOT_SECONDS, subscribe_after_s=3.3, request_first=asks_first)
+    config = imported_config(
+        tmp_path, running, [GRID_OF_SECONDS, late], streams={"1s": 60}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: len(seam.strategies[1].live[SPOT_SECONDS]) >= 2)
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert_whole(seam, SPOT_SECONDS)
+    assert_followed(seam, seam.strategies[1], SPOT_SECONDS)
+
+
+@pytest.mark.parametrize("asks_first", [False, True])
+def test_an_order_right_after_subscribing_waits_for_the_stream(
+    start_exchange: Start, tmp_path: Path, asks_first: bool
+) -> None:
+    """Trading is on, but the minutes that it has just subscribed to are minutes old."""
+    running = start_exchange(now_ms=before_the_minute(30))
+    late = follower(
+        SPOT_MINUTES, subscribe_after_s=2.3, request_late=asks_first, order_on_subscribing=True
+    )
+    config = imported_config(
+        tmp_path, running, [GRID_OF_SECONDS, late], streams={"1s": 60, "1m": 20}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.state == "live")
+        await until(lambda: seam.strategies[1].probe and seam.strategies[1].live[SPOT_MINUTES])
+
+    seam = asyncio.run(start_over(running, config, during, snapshot_until="-3m"))
+    assert_followed(seam, seam.strategies[1], SPOT_MINUTES)
+    assert seam.strategies[1].probe.status == OrderStatus.DENIED
+
+
+def test_a_stream_that_nobody_follows_any_more_halts_nobody(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """One lets go of its seconds, after which the other goes on with its minutes."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running,
+        [follower(SPOT_SECONDS, let_go_of=str(SPOT_SECONDS)), follower(SPOT_MINUTES)],
+        streams={"1s": 60, "1m": 20}, market="spot",
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.strategies[0].live[SPOT_SECONDS])
+        seconds = len(running.klines())
+        let_go_ms = running.now_ms()
+        await until(lambda: running.now_ms() > let_go_ms + 8_000)
+        assert len(running.klines()) == seconds
+        assert seam.runner.state == "live", seam.runner.why
+
+    asyncio.run(start_over(running, config, during))
+
+
+@pytest.mark.parametrize("require", ["proven", "bars"])
+def test_bars_that_no_stream_names_are_whole_from_then_on(
+    start_exchange: Start, tmp_path: Path, require: str
+) -> None:
+    """Under `proven` nothing vouches for them: trading stays halted; else it is said."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [follower(SPOT_MINUTES, also="1-SECOND-LAST-EXTERNAL")],
+        streams={"1m": 20}, market="spot",
+        warmup={"require": require, "indicators": [{"kind": "ema", "period": 10, "bars": 10}]},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: len(strategy.live.get(SPOT_SECONDS, ())) >= 2)
+        running.fault("ws-miss=1@btcusdt@kline_1s")
+        seen = len(strategy.seen[SPOT_SECONDS])
+        await until(lambda: len(strategy.seen[SPOT_SECONDS]) > seen + 3)
+        if require == "bars":
+            await until(lambda: seam.runner.state == "live")
+        else:
+            assert seam.trading == TradingState.HALTED
+        seam.klines[SPOT_SECONDS] = await every_kline(seam, SPOT_SECONDS)
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert any("nobody has warmed it" in line for line in seam.said)
+    seconds = seam.strategies[0].seen[SPOT_SECONDS]
+    assert seconds == list(range(seconds[0], seconds[-1] + 1, 1000))
+    assert ("live" in seam.states) == (require == "bars")
+
+
+def test_bars_that_nautilus_adds_up_itself_are_warned_about(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Their seconds are kept contiguous for the others; what is added up of them is not."""
+    running = start_exchange()
+    made_of = "5-SECOND-LAST-INTERNAL@1-SECOND-EXTERNAL"
+    config = imported_config(
+        tmp_path, running, [follower(SPOT_SECONDS, also=made_of)],
+        streams={"1s": 60}, market="spot",
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(3))
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert_followed(seam, seam.strategies[0], SPOT_SECONDS)
+    assert any(made_of in line and "no history" in line for line in seam.said)
+
+
+# -- strategies that fail --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["on_start", "on_historical_data", "on_bar"])
+def test_a_strategy_that_raises_ends_the_trader_with_one_clear_line(
+    start_exchange: Start, tmp_path: Path, where: str
+) -> None:
+    running = start_exchange()
+    path = imported_file(
+        tmp_path, running, [follower(SPOT_SECONDS, fail_in=where)],
+        streams={"1s": 30}, market="spot", trade={"state_dir": str(tmp_path / "state")},
+    )  # fmt: skip
+    done = job("trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper")
+    assert done.code == 21, done.err
+    logged = [json.loads(line) for line in done.err.splitlines() if line[:1] == "{"]
+    assert not any("exception" in line for line in logged)
+    assert "warmup_job/" not in done.err  # the trace of its own mistake is Nautilus' log
+    assert "Follower" in done.messages[-1] or "a mistake of its own" in done.messages[-1]
+    report = json.loads((tmp_path / "state" / "paper.json").read_text())
+    assert (report["state"], report["orders_open"]) == ("stopping", 0)
+    if where == "on_bar":
+        assert any("1 open order(s) are cancelled" in line for line in done.messages)
+
+
+def test_a_strategy_that_raises_on_a_history_that_comes_late(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    late = follower(SPOT_SECONDS, subscribe_after_s=2.0, fail_in="on_historical_data")
+    config = imported_config(
+        tmp_path, running, [GRID_OF_SECONDS, late], streams={"1s": 60}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: False, 20)
+
+    with pytest.raises(TraderError, match=r"Follower.*a mistake of its own"):
+        asyncio.run(start_over(running, config, during))
+
+
+# -- stopping, gaps, state -------------------------------------------------------------------------
+
+
+def orders_of(seam: Seam) -> list[tuple[bool, OrderStatus]]:
+    (strategy,) = seam.strategies
+    return [(order.is_reduce_only, order.status) for order in strategy.cache.orders()]
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [("keep", [False, True]), ("cancel_entries", [True]), ("cancel_all", [])],
+)
+def test_what_becomes_of_open_orders_on_sigterm(
+    start_exchange: Start, tmp_path: Path, policy: Any, left: list[bool]
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(30))
+    config = imported_config(
+        tmp_path, running, [follower(MINUTES, orders=2)], streams={"1m": 30},
+        trade={"on_stop": policy},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.report().orders_open == 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: seam.runner.state == "stopping")
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert seam.runner.signalled
+    standing = [reduces for reduces, status in orders_of(seam) if status == OrderStatus.ACCEPTED]
+    assert standing == left
+    assert len(orders_of(seam)) == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [("keep", [False, True]), ("cancel_entries", [True]), ("cancel_all", [])],
+)
+def test_a_gap_that_cannot_be_filled_halts_trading_until_it_is(
+    start_exchange: Start, tmp_path: Path, policy: Any, left: list[bool]
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(4))
+    config = imported_config(
+        tmp_path, running, [follower(MINUTES, orders=2)], streams={"1m": 30},
+        trade={"on_gap": policy, "on_stop": "keep"},
+    )  # fmt: skip
+    states: list[TradingState] = []
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.report().orders_open == 2)
+        states.append(seam.trading)
+        running.fault("ws-miss=1")
+        running.fault("451@klines")
+        await until(lambda: seam.runner.state == "degraded")
+        await until(lambda: seam.runner.report().orders_open == len(left))
+        states.append(seam.trading)
+        running.clear_faults()
+        await until(lambda: seam.runner.state == "live")
+        states.append(seam.trading)
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert states == [TradingState.ACTIVE, TradingState.HALTED, TradingState.ACTIVE]
+    standing = [reduces for reduces, status in orders_of(seam) if status == OrderStatus.ACCEPTED]
+    assert standing == left
+    assert_followed(seam, seam.strategies[0], MINUTES)
+    assert any("cannot be filled yet" in line for line in seam.said)
+
+
+def test_what_a_strategy_keeps_survives_a_restart_unless_it_was_altered(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(40))
+    config = imported_config(tmp_path, running, [follower(MINUTES, keep=True)], streams={"1m": 30})
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.strategies[0].live[MINUTES])
+
+    def start() -> Seam:
+        return asyncio.run(start_over(running, config, during))
+
+    assert start().strategies[0].given is None
+    assert start().strategies[0].given == {"bars": b"30"}
+    (kept,) = (tmp_path / "state" / "paper").glob("Follower*.json")
+    text = kept.read_text()
+    altered = json.loads(text)
+    altered["state"]["bars"] = "OTk="
+    kept.write_text(json.dumps(altered))
+    seam = start()
+    assert seam.strategies[0].given is None
+    assert any("cannot be used and is set aside" in line for line in seam.said)
+    aside = kept.with_name(kept.name + ".unusable")
+    assert json.loads(aside.read_text()) == altered
+    assert kept.read_text() == text  # it has kept anew
+
+
+# -- what it says of itself ------------------------------------------------------------------------
+
+
+def probe(url: str, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url + path, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def metric(text: str, name: str) -> float:
+    """The value of a metric, once all of the text was found to be well formed."""
+    values = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            found = re.fullmatch(r'(\w+(?:\{\w+="[^"]*"(?:,\w+="[^"]*")*\})?) (\S+)', line)
+            assert found, line
+            values[found[1]] = float(found[2])
+    return values[name]
+
+
+def test_probes_metrics_and_log_tell_how_it_is(start_exchange: Start, tmp_path: Path) -> None:
+    running = start_exchange()
+    path = imported_file(
+        tmp_path, running, [follower(SPOT_SECONDS)], streams={"1s": 30}, market="spot",
+        trade={"state_dir": str(tmp_path / "state"), "http_port": 0, "http_host": "127.0.0.1"},
+    )  # fmt: skip
+    running.fault("delay=1s@klines:times=1")
+    lines: list[str] = []
+    arguments = ("trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper")
+
+    with job_process(*arguments) as trader:
+
+        def read_until(words: str) -> str:
+            for line in trader.stderr:
+                lines.append(json.loads(line)["message"] if line[:1] == "{" else line)
+                if words in lines[-1]:
+                    return lines[-1]
+            pytest.fail(f"never said: {words}")
+
+        url = read_until("probes and metrics at ").rpartition(" ")[2]
+        assert probe(url, "/healthz")[0] == 200
+        early = probe(url, "/readyz")
+        read_until("live: ")
+        ready = probe(url, "/readyz")
+        metrics = probe(url, "/metrics")[1]
+        running.fault("ws-mute:for=6s")
+        read_until("degraded: ")
+        gap = probe(url, "/readyz")
+        gap_metrics = probe(url, "/metrics")[1]
+        read_until("live: ")
+        again = probe(url, "/readyz")
+        status = json.loads((tmp_path / "state" / "paper.json").read_text())
+        trader.send_signal(signal.SIGTERM)
+        lines += [json.loads(line)["message"] for line in trader.communicate()[1].splitlines()]
+
+    assert trader.returncode == 143
+    assert early[0] == 503
+    assert json.loads(early[1])["state"] in {"starting", "verifying", "warming", "filling"}
+    assert (ready[0], json.loads(ready[1])["trading"]) == (200, True)
+    assert (gap[0], json.loads(gap[1])["trading"]) == (503, False)
+    assert "did not come by the websocket" in json.loads(gap[1])["why"]
+    assert again[0] == 200
+    assert metric(metrics, "warmup_trader_ready") == 1
+    assert metric(metrics, 'warmup_trader_state{state="live"}') == 1
+    assert metric(metrics, f'warmup_stream_contiguous{{bar_type="{SPOT_SECONDS}"}}') == 1
+    assert metric(gap_metrics, "warmup_trader_ready") == 0
+    assert status["state"] == "live"
+    said = [line.partition(": ")[0] for line in lines]
+    order = [each for each in said if each in STATES]
+    assert order[0] == "verifying"
+    assert order[1:3] in (["warming", "live"], ["warming", "filling"])
+    assert [each for each in order if each != "filling"][-3:] == [
+        "degraded",
+        "live",
+        "stopping",
+    ]
+    last = json.loads((tmp_path / "state" / "paper.json").read_text())
+    assert last["state"] == "stopping"
+
+
+def test_a_node_whose_data_client_never_comes_up_ends(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Ours had its answers; Nautilus' own question for the instruments is never answered well."""
+    running = start_exchange()
+
+    async def break_it() -> None:
+        running.fault("503@exchangeInfo")
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: False)
+
+    with pytest.raises(TraderError, match=r"did not start within|ended while it started"):
+        asyncio.run(
+            start_over(
+                running, spot_config(tmp_path, running), during,
+                before_loading=break_it, connect_timeout_s=1.0,
+            )
+        )  # fmt: skip
+    assert any(each["path"].endswith("exchangeInfo") and each["status"] == 503
+               for each in running.requests())  # fmt: skip
