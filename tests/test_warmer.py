@@ -16,6 +16,7 @@ from nautilus_trader.model.data import BarType
 from tests.conftest import REPO, Exchange, clean_env
 from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
 from warmup_job.errors import ExchangeUnreachableError, RefusedError
+from warmup_job.exchange.client import BinanceClient
 
 MINUTE_MS = 60_000
 
@@ -173,3 +174,22 @@ def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert said in done.stdout.splitlines()[-1] or said in done.stdout
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock goes on in a sleep here")
+def test_the_exchanges_time_goes_on_while_this_machine_sleeps(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that is opened again has missed bars, and must know so at once."""
+
+    async def scenario() -> tuple[int, int]:
+        async with BinanceClient("um", exchange.url) as client:
+            await client.sync_clock()
+            before = client.now_ms()
+            real = time.clock_gettime
+            slept = {time.CLOCK_BOOTTIME: 3600.0}  # and CLOCK_MONOTONIC stood still meanwhile
+            monkeypatch.setattr(time, "clock_gettime", lambda c: real(c) + slept.get(c, 0.0))
+            return before, client.now_ms()
+
+    before, after = asyncio.run(scenario())
+    assert 3_600_000 <= after - before < 3_660_000

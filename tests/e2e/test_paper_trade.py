@@ -169,7 +169,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
             history = History(BAR_TYPE, MINUTE, [], wanted=3)
             runner = PaperRunner(_node_settings(settings_config), [strategy], [history], client)
             # What came before the newest bar cannot be had: the window fills from live alone.
-            runner._feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
+            runner.streams.feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
             stop = asyncio.Event()
             asyncio.get_running_loop().call_later(7, stop.set)

@@ -159,7 +159,7 @@ class BinanceClient:
         """
         if not self._server_ms:
             return _host_ms()
-        return self._server_ms + int((time.monotonic() - self._server_at) * 1000)
+        return self._server_ms + int((_since_boot_s() - self._server_at) * 1000)
 
     def extend_deadline(self, deadline_ms: int) -> None:
         """Start a new span: requests from now on may take ``deadline_ms`` together."""
@@ -182,7 +182,7 @@ class BinanceClient:
         # and no forming kline can pass for closed. A slow answer lags too much to be better.
         if not self._server_ms or round_trip_ms <= _SLOW_MS:
             first = not self._server_ms
-            self._server_ms, self._server_at = server_ms, time.monotonic()
+            self._server_ms, self._server_at = server_ms, _since_boot_s()
             if first:
                 self.budget.clock_was_set(self._used)
         return Clock(_host_ms() - server_ms - round_trip_ms // 2, round_trip_ms)
@@ -309,6 +309,12 @@ class BinanceClient:
             self._quiet = error
             self._on_limit(error.until_ms)
         raise error
+
+
+def _since_boot_s() -> float:
+    """A clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def _host_ms() -> int:

@@ -159,6 +159,10 @@ class Feed:
         """Let `keep` look again, now."""
         self._wake.set()
 
+    def is_late(self) -> bool:
+        """Whether bars are missing that nobody asks for yet: the machine has slept."""
+        return self.phase == "contiguous" and self.handoff.missing(self._due_ms()) is not None
+
     async def keep(self) -> None:
         """Fill what is missing, hand on what is complete, until cancelled."""
         failures = 0
