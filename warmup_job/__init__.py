@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         RegimeDetector,
     )
     from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
-    from warmup_job.trading.runner import BaseRunner, PaperRunner
+    from warmup_job.trading.runner import BaseRunner, LiveRunner, PaperRunner
     from warmup_job.warmer import BinanceDataWarmer
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "DetectorSettings",
     "HedgeGridV1",
     "HedgeGridV1Config",
+    "LiveRunner",
     "PaperRunner",
     "Regime",
     "RegimeDetector",
@@ -39,7 +40,7 @@ _HOMES = {
     "warmup_job.config": ("StrategyConfigLoader", "VenueConfig", "VenueConfigLoader"),
     "warmup_job.regime.detector": ("DetectorBar", "DetectorSettings", "Regime", "RegimeDetector"),
     "warmup_job.trading.hedge_grid": ("HedgeGridV1", "HedgeGridV1Config"),
-    "warmup_job.trading.runner": ("BaseRunner", "PaperRunner"),
+    "warmup_job.trading.runner": ("BaseRunner", "LiveRunner", "PaperRunner"),
     "warmup_job.warmer": ("BinanceDataWarmer",),
 }
 

@@ -110,6 +110,8 @@ class FollowerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
     let_go_of: BarType | None = None
     also: str = ""
     """What it follows beside them, and its configuration does not name: 1-SECOND-LAST-EXTERNAL."""
+    also_on_history: bool = False
+    """Follows it only when its history comes."""
     fail_in: str = ""
     keep: bool = False
 
@@ -156,12 +158,18 @@ class Follower(Strategy):
     def _begin(self) -> None:
         for bar_type in self.config.bar_types:
             self.subscribe_bars(bar_type)
-        if self.config.also:
-            self.subscribe_bars(BarType.from_str(f"{self.config.instrument_id}-{self.config.also}"))
+        if not self.config.also_on_history:
+            self._follow_more()
         if self.config.order_on_subscribing:
             self.probe = self._order("10000.00", reduce_only=False)
 
+    def _follow_more(self) -> None:
+        if self.config.also:
+            self.subscribe_bars(BarType.from_str(f"{self.config.instrument_id}-{self.config.also}"))
+
     def on_historical_data(self, data: Any) -> None:
+        if self.config.also_on_history and not any(self.seen.values()):
+            self._follow_more()
         if self.config.fail_in == "on_historical_data":
             raise ValueError("a mistake of its own")
         self.seen.setdefault(data.bar_type, []).append(self._open_ms(data))

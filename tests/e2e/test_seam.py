@@ -396,6 +396,22 @@ def test_a_strategy_that_subscribes_late_has_every_bar_all_the_same(
     assert_followed(seam, seam.strategies[1], SPOT_SECONDS)
 
 
+def test_a_strategy_that_follows_more_when_its_history_comes(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    more = follower(SPOT_SECONDS, also="1-MINUTE-LAST-EXTERNAL", also_on_history=True)
+    config = imported_config(tmp_path, running, [more], streams={"1s": 60, "1m": 20}, market="spot")
+
+    async def during(seam: Seam) -> None:
+        (only,) = seam.strategies
+        await until(lambda: only.live[SPOT_SECONDS] and only.live.get(SPOT_MINUTES))
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert_followed(seam, seam.strategies[0], SPOT_SECONDS)
+    assert_each_bar_once(seam, SPOT_MINUTES, seam.strategies[0].seen[SPOT_MINUTES])
+
+
 @pytest.mark.parametrize("asks_first", [False, True])
 def test_an_order_right_after_subscribing_waits_for_the_stream(
     start_exchange: Start, tmp_path: Path, asks_first: bool

@@ -92,7 +92,7 @@ class Streams:
         for feed in self.feeds.values():
             self._into_cache(feed.history)
         self.warmed = True
-        for bar_type in self._subscribed:
+        for bar_type in list(self._subscribed):  # history can make somebody follow more
             self._follow(bar_type)
         early, self._early = self._early, []
         for each in early:
