@@ -133,14 +133,19 @@ def test_the_package_is_imported_lazily() -> None:
 
 def test_ccxt_is_whole_for_everybody_else() -> None:
     """The client takes Binance's module alone; who imports ccxt before or after gets all of it."""
-    whole = "import ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "
+    whole = "import sys, ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "
     same = (
-        "from warmup_job.exchange.client import _Ccxt; "
-        "assert issubclass(_Ccxt, x.binance); "
         "from warmup_job.exchange import client; "
-        "assert client.ccxt.RequestTimeout is x.RequestTimeout is ccxt.RequestTimeout"
+        "assert client.ccxt.RequestTimeout is x.RequestTimeout is ccxt.RequestTimeout; "
+        "import requests; assert sys.modules['ccxt.base.exchange'].Session is requests.Session; "
+        "assert ccxt.binance().session.headers['User-Agent'] == ccxt.binance().userAgent; "
+        "made = client.make_ccxt(lambda *_: None); "
+        "assert made.userAgent == ccxt.binance().userAgent"
     )
-    ours = "import warmup_job.exchange.client, sys; assert 'ccxt.kraken' not in sys.modules; "
+    ours = (
+        "import warmup_job.exchange.client, sys; "
+        "assert not {'ccxt.kraken', 'requests', 'urllib3'} & set(sys.modules); "
+    )
     for code in (ours + whole + same, whole + same):
         subprocess.run([sys.executable, "-c", code], check=True)
 
