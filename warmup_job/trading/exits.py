@@ -122,7 +122,9 @@ def recover(
     for book in BOOKS:
         position = held.get(book, Held(Decimal(0), Decimal(0)))
         left = position.quantity
-        for (_, key), pair in sorted(item for item in pairs.items() if item[0][0] == book):
+        # Whole pairs first: an exit alone may be what the other one has left behind.
+        mine = [(-len(pair), key, pair) for (of, key), pair in pairs.items() if of == book]
+        for _, key, pair in sorted(mine, key=lambda each: each[:2]):
             first = pair.get("T") or pair["S"]
             if left <= 0:
                 too_many += [each.order_id for each in pair.values()]

@@ -64,6 +64,7 @@ _RAW_UNITS = int(FIXED_SCALAR)  # of a price's raw integer; two integers divide 
 _SECOND_NS = 1_000_000_000
 _LOOK = "look after the account"
 _LEGS: tuple[Leg, Leg] = ("S", "T")  # what protects goes first
+_MAINTENANCE = Decimal("0.025")  # what Binance lists for every USDⓈ-M contract
 _PASSED = ("in the market", "immediately trigger", "-2021")  # how a stop is refused that is passed
 
 
@@ -184,6 +185,7 @@ class HedgeGridV1(Strategy):
         self._lots: dict[str, Lot] = {}
         self._resizing: set[str] = set()  # exits that are cancelled to come back in another size
         self._lay_again = False  # once the cancels that are on their way have made room
+        self._laid: tuple[object, list[Rung]] = (None, [])
         self._blocked = ""
         self._capital: Decimal | None = None
         self._realised = Decimal(0)
@@ -297,7 +299,7 @@ class HedgeGridV1(Strategy):
             if kind == "E":
                 book: Book = "LONG" if buys else "SHORT"
                 self._entries[order_id] = Entry(Rung(book, 0, order.price, order.quantity))
-            elif kind[:1] in _LEGS:
+            elif kind[:1] in _LEGS and not order.is_pending_cancel:
                 price = order.price if order.has_price else order.trigger_price
                 exits.append(
                     OpenExit(
@@ -430,11 +432,14 @@ class HedgeGridV1(Strategy):
             return Caps(config.max_inventory_quote)
         instrument = self._require_instrument()
         account = self.cache.account_for_venue(instrument.venue)
-        leverage = account.leverage(instrument.id) if account.is_margin_account else None
+        leverage = Decimal(1)
+        if account.is_margin_account:
+            leverage = account.leverage(instrument.id) or account.default_leverage
         return caps_of(
             equity=balance + self._unrealised(),
-            account_leverage=leverage or Decimal(1),
-            maintenance=instrument.margin_maint,
+            account_leverage=leverage,
+            # Nautilus has no figure for Binance's contracts, and says 1.
+            maintenance=min(instrument.margin_maint, _MAINTENANCE),
             max_inventory_quote=config.max_inventory_quote,
             max_position_size=config.max_position_size,
             max_position_pct=config.max_position_pct,
@@ -483,9 +488,7 @@ class HedgeGridV1(Strategy):
         if center is None or abs(mid - center) / center * BPS > self.config.recenter_trigger_bps:
             center = self._center = mid
         standing, leaving = self._standing()
-        whole = build_ladder(
-            center, self.detector.regime, self.grid, self._require_instrument(), self._shares()
-        )
+        whole = self._ladder(center)
         wanted = [rung for rung in whole if self._is_free(rung)]
         matched = match(
             wanted,
@@ -502,7 +505,8 @@ class HedgeGridV1(Strategy):
         for order in dropped:
             self._drop(order.order_id)
         new = [rung for rung in fitting if rung not in matched]
-        sent = admit(new, self._exposure(mid, [*kept, *dropped, *leaving]), caps)
+        at_worst = self._exposure(mid, [*kept, *dropped, *leaving]) if new else {}
+        sent = admit(new, at_worst, caps)
         self._lay_again = len(sent) < len(new)
         for rung in sent:
             self._enter(Entry(rung))
@@ -511,6 +515,15 @@ class HedgeGridV1(Strategy):
                 f"Ladder around {center:.2f}: {len(sent)} of {len(whole)} orders sent, "
                 f"{len(dropped)} cancelled" + (f", from {_ends(whole)}" if whole else "")
             )
+
+    def _ladder(self, center: Decimal) -> list[Rung]:
+        """The whole ladder around it; that of the last bar where nothing has changed."""
+        made_of = (center, self.detector.regime, self._shares())
+        if made_of != self._laid[0]:
+            instrument = self._require_instrument()
+            regime, parts = made_of[1:]
+            self._laid = made_of, build_ladder(center, regime, self.grid, instrument, parts)
+        return self._laid[1]
 
     def _standing(self) -> tuple[list[Standing], list[Standing]]:
         """The entries that wait, and those that are being cancelled."""
@@ -621,11 +634,10 @@ class HedgeGridV1(Strategy):
         """Have both exits of a lot stand for as much as is held of it."""
         if self._trading == TradingState.HALTED or lot.quantity <= 0:
             return
-        least = least_quantity(self._require_instrument(), lot.entry, self.grid)
         for leg in _LEGS:
             order_id = lot.legs.get(leg)
             if order_id is None:
-                if self._is_sellable(lot, least):
+                if self._is_sellable(lot):
                     self._send_exit(lot, leg)
                 continue
             order = self.cache.order(ClientOrderId(order_id))
@@ -635,8 +647,9 @@ class HedgeGridV1(Strategy):
                 self._resizing.add(order_id)
                 self._cancel(order_id)
 
-    def _is_sellable(self, lot: Lot, least: Decimal) -> bool:
+    def _is_sellable(self, lot: Lot) -> bool:
         """Whether it is enough for an order; a smaller one joins another lot of its book."""
+        least = least_quantity(self._require_instrument(), lot.entry, self.grid)
         if lot.quantity >= least:
             return True
         others = [
