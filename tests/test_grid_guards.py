@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.backtest.models import LatencyModel
 from nautilus_trader.model.enums import OrderStatus
 
 from tests.made_up_market import Market, config, make_engine, of_kind, run, told, warm
@@ -167,15 +168,25 @@ def test_a_retry_steps_away_from_the_market_but_not_too_far(
     assert made == (None if price is None else D(price))
 
 
-def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers(
-    engine: BacktestEngine,
-) -> None:
-    strategy = warmed(grid_levels_short=0, grid_levels_long=1)
-    strategy._center = D(50000)  # kept from before the market fell below the first rung
-    market = Market().quote(1, "49930.15").bar(2, "49930").quote(3, "49930.15")
-    orders = run(engine, strategy, market)
+def falling_behind(**changes: Any) -> list[Any]:
+    """Orders reach the exchange a second late, and the market has passed the rung meanwhile."""
+    late = LatencyModel(base_latency_nanos=SECOND_NS)
+    engine = make_engine(latency_model=late)
+    market = (
+        Market().quote(1, "50000").bar(2, "50000").quote(2.5, "49930.15").quote(10, "49931.15")
+        .quote(61, "50000").bar(62, "50000").quote(64, "50000")
+    )  # fmt: skip
+    try:
+        strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
+        return run(engine, strategy, market)
+    finally:
+        engine.dispose()
+
+
+def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers() -> None:
+    orders = falling_behind()
     assert [(each[1], order.status) for each, order in zip(told(orders), orders, strict=True)] == [
-        ("49950.00", OrderStatus.REJECTED), ("49930.10", OrderStatus.ACCEPTED),
+        ("49950.00", OrderStatus.REJECTED), ("49931.10", OrderStatus.ACCEPTED),
     ]  # fmt: skip
     assert all(order.is_post_only for order in orders)
 
@@ -185,14 +196,23 @@ def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers(
     [{"use_post_only_retries": False}, {"retry_attempts": 0},
      {"retry_max_price_deviation_bps": D(1)}],
 )  # fmt: skip
-def test_without_retries_it_is_left_until_the_next_bar(
-    engine: BacktestEngine, changes: dict[str, Any]
-) -> None:
-    strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
-    strategy._center = D(50000)
-    market = Market().quote(1, "49930.15").bar(2, "49930").quote(61, "49960").bar(62, "49960")
-    orders = run(engine, strategy, market)
+def test_without_retries_it_is_left_until_the_next_bar(changes: dict[str, Any]) -> None:
+    orders = falling_behind(**changes)
     assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
+    assert told(orders)[0] == told(orders)[1]
+
+
+def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(
+    engine: BacktestEngine,
+) -> None:
+    """Stopped out below: buying at once where the market is now would be no grid."""
+    market = begun().quote(10, "49945").quote(50, "49700").bar(62, "49700").quote(63, "49700")
+    market.bar(122, "49700").quote(170, "49990").bar(182, "49990").quote(183, "49990")
+    strategy = warmed(grid_levels_short=0, grid_levels_long=1, sl_steps=3)
+    entries = of_kind(run(engine, strategy, market), "E")
+    assert [order.status for order in entries] == [OrderStatus.FILLED, OrderStatus.ACCEPTED]
+    second = (entries[1].init_event.ts_init - entries[0].init_event.ts_init) / SECOND_NS
+    assert second == 180
 
 
 # -- funding ---------------------------------------------------------------------------------------

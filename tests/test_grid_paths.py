@@ -204,7 +204,7 @@ def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> 
             config(
                 instrument_id=link.id, bar_type=bar_type, base_qty=D(10), grid_levels_long=3,
                 grid_levels_short=3, tp_steps=2, sl_steps=8, grid_step_bps=D(20),
-                recenter_trigger_bps=50.0, max_inventory_quote=D(1000), qty_scale=D("1.1"),
+                recenter_trigger_bps=80.0, max_inventory_quote=D(500), qty_scale=D("1.1"),
                 max_position_size=D(10**6), ema_fast=20, ema_slow=50, adx_len=14, atr_len=14,
             )
         )  # fmt: skip
@@ -223,6 +223,6 @@ def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> 
         assert strategy.detector.bars == len(bars) == 40_320
         for book in BOOKS:
             quantity, price = strategy._held(book)
-            assert quantity * price <= 1000
+            assert quantity * price <= 500
     finally:
         engine.dispose()

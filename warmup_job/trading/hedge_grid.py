@@ -56,6 +56,7 @@ from warmup_job.trading.ladder import (
     PolicyName,
     Rung,
     build_ladder,
+    is_makers,
     least_quantity,
 )
 from warmup_job.trading.order_diff import Standing, match, step_away
@@ -496,6 +497,8 @@ class HedgeGridV1(Strategy):
             price_tolerance_bps=self.config.order_diff_price_tolerance_bps,
             qty_tolerance=self.config.order_diff_qty_tolerance_pct,
         )
+        # Where the market is past a rung that was closed, it waits for the price to come back.
+        wanted = [rung for rung in wanted if rung in matched or is_makers(rung, mid)]
         caps = self._caps()
         # A rung that is filled in part counts with its rest: the part is held already.
         sized = {self._rest(rung, matched.get(rung)): rung for rung in wanted}

@@ -94,6 +94,12 @@ def thinned(book: Book, regime: Regime, settings: GridSettings) -> tuple[int, De
     return levels, Decimal(1)
 
 
+def is_makers(rung: Rung, mid: Decimal) -> bool:
+    """Whether the rung is on its own side of the mid, where it waits to be filled."""
+    price = rung.price.as_decimal()
+    return bool(price < mid if rung.book == "LONG" else price > mid)
+
+
 def step_ratio(step_bps: Decimal, *, up: bool) -> Decimal:
     """What one grid step multiplies a price with."""
     return 1 + step_bps / BPS if up else 1 - step_bps / BPS
