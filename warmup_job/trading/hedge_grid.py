@@ -514,9 +514,10 @@ class HedgeGridV1(Strategy):
         for rung in sent:
             self._enter(Entry(rung))
         if sent or dropped:
+            ends = f", from {_ends(whole)}" if whole else ""
+            gone = f", {len(dropped)} cancelled" if dropped else ""
             self._say(
-                f"Ladder around {center:.2f}: {len(sent)} of {len(whole)} orders sent, "
-                f"{len(dropped)} cancelled" + (f", from {_ends(whole)}" if whole else "")
+                f"Ladder around {center:.2f}: {len(sent)} of {len(whole)} orders sent{gone}{ends}"
             )
 
     def _ladder(self, center: Decimal) -> list[Rung]:
