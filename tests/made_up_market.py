@@ -119,7 +119,7 @@ def orders_of(engine: BacktestEngine) -> list[Any]:
     """In the order that they were made: the stop loss of a pair before its take profit."""
 
     def made(order: Any) -> tuple[int, int, str]:
-        kind, _, key = order.client_order_id.value.partition("-")
+        kind, _, key = order.client_order_id.value.partition("-")  # O-… is none of the grid's
         return order.init_event.ts_init, int(key.rpartition("-")[2]), kind
 
     return sorted(engine.cache.orders(), key=made)

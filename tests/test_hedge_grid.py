@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
-from nautilus_trader.model.enums import OrderStatus, OrderType, TradingState
+from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType, TradingState
+from nautilus_trader.model.identifiers import PositionId
+from nautilus_trader.model.objects import Quantity
 
 from tests.made_up_market import (
+    BAR_TYPE,
     SECOND_NS,
     START_NS,
     Market,
@@ -18,6 +21,7 @@ from tests.made_up_market import (
     feed,
     make_engine,
     of_kind,
+    orders_of,
     run,
     told,
     warm,
@@ -262,3 +266,25 @@ def test_a_target_that_the_market_has_run_past_is_sent_on_the_makers_side(
     assert orders[0].status == DONE
     assert any(order.status == DONE for order in of_kind(orders, "T"))
     assert engine.cache.positions_open() == []
+
+
+@pytest.mark.parametrize(("by_hand", "left"), [("0.008", None), ("0.004", "0.004")])
+def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
+    engine: BacktestEngine, by_hand: str, left: str | None
+) -> None:
+    strategy = long_only(grid_levels_long=1, base_qty=D("0.008"))
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+
+    def close(_: Any) -> None:
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str(by_hand)
+        )
+        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+
+    strategy.clock.set_time_alert_ns("by hand", START_NS + 20 * SECOND_NS, close)
+    engine.run()
+    exits = [order for order in orders_of(engine) if order.is_reduce_only]
+    working = [str(order.quantity) for order in exits if order.status == OPEN]
+    assert working == ([] if left is None else [left] * 2)
+    assert held(engine) == ({} if left is None else {"LONG": left})

@@ -379,6 +379,14 @@ class HedgeGridV1(Strategy):
         """See to the exits that are due, and to what the account says."""
         if self._trading == TradingState.HALTED:
             return
+        for book in BOOKS:
+            lots = sum(
+                (lot.quantity for lot in self._lots.values() if lot.book == book), Decimal(0)
+            )
+            if lots != self._held(book).quantity:
+                self.log.warning(f"The {book} position was changed by somebody else: taken over")
+                self._recover(self._require_instrument())
+                break
         self._protect_all()
         profit = self._profit()
         self._peak = max(self._peak, profit)
