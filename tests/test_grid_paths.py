@@ -21,6 +21,7 @@ from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.objects import Price, Quantity
 
+from tests.conftest import RECORDINGS
 from tests.made_up_market import (
     Market,
     config,
@@ -34,7 +35,7 @@ from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.trading.hedge_grid import HedgeGridV1
 from warmup_job.trading.ladder import BOOKS
 
-MONTH = Path("../shared/data/um/LINKUSDT-1m-202602.csv.gz")
+MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
 FEW = tried(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 CAPS: dict[str, Any] = {
     "max_inventory_quote": D(900), "max_position_size": D("0.016"), "sl_steps": 4, "tp_steps": 2,

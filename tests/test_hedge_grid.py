@@ -256,6 +256,24 @@ def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestE
     assert engine.cache.positions_open() == []
 
 
+def test_exits_wait_while_trading_is_halted_and_leave_when_it_is_only_reducing(
+    engine: BacktestEngine,
+) -> None:
+    strategy = long_only(grid_levels_long=1)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+    for second, state in ((5, TradingState.HALTED), (40, TradingState.REDUCING)):
+        event = type("Event", (), {"state": state})()
+        strategy.clock.set_time_alert_ns(
+            state.name, START_NS + second * SECOND_NS, lambda _, e=event: strategy._on_risk_event(e)
+        )
+    engine.run()
+    exits = [order for order in orders_of(engine) if order.is_reduce_only]
+    assert [order.status for order in exits] == [OPEN, OPEN]
+    assert {order.init_event.ts_init for order in exits} == {START_NS + 40 * SECOND_NS}
+    assert len(orders_of(engine)) == 3, "and no entry"
+
+
 def test_a_target_that_the_market_has_run_past_is_sent_on_the_makers_side(
     engine: BacktestEngine,
 ) -> None:
