@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -35,6 +36,8 @@ class Exchange:
     ws_url: str
     now_ms: Callable[[], int]
     stop: Callable[[], None]
+    state_dir: str
+    """Where a trader on it keeps its state."""
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request that the server counted, oldest first."""
@@ -74,8 +77,12 @@ class Exchange:
             return dict(json.load(answer)["minutes"]["um"])
 
     def env(self) -> dict[str, str]:
-        """What points configs/venues/simulated.yaml to it."""
-        return {"WARMUP_EXCHANGE_URL": self.url, "WARMUP_EXCHANGE_WS_URL": self.ws_url}
+        """What points configs/venues/simulated.yaml to it, and a trader to a state of its own."""
+        return {
+            "WARMUP_EXCHANGE_URL": self.url,
+            "WARMUP_EXCHANGE_WS_URL": self.ws_url,
+            "WARMUP_STATE_DIR": self.state_dir,
+        }
 
 
 @contextlib.contextmanager
@@ -93,7 +100,8 @@ def running_exchange(**options: Any) -> Iterator[Exchange]:
             asyncio.run_coroutine_threadsafe(running.stop(), loop).result(20)
 
     try:
-        yield Exchange(running.url, running.ws_url, running.now_ms, stop)
+        with tempfile.TemporaryDirectory() as state:
+            yield Exchange(running.url, running.ws_url, running.now_ms, stop, state)
     finally:
         stop()
         loop.call_soon_threadsafe(loop.stop)
@@ -218,6 +226,7 @@ def write_config(
     (folder / "strategy.yaml").write_text(text.replace("BTCUSDT-PERP.BINANCE", symbol))
     # A proof is asked for where it is what the test is about.
     changes["warmup"] = {"require": "bars"} | changes.get("warmup", {})
+    changes["trade"] = {"state_dir": str(folder / "state")} | changes.get("trade", {})
     joined = {"venue": "venue.yaml", "strategy": "strategy.yaml"} | changes
     path = folder / "warmup.yaml"
     path.write_text(json.dumps(joined))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -39,3 +40,15 @@ def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> Non
     assert done.returncode == 0, done.stderr
     (said,) = [words for mark, words in SAYS.items() if mark in code]
     assert said in done.stdout
+
+
+def test_the_grid_is_run_over_a_snapshot_by_one_command(volume: Path, exchange: Exchange) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/backtest.py", "configs/demo.yaml", str(volume)],
+        capture_output=True, text=True, check=False, timeout=60, env=os.environ | exchange.env(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "499 bars" in done.stdout
+    assert int(done.stdout.partition(" orders")[0].rpartition(" ")[2]) >= 10
+    assert "USDT PnL (total)" in done.stdout
+    assert "ERROR" not in done.stdout + done.stderr

@@ -3,112 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
-from nautilus_trader.common.config import LoggingConfig
-from nautilus_trader.model.currencies import USDT
-from nautilus_trader.model.data import Bar, BarType, QuoteTick
-from nautilus_trader.model.enums import AccountType, OmsType, OrderSide, OrderStatus, TradingState
-from nautilus_trader.model.identifiers import Venue
-from nautilus_trader.model.objects import Money, Price, Quantity
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType, TradingState
+from nautilus_trader.model.identifiers import PositionId
+from nautilus_trader.model.objects import Quantity
 
-from warmup_job.nautilus.instruments import parse_instrument
-from warmup_job.regime.detector import DetectorBar
-from warmup_job.simulator.symbols import default_symbols
-from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
+from tests.made_up_market import (
+    BAR_TYPE,
+    SECOND_NS,
+    START_NS,
+    Market,
+    config,
+    feed,
+    make_engine,
+    of_kind,
+    orders_of,
+    run,
+    told,
+    warm,
+)
+from warmup_job.regime.detector import DetectorBar, Regime
+from warmup_job.trading.hedge_grid import HedgeGridV1
 
-BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
-START_NS = 1_700_000_040_000_000_000
-SECOND_NS = 1_000_000_000
-
-
-def instrument() -> Any:
-    listed = {(each.market, each.name): each for each in default_symbols()}
-    return parse_instrument("um", listed["um", "BTCUSDT"].info(), START_NS)
-
-
-def config(**changes: Any) -> HedgeGridV1Config:
-    settings: dict[str, Any] = {
-        "instrument_id": BAR_TYPE.instrument_id, "bar_type": BAR_TYPE, "oms_type": "HEDGING",
-        "grid_step_bps": Decimal(10), "grid_levels_long": 3, "grid_levels_short": 3,
-        "base_qty": Decimal("0.004"), "qty_scale": Decimal(1), "tp_steps": 1,
-        "recenter_trigger_bps": 100.0, "ema_fast": 5, "ema_slow": 10, "adx_len": 5, "atr_len": 5,
-        "hysteresis_bps": 10.0,
-    }  # fmt: skip
-    return HedgeGridV1Config(**settings | changes)
-
-
-def warm(strategy: HedgeGridV1, price: float = 50_000.0) -> None:
-    strategy.warmup_regime_detector([DetectorBar(price, price, price, price, 1.0)] * 40)
-
-
-class Market:
-    """Quotes and bars at given seconds, one tick apart around the price."""
-
-    def __init__(self) -> None:
-        self.data: list[Any] = []
-
-    def quote(self, second: float, price: str) -> Market:
-        at = START_NS + round(second * SECOND_NS)
-        bid, ask = (Price(Decimal(price) + Decimal(half), 2) for half in ("-0.05", "0.05"))
-        size = Quantity.from_str("10.000")
-        tick = QuoteTick(BAR_TYPE.instrument_id, bid, ask, size, size, at, at)
-        self.data.append(tick)
-        return self
-
-    def bar(self, second: float, price: str) -> Market:
-        at = START_NS + round(second * SECOND_NS)
-        value = Price.from_str(price)
-        self.data.append(
-            Bar(BAR_TYPE, value, value, value, value, Quantity.from_str("1.000"), at, at)
-        )
-        return self
+OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
+REFUSED = OrderStatus.REJECTED
+LADDER = [
+    ("BUY", "49950.00", "0.004"), ("SELL", "50050.00", "0.004"),
+    ("BUY", "49900.00", "0.004"), ("SELL", "50100.10", "0.004"),
+    ("BUY", "49850.10", "0.004"), ("SELL", "50150.20", "0.004"),
+]  # fmt: skip
 
 
 @pytest.fixture
 def engine() -> Iterator[BacktestEngine]:
-    made = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True)))
-    made.add_venue(
-        Venue("BINANCE"), OmsType.HEDGING, AccountType.MARGIN, [Money(100_000, USDT)],
-        default_leverage=Decimal(10), bar_execution=False, use_reduce_only=False,
-    )  # fmt: skip
-    made.add_instrument(instrument())
+    made = make_engine()
     yield made
     made.dispose()
 
 
-def run(engine: BacktestEngine, strategy: HedgeGridV1, market: Market) -> list[Any]:
-    """Play the market; the strategy's orders in the order they were made."""
-    engine.add_strategy(strategy)
-    engine.add_data(market.data, sort=True)
-    engine.run()
-    return sorted(
-        engine.cache.orders(), key=lambda order: int(order.client_order_id.value.rpartition("-")[2])
-    )
+def warmed(**changes: Any) -> HedgeGridV1:
+    strategy = HedgeGridV1(config(**changes))
+    warm(strategy)
+    return strategy
 
 
-def told(orders: list[Any]) -> list[tuple[str, str, str]]:
-    return [(OrderSide(order.side).name, str(order.price), str(order.quantity)) for order in orders]
+def long_only(**changes: Any) -> HedgeGridV1:
+    return warmed(**{"grid_levels_short": 0} | changes)
 
 
-LADDER = [
-    ("BUY", "49950.00", "0.004"), ("BUY", "49900.00", "0.004"), ("BUY", "49850.10", "0.004"),
-    ("SELL", "50050.00", "0.004"), ("SELL", "50100.10", "0.004"), ("SELL", "50150.20", "0.004"),
-]  # fmt: skip
+def begun() -> Market:
+    return Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+
+
+def states(orders: list[Any]) -> list[OrderStatus]:
+    return [order.status for order in orders]
+
+
+def held(engine: BacktestEngine) -> dict[str, str]:
+    return {str(each.id)[-5:].strip("-"): str(each.quantity) for each in
+            engine.cache.positions_open()}  # fmt: skip
+
+
+# -- the ladder ------------------------------------------------------------------------------------
 
 
 def test_a_warm_strategy_lays_its_ladder_on_the_first_bar(engine: BacktestEngine) -> None:
-    strategy = HedgeGridV1(config())
-    warm(strategy)
-    orders = run(engine, strategy, Market().quote(1, "50000").bar(2, "50000").quote(3, "50000"))
+    orders = run(engine, warmed(), begun())
     assert told(orders) == LADDER
-    assert all(order.is_post_only for order in orders)
-    longs = {str(order.position_id) for order in orders if order.side == OrderSide.BUY}
-    assert all(order.status == OrderStatus.ACCEPTED for order in orders)
-    assert longs <= {"None", "BTCUSDT-PERP.BINANCE-LONG"}
+    assert all(order.is_post_only and not order.is_reduce_only for order in orders)
+    assert set(states(orders)) == {OPEN}
 
 
 def test_a_cold_strategy_sends_nothing(engine: BacktestEngine) -> None:
@@ -116,95 +83,226 @@ def test_a_cold_strategy_sends_nothing(engine: BacktestEngine) -> None:
     assert run(engine, HedgeGridV1(config()), market) == []
 
 
-def test_a_halted_strategy_sends_nothing(engine: BacktestEngine) -> None:
-    strategy = HedgeGridV1(config())
-    warm(strategy)
-    engine.add_strategy(strategy)
-    engine.add_data(Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").data)
-    engine.kernel.risk_engine.set_trading_state(TradingState.HALTED)
-    strategy._on_risk_event(type("Event", (), {"state": TradingState.HALTED})())
-    engine.run()
-    assert engine.cache.orders() == []
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
+def test_no_entry_leaves_unless_trading_is_active(
+    engine: BacktestEngine, state: TradingState
+) -> None:
+    strategy = warmed()
+    strategy._on_risk_event(type("Event", (), {"state": state})())
+    assert run(engine, strategy, begun()) == []
+
+
+def test_a_trend_thins_the_side_against_it(engine: BacktestEngine) -> None:
+    strategy = HedgeGridV1(config(base_qty=D("0.008")))
+    rising = [40_000.0 + 250 * each for each in range(41)]
+    strategy.warmup_regime_detector(
+        [DetectorBar(each, each + 10, each - 10, each, 1.0) for each in rising]
+    )
+    assert strategy.detector.regime is Regime.UP
+    orders = run(engine, strategy, begun())
+    assert [order[::2] for order in told(orders)] == [
+        ("BUY", "0.008"), ("SELL", "0.004"), ("BUY", "0.008"), ("SELL", "0.004"), ("BUY", "0.008"),
+    ]  # fmt: skip
 
 
 def test_an_unchanged_ladder_sends_nothing_more(engine: BacktestEngine) -> None:
-    strategy = HedgeGridV1(config())
-    warm(strategy)
     market = Market().quote(1, "50000")
     for minute in range(5):
         market.bar(2 + 60 * minute, "50000").quote(3 + 60 * minute, "50003")
-    assert told(run(engine, strategy, market)) == LADDER
+    assert told(run(engine, warmed(), market)) == LADDER
 
 
-def test_every_filled_rung_has_its_own_exit_and_rests_until_it_is_closed(
+def test_the_ladder_follows_a_market_that_left_and_has_no_gap_of_a_bar(
     engine: BacktestEngine,
 ) -> None:
-    strategy = HedgeGridV1(config())
-    warm(strategy)
+    market = begun().quote(50, "51000").bar(62, "51000").quote(63, "51000")
+    orders = run(engine, long_only(), market)
+    assert told(orders[:3]) == LADDER[::2]
+    assert told(orders[3:]) == [
+        ("BUY", "50949.00", "0.004"), ("BUY", "50898.00", "0.004"), ("BUY", "50847.10", "0.004"),
+    ]  # fmt: skip
+    assert states(orders[:3]) == [GONE] * 3
+    assert orders[0].ts_last < START_NS + 63 * SECOND_NS
+
+
+def test_a_ladder_that_moves_by_a_step_keeps_the_rungs_that_both_have(
+    engine: BacktestEngine,
+) -> None:
+    """One step up: the lowest rung goes, one comes on top, and the two between stay."""
+    market = begun().quote(50, "50050").bar(62, "50050").quote(63, "50050")
+    orders = run(engine, long_only(recenter_trigger_bps=5.0), market)
+    assert told(orders) == [*LADDER[::2], ("BUY", "49999.90", "0.004")]
+    assert states(orders) == [OPEN, OPEN, GONE, OPEN]
+
+
+@pytest.mark.parametrize(("tolerance", "sent"), [(1, 3), (20, 0)])
+def test_prices_within_the_tolerance_are_left_alone(
+    engine: BacktestEngine, tolerance: int, sent: int
+) -> None:
+    strategy = long_only(recenter_trigger_bps=1.0, order_diff_price_tolerance_bps=D(tolerance))
+    orders = run(engine, strategy, begun().quote(50, "50020").bar(62, "50020"))
+    assert len(orders) == 3 + sent
+
+
+# -- exits -----------------------------------------------------------------------------------------
+
+
+def test_every_filled_rung_has_its_own_exits_and_rests_until_it_is_closed(
+    engine: BacktestEngine,
+) -> None:
     market = (
-        Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+        begun()
         .quote(10, "49890")          # fills the first two LONG rungs
         .bar(62, "49890")            # the filled ones are not laid again
         .quote(70, "49960")          # closes the lower one: 49900 · 1.001
         .bar(122, "49960")           # now that one is laid again
         .quote(130, "49960")
     )  # fmt: skip
-    orders = run(engine, strategy, market)
+    orders = run(engine, warmed(), market)
     assert told(orders)[:6] == LADDER
-    exits = orders[6:8]
-    assert told(exits) == [("SELL", "50000.00", "0.004"), ("SELL", "49949.90", "0.004")]
-    assert [str(order.quantity) for order in exits] == ["0.004", "0.004"]
-    assert exits[1].status == OrderStatus.FILLED
-    assert exits[0].status == OrderStatus.ACCEPTED  # an exit stays when the strategy stops
-    assert told(orders[8:]) == [("BUY", "49900.00", "0.004")]
+    stops, targets = of_kind(orders, "S"), of_kind(orders, "T")
+    assert told(targets) == [("SELL", "50000.00", "0.004"), ("SELL", "49949.90", "0.004")]
+    assert told(stops) == [("SELL", "48473.00", "0.004"), ("SELL", "48424.50", "0.004")]
+    assert states(targets) == [OPEN, DONE]
+    assert states(stops) == [OPEN, GONE]
+    assert all(order.is_reduce_only for order in [*stops, *targets])
+    assert [order.order_type for order in stops] == [OrderType.STOP_MARKET] * 2
+    assert told(of_kind(orders, "E")[6:]) == [("BUY", "49900.00", "0.004")]
     (position,) = engine.cache.positions_open()
-    assert str(position.quantity) == "0.004"
-    assert str(position.id) == "BTCUSDT-PERP.BINANCE-LONG"
+    assert (str(position.id), str(position.quantity)) == ("BTCUSDT-PERP.BINANCE-LONG", "0.004")
 
 
 def test_short_rungs_are_closed_below(engine: BacktestEngine) -> None:
-    strategy = HedgeGridV1(config())
-    warm(strategy)
-    market = (
-        Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(10, "50060")
-        .quote(20, "49990")
-    )  # fmt: skip
-    orders = run(engine, strategy, market)
-    (exit_,) = orders[6:]
-    assert told([exit_]) == [("BUY", "49999.90", "0.004")]
-    assert exit_.status == OrderStatus.FILLED
+    orders = run(engine, warmed(), begun().quote(10, "50060").quote(20, "49990"))
+    (stop,), (target,) = of_kind(orders, "S"), of_kind(orders, "T")
+    assert told([stop, target]) == [("BUY", "51573.50", "0.004"), ("BUY", "49999.90", "0.004")]
+    assert states([stop, target]) == [GONE, DONE]
     assert engine.cache.positions_open() == []
 
 
-def test_the_ladder_follows_a_market_that_left_and_has_no_gap_of_a_bar(
+def test_a_stop_loss_closes_the_rung_and_takes_its_target_with_it(engine: BacktestEngine) -> None:
+    market = begun().quote(10, "49945").quote(20, "49840").quote(30, "49840")
+    orders = run(engine, long_only(grid_levels_long=1, sl_steps=2), market)
+    entry, stop, target = orders
+    assert told([stop]) == [("SELL", "49850.10", "0.004")]
+    assert states([entry, stop, target]) == [DONE, DONE, GONE]
+    assert engine.cache.positions_open() == []
+
+
+def test_a_part_that_is_filled_is_protected_at_once_and_never_by_more_than_it_is(
     engine: BacktestEngine,
 ) -> None:
-    strategy = HedgeGridV1(config(grid_levels_short=0))
-    warm(strategy)
     market = (
-        Market().quote(1, "50000").bar(2, "50000").quote(50, "51000").bar(62, "51000")
-        .quote(63, "51000")
+        begun().quote(10, "49949.95", size="0.008").quote(11, "49960")
+        .quote(20, "49949.95", size="0.020").quote(21, "49960")
     )  # fmt: skip
+    orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
+    assert [str(order.quantity) for order in of_kind(orders, "S")] == ["0.008", "0.020"]
+    assert [str(order.quantity) for order in of_kind(orders, "T")] == ["0.008", "0.020"]
+    assert states(of_kind(orders, "S")) == states(of_kind(orders, "T")) == [GONE, OPEN]
+
+
+def test_a_target_that_is_filled_in_part_shrinks_the_stop(engine: BacktestEngine) -> None:
+    market = begun().quote(10, "49945").quote(20, "50000.05", size="0.012").quote(21, "49960")
+    orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
+    (target,) = of_kind(orders, "T")
+    assert str(target.leaves_qty) == "0.008"
+    assert [str(order.quantity) for order in of_kind(orders, "S")] == ["0.020", "0.008"]
+    assert states(of_kind(orders, "S")) == [GONE, OPEN]
+    assert held(engine) == {"LONG": "0.008"}
+
+
+def test_a_part_too_small_for_an_order_waits_for_more_of_it(engine: BacktestEngine) -> None:
+    """0.001 at 49,950 is below the least notional of 100: no exit of it would be let through."""
+    market = begun().quote(10, "49949.95", size="0.001").quote(20, "49949.95").quote(21, "49960")
+    entry, *exits = run(engine, long_only(grid_levels_long=1), market)
+    assert [str(fill.last_qty) for fill in entry.events[-2:]] == ["0.001", "0.003"]
+    assert [str(order.quantity) for order in exits] == ["0.004", "0.004"]
+    assert {order.init_event.ts_init for order in exits} == {START_NS + 20 * SECOND_NS}
+
+
+def test_a_rest_too_small_for_an_order_joins_the_next_lot(engine: BacktestEngine) -> None:
+    """The first rung is filled with 0.001 and cancelled as the ladder moves on."""
+    market = (
+        begun().quote(10, "49949.95", size="0.001").quote(50, "50150").bar(62, "50150")
+        .quote(70, "50090").quote(71, "50110")
+    )  # fmt: skip
+    strategy = long_only(grid_levels_long=1, recenter_trigger_bps=5.0)
     orders = run(engine, strategy, market)
-    assert told(orders[:3]) == LADDER[:3]
-    assert told(orders[3:]) == [
-        ("BUY", "50949.00", "0.004"), ("BUY", "50898.00", "0.004"), ("BUY", "50847.10", "0.004"),
-    ]  # fmt: skip
-    assert [order.status for order in orders[:3]] == [OrderStatus.CANCELED] * 3
-    assert orders[0].ts_last < START_NS + 63 * SECOND_NS
+    assert [str(order.filled_qty) for order in of_kind(orders, "E")] == ["0.001", "0.004"]
+    working = [order for order in orders if order.status == OPEN]
+    assert [str(order.quantity) for order in working if order.is_reduce_only] == ["0.005"] * 2
+    assert held(engine) == {"LONG": "0.005"}
 
 
-def test_an_exit_that_the_market_has_run_past_is_sent_at_once_on_the_makers_side(
+def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestEngine) -> None:
+    """Halted while the price fell through the stop: it closes as soon as exits may leave."""
+    strategy = long_only(grid_levels_long=1, sl_steps=2)
+    halted = type("Event", (), {"state": TradingState.HALTED})()
+    active = type("Event", (), {"state": TradingState.ACTIVE})()
+    market = begun().quote(10, "49945").quote(30, "49700").bar(62, "49700").quote(63, "49700")
+    engine.add_strategy(strategy)
+    feed(engine, market)
+    second = START_NS + SECOND_NS
+    strategy.clock.set_time_alert_ns(
+        "halt", second + 4 * SECOND_NS, lambda _: strategy._on_risk_event(halted)
+    )
+    strategy.clock.set_time_alert_ns(
+        "go on", second + 39 * SECOND_NS, lambda _: strategy._on_risk_event(active)
+    )
+    engine.run()
+    closing = [order for order in engine.cache.orders() if order.is_reduce_only]
+    assert [order.order_type for order in closing if order.status == DONE] == [OrderType.MARKET]
+    assert engine.cache.positions_open() == []
+
+
+def test_exits_wait_while_trading_is_halted_and_leave_when_it_is_only_reducing(
+    engine: BacktestEngine,
+) -> None:
+    strategy = long_only(grid_levels_long=1)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+    for second, state in ((5, TradingState.HALTED), (40, TradingState.REDUCING)):
+        event = type("Event", (), {"state": state})()
+        strategy.clock.set_time_alert_ns(
+            state.name, START_NS + second * SECOND_NS, lambda _, e=event: strategy._on_risk_event(e)
+        )
+    engine.run()
+    exits = [order for order in orders_of(engine) if order.is_reduce_only]
+    assert [order.status for order in exits] == [OPEN, OPEN]
+    assert {order.init_event.ts_init for order in exits} == {START_NS + 40 * SECOND_NS}
+    assert len(orders_of(engine)) == 3, "and no entry"
+
+
+def test_a_target_that_the_market_has_run_past_is_sent_on_the_makers_side(
     engine: BacktestEngine,
 ) -> None:
     """The target is behind the market already: a post-only exit there would be rejected."""
-    strategy = HedgeGridV1(config(grid_levels_short=0, grid_levels_long=1))
-    warm(strategy)
-    strategy._mid = None
-    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(10, "49940")
-    market.quote(10.001, "51000").bar(62, "51000").quote(63, "51100")
+    strategy = long_only(grid_levels_long=1)
+    market = begun().quote(10, "49940").quote(10.001, "51000").bar(62, "51000").quote(63, "51100")
     orders = run(engine, strategy, market)
-    assert orders[0].status == OrderStatus.FILLED
-    done = [o for o in orders[1:] if o.side == OrderSide.SELL and o.status == OrderStatus.FILLED]
-    assert done
+    assert orders[0].status == DONE
+    assert any(order.status == DONE for order in of_kind(orders, "T"))
     assert engine.cache.positions_open() == []
+
+
+@pytest.mark.parametrize(("by_hand", "left"), [("0.008", None), ("0.004", "0.004")])
+def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
+    engine: BacktestEngine, by_hand: str, left: str | None
+) -> None:
+    strategy = long_only(grid_levels_long=1, base_qty=D("0.008"))
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+
+    def close(_: Any) -> None:
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str(by_hand)
+        )
+        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+
+    strategy.clock.set_time_alert_ns("by hand", START_NS + 20 * SECOND_NS, close)
+    engine.run()
+    exits = [order for order in orders_of(engine) if order.is_reduce_only]
+    working = [str(order.quantity) for order in exits if order.status == OPEN]
+    assert working == ([] if left is None else [left] * 2)
+    assert held(engine) == ({} if left is None else {"LONG": left})

@@ -1,48 +1,120 @@
-"""The ladder: geometric, within the instrument's limits, rounded away from the mid."""
+"""The ladder: geometric, by regime, within the instrument's limits, rounded away from the mid."""
 
 from __future__ import annotations
 
 from decimal import Decimal as D
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nautilus_trader.model.currencies import BTC, USDT
+from nautilus_trader.model.identifiers import InstrumentId, Symbol
+from nautilus_trader.model.instruments import CryptoPerpetual
+from nautilus_trader.model.objects import Money, Price, Quantity
 
-from warmup_job.trading.ladder import Limits, Rung, build_ladder, take_profit_price
+from warmup_job.regime.detector import Regime
+from warmup_job.trading.exits import stop_price, target_price
+from warmup_job.trading.ladder import GridSettings, Rung, build_ladder
 
-BTC = Limits(tick=D("0.10"), step=D("0.001"), min_quantity=D("0.001"), min_notional=D(100))
+SIDEWAYS, UP, DOWN = Regime.SIDEWAYS, Regime.UP, Regime.DOWN
 
 
-def ladder(mid: D, limits: Limits = BTC, **changes: Any) -> list[Rung]:
-    settings: dict[str, Any] = {
-        "step_bps": D(10),
-        "levels": {"LONG": 3, "SHORT": 2},
-        "base_qty": D("0.002"),
-        "qty_scale": D(2),
-    } | changes
-    return build_ladder(mid, limits=limits, **settings)
+def listed(
+    tick: str = "0.10", notional: int = 100, most: str = "1000", highest: str = "4000000"
+) -> CryptoPerpetual:
+    """An instrument with these limits; quantities in thousandths."""
+    places = -D(tick).as_tuple().exponent  # type: ignore[operator]
+    return CryptoPerpetual(
+        InstrumentId.from_str("BTCUSDT-PERP.BINANCE"), Symbol("BTCUSDT"), BTC, USDT, USDT,
+        is_inverse=False, price_precision=places, size_precision=3,
+        price_increment=Price.from_str(tick), size_increment=Quantity.from_str("0.001"),
+        min_quantity=Quantity.from_str("0.001"), max_quantity=Quantity.from_str(most),
+        min_notional=Money(notional, USDT), max_price=Price.from_str(highest),
+        ts_event=0, ts_init=0,
+    )  # fmt: skip
+
+
+def settings(**changes: Any) -> GridSettings:
+    given: dict[str, Any] = {
+        "step_bps": D(10), "levels_long": 3, "levels_short": 2, "base_qty": D("0.002"),
+        "qty_scale": D(2), "tp_steps": 1, "sl_steps": 4, "policy": "throttled-counter",
+        "counter_levels": 1, "counter_qty_scale": D("0.5"),
+    }  # fmt: skip
+    return GridSettings(**given | changes)
+
+
+def ladder(mid: D, regime: Regime = SIDEWAYS, **changes: Any) -> list[Rung]:
+    instrument = changes.pop("instrument", None) or listed()
+    return build_ladder(mid, regime, settings(**changes), instrument)
+
+
+def told(rungs: list[Rung]) -> list[tuple[str, int, str, str]]:
+    return [(rung.book, rung.level, str(rung.price), str(rung.quantity)) for rung in rungs]
 
 
 def test_a_ladder_digit_for_digit() -> None:
-    assert ladder(D(60000)) == [
-        Rung("LONG", 1, D("59940.00"), D("0.002")),
-        Rung("LONG", 2, D("59880.00"), D("0.004")),
-        Rung("LONG", 3, D("59820.10"), D("0.008")),
-        Rung("SHORT", 1, D("60060.00"), D("0.002")),
-        Rung("SHORT", 2, D("60120.10"), D("0.004")),
+    assert told(ladder(D(60000))) == [
+        ("LONG", 1, "59940.00", "0.002"),
+        ("LONG", 2, "59880.00", "0.004"),
+        ("LONG", 3, "59820.10", "0.008"),
+        ("SHORT", 1, "60060.00", "0.002"),
+        ("SHORT", 2, "60120.10", "0.004"),
     ]
 
 
-def test_too_small_an_order_is_raised_to_the_least_notional() -> None:
+@pytest.mark.parametrize(
+    ("policy", "regime", "long", "short"),
+    [
+        ("throttled-counter", SIDEWAYS, ["0.004", "0.008", "0.016"], ["0.004", "0.008"]),
+        ("throttled-counter", UP, ["0.004", "0.008", "0.016"], ["0.002"]),
+        ("throttled-counter", DOWN, ["0.002"], ["0.004", "0.008"]),
+        ("core-and-scalp", SIDEWAYS, ["0.004", "0.008", "0.016"], ["0.004", "0.008"]),
+        ("core-and-scalp", UP, ["0.002"], ["0.002"]),
+        ("core-and-scalp", DOWN, ["0.002"], ["0.002"]),
+    ],
+)
+def test_the_policy_thins_by_the_regime(
+    policy: str, regime: Regime, long: list[str], short: list[str]
+) -> None:
+    rungs = ladder(D(60000), regime, base_qty=D("0.004"), policy=policy)
+    for book, quantities in (("LONG", long), ("SHORT", short)):
+        assert [str(rung.quantity) for rung in rungs if rung.book == book] == quantities
+
+
+@pytest.mark.parametrize("nothing", [{"counter_levels": 0}, {"counter_qty_scale": D(0)}])
+def test_a_counter_side_of_nothing_has_no_orders(nothing: dict[str, Any]) -> None:
+    assert {rung.book for rung in ladder(D(60000), UP, **nothing)} == {"LONG"}
+
+
+def test_a_paying_side_has_its_share_and_none_of_it_is_no_order() -> None:
+    given = settings(base_qty=D("0.010"), qty_scale=D(1), levels_long=1, levels_short=1)
+    for share, quantities in ((D("0.5"), ["0.005", "0.010"]), (D(0), ["0.010"])):
+        rungs = build_ladder(D(60000), SIDEWAYS, given, listed(), {"LONG": share})
+        assert [str(rung.quantity) for rung in rungs] == quantities
+
+
+def test_too_small_an_order_is_raised_so_that_its_exits_too_are_let_through() -> None:
+    """0.005 at 20,020 would have the notional, but not when it is stopped or closed below."""
     rungs = ladder(D(20000), base_qty=D("0.0001"), qty_scale=D(1))
-    assert {rung.quantity for rung in rungs} == {D("0.006"), D("0.005")}
-    assert all(rung.quantity * rung.price >= 100 for rung in rungs)
+    assert {str(rung.quantity) for rung in rungs} == {"0.006"}
 
 
-def test_take_profits_lie_beyond_the_fees_side_of_the_entry() -> None:
-    step = {"step_bps": D(10), "tp_steps": 2, "tick": D("0.10")}
-    assert take_profit_price("LONG", D(60000), **step) == D("60120.10")  # type: ignore[arg-type]
-    assert take_profit_price("SHORT", D(60000), **step) == D("59880.00")  # type: ignore[arg-type]
+def test_a_rung_beyond_the_instruments_largest_is_left_out() -> None:
+    small = listed(most="0.004", highest="60100.00")
+    assert told(ladder(D(60000), instrument=small)) == [
+        ("LONG", 1, "59940.00", "0.002"),
+        ("LONG", 2, "59880.00", "0.004"),
+        ("SHORT", 1, "60060.00", "0.002"),
+    ]
+
+
+def test_exits_lie_beyond_the_fees_side_of_the_entry() -> None:
+    step = {"step_bps": D(10), "tick": D("0.10")}
+    assert target_price("LONG", D(60000), tp_steps=2, **step) == D("60120.10")
+    assert target_price("SHORT", D(60000), tp_steps=2, **step) == D("59880.00")
+    assert stop_price("LONG", D(60000), sl_steps=2, **step) == D("59880.00")
+    assert stop_price("SHORT", D(60000), sl_steps=2, **step) == D("60120.10")
 
 
 @given(
@@ -50,22 +122,26 @@ def test_take_profits_lie_beyond_the_fees_side_of_the_entry() -> None:
     step_bps=st.integers(5, 1000),
     levels=st.integers(1, 20),
     qty=st.decimals("0.001", "5", places=3),
-    tick=st.sampled_from((D("0.10"), D("0.01"), D("0.0001"))),
+    tick=st.sampled_from(("0.10", "0.01", "0.0001")),
+    regime=st.sampled_from(Regime),
+    counter=st.decimals("0", "1", places=2),
 )
 def test_no_rung_is_beyond_the_instruments_limits(
-    mid: D, step_bps: int, levels: int, qty: D, tick: D
+    mid: D, step_bps: int, levels: int, qty: D, tick: str, regime: Regime, counter: D
 ) -> None:
-    limits = Limits(tick, D("0.001"), D("0.001"), D(5))
+    instrument = listed(tick, notional=5, highest="900000")
     rungs = ladder(
-        mid, limits, step_bps=D(step_bps), levels={"LONG": levels, "SHORT": levels}, base_qty=qty
-    )
+        mid, regime, instrument=instrument, step_bps=D(step_bps), levels_long=levels,
+        levels_short=levels, base_qty=qty, counter_qty_scale=counter, counter_levels=levels,
+    )  # fmt: skip
     for rung in rungs:
-        assert rung.price > 0
-        assert rung.price % tick == 0
-        assert rung.quantity % limits.step == 0
-        assert rung.quantity >= limits.min_quantity
-        assert rung.quantity * rung.price >= limits.min_notional
-        assert rung.price < mid if rung.book == "LONG" else rung.price > mid
+        price, quantity = rung.price.as_decimal(), rung.quantity.as_decimal()
+        assert 0 < price <= 900_000
+        assert price % D(tick) == 0
+        assert quantity % D("0.001") == 0
+        assert D("0.001") <= quantity <= 1000
+        assert rung.notional >= 5
+        assert price < mid if rung.book == "LONG" else price > mid
     for book in ("LONG", "SHORT"):
         prices = [rung.price for rung in rungs if rung.book == book]
         assert prices == sorted(prices, reverse=book == "LONG")

@@ -165,7 +165,6 @@ def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
     env = clean_env(
         **exchange.env(),
         WARMUP_ROOT=str(tmp_path / "snapshot"),
-        WARMUP_STATE_DIR=str(tmp_path / "state"),
     )
     started = time.monotonic()
     for script, arguments, said in (

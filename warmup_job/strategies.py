@@ -16,6 +16,12 @@ from warmup_job.nautilus.bars import bar_type_of
 from warmup_job.traded import STRATEGY_INTERVAL, instrument_id, settings_of
 from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
 
+_EXACT = (  # thresholds that the file reads as floats, and that the strategy reckons with
+    "retry_max_price_deviation_bps", "order_diff_price_tolerance_bps",
+    "order_diff_qty_tolerance_pct", "funding_max_cost_bps", "emergency_liquidation_buffer",
+    "max_drawdown_pct",
+)  # fmt: skip
+
 
 def make_strategies(config: WarmupConfig) -> list[Strategy]:
     """One of each configured strategy, in order.
@@ -72,17 +78,33 @@ def _grid(config: WarmupConfig, strategy: StrategyFile, at: int) -> HedgeGridV1:
             bar_type=bar_type,
             order_id_tag=f"{at:03d}",
             oms_type="HEDGING",
-            grid_step_bps=strategy.grid.grid_step_bps,
-            grid_levels_long=strategy.grid.grid_levels_long,
-            grid_levels_short=strategy.grid.grid_levels_short,
-            base_qty=strategy.grid.base_qty,
-            qty_scale=strategy.grid.qty_scale,
-            tp_steps=strategy.exit.tp_steps,
-            recenter_trigger_bps=strategy.rebalance.recenter_trigger_bps,
+            # What an earlier run has left at the exchange is this one's to take over.
+            external_order_claims=[bar_type.instrument_id],
+            policy=strategy.policy.strategy,
+            counter_levels=strategy.policy.counter_levels,
+            counter_qty_scale=strategy.policy.counter_qty_scale,
             ema_fast=settings.ema_fast,
             ema_slow=settings.ema_slow,
             adx_len=settings.adx_len,
             atr_len=settings.atr_len,
             hysteresis_bps=settings.hysteresis_bps,
+            **_rules(strategy),
         )
     )
+
+
+def _rules(strategy: StrategyFile) -> dict[str, Any]:
+    """The keys that the strategy knows by the names that they have in the file."""
+    sections = (
+        strategy.grid, strategy.exit, strategy.rebalance, strategy.execution, strategy.funding,
+        strategy.position, strategy.risk_management,
+    )  # fmt: skip
+    known = set(HedgeGridV1Config.__struct_fields__)
+    values = {
+        name: getattr(section, name) for section in sections for name in section.__struct_fields__
+    }
+    return {
+        name: Decimal(str(value)) if name in _EXACT else value
+        for name, value in values.items()
+        if name in known
+    }

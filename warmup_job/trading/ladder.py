@@ -1,4 +1,4 @@
-"""The grid's ladder: a pure function of (mid, settings, instrument limits)."""
+"""The grid's ladder: a pure function of (mid, regime, settings, instrument)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal, NamedTuple
 
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import Price, Quantity
+
+from warmup_job.regime.detector import Regime
+
 Book = Literal["LONG", "SHORT"]
-_BPS = Decimal(10_000)
+BOOKS: tuple[Book, Book] = ("LONG", "SHORT")
+BPS = Decimal(10_000)
+PolicyName = Literal["core-and-scalp", "throttled-counter"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What the instrument allows: tick and step sizes, smallest quantity and notional."""
+class GridSettings:
+    """What a ladder is made of; steps in bps of the price, quantities in base currency."""
 
-    tick: Decimal
-    step: Decimal
-    min_quantity: Decimal
-    min_notional: Decimal
+    step_bps: Decimal
+    levels_long: int
+    levels_short: int
+    base_qty: Decimal
+    qty_scale: Decimal
+    """The factor from one level's quantity to the next's."""
+    tp_steps: int
+    sl_steps: int
+    policy: PolicyName = "throttled-counter"
+    counter_levels: int = 0
+    counter_qty_scale: Decimal = Decimal(1)
 
 
 class Rung(NamedTuple):
@@ -25,48 +39,109 @@ class Rung(NamedTuple):
 
     book: Book
     level: int
-    price: Decimal
-    quantity: Decimal
+    price: Price
+    quantity: Quantity
+
+    @property
+    def notional(self) -> Decimal:
+        """In quote currency."""
+        return Decimal(self.price.as_decimal() * self.quantity.as_decimal())
 
 
 def build_ladder(
     mid: Decimal,
-    *,
-    step_bps: Decimal,
-    levels: dict[Book, int],
-    base_qty: Decimal,
-    qty_scale: Decimal,
-    limits: Limits,
+    regime: Regime,
+    settings: GridSettings,
+    instrument: Instrument,
+    shares: dict[Book, Decimal] | None = None,
 ) -> list[Rung]:
     """Buy rungs below the mid (LONG) and sell rungs above it (SHORT), in geometric steps.
 
     Level k stands at mid · (1 ∓ step)^k with base_qty · qty_scale^(k−1). Prices are rounded away
-    from the mid to the tick, quantities down to the step; what is below the instrument's least
-    quantity or notional is raised to it.
+    from the mid to the tick, quantities down to the step, and raised to what the instrument takes,
+    for the rung's exits too. A rung beyond the instrument's largest price or quantity is left out.
+
+    Args:
+        shares: what part of its quantities a book may still have (funding); 0: none of it.
     """
     rungs = []
-    for book, count in levels.items():
-        ratio = 1 - step_bps / _BPS if book == "LONG" else 1 + step_bps / _BPS
-        rounding = ROUND_FLOOR if book == "LONG" else ROUND_CEILING
-        for level in range(1, count + 1):
-            price = to_multiple(mid * ratio**level, limits.tick, rounding)
-            if price <= 0:
+    for book in BOOKS:
+        levels, scale = thinned(book, regime, settings)
+        scale *= (shares or {}).get(book, Decimal(1))
+        ratio = step_ratio(settings.step_bps, up=book == "SHORT")
+        rounding = ROUND_CEILING if book == "SHORT" else ROUND_FLOOR
+        tick = instrument.price_increment.as_decimal()
+        for level in range(1, levels + 1 if scale > 0 else 1):
+            price = to_multiple(mid * ratio**level, tick, rounding)
+            if price <= 0 or not _takes_price(instrument, price):
                 break
-            wanted = to_multiple(base_qty * qty_scale ** (level - 1), limits.step, ROUND_FLOOR)
-            least = to_multiple(limits.min_notional / price, limits.step, ROUND_CEILING)
-            rungs.append(Rung(book, level, price, max(wanted, least, limits.min_quantity)))
+            wanted = settings.base_qty * settings.qty_scale ** (level - 1) * scale
+            quantity = _quantity(instrument, wanted, price, settings)
+            if quantity is None:
+                break
+            rungs.append(Rung(book, level, instrument.make_price(price), quantity))
     return rungs
 
 
-def take_profit_price(
-    book: Book, entry: Decimal, *, step_bps: Decimal, tp_steps: int, tick: Decimal
-) -> Decimal:
-    """Where a filled rung is closed: ``tp_steps`` grid steps in its favour, rounded outwards."""
-    if book == "LONG":
-        return to_multiple(entry * (1 + step_bps / _BPS) ** tp_steps, tick, ROUND_CEILING)
-    return to_multiple(entry * (1 - step_bps / _BPS) ** tp_steps, tick, ROUND_FLOOR)
+def thinned(book: Book, regime: Regime, settings: GridSettings) -> tuple[int, Decimal]:
+    """How many levels a book has in this regime, and the factor to their quantities."""
+    levels = settings.levels_long if book == "LONG" else settings.levels_short
+    if regime is Regime.SIDEWAYS:
+        return levels, Decimal(1)
+    against = book == ("SHORT" if regime is Regime.UP else "LONG")
+    if against or settings.policy == "core-and-scalp":
+        return min(levels, settings.counter_levels), settings.counter_qty_scale
+    return levels, Decimal(1)
+
+
+def is_makers(rung: Rung, mid: Decimal) -> bool:
+    """Whether the rung is on its own side of the mid, where it waits to be filled."""
+    price = rung.price.as_decimal()
+    return bool(price < mid if rung.book == "LONG" else price > mid)
+
+
+def step_ratio(step_bps: Decimal, *, up: bool) -> Decimal:
+    """What one grid step multiplies a price with."""
+    return 1 + step_bps / BPS if up else 1 - step_bps / BPS
+
+
+def least_quantity(instrument: Instrument, price: Decimal, settings: GridSettings) -> Decimal:
+    """The smallest quantity that may be bought at ``price`` and sold at its stop or target."""
+    least = instrument.min_quantity or instrument.size_increment
+    if instrument.min_notional is None:
+        return Decimal(least.as_decimal())
+    steps = max(settings.tp_steps, settings.sl_steps)
+    lowest = price * step_ratio(settings.step_bps, up=False) ** steps
+    # The target is rounded by up to a tick.
+    lowest = max(lowest - instrument.price_increment.as_decimal(), lowest / 2)
+    notional = instrument.min_notional.as_decimal() / lowest
+    step = instrument.size_increment.as_decimal()
+    return max(Decimal(least.as_decimal()), to_multiple(notional, step, ROUND_CEILING))
 
 
 def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
     """``value`` rounded to a multiple of ``unit``, in the unit's own decimals."""
     return (value / unit).to_integral_value(rounding) * unit
+
+
+def _quantity(
+    instrument: Instrument, wanted: Decimal, price: Decimal, settings: GridSettings
+) -> Quantity | None:
+    step = instrument.size_increment.as_decimal()
+    quantity = max(
+        to_multiple(wanted, step, ROUND_FLOOR), least_quantity(instrument, price, settings)
+    )
+    most = instrument.max_quantity
+    if most is not None and quantity > most.as_decimal():
+        return None
+    notional = instrument.max_notional
+    if notional is not None and quantity * price > notional.as_decimal():
+        return None
+    return instrument.make_qty(quantity)
+
+
+def _takes_price(instrument: Instrument, price: Decimal) -> bool:
+    least, most = instrument.min_price, instrument.max_price
+    return (least is None or price >= least.as_decimal()) and (
+        most is None or price <= most.as_decimal()
+    )

@@ -1,0 +1,141 @@
+"""A made-up market for HedgeGridV1 in Nautilus' own engine: quotes and bars to the second."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.adapters.binance.futures.types import BinanceFuturesMarkPriceUpdate
+from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.model.currencies import USDT
+from nautilus_trader.model.data import Bar, BarType, CustomData, DataType, QuoteTick
+from nautilus_trader.model.enums import AccountType, OmsType, OrderSide, OrderType
+from nautilus_trader.model.identifiers import ClientId, Venue
+from nautilus_trader.model.objects import Money, Price, Quantity
+
+from warmup_job.nautilus.instruments import parse_instrument
+from warmup_job.regime.detector import DetectorBar
+from warmup_job.simulator.symbols import default_symbols
+from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
+
+BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
+START_NS = 1_700_000_040_000_000_000
+SECOND_NS = 1_000_000_000
+
+
+def instrument() -> Any:
+    listed = {(each.market, each.name): each for each in default_symbols()}
+    return parse_instrument("um", listed["um", "BTCUSDT"].info(), START_NS)
+
+
+def config(**changes: Any) -> HedgeGridV1Config:
+    settings: dict[str, Any] = {
+        "instrument_id": BAR_TYPE.instrument_id, "bar_type": BAR_TYPE, "oms_type": "HEDGING",
+        "grid_step_bps": Decimal(10), "grid_levels_long": 3, "grid_levels_short": 3,
+        "base_qty": Decimal("0.004"), "qty_scale": Decimal(1), "tp_steps": 1, "sl_steps": 30,
+        "recenter_trigger_bps": 100.0, "max_inventory_quote": Decimal(50_000),
+        "funding_window_minutes": 480, "funding_max_cost_bps": Decimal(10),
+        "max_position_size": Decimal(1), "max_leverage_used": Decimal(5),
+        "emergency_liquidation_buffer": Decimal("0.1"), "policy": "throttled-counter",
+        "counter_levels": 2, "counter_qty_scale": Decimal("0.5"), "retry_delay_ms": 0,
+        "ema_fast": 5, "ema_slow": 10, "adx_len": 5, "atr_len": 5, "hysteresis_bps": 10.0,
+    }  # fmt: skip
+    return HedgeGridV1Config(**settings | changes)
+
+
+def warm(strategy: HedgeGridV1, price: float = 50_000.0) -> None:
+    strategy.warmup_regime_detector([DetectorBar(price, price, price, price, 1.0)] * 40)
+
+
+class Market:
+    """Quotes and bars at given seconds, one tick apart around the price."""
+
+    def __init__(self) -> None:
+        self.data: list[Any] = []
+
+    def quote(self, second: float, price: str, size: str = "10.000") -> Market:
+        at = START_NS + round(second * SECOND_NS)
+        bid, ask = (
+            Price.from_str(f"{Decimal(price) + Decimal(half):.2f}") for half in ("-0.05", "0.05")
+        )
+        depth = Quantity.from_str(size)
+        self.data.append(QuoteTick(BAR_TYPE.instrument_id, bid, ask, depth, depth, at, at))
+        return self
+
+    def bar(self, second: float, price: str, late: float = 0) -> Market:
+        """A bar that closed ``late`` seconds before it came."""
+        at = START_NS + round(second * SECOND_NS)
+        value = Price.from_str(price)
+        closed_at = at - round(late * SECOND_NS)
+        self.data.append(
+            Bar(BAR_TYPE, value, value, value, value, Quantity.from_str("1.000"), closed_at, at)
+        )
+        return self
+
+    def funding(self, second: float, rate: str, in_minutes: int = 60) -> Market:
+        """Mark price news: the next payment's rate, and when it is due."""
+        at = START_NS + round(second * SECOND_NS)
+        price = Price.from_str("50000.00")
+        update = BinanceFuturesMarkPriceUpdate(
+            BAR_TYPE.instrument_id, price, price, price, Decimal(rate),
+            at + in_minutes * 60 * SECOND_NS, at, at,
+        )  # fmt: skip
+        kind = DataType(
+            BinanceFuturesMarkPriceUpdate, metadata={"instrument_id": BAR_TYPE.instrument_id}
+        )
+        self.data.append(CustomData(kind, update))
+        return self
+
+
+def make_engine(balance: int = 100_000, **venue: Any) -> BacktestEngine:
+    made = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True)))
+    made.add_venue(
+        Venue("BINANCE"), OmsType.HEDGING, AccountType.MARGIN, [Money(balance, USDT)],
+        **{"default_leverage": Decimal(10), "bar_execution": False, "use_reduce_only": False,
+           "liquidity_consumption": True}
+        | venue,
+    )  # fmt: skip
+    made.add_instrument(instrument())
+    return made
+
+
+def run(engine: BacktestEngine, strategy: HedgeGridV1, market: Market) -> list[Any]:
+    """Play the market; the strategy's orders in the order they were made."""
+    engine.add_strategy(strategy)
+    feed(engine, market)
+    engine.run()
+    return orders_of(engine)
+
+
+def feed(engine: BacktestEngine, market: Market) -> None:
+    news = [each for each in market.data if isinstance(each, CustomData)]
+    engine.add_data([each for each in market.data if not isinstance(each, CustomData)], sort=True)
+    if news:
+        engine.add_data(news, client_id=ClientId("BINANCE"), sort=True)
+
+
+def orders_of(engine: BacktestEngine) -> list[Any]:
+    """In the order that they were made: the stop loss of a pair before its take profit."""
+
+    def made(order: Any) -> tuple[int, int, str]:
+        kind, _, key = order.client_order_id.value.partition("-")  # O-… is none of the grid's
+        return order.init_event.ts_init, int(key.rpartition("-")[2]), kind
+
+    return sorted(engine.cache.orders(), key=made)
+
+
+def price_of(order: Any) -> str:
+    """Its limit, or its trigger; a market order has neither."""
+    if order.order_type == OrderType.MARKET:
+        return "market"
+    return str(order.price if order.has_price else order.trigger_price)
+
+
+def told(orders: list[Any]) -> list[tuple[str, str, str]]:
+    return [(OrderSide(order.side).name, price_of(order), str(order.quantity)) for order in orders]
+
+
+def of_kind(orders: list[Any], letter: str) -> list[Any]:
+    """E: entries, T: take profits, S: stop losses."""
+    return [order for order in orders if order.client_order_id.value[0] == letter]

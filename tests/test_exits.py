@@ -1,0 +1,149 @@
+"""What a restart finds at the exchange: lots that together are the position, never more."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.made_up_market import config
+from warmup_job.trading.exits import (
+    Held,
+    Leg,
+    Lot,
+    OpenExit,
+    clear_of,
+    is_passed,
+    recover,
+    stop_price,
+    target_price,
+)
+from warmup_job.trading.hedge_grid import HedgeGridV1
+from warmup_job.trading.ladder import BOOKS, Book
+
+TICK = D("0.1")
+STEPS: dict[str, Any] = {"step_bps": D(10), "tp_steps": 2, "sl_steps": 8}
+
+
+def exit_of(
+    key: str, leg: Leg, quantity: str, book: Book = "LONG", entry: str = "50000"
+) -> OpenExit:
+    if leg == "T":
+        price = target_price(book, D(entry), step_bps=D(10), tp_steps=2, tick=TICK)
+    else:
+        price = stop_price(book, D(entry), step_bps=D(10), sl_steps=8, tick=TICK)
+    return OpenExit(f"{leg}1-{key}", key, leg, book, price, D(quantity))
+
+
+def found(held: str, *exits: OpenExit, at: str = "50000") -> tuple[list[Lot], list[str]]:
+    return recover({"LONG": Held(D(held), D(at))}, exits, **STEPS)
+
+
+def test_a_position_with_its_pair_is_taken_over_as_it_is() -> None:
+    (lot,), too_many = found("0.004", exit_of("a", "T", "0.004"), exit_of("a", "S", "0.004"))
+    assert (lot.key, lot.quantity, too_many) == ("a", D("0.004"), [])
+    assert lot.legs == {"T": "T1-a", "S": "S1-a"}
+    assert lot.entry == pytest.approx(D(50000), abs=TICK)
+
+
+@pytest.mark.parametrize("leg", ["T", "S"])
+def test_one_exit_is_enough_to_know_where_the_lot_came_from(leg: Leg) -> None:
+    for book in BOOKS:
+        one = exit_of("a", leg, "0.004", book)
+        (lot,), _ = recover({book: Held(D("0.004"), D(1))}, [one], **STEPS)
+        assert lot.entry == pytest.approx(D(50000), abs=TICK)
+        assert list(lot.legs) == [leg]
+
+
+def test_a_position_without_exits_is_one_lot_at_its_own_price() -> None:
+    (lot,), too_many = found("0.004", at="49876.5")
+    assert (lot.book, lot.entry, lot.quantity) == ("LONG", D("49876.5"), D("0.004"))
+    assert (lot.legs, too_many) == ({}, [])
+
+
+def test_exits_beyond_the_position_are_too_many() -> None:
+    """The stop of one lot was filled while nobody looked: its target is still there."""
+    left_behind = exit_of("a", "T", "0.004")
+    lots, too_many = found(
+        "0.004", left_behind, exit_of("b", "S", "0.004"), exit_of("b", "T", "0.004")
+    )
+    assert [lot.key for lot in lots] == ["b"]
+    assert too_many == ["T1-a"]
+
+
+def test_exits_of_nothing_are_all_too_many() -> None:
+    lots, too_many = found("0", exit_of("a", "S", "0.004"), exit_of("a", "T", "0.004"))
+    assert lots == []
+    assert sorted(too_many) == ["S1-a", "T1-a"]
+
+
+def test_an_exit_of_the_same_kind_twice_is_one_too_many() -> None:
+    again = exit_of("a", "T", "0.004")._replace(order_id="T3-a")
+    (lot,), too_many = found("0.004", exit_of("a", "T", "0.004"), again)
+    assert (lot.legs, too_many) == ({"T": "T1-a"}, ["T3-a"])
+
+
+@given(
+    st.dictionaries(st.sampled_from(BOOKS), st.integers(0, 30)),
+    st.lists(
+        st.tuples(st.sampled_from("abcde"), st.sampled_from("TS"), st.integers(1, 12),
+                  st.sampled_from(BOOKS)),
+        max_size=12,
+    ),
+)  # fmt: skip
+def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
+    positions: dict[Book, int], exits: list[Any]
+) -> None:
+    held = {book: Held(D(size) / 1000, D(50000)) for book, size in positions.items()}
+    there = [
+        exit_of(f"{book}{key}", leg, f"0.{size:03d}", book)._replace(order_id=str(at))
+        for at, (key, leg, size, book) in enumerate(exits)
+    ]
+    lots, too_many = recover(held, there, **STEPS)
+    for book in BOOKS:
+        mine = sum((lot.quantity for lot in lots if lot.book == book), D(0))
+        assert mine == held.get(book, Held(D(0), D(0))).quantity
+    owned = [order_id for lot in lots for order_id in lot.legs.values()]
+    assert sorted([*owned, *too_many]) == sorted(each.order_id for each in there)
+
+
+def test_a_grown_lot_has_the_average_price() -> None:
+    lot = Lot("a", "LONG", D(100), D(1))
+    lot.grow(D(130), D(2))
+    assert (lot.entry, lot.quantity) == (D(120), D(3))
+
+
+def test_a_passed_target_stands_on_the_makers_side_and_a_far_one_where_it_was() -> None:
+    assert clear_of("LONG", D(100), D(110), D(5), TICK) == D("110.2")
+    assert clear_of("SHORT", D(100), D(90), D(5), TICK) == D("89.8")
+    assert clear_of("LONG", D(100), D(90), D(5), TICK) == D(100)
+
+
+@pytest.mark.parametrize(("mid", "passed"), [("100.1", False), ("100.04", True), ("99", True)])
+def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed: bool) -> None:
+    assert is_passed("LONG", D(100), D(mid), D(5)) is passed
+    assert is_passed("SHORT", D(100), 200 - D(mid), D(5)) is passed
+
+
+# -- what is kept ----------------------------------------------------------------------------------
+
+
+def test_what_is_kept_comes_back_digit_for_digit() -> None:
+    before, after = HedgeGridV1(config()), HedgeGridV1(config())
+    before._center, before._capital = D("50000.05"), D(10_000)
+    before._realised, before._peak, before._stopped = D("-12.3456789"), D("7.5"), True
+    after.on_load(before.on_save())
+    assert after.on_save() == before.on_save()
+    assert (after._center, after._realised, after._peak) == (
+        D("50000.05"), D("-12.3456789"), D("7.5"),
+    )  # fmt: skip
+    assert after._stopped
+
+
+@pytest.mark.parametrize("state", [b'{"version":2}', b"{", b'{"version":1}'])
+def test_what_another_version_has_kept_is_refused(state: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says, the trader sets it aside
+        HedgeGridV1(config()).on_load({"grid": state})

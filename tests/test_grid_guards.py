@@ -1,0 +1,300 @@
+"""The guards: how much may be held, what funding may cost, when the grid stops itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.backtest.models import LatencyModel
+from nautilus_trader.model.enums import OrderStatus
+
+from tests.made_up_market import Market, config, make_engine, of_kind, run, told, warm
+from tests.test_ladder import ladder
+from warmup_job.trading.breaker import Breaker, drawdown_pct
+from warmup_job.trading.caps import Caps, Exposure, admit, caps_of
+from warmup_job.trading.funding import cost_bps, shares
+from warmup_job.trading.hedge_grid import HedgeGridV1
+from warmup_job.trading.ladder import Book
+from warmup_job.trading.order_diff import Standing, match, step_away
+
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3600 * SECOND_NS
+
+
+@pytest.fixture
+def engine() -> Iterator[BacktestEngine]:
+    made = make_engine()
+    yield made
+    made.dispose()
+
+
+def warmed(**changes: Any) -> HedgeGridV1:
+    strategy = HedgeGridV1(config(**changes))
+    warm(strategy)
+    return strategy
+
+
+def begun() -> Market:
+    return Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+
+
+# -- caps ------------------------------------------------------------------------------------------
+
+ACCOUNT: dict[str, D] = {
+    "equity": D(1000), "account_leverage": D(10), "maintenance": D("0.05"),
+    "max_inventory_quote": D(10**6), "max_position_size": D(10), "max_position_pct": D(1),
+    "max_leverage_used": D(100), "liquidation_buffer": D("0.01"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "quote"),
+    [
+        ("max_inventory_quote", D(500), D(500)),
+        ("max_position_pct", D("0.5"), D(5000)),
+        ("liquidation_buffer", D("0.20"), D(4000)),
+        ("equity", D(-5), D(0)),
+    ],
+)
+def test_the_tightest_rule_caps_a_book(key: str, value: D, quote: D) -> None:
+    assert caps_of(**ACCOUNT | {key: value}).quote == quote
+
+
+def test_a_book_filled_to_its_cap_is_the_buffer_away_from_liquidation() -> None:
+    caps = caps_of(**ACCOUNT | {"liquidation_buffer": D("0.25"), "account_leverage": D(100)})
+    loss = caps.quote * D("0.25")
+    assert 1000 - loss == pytest.approx(caps.quote * D("0.05"))  # what is left is the maintenance
+
+
+def test_both_books_share_the_leverage_and_neither_comes_first() -> None:
+    rungs = ladder(D(60000), levels_short=3, qty_scale=D(1))  # 120 each
+    admitted = admit(rungs, {}, Caps(D(10**6), None, D(600)))
+    assert [(rung.book, rung.level) for rung in admitted] == [
+        ("LONG", 1), ("SHORT", 1), ("LONG", 2), ("SHORT", 2),
+    ]  # fmt: skip
+
+
+@given(
+    quote=st.decimals(0, 3000, places=1), quantity=st.decimals(0, "0.05", places=3),
+    gross=st.decimals(0, 5000, places=1), held=st.decimals(0, "0.02", places=3),
+)  # fmt: skip
+def test_nothing_admitted_could_fill_beyond_a_cap(quote: D, quantity: D, gross: D, held: D) -> None:
+    rungs = ladder(D(60000), levels_long=5, levels_short=5)
+    exposure: dict[Book, Exposure] = {"LONG": Exposure(held, held * 60000)}
+    admitted = admit(rungs, exposure, Caps(quote, quantity, gross))
+    together = held * 60000 if admitted else D(0)
+    for book in ("LONG", "SHORT"):
+        mine = [rung for rung in admitted if rung.book == book]
+        before = exposure.get(book, Exposure())
+        if mine:
+            assert before.quote + sum(rung.notional for rung in mine) <= quote
+            assert before.quantity + sum(rung.quantity.as_decimal() for rung in mine) <= quantity
+        together += sum((rung.notional for rung in mine), D(0))
+    assert together <= gross
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_inventory_quote": D(450)},
+        {"max_position_size": D("0.008")},
+        {"max_leverage_used": D("0.009")},  # of 100,000: 900 for both books
+        {"max_position_pct": D("0.00045")},  # at leverage 10
+    ],
+)
+def test_two_rungs_of_200_are_all_that_a_cap_of_450_lets_through(
+    engine: BacktestEngine, changes: dict[str, Any]
+) -> None:
+    market = begun().quote(10, "49890").bar(62, "49890").bar(122, "49890").quote(130, "49890")
+    orders = run(engine, warmed(**changes), market)
+    entries = of_kind(orders, "E")
+    assert told(entries)[:4] == [
+        ("BUY", "49950.00", "0.004"), ("SELL", "50050.00", "0.004"),
+        ("BUY", "49900.00", "0.004"), ("SELL", "50100.10", "0.004"),
+    ]  # fmt: skip
+    assert not [order for order in told(entries)[4:] if order[0] == "BUY"]
+
+
+def test_a_full_book_is_laid_anew_only_when_the_old_orders_are_gone(
+    engine: BacktestEngine,
+) -> None:
+    """Both at once could be filled together, and would be beyond the cap."""
+    strategy = warmed(max_inventory_quote=D(650), grid_levels_short=0)
+    market = begun().quote(50, "51000").bar(62, "51000").quote(63, "51000")
+    orders = run(engine, strategy, market)
+    assert [order.status for order in orders] == [OrderStatus.CANCELED] * 3 + [
+        OrderStatus.ACCEPTED
+    ] * 3
+    assert orders[3].init_event.ts_init >= max(order.ts_last for order in orders[:3])
+
+
+# -- the order diff --------------------------------------------------------------------------------
+
+
+def test_a_standing_order_serves_one_rung_and_the_nearest() -> None:
+    (first, second, third, *_) = ladder(D(60000), qty_scale=D(1))
+    standing = [
+        Standing("a", "LONG", D("59940.50"), D("0.002"), D("0.002")),
+        Standing("b", "LONG", D("59940.00"), D("0.002"), D("0.001")),
+        Standing("c", "SHORT", D("59880.00"), D("0.002"), D("0.002")),
+        Standing("d", "LONG", D("59820.10"), D("0.003"), D("0.003")),
+    ]
+    matched = match(
+        [first, second, third], standing, price_tolerance_bps=D(1), qty_tolerance=D("0.01")
+    )
+    assert {rung.level: order.order_id for rung, order in matched.items()} == {1: "b"}
+
+
+@pytest.mark.parametrize(
+    ("book", "attempt", "opposite", "price"),
+    [
+        ("LONG", 1, None, "99.9"), ("LONG", 2, None, "99.8"), ("SHORT", 1, None, "100.1"),
+        ("LONG", 1, "99.62", "99.6"), ("SHORT", 1, "100.38", "100.4"),
+        ("LONG", 1, "98", None), ("SHORT", 1, "102", None),
+    ],
+)  # fmt: skip
+def test_a_retry_steps_away_from_the_market_but_not_too_far(
+    book: Book, attempt: int, opposite: str | None, price: str | None
+) -> None:
+    made = step_away(
+        book, D(100), attempt, opposite=None if opposite is None else D(opposite),
+        tick=D("0.1"), most_bps=D(100),
+    )  # fmt: skip
+    assert made == (None if price is None else D(price))
+
+
+def falling_behind(**changes: Any) -> list[Any]:
+    """Orders reach the exchange a second late, and the market has passed the rung meanwhile."""
+    late = LatencyModel(base_latency_nanos=SECOND_NS)
+    engine = make_engine(latency_model=late)
+    market = (
+        Market().quote(1, "50000").bar(2, "50000").quote(2.5, "49930.15").quote(10, "49931.15")
+        .quote(61, "50000").bar(62, "50000").quote(64, "50000")
+    )  # fmt: skip
+    try:
+        strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
+        return run(engine, strategy, market)
+    finally:
+        engine.dispose()
+
+
+def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers() -> None:
+    orders = falling_behind()
+    assert [(each[1], order.status) for each, order in zip(told(orders), orders, strict=True)] == [
+        ("49950.00", OrderStatus.REJECTED), ("49931.10", OrderStatus.ACCEPTED),
+    ]  # fmt: skip
+    assert all(order.is_post_only for order in orders)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"use_post_only_retries": False}, {"retry_attempts": 0},
+     {"retry_max_price_deviation_bps": D(1)}],
+)  # fmt: skip
+def test_without_retries_it_is_left_until_the_next_bar(changes: dict[str, Any]) -> None:
+    orders = falling_behind(**changes)
+    assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
+    assert told(orders)[0] == told(orders)[1]
+
+
+def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(
+    engine: BacktestEngine,
+) -> None:
+    """Stopped out below: buying at once where the market is now would be no grid."""
+    market = begun().quote(10, "49945").quote(50, "49700").bar(62, "49700").quote(63, "49700")
+    market.bar(122, "49700").quote(170, "49990").bar(182, "49990").quote(183, "49990")
+    strategy = warmed(grid_levels_short=0, grid_levels_long=1, sl_steps=3)
+    entries = of_kind(run(engine, strategy, market), "E")
+    assert [order.status for order in entries] == [OrderStatus.FILLED, OrderStatus.ACCEPTED]
+    second = (entries[1].init_event.ts_init - entries[0].init_event.ts_init) / SECOND_NS
+    assert second == 180
+
+
+# -- funding ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("in_hours", "window_minutes", "bps"),
+    [(9, 480, 0), (8, 480, 10), (1, 480, 10), (0, 480, 20), (1, 1440, 30)],
+)
+def test_funding_costs_what_its_payments_within_the_window_do(
+    in_hours: int, window_minutes: int, bps: int
+) -> None:
+    assert cost_bps(D("0.001"), in_hours * HOUR_NS, 0, window_minutes) == bps
+
+
+@pytest.mark.parametrize(
+    ("cost", "long", "short"),
+    [(0, 1, 1), (5, 1, 1), ("7.5", "0.5", 1), (10, 0, 1), (-10, 1, 0), ("-7.5", 1, "0.5")],
+)
+def test_the_paying_side_thins_and_stops(cost: Any, long: Any, short: Any) -> None:
+    assert shares(D(cost), D(10)) == {"LONG": D(long), "SHORT": D(short)}
+
+
+def test_funding_that_costs_too_much_takes_the_paying_side_off(engine: BacktestEngine) -> None:
+    market = begun().funding(50, "0.002").bar(62, "50000").quote(63, "50000")
+    orders = run(engine, warmed(), market)
+    assert len(orders) == 6
+    gone = {order.side_string() for order in orders if order.status == OrderStatus.CANCELED}
+    assert gone == {"BUY"}
+    assert sum(order.status == OrderStatus.ACCEPTED for order in orders) == 3
+
+
+# -- stops of the whole ----------------------------------------------------------------------------
+
+
+def test_the_breaker_opens_on_errors_within_the_window_and_closes_after_the_cooldown() -> None:
+    breaker = Breaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
+    told = [breaker.error(second * SECOND_NS) for second in (0, 30, 70, 80)]
+    assert told == [False, False, False, True]
+    assert breaker.is_open(179 * SECOND_NS)
+    assert not breaker.is_open(180 * SECOND_NS)
+    assert not breaker.error(181 * SECOND_NS), "what was before does not count twice"
+
+
+def test_drawdown_is_of_what_there_was_at_the_best_time() -> None:
+    assert drawdown_pct(D(1000), D(0), D(-100)) == 10
+    assert drawdown_pct(D(1000), D(1000), D(500)) == 25
+    assert drawdown_pct(D(0), D(0), D(-1)) == 0
+
+
+def test_errors_stop_new_entries_until_the_cooldown_has_passed(engine: BacktestEngine) -> None:
+    strategy = warmed(
+        max_errors_per_minute=2, circuit_breaker_cooldown_seconds=100, grid_levels_short=0
+    )
+    engine.add_strategy(strategy)
+    market = begun().quote(50, "51000")
+    for second in (62, 122, 182):
+        market.bar(second, "51000").quote(second + 1, "51000")
+    engine.add_data(market.data, sort=True)
+    for second in (40, 41):
+        at_ns = market.data[0].ts_init + second * SECOND_NS
+        strategy.clock.set_time_alert_ns(f"e{second}", at_ns, lambda _: strategy._error("made up"))
+    engine.run()
+    laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
+                  engine.cache.orders())  # fmt: skip
+    assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [181] * 3
+
+
+def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestEngine) -> None:
+    strategy = warmed(
+        base_qty=D("0.9"), sl_steps=60, max_drawdown_pct=D(1), max_inventory_quote=D(10**6),
+        grid_levels_long=1, grid_levels_short=1, max_position_size=D(9),
+    )  # fmt: skip
+    market = begun().quote(10, "49940").quote(50, "48700").bar(62, "48700").quote(63, "48700")
+    market.quote(100, "50020").bar(122, "50020").quote(130, "51000").bar(182, "51000")
+    orders = run(engine, strategy, market)
+    entries = of_kind(orders, "E")
+    assert [order.status for order in entries] == [OrderStatus.FILLED, OrderStatus.CANCELED]
+    assert [order.status for order in of_kind(orders, "T")] == [OrderStatus.FILLED]
+    assert engine.cache.positions_open() == []
+
+
+def test_a_stale_bar_sends_nothing(engine: BacktestEngine) -> None:
+    market = Market().quote(1, "50000").bar(2, "50000", late=301).quote(3, "50000")
+    assert run(engine, warmed(), market) == []

@@ -1,0 +1,229 @@
+"""HedgeGridV1 over whole price paths: what holds on each of them, and after every restart."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+import json
+from collections import Counter
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tried
+from hypothesis import strategies as st
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.model.events import OrderDenied
+from nautilus_trader.model.identifiers import ClientOrderId
+from nautilus_trader.model.objects import Price, Quantity
+
+from tests.conftest import RECORDINGS
+from tests.made_up_market import (
+    Market,
+    config,
+    feed,
+    make_engine,
+    orders_of,
+    told,
+    warm,
+)
+from warmup_job.nautilus.instruments import parse_instrument
+from warmup_job.trading.hedge_grid import HedgeGridV1
+from warmup_job.trading.ladder import BOOKS
+
+MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
+FEW = tried(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+CAPS: dict[str, Any] = {
+    "max_inventory_quote": D(900), "max_position_size": D("0.016"), "sl_steps": 4, "tp_steps": 2,
+    "recenter_trigger_bps": 25.0,
+}  # fmt: skip
+
+
+class Watched(HedgeGridV1):
+    """Looks at itself after each piece of market news."""
+
+    def on_quote_tick(self, tick: Any) -> None:
+        super().on_quote_tick(tick)
+        self.look()
+
+    def on_bar(self, bar: Bar) -> None:
+        super().on_bar(bar)
+        self.look()
+
+    def look(self) -> None:
+        waiting, leaving = self._standing()
+        for book in BOOKS:
+            quantity, price = self._held(book)
+            lots = [lot for lot in self._lots.values() if lot.book == book]
+            assert sum(lot.quantity for lot in lots) == quantity, "a lot is what is held"
+            orders = [order for order in (*waiting, *leaving) if order.book == book]
+            assert quantity + sum(each.leaves for each in orders) <= self.config.max_position_size
+            quote = quantity * price + sum(each.leaves * each.price for each in orders)
+            assert quote <= self.config.max_inventory_quote
+            for lot in lots:
+                self.look_at_exits(lot)
+
+    def look_at_exits(self, lot: Any) -> None:
+        for leg in "ST":
+            order = self.cache.order(ClientOrderId(lot.legs[leg]))
+            assert not order.is_closed, f"{leg} of what is held is gone"
+            assert order.leaves_qty.as_decimal() == lot.quantity, f"{leg} is of another size"
+
+
+class Restarting(Watched):
+    """Forgets all that it was not asked to keep, before every n-th quote."""
+
+    every = 4
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.seen = 0
+
+    def on_quote_tick(self, tick: Any) -> None:
+        self.seen += 1
+        if self.seen % self.every == 0:
+            kept, seen, detector = self.save(), self.seen, self.detector
+            self.on_stop()
+            self.__dict__.update(Restarting(self.config).__dict__)
+            self.load(kept)
+            self.on_start()
+            self.seen, self.detector = seen, detector  # the detector is warmed from the snapshot
+            self._bar_ns = self.clock.timestamp_ns()
+        super().on_quote_tick(tick)
+
+
+def along(prices: list[D]) -> Market:
+    """A quote every 20 s, a bar every minute."""
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    for at, price in enumerate(prices):
+        second = 22 + 20 * at
+        market.quote(second, str(price))
+        if at % 3 == 2:
+            market.bar(second + 1, f"{price:.2f}")
+    return market
+
+
+def play(kind: type[HedgeGridV1], prices: list[D], **changes: Any) -> list[Any]:
+    engine = make_engine()
+    try:
+        strategy = kind(config(**changes))
+        warm(strategy)
+        engine.add_strategy(strategy)
+        feed(engine, along(prices))
+        engine.run()
+        return orders_of(engine)
+    finally:
+        engine.dispose()
+
+
+PATHS = st.lists(st.integers(-120, 120), min_size=6, max_size=40).map(
+    lambda moves: [50_000 + D(each) for each in itertools.accumulate(moves)]
+)
+
+
+@FEW
+@given(PATHS, st.sampled_from(["throttled-counter", "core-and-scalp"]))
+def test_caps_hold_and_what_is_held_has_its_exits_on_every_path(
+    prices: list[D], policy: str
+) -> None:
+    for order in play(Watched, prices, policy=policy, **CAPS):
+        refusals = [e for e in order.events if isinstance(e, OrderDenied)]
+        assert not refusals, str(order)
+        price = order.price if order.has_price else order.trigger_price
+        if price is not None:
+            assert price.as_decimal() % D("0.1") == 0
+            assert price.as_decimal() * order.quantity.as_decimal() >= 100
+        assert order.quantity.as_decimal() % D("0.001") == 0
+
+
+@FEW
+@given(PATHS)
+def test_restarts_change_nothing_that_is_sent(prices: list[D]) -> None:
+    kinds = (Watched, Restarting)
+    through, restarted = (play(kind, prices, **CAPS) for kind in kinds)
+    assert sorted(told(through)) == sorted(told(restarted))
+    assert Counter(order.status for order in through) == Counter(
+        order.status for order in restarted
+    )
+
+
+@FEW
+@given(st.lists(st.integers(-3, 3), min_size=3, max_size=30))
+def test_the_books_mirror_each_other_on_a_mirrored_path(moves: list[int]) -> None:
+    """Prices stay between rungs, so that the tick's rounding decides nothing."""
+    away = [50 * D(each) + 20 for each in itertools.accumulate(moves)]
+    changes: dict[str, Any] = CAPS | {
+        "recenter_trigger_bps": 10_000.0, "counter_levels": 9, "counter_qty_scale": D(1),
+    }  # fmt: skip
+    up = play(Watched, [50_000 + each for each in away], **changes)
+    down = play(Watched, [50_000 - each for each in away], **changes)
+
+    def seen(orders: list[Any], swap: dict[str, str]) -> Counter[Any]:
+        return Counter(
+            (order.client_order_id.value[0], swap[order.side_string()], str(order.quantity),
+             order.status, order.init_event.ts_init)
+            for order in orders
+        )  # fmt: skip
+
+    assert seen(up, {"BUY": "BUY", "SELL": "SELL"}) == seen(down, {"BUY": "SELL", "SELL": "BUY"})
+
+
+def recorded(path: Path, bar_type: BarType, precision: int, size_precision: int) -> list[Bar]:
+    bars = []
+    with gzip.open(path, "rt") as lines:
+        for row in csv.DictReader(lines):
+            at_ns = (int(row["close_time"]) + 1) * 1_000_000
+            prices = [
+                Price.from_str(f"{D(row[name]):.{precision}f}")
+                for name in ("open", "high", "low", "close")
+            ]
+            volume = Quantity.from_str(f"{D(row['volume']):.{size_precision}f}")
+            bars.append(Bar(bar_type, *prices, volume, at_ns, at_ns))
+    return bars
+
+
+@pytest.mark.skipif(not MONTH.is_file(), reason="needs the recordings")
+def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> None:
+    """Every order goes through, but for such as the market was past: those are said to be."""
+    bar_type = BarType.from_str("LINKUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
+    (described,) = [
+        each
+        for each in json.loads((MONTH.parent / "exchangeInfo-mainnet-20241020.json").read_text())[
+            "symbols"
+        ]
+        if each["symbol"] == "LINKUSDT"
+    ]
+    link = parse_instrument("um", described, 0)
+    engine = make_engine(bar_execution=True)
+    try:
+        engine.add_instrument(link)
+        strategy = HedgeGridV1(
+            config(
+                instrument_id=link.id, bar_type=bar_type, base_qty=D(10), grid_levels_long=3,
+                grid_levels_short=3, tp_steps=2, sl_steps=8, grid_step_bps=D(20),
+                recenter_trigger_bps=80.0, max_inventory_quote=D(500), qty_scale=D("1.1"),
+                max_position_size=D(10**6), ema_fast=20, ema_slow=50, adx_len=14, atr_len=14,
+            )
+        )  # fmt: skip
+        errors: list[str] = []
+        strategy._error = errors.append  # type: ignore[assignment,method-assign]
+        engine.add_strategy(strategy)
+        bars = recorded(MONTH, bar_type, link.price_precision, link.size_precision)
+        engine.add_data(bars)
+        engine.run()
+        orders = orders_of(engine)
+        refused = [order for order in orders if order.status == OrderStatus.REJECTED]
+        assert errors == []
+        assert not [order for order in orders if order.status == OrderStatus.DENIED]
+        assert len(refused) < len(orders) / 20
+        assert sum(order.status == OrderStatus.FILLED for order in orders) > 1000
+        assert strategy.detector.bars == len(bars) == 40_320
+        for book in BOOKS:
+            quantity, price = strategy._held(book)
+            assert quantity * price <= 500
+    finally:
+        engine.dispose()
