@@ -50,6 +50,10 @@ SPOT_GRID = {
     "grid_step_bps": 10, "grid_levels_long": 3, "grid_levels_short": 3, "base_qty": "0.002",
     "qty_scale": "1.0", "tp_steps": 2, "recenter_trigger_bps": 50.0, "ema_fast": 5,
     "ema_slow": 12, "adx_len": 6, "atr_len": 6, "hysteresis_bps": 1.0, "oms_type": "HEDGING",
+    "sl_steps": 8, "max_inventory_quote": "10000", "max_position_size": "1",
+    "max_leverage_used": "5", "emergency_liquidation_buffer": "0.1",
+    "funding_window_minutes": 480, "funding_max_cost_bps": "10",
+    "policy": "throttled-counter", "counter_levels": 2, "counter_qty_scale": "0.5",
 }  # fmt: skip
 """A small HedgeGridV1, quickly warm."""
 GRACE_MS = 2_000
