@@ -190,19 +190,17 @@ def test_secrets_of_the_environment_reach_a_strategys_config(tmp_path: Path) -> 
     assert strategy.config["note"] == ["t0", {"in": "t0"}]  # type: ignore[union-attr]
 
 
+def proving(folder: Path, exchange: Exchange, periods: list[int], **warmup: Any) -> Path:
+    """The grid's configuration with averages declared, and cross.yaml, another strategy's file."""
+    (folder / "cross.yaml").write_text(json.dumps(crossing()))
+    declared = [{"kind": "ema", "period": period} for period in periods]
+    demands = {"require": "proven", "on_failure": "fail", "indicators": declared}
+    return write_config(folder, exchange.url, warmup=demands | warmup)
+
+
 def test_a_job_for_another_strategy_counts_its_averages(exchange: Exchange, tmp_path: Path) -> None:
     """No regime to prove: as many bars as its averages need, and not a certificate."""
-    (tmp_path / "cross.yaml").write_text(json.dumps(crossing()))
-    config = write_config(
-        tmp_path,
-        exchange.url,
-        warmup={
-            "require": "proven",
-            "on_failure": "fail",
-            "indicators": [{"kind": "ema", "period": 10}, {"kind": "ema", "period": 40}],
-        },
-    )
-    root = tmp_path / "snapshot"
+    config, root = proving(tmp_path, exchange, [10, 40]), tmp_path / "snapshot"
     done = job(
         "run", "--config", config, "--strategy", tmp_path / "cross.yaml", "--root", root, "--json"
     )
@@ -218,17 +216,7 @@ def test_a_job_for_another_strategy_counts_its_averages(exchange: Exchange, tmp_
 def test_a_job_that_cannot_show_its_averages_to_be_warm_says_14(
     exchange: Exchange, tmp_path: Path
 ) -> None:
-    (tmp_path / "cross.yaml").write_text(json.dumps(crossing()))
-    config = write_config(
-        tmp_path,
-        exchange.url,
-        warmup={
-            "require": "proven",
-            "on_failure": "fail",
-            "max_bars": 600,
-            "indicators": [{"kind": "ema", "period": 400}],
-        },
-    )
+    config = proving(tmp_path, exchange, [400], max_bars=600)
     done = job(
         "run", "--config", config, "--strategy", tmp_path / "cross.yaml",
         "--root", tmp_path / "snapshot",

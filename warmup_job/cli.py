@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -29,6 +29,7 @@ from warmup_job.market.moment import duration_text, utc_text
 
 if TYPE_CHECKING:
     from warmup_job.config import WarmupConfig
+    from warmup_job.modes import Mode
     from warmup_job.snapshot.manifest import Manifest
     from warmup_job.summary import TradeSummary
     from warmup_job.warm import Outcome
@@ -453,7 +454,7 @@ def study(
 @_as_json
 def trade(
     config: WarmupConfig,
-    mode: Literal["paper", "live"],
+    mode: Mode,
     span: str | None,
     node_log_level: str,
     as_json: bool,
@@ -502,8 +503,8 @@ def trade(
 @click.option("--weight-limit", type=int, show_envvar=True,
               help="Request weight a minute; left out, Binance's.")  # fmt: skip
 @click.option("--volatility-bps", default=10.0, show_envvar=True, help="Of one minute.")
-@click.option("--api-key", default="local-key", show_envvar=True, help="The account's.")
-@click.option("--api-secret", default="local-secret", show_envvar=True, help="The account's.")
+@click.option("--api-key", show_envvar=True, help="The account's; left out: local-key.")
+@click.option("--api-secret", show_envvar=True, help="The account's; left out: local-secret.")
 @click.option("--one-way", is_flag=True, show_envvar=True, help="The account has no hedge mode.")
 @click.option("--no-trading", is_flag=True, show_envvar=True, help="The account may not trade.")
 @click.option("--balance", default="10000", show_envvar=True, help="The account's, in USDT.")

@@ -31,8 +31,8 @@ from warmup_job.regime.warmth import Carried
 from warmup_job.resume import RE_ASKED, known_bars, known_certificate
 from warmup_job.snapshot.manifest import IndicatorEntry, StreamEntry
 from warmup_job.snapshot.verify import Snapshot, verify
+from warmup_job.trading.detector_bars import detector_bar
 from warmup_job.trading.feed import History
-from warmup_job.trading.hedge_grid import detector_bar
 
 if TYPE_CHECKING:
     from nautilus_trader.model.data import Bar

@@ -12,9 +12,10 @@ from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
 from warmup_job.demands import prepared_for_live
 from warmup_job.history import load_histories
+from warmup_job.modes import Mode
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.strategies import make_strategies
-from warmup_job.summary import Mode, TradeSummary
+from warmup_job.summary import TradeSummary
 from warmup_job.traded import traded
 from warmup_job.trading.node import NodeSettings
 from warmup_job.trading.report import Teller

@@ -16,10 +16,11 @@ import msgspec
 
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import TraderError, WarmupError
+from warmup_job.modes import Mode
 from warmup_job.plan import endpoint, open_client
 from warmup_job.snapshot.durable import replace_file
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
-from warmup_job.summary import Mode, TradeSummary
+from warmup_job.summary import TradeSummary
 from warmup_job.trading.health import serving
 from warmup_job.trading.report import Report, Teller
 

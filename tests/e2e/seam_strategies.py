@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -112,6 +113,9 @@ class FollowerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
     """What it follows beside them, and its configuration does not name: 1-SECOND-LAST-EXTERNAL."""
     also_on_history: bool = False
     """Follows it only when its history comes."""
+    stop_on_bar: bool = False
+    buy_on_bar: bool = False
+    """At the market, without a look at quotes."""
     fail_in: str = ""
     keep: bool = False
 
@@ -133,6 +137,8 @@ class Follower(Strategy):
     # -- what it follows
 
     def on_start(self) -> None:
+        if not gc.isenabled():
+            raise RuntimeError("nobody looks for garbage in this process")
         if self.config.fail_in == "on_start":
             raise ValueError("a mistake of its own")
         after_s = self.config.subscribe_after_s
@@ -182,6 +188,13 @@ class Follower(Strategy):
             return
         if bar.bar_type.is_internally_aggregated():
             return
+        if self.config.stop_on_bar:
+            self.stop()
+        if self.config.buy_on_bar and not self._sent:
+            self._sent += 1
+            instrument = self.cache.instrument(self.config.instrument_id)
+            quantity = instrument.make_qty("0.01")
+            self.submit_order(self.order_factory.market(instrument.id, OrderSide.BUY, quantity))
         self.seen.setdefault(bar.bar_type, []).append(self._open_ms(bar))
         self.live.setdefault(bar.bar_type, []).append(self._open_ms(bar))
         if bar.bar_type == self.config.let_go_of:

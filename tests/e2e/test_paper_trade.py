@@ -31,8 +31,9 @@ from warmup_job.plan import open_client
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.session import _node_settings
 from warmup_job.strategies import make_strategies
+from warmup_job.trading.detector_bars import detector_bar
 from warmup_job.trading.feed import History
-from warmup_job.trading.hedge_grid import HedgeGridV1, detector_bar
+from warmup_job.trading.hedge_grid import HedgeGridV1
 from warmup_job.trading.node import NodeSettings
 from warmup_job.trading.runner import PaperRunner
 from warmup_job.warm import warm

@@ -546,6 +546,37 @@ def test_a_strategy_that_raises_on_a_history_that_comes_late(
         asyncio.run(start_over(running, config, during))
 
 
+def test_a_trader_whose_strategies_have_all_stopped_ends(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """The node says that it runs, and nobody trades behind it."""
+    running = start_exchange()
+    stopping = follower(SPOT_SECONDS, stop_on_bar=True)
+    config = imported_config(tmp_path, running, [stopping], streams={"1s": 30}, market="spot")
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: False, 20)
+
+    with pytest.raises(TraderError, match="not running any more"):
+        asyncio.run(start_over(running, config, during))
+
+
+def test_an_order_on_paper_is_filled_though_its_strategy_follows_no_quotes(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(30))
+    buying = follower(MINUTES, buy_on_bar=True)
+    config = imported_config(tmp_path, running, [buying], streams={"1m": 30})
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(strategy.cache.orders)
+        await until(lambda: all(order.is_closed for order in strategy.cache.orders()))
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert orders_of(seam) == [(False, OrderStatus.FILLED)]
+
+
 # -- stopping, gaps, state -------------------------------------------------------------------------
 
 
@@ -621,6 +652,8 @@ def test_what_a_strategy_keeps_survives_a_restart_unless_it_was_altered(
 
     async def during(seam: Seam) -> None:
         await until(lambda: seam.strategies[0].live[MINUTES])
+        # While it runs: a SIGKILL would lose nothing.
+        await until(lambda: list((tmp_path / "state" / "paper").glob("Follower*.json")))
 
     def start() -> Seam:
         return asyncio.run(start_over(running, config, during))

@@ -15,7 +15,6 @@ from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
     Indicator,
-    Orders,
     Snapshot,
     Stream,
     Trade,
@@ -30,7 +29,6 @@ __all__ = [
     "Environment",
     "ImportedStrategy",
     "Indicator",
-    "Orders",
     "Snapshot",
     "StrategyConfigLoader",
     "StrategyFile",

@@ -26,6 +26,7 @@ from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strat
 from warmup_job.config.values import balance, duration_ms, paths, shown, symbol
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
+from warmup_job.modes import Orders
 
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "venue": ("venue",),
@@ -132,10 +133,6 @@ class Snapshot(Section, frozen=True, kw_only=True):
     max_age_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
         name="max_age", default=600_000
     )
-
-
-Orders = Literal["keep", "cancel_entries", "cancel_all"]
-"""What becomes of open orders; entries are those that are not reduce-only."""
 
 
 class Trade(Section, frozen=True, kw_only=True):

@@ -71,12 +71,14 @@ class Carried:
     def __init__(
         self, settings: DetectorSettings, most: int, bounds: Bounds | None, *, from_listing: bool
     ) -> None:
+        self.most = most
         self.bounds = bounds
         self.from_listing = from_listing
         self._settings = settings
         self._bars: deque[tuple[float, float, float]] = deque(maxlen=most)
         self._seen: Bounds | None = None
         self._count = 0
+        self._judged: tuple[object, Certificate | None] = (None, None)
 
     def update(self, high: float, low: float, close: float) -> None:
         """Take in the next closed bar."""
@@ -87,6 +89,12 @@ class Carried:
 
     def certificate(self) -> Certificate | None:
         """Of the bars so far; None: there are none, or the bounds are not known."""
+        made_of = (self._count, self.bounds, self.from_listing)
+        if made_of != self._judged[0]:
+            self._judged = made_of, self._certify()
+        return self._judged[1]
+
+    def _certify(self) -> Certificate | None:
         if self._seen is None or (self.bounds is None and not self.from_listing):
             return None
         known = self.bounds or self._seen

@@ -22,8 +22,8 @@ from warmup_job.nautilus.bars import instrument_bars, open_ms_of
 from warmup_job.regime.evidence import Bounds
 from warmup_job.regime.verdict import Certificate
 from warmup_job.regime.warmth import Carried
+from warmup_job.trading.detector_bars import detector_bar
 from warmup_job.trading.handoff import Handoff, Release, Span, next_due_ms
-from warmup_job.trading.hedge_grid import detector_bar
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient
@@ -112,9 +112,10 @@ class Feed:
     def __post_init__(self) -> None:
         self.from_listing = self.history.from_listing
         self.handoff = self._begin()
-        for bar in self.history.bars[:-1]:
-            self._carry(bar)
-        self.counts.history = len(self.history.bars[:-1])
+        bars, proof = self.history.bars[:-1], self.history.proof
+        for bar in bars[-proof.most :] if proof is not None else ():
+            self._carry(bar)  # older ones are neither in its window nor beyond its bounds
+        self.counts.history = len(bars)
 
     @property
     def bar_type(self) -> BarType:

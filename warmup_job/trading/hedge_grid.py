@@ -28,7 +28,6 @@ from nautilus_trader.model.events import (
 )
 from nautilus_trader.model.identifiers import ClientId, ClientOrderId, InstrumentId, PositionId
 from nautilus_trader.model.instruments import CryptoPerpetual, Instrument
-from nautilus_trader.model.objects import FIXED_SCALAR
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
@@ -36,6 +35,7 @@ from warmup_job.market.moment import NS_PER_MS
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, RegimeDetector
 from warmup_job.trading.breaker import Breaker, drawdown_pct
 from warmup_job.trading.caps import Caps, Exposure, admit, caps_of
+from warmup_job.trading.detector_bars import detector_bar
 from warmup_job.trading.exits import (
     Held,
     Leg,
@@ -61,7 +61,6 @@ from warmup_job.trading.ladder import (
 )
 from warmup_job.trading.order_diff import Standing, match, step_away
 
-_RAW_UNITS = int(FIXED_SCALAR)  # of a price's raw integer; two integers divide to the nearest float
 _SECOND_NS = 1_000_000_000
 _LOOK = "look after the account"
 _LEGS: tuple[Leg, Leg] = ("S", "T")  # what protects goes first
@@ -900,20 +899,3 @@ class HedgeGridV1(Strategy):
 def _ends(ladder: list[Rung]) -> str:
     lowest, highest = (min(r.price for r in ladder), max(r.price for r in ladder))
     return f"{lowest} to {highest}"
-
-
-def detector_bar(bar: Bar) -> DetectorBar:
-    """A Nautilus bar as the detector takes it: the floats that are nearest to its prices.
-
-    as_double() is another one in a quarter of all cases, which `certify` would not know of.
-    """
-    return DetectorBar._make(  # by position: this runs for every bar of a long history
-        (
-            bar.open.raw / _RAW_UNITS,
-            bar.high.raw / _RAW_UNITS,
-            bar.low.raw / _RAW_UNITS,
-            bar.close.raw / _RAW_UNITS,
-            bar.volume.as_double(),
-            (bar.ts_event + NS_PER_MS // 2) // NS_PER_MS,
-        )
-    )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from loguru import logger
 from nautilus_trader.cache.base import CacheFacade
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
-Orders = Literal["keep", "cancel_entries", "cancel_all"]
-"""Entries are those that are not reduce-only."""
+from warmup_job.modes import Orders
 
 
 def open_orders(

@@ -28,12 +28,13 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.market.moment import utc_text
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.modes import Orders
 from warmup_job.nautilus.names import VENUE
 from warmup_job.trading import saved
 from warmup_job.trading.declared import differences
 from warmup_job.trading.feed import History
 from warmup_job.trading.node import NodeSettings, account_type, environment, make_node, provider
-from warmup_job.trading.orders import Orders, cancel_orders, open_orders
+from warmup_job.trading.orders import cancel_orders, open_orders
 from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
 from warmup_job.trading.streams import Streams

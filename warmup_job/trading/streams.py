@@ -19,10 +19,10 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.errors import RefusedError, TraderError
 from warmup_job.market.moment import utc_text
 from warmup_job.nautilus.bars import interval_of, open_ms_of
+from warmup_job.trading.detector_bars import detector_bar
 from warmup_job.trading.feed import Feed, History
 from warmup_job.trading.gate import Gate, answer, install
 from warmup_job.trading.handoff import Release
-from warmup_job.trading.hedge_grid import detector_bar
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient
@@ -222,7 +222,8 @@ class Streams:
         actor = getattr(request.callback, "__self__", None)
         if feed is None or not isinstance(actor, Actor):
             return False
-        if (actor.id, feed.bar_type) in {*self._following, *self._given_to_ms}:
+        key = (actor.id, feed.bar_type)
+        if key in self._following or key in self._given_to_ms:
             return False
         self._soon(self._answer, actor, request)
         return True
