@@ -25,6 +25,18 @@ test: setup ## all tests
 test-full: setup ## all tests, the long ones in full (about an hour)
 	@WARMUP_TEST_FULL=1 WARMUP_TEST_SCALE=50 $(PY) -m pytest -n auto --dist loadgroup
 
+.PHONY: test-containers
+test-containers: setup ## what runs in containers: image, compose, pods (needs an engine, or the lab)
+	@sh .ci/with-engine .venv/bin/python -m pytest -n 2 --dist loadfile -m container tests/container
+
+.PHONY: test-image
+test-image: setup ## all tests once more, inside the image (as long as `make test`)
+	@sh .ci/with-engine sh .ci/test-image
+
+.PHONY: bench-container
+bench-container: setup ## size, start and memory of the image (some minutes); see docs/performance.md
+	@sh .ci/with-engine .venv/bin/python -m tests.bench.container
+
 .PHONY: bench
 bench: setup ## ratios beside peers, whole processes (some minutes); see docs/performance.md
 	@$(PY) -m tests.bench.bench
@@ -54,8 +66,9 @@ format: setup ## let ruff write
 lock: setup ## compile the lock files anew from pyproject.toml
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group image -o requirements-image.lock
 	@echo uv | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 -c requirements-dev.lock - -o requirements-uv.lock
 
 .PHONY: clean
-clean: ## remove what make made
+clean: ## remove what make made, but for images
 	rm -rf .venv .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -592,6 +592,7 @@ def test_the_command_takes_the_pair_from_its_environment_and_does_not_tell_it() 
 # --- the clients of the field ---
 
 
+@pytest.mark.usefixtures("whole_ccxt")
 def test_ccxt_is_let_in_with_the_secret_and_not_without() -> None:
     async def use(exchange: RunningExchange) -> None:
         import ccxt.async_support as ccxt

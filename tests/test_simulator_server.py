@@ -550,6 +550,7 @@ def test_serve_runs_until_sigterm() -> None:
 # --- the clients of the field ---
 
 
+@pytest.mark.usefixtures("whole_ccxt")
 def test_ccxt_notices_nothing() -> None:
     async def use(exchange: RunningExchange) -> None:
         import ccxt.async_support as ccxt

@@ -131,6 +131,7 @@ def test_the_package_is_imported_lazily() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.usefixtures("whole_ccxt")
 def test_ccxt_is_whole_for_everybody_else() -> None:
     """The client takes Binance's module alone; who imports ccxt before or after gets all of it."""
     whole = "import sys, ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "

@@ -1,0 +1,162 @@
+"""`docker compose up`, as the README says it: exchange, job, trader, without keys or internet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPO
+from tests.container.conftest import checked, command
+
+KILL_THE_TRADER = """
+import os, signal
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    if b"trade" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\\0") and pid != "1":
+        os.kill(int(pid), signal.SIGKILL)
+"""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A copy of what a user has, as a compose project of its own."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One command, whatever comes of it."""
+        done: subprocess.CompletedProcess[str] = command(
+            "docker", "compose", *arguments, env=self.env, cwd=self.folder
+        )
+        return done
+
+    def do(self, *arguments: str) -> str:
+        """One command, which must succeed."""
+        return checked("docker", "compose", *arguments, env=self.env, cwd=self.folder)
+
+    def services(self) -> dict[str, Any]:
+        """Each service's container as compose lists it."""
+        lines = self.do("ps", "-a", "--format", "json").splitlines()
+        return {each["Service"]: each for each in map(json.loads, lines)}
+
+    def report(self) -> Any:
+        """What the trader says on this machine's port."""
+        url = f"http://127.0.0.1:{self.env['TRADER_PORT']}/readyz"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.load(answer)
+
+    def wait_until_healthy(self, within_s: float = 60) -> None:
+        """Until compose calls the trader healthy."""
+        deadline = time.monotonic() + within_s
+        while self.services()["trader"]["Health"] != "healthy":
+            assert time.monotonic() < deadline, self.do("logs")
+            time.sleep(0.3)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
+    """docker-compose.yml, .env and configs in a folder of their own."""
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    for name in ("docker-compose.yml", ".env"):
+        shutil.copy(REPO / name, folder)
+    shutil.copytree(REPO / "configs", folder / "configs")
+    folder.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    env = {
+        "COMPOSE_PROJECT_NAME": f"warmup-test-{os.getpid()}-{port}",
+        "WARMUP_IMAGE": image,
+        "TRADER_PORT": str(port),
+    }
+    made = Stack(folder, env)
+    try:
+        yield made
+    finally:
+        made.compose("down", "-v", "--remove-orphans", "-t", "2")
+
+
+def test_it_comes_up_live_and_comes_back(stack: Stack) -> None:
+    stack.do("up", "-d", "--wait", "--no-build")
+    assert stack.report()["state"] == "live"
+    services = stack.services()
+    assert services["warmup"]["ExitCode"] == 0
+    log = stack.do("logs", "--no-log-prefix", "trader")
+    published = stack.do("exec", "trader", "readlink", "/snapshot/current").strip()
+    assert f"{Path(published).name} verified" in log
+    refused = stack.compose("exec", "trader", "touch", "/snapshot/x")
+    assert "Read-only file system" in refused.stderr
+
+    # All at once, as `compose restart` does it: the job runs again while the trader starts.
+    stack.do("restart", "-t", "10")
+    stack.wait_until_healthy()
+    assert stack.report()["state"] == "live"
+
+    # What dies comes back, on the snapshot that is there, with its state.
+    stack.compose("exec", "trader", "python", "-c", KILL_THE_TRADER)
+    stack.wait_until_healthy()
+    deadline = time.monotonic() + 30
+    while stack.do("logs", "--no-log-prefix", "trader").count("live: contiguous") < 3:
+        assert time.monotonic() < deadline, stack.do("logs", "trader")
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize(("policy", "starts"), [("fail", False), ("proceed", True)])
+def test_a_job_that_fails_keeps_the_trader_away_only_if_it_is_told_to(
+    stack: Stack, policy: str, starts: bool
+) -> None:
+    override = {
+        "services": {
+            "warmup": {
+                "environment": {"WARMUP_ON_FAILURE": policy, "WARMUP_STREAMS": "NOPEUSDT:1m:70"}
+            }
+        }
+    }
+    (stack.folder / "docker-compose.override.yml").write_text(json.dumps(override))
+    done = stack.compose("up", "-d", "--no-build")
+    assert (done.returncode == 0) is starts, done.stderr
+    services = stack.services()
+    assert services["warmup"]["ExitCode"] == (0 if starts else 12)
+    if starts:
+        stack.wait_until_healthy()  # it has fetched for itself
+    else:
+        assert services["trader"]["State"] == "created"
+
+
+@pytest.mark.parametrize("profile", ["testnet", "demo", "live"])
+def test_a_profile_is_the_real_thing_with_keys_for_the_trader_alone(
+    stack: Stack, profile: str
+) -> None:
+    without = stack.compose("--profile", profile, "config")
+    assert without.returncode != 0
+    assert f"configs/env/{profile}.env" in without.stderr
+
+    example = stack.folder / "configs/env" / f"{profile}.env.example"
+    written = example.read_text().replace("KEY=", "KEY=the-key").replace("SECRET=", "SECRET=hush")
+    example.with_suffix("").write_text(written)
+    told = json.loads(stack.do("--profile", profile, "config", "--format", "json"))["services"]
+    assert set(told) == {f"warmup-{profile}", f"trader-{profile}"}
+    trader, warmup = told[f"trader-{profile}"], told[f"warmup-{profile}"]
+    assert "hush" in json.dumps(trader["environment"])
+    assert "hush" not in json.dumps(warmup)
+    assert trader["environment"]["WARMUP_MODE"] == "live"
+    (snapshot,) = [each for each in trader["volumes"] if each["target"] == "/snapshot"]
+    assert snapshot["read_only"] is True
+    venue = trader["environment"]["WARMUP_VENUE"]
+    assert venue == warmup["environment"]["WARMUP_VENUE"]
+    for name in ("API_KEY", "API_SECRET"):  # what the venue file asks for is what the file holds
+        (key,) = [each for each in trader["environment"] if each.endswith(name)]
+        assert f"${{{key}}}" in (REPO / venue).read_text()
+    plan = stack.do("--profile", profile, "run", "--rm", "--no-deps", f"warmup-{profile}", "plan")
+    assert "BTCUSDT 1m" in plan

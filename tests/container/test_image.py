@@ -1,0 +1,141 @@
+"""What is in the image, and what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO
+from tests.container.conftest import Engine, checked
+
+MARKER = "a-secret-that-lay-about-3c9e"
+
+
+def test_it_is_labelled_and_runs_as_nobody(engine: Engine) -> None:
+    version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
+    config = engine.client.images.get(engine.image).attrs["Config"]
+    labels = {name.removeprefix("org.opencontainers.image."): said
+              for name, said in config["Labels"].items()}  # fmt: skip
+    assert labels["version"] == version
+    assert {"title", "description", "licenses", "revision", "base.name"} <= set(labels)
+    assert re.fullmatch(r"[1-9]\d*:0", config["User"])
+    told = engine.run("--version", network="none")
+    assert version in told.out
+
+
+def test_nothing_is_compiled_at_its_start(engine: Engine) -> None:
+    """Its file system is read-only: what has no bytecode is compiled at each start anew."""
+    code = (
+        "import warmup_job.cli, warmup_job.session, warmup_job.warm, warmup_job.exchange.client, "
+        "nautilus_trader.live.node, nautilus_trader.adapters.binance, pyarrow.parquet, "
+        "nautilus_trader.adapters.sandbox.execution, nautilus_trader.backtest.node"
+    )
+    done = engine.run("-v", "-c", code, entrypoint="python", network="none")
+    assert done.code == 0, done.err[-2000:]
+    sources = re.findall(r"^# code object from '?(.*\.py)'?$", done.err, re.MULTILINE)
+    assert sources == []
+    assert "nautilus_trader/live/node" in done.err
+
+
+def test_it_holds_what_runs_and_no_more(engine: Engine) -> None:
+    listed = engine.run(
+        "-c",
+        "import os; [print(d + '/' + f) for t in ('/opt', '/app') for d, _, fs in os.walk(t) "
+        "for f in fs]",
+        entrypoint="python", network="none",
+    ).out.split()  # fmt: skip
+    ends = {Path(name).suffix for name in listed if not name.startswith("/app")}
+    assert not ends & {".pyx", ".pxd", ".h", ".cpp", ".a", ".pyi"}
+    assert not [name for name in listed if "/tests/" in name]
+    assert not [name for name in listed if "/ccxt/" in name and "kraken" in name]
+    assert "/app/configs/strategies/hedge_grid_v1.yaml" in listed
+    done = engine.run("-c", "import this_is_not_there", entrypoint="python", network="none")
+    assert done.code == 1
+
+
+def test_the_same_tree_gives_the_same_layers(engine: Engine) -> None:
+    checked("docker", "build", "-q", "--no-cache", "-t", "warmup-job:again", ".")
+    layers = [
+        engine.client.images.get(name).attrs["RootFS"]["Layers"]
+        for name in (engine.image, "warmup-job:again")
+    ]
+    assert layers[0] == layers[1]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """This tree, with keys lying about in it."""
+    made = tmp_path / "tree"
+    names = checked("git", "ls-files", "-co", "--exclude-standard").splitlines()
+    for name in names:
+        if (REPO / name).is_file():
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_bytes((REPO / name).read_bytes())
+    for name in (
+        ".env",
+        "configs/env/live.env",
+        "configs/keys.env",
+        "snapshot/key",
+        "warmup_job/x.env",
+    ):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(f"BINANCE_API_SECRET={MARKER}\n")
+    return made
+
+
+def test_keys_that_lie_about_do_not_get_in(tree: Path, tmp_path: Path) -> None:
+    checked("docker", "build", "-q", "-t", "warmup-job:keys", ".", cwd=tree)
+    told = checked("docker", "history", "--no-trunc", "warmup-job:keys")
+    told += checked("docker", "image", "inspect", "warmup-job:keys")
+    assert MARKER not in told
+    archive = tmp_path / "image.tar"
+    checked("docker", "save", "-o", str(archive), "warmup-job:keys")
+    names = []
+    for name, body in files_of(archive):
+        names.append(name)
+        assert MARKER.encode() not in body, name
+    assert "app/configs/venues/simulated.yaml" in names
+    assert not [name for name in names if name.endswith(".env")]
+
+
+def files_of(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file below 1 MB of every layer of a saved image."""
+    with tarfile.open(archive) as image:
+        manifest = image.extractfile("manifest.json")
+        assert manifest is not None
+        for layer in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(layer)) as files:
+                for each in files:
+                    if each.isfile() and each.size < 1_000_000:
+                        body = files.extractfile(each)
+                        yield each.name, body.read() if body else b""
+
+
+def test_the_list_of_what_is_in_it_is_built_with_it(engine: Engine, tmp_path: Path) -> None:
+    checked("docker", "build", "--target", "sbom", "--output", str(tmp_path), ".")
+    listed = json.loads((tmp_path / "sbom.cdx.json").read_text())
+    assert listed["bomFormat"] == "CycloneDX"
+    named = {
+        each["name"].lower().replace("_", "-"): each["version"] for each in listed["components"]
+    }
+    locked = dict(
+        re.findall(
+            r"^([a-z0-9._-]+)==(\S+)", (REPO / "requirements.lock").read_text(), re.MULTILINE
+        )
+    )
+    assert {"ccxt", "nautilus-trader", "pyarrow"} <= set(named)
+    for name, version in named.items():
+        assert locked[name.replace("_", "-")] == version
+    installed = engine.run(
+        "-c",
+        "from importlib.metadata import distributions; "
+        "[print(d.name.lower().replace('_', '-')) for d in distributions()]",
+        entrypoint="python", network="none",
+    ).out.split()  # fmt: skip
+    assert set(installed) - {"warmup-job", "pip"} <= set(named)

@@ -1,0 +1,104 @@
+"""The trader in its container, on a snapshot that it cannot write."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.container.conftest import (
+    Engine,
+    ExchangeContainer,
+    health,
+    mounts,
+    wait_until,
+    wait_until_healthy,
+)
+
+PROBED = {"WARMUP_HTTP_PORT": "8081", "WARMUP_MODE": "paper"}
+SECRET = "an-api-secret-of-nobody-5f1d"
+KEY = "an-api-key-of-nobody-77aa"
+
+
+def test_it_reads_what_the_job_left_and_stops_in_good_order(
+    engine: Engine, exchange: ExchangeContainer, volume: str
+) -> None:
+    assert engine.run("run", volumes=mounts(volume)).code == 0
+    (snapshot,) = engine.snapshots(volume)
+    state = engine.volume()
+    trader = engine.start(
+        "trade", "--json", environment=PROBED, volumes=mounts(volume, "ro", state=state),
+        healthcheck=health("http://127.0.0.1:8081/readyz"), mem_limit="768m",
+    )  # fmt: skip
+    wait_until_healthy(trader)
+    trader.kill("SIGTERM")
+    done = engine.end(trader, 30)
+    assert done.code == 143, done.err
+    assert any(f"snapshot {snapshot} verified" in line for line in done.messages)
+    assert done.json["warm_start"] is True
+    kept = engine.look(state, "print(open('/snapshot/paper.json').read())")
+    assert json.loads(kept)
+
+    again = engine.start(
+        "trade", environment=PROBED, volumes=mounts(volume, "ro", state=state),
+        healthcheck=health("http://127.0.0.1:8081/readyz"),
+    )  # fmt: skip
+    wait_until_healthy(again)
+    assert f"snapshot {snapshot} verified" in again.logs().decode()
+
+
+def test_without_a_snapshot_it_fetches_for_itself(
+    engine: Engine, exchange: ExchangeContainer, volume: str
+) -> None:
+    trader = engine.start(
+        "trade", environment=PROBED | {"WARMUP_ON_FAILURE": "proceed"},
+        volumes=mounts(volume, "ro", state=engine.volume()), healthcheck=health(),
+    )  # fmt: skip
+    wait_until_healthy(trader)  # by the image's own check: its event loop turns
+    wait_until(trader, "live: contiguous")
+
+
+def test_it_does_not_come_up_on_a_snapshot_that_was_altered(
+    engine: Engine, exchange: ExchangeContainer, volume: str
+) -> None:
+    assert engine.run("run", volumes=mounts(volume)).code == 0
+    engine.look(
+        volume,
+        "import glob; p, = glob.glob('/snapshot/current/catalog/data/bar/*/*.parquet'); "
+        "open(p, 'r+b').write(b'X')",
+    )
+    done = engine.run("trade", environment=PROBED, volumes=mounts(volume, "ro", state=volume))
+    assert done.code == 20, done.err
+
+
+@pytest.mark.parametrize("mode", ["live", "paper"])
+def test_secrets_are_told_to_nobody(
+    engine: Engine, exchange: ExchangeContainer, volume: str, mode: str
+) -> None:
+    """Not in the log, the state, the snapshot or the image; the exchange turns this key away."""
+    assert engine.run("run", volumes=mounts(volume)).code == 0
+    state = engine.volume()
+    keys = {"BINANCE_API_KEY": KEY, "BINANCE_API_SECRET": SECRET}
+    venue = {"WARMUP_CONFIG": "configs/warmup.yaml", "WARMUP_VENUE": "/state/venue.yaml"}
+    engine.look(
+        state,
+        "s = open('/app/configs/venues/simulated.yaml').read().replace('api:\\n', 'api:\\n"
+        "  api_key: ${BINANCE_API_KEY}\\n  api_secret: ${BINANCE_API_SECRET}\\n', 1); "
+        "open('/snapshot/venue.yaml', 'w').write(s)",
+    )
+    trader = engine.start(
+        "trade", "--for", "3s",
+        environment=PROBED | {"WARMUP_MODE": mode} | keys | venue,
+        volumes=mounts(volume, "ro", state=state),
+    )  # fmt: skip
+    done = engine.end(trader, 60)
+    assert done.code == (22 if mode == "live" else 0), done.err
+    told = done.out + done.err
+    for where in (volume, state):
+        told += engine.look(
+            where,
+            "import glob; print(*(open(p, 'rb').read() for p in glob.glob('/snapshot/**/*', "
+            "recursive=True, include_hidden=True) if __import__('os').path.isfile(p)))",
+        )
+    assert KEY not in told
+    assert SECRET not in told

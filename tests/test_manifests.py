@@ -1,0 +1,183 @@
+"""Dockerfile and Kubernetes manifests, as far as no engine is needed to judge them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.conftest import REPO
+
+OVERLAYS = sorted(each.name for each in (REPO / "k8s/overlays").iterdir())
+ALL = ["base", *(f"overlays/{name}" for name in OVERLAYS)]
+VERSIONS = ["1.29", "1.31", "1.33", "1.35"]
+SECRET = "binance-keys"
+
+
+@functools.cache
+def _rendered(folder: str) -> str:
+    tool = next((each for each in ("kubectl", "kustomize") if shutil.which(each)), None)
+    if tool is None:
+        pytest.skip("neither kubectl nor kustomize is here; CI has one")
+    word = ["kustomize"] if tool == "kubectl" else ["build"]
+    done = subprocess.run(
+        [tool, *word, str(REPO / "k8s" / folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr  # nothing that kustomize calls deprecated
+    return done.stdout
+
+
+def rendered(folder: str) -> list[Any]:
+    """Every object that kustomize makes of a folder below k8s."""
+    return list(yaml.safe_load_all(_rendered(folder)))
+
+
+def pods(folder: str) -> list[Any]:
+    """The pod specs among them."""
+    made = []
+    for each in rendered(folder):
+        spec = each.get("spec", {})
+        spec = spec.get("jobTemplate", {}).get("spec", spec)
+        if "template" in spec:
+            made.append(spec["template"]["spec"])
+    return made
+
+
+def containers(folder: str) -> list[Any]:
+    """Every container of every pod, init containers first."""
+    return [
+        each for pod in pods(folder) for each in pod.get("initContainers", []) + pod["containers"]
+    ]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("folder", ALL)
+def test_every_object_is_what_kubernetes_knows(folder: str, version: str) -> None:
+    for each in rendered(folder):
+        kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_pods_are_restricted_in_the_sense_of_pod_security(folder: str) -> None:
+    (namespace,) = [each for each in rendered(folder) if each["kind"] == "Namespace"]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert {each["metadata"].get("namespace", namespace["metadata"]["name"])
+            for each in rendered(folder)} == {namespace["metadata"]["name"]}  # fmt: skip
+    assert pods(folder)
+    for pod in pods(folder):
+        context = pod["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["runAsUser"] > 0
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert context["fsGroup"] > 0
+        assert pod["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert {key for each in pod["volumes"] for key in each if key != "name"} <= {
+            "configMap", "emptyDir", "persistentVolumeClaim",
+        }  # fmt: skip
+        for volume in pod["volumes"]:
+            assert "emptyDir" not in volume or volume["emptyDir"]["sizeLimit"]
+    for each in containers(folder):
+        context = each["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert each["resources"]["limits"]["memory"]
+        assert each["resources"]["requests"].keys() >= {"cpu", "memory"}
+        assert each["image"] == containers("base")[0]["image"]
+        assert ":" in each["image"]
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_the_network_policy_is_for_every_pod_and_lets_443_and_names_out(folder: str) -> None:
+    (policy,) = [each for each in rendered(folder) if each["kind"] == "NetworkPolicy"]
+    wanted = policy["spec"]["podSelector"]["matchLabels"]
+    for each in rendered(folder):
+        spec = each.get("spec", {})
+        spec = spec.get("jobTemplate", {}).get("spec", spec)
+        if "template" in spec:
+            assert wanted.items() <= spec["template"]["metadata"]["labels"].items()
+    out = {(p["port"], p["protocol"]) for rule in policy["spec"]["egress"] for p in rule["ports"]}
+    assert out == {(53, "UDP"), (53, "TCP"), (443, "TCP")}
+
+
+@pytest.mark.parametrize("folder", ["overlays/testnet", "overlays/mainnet"])
+def test_keys_are_the_traders_alone(folder: str) -> None:
+    (pod,) = pods(folder)
+    assert SECRET in json.dumps(pod["containers"])
+    assert SECRET not in json.dumps(pod["initContainers"])
+    assert SECRET not in json.dumps(pod["volumes"])
+
+
+@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+def test_the_trader_cannot_write_the_snapshot_and_the_job_can(folder: str) -> None:
+    (pod,) = pods(folder)
+
+    def mounts(container: Any) -> dict[str, bool]:
+        return {e["mountPath"]: e.get("readOnly", False) for e in container["volumeMounts"]}
+
+    assert mounts(pod["containers"][0])["/snapshot"] is True
+    for each in pod["initContainers"]:
+        if each["args"][0] == "run":
+            assert mounts(each)["/snapshot"] is False
+    names = [each["name"] for each in pod["initContainers"]]
+    assert names == {
+        "overlays/demo": ["exchange", "warmup"], "overlays/sidecar": ["warmup", "refresh"],
+    }.get(folder, ["warmup"])  # fmt: skip
+
+
+def test_the_job_is_not_tried_again_where_that_cannot_help() -> None:
+    specs = [
+        *(e["spec"] for e in rendered("overlays/job") if e["kind"] == "Job"),
+        *(e["spec"]["jobTemplate"]["spec"] for e in rendered("overlays/cronjob")
+          if e["kind"] == "CronJob"),
+    ]  # fmt: skip
+    assert len(specs) == 2
+    for spec in specs:
+        fail, ignore = spec["podFailurePolicy"]["rules"]
+        assert (fail["action"], fail["onExitCodes"]["values"]) == ("FailJob", [1, 2, 12])
+        assert ignore["action"] == "Ignore"
+        assert spec["template"]["spec"]["restartPolicy"] == "Never"
+    settings = [e["data"] for e in rendered("overlays/job") if e["kind"] == "ConfigMap"]
+    assert {"WARMUP_ON_FAILURE": "fail"}.items() <= settings[-1].items()
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> None:
+    """The files as they are mounted, and the settings as the containers have them."""
+    (files,) = [e["data"] for e in rendered(folder) if "-files-" in e["metadata"]["name"]]
+    (settings,) = [e["data"] for e in rendered(folder) if "-settings-" in e["metadata"]["name"]]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for each in containers(folder):
+        if each["args"][0] == "exchange":
+            continue
+        at = {
+            name: value.replace("/etc/warmup-job", str(tmp_path))
+            for name, value in settings.items()
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "warmup_job", "plan"],
+            env={"PATH": "/usr/bin:/bin"} | at,
+            capture_output=True, text=True, check=False, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "BTCUSDT 1m" in done.stdout
+
+
+def test_the_dockerfile_is_clean() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run(
+        [hadolint, "--no-color", REPO / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "# syntax=" not in (REPO / "Dockerfile").read_text()
