@@ -1,0 +1,189 @@
+"""The image beside a plain one, and the job and trader in containers: `make bench-container`.
+
+Prints the tables of docs/performance.md. Whole processes, alternating; ratios are medians of pairs.
+Dropping the page cache needs root on the engine's machine; without it the cold row is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import REPO, clean_env
+from tests.container.conftest import checked, command
+from tests.container.test_pod import Pods, until
+
+IMAGE, PLAIN = "warmup-job:bench", "warmup-job:plain"
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+PEAK = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=2); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
+)
+RUNS = 5
+
+
+def main() -> int:
+    """Measure all of it."""
+    checked("docker", "build", "-q", "-t", IMAGE, ".")
+    sizes()
+    network = f"warmup-bench-{secrets.token_hex(3)}"
+    checked("docker", "network", "create", network)
+    exchange = checked(
+        *("docker", "run", "-d", "--rm", "--network", network, "--network-alias", "exchange"),
+        *("-p", "127.0.0.1::8080", IMAGE, "exchange", "--host", "0.0.0.0"),
+    ).strip()
+    try:
+        port = checked("docker", "port", exchange, "8080").strip().rpartition(":")[2]
+        probe = ("python", "-m", "warmup_job.probe", "http://127.0.0.1:8080/_sim/faults")
+        until(lambda: command("docker", "exec", exchange, *probe).returncode == 0)
+        overhead(network, port)
+        memory(network)
+    finally:
+        command("docker", "kill", exchange)
+        until(lambda: command("docker", "network", "rm", network).returncode == 0)
+    to_live()
+    return 0
+
+
+def sizes() -> None:
+    """Of the image, and of a plain `pip install` of the same lock on the same base."""
+    dockerfile = (
+        "FROM python:3.13-slim\nCOPY requirements.lock .\n"
+        "RUN pip install --no-cache-dir --require-hashes -r requirements.lock\n"
+    )
+    subprocess.run(
+        ["docker", "build", "-q", "-t", PLAIN, "-f", "-", "."],
+        input=dockerfile, text=True, cwd=REPO, check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    row("image", "MB", "packed MB")
+    for name in (IMAGE, PLAIN, "python:3.13-slim"):
+        size = int(checked("docker", "image", "inspect", "-f", "{{.Size}}", name))
+        packed = checked("sh", "-c", f"docker save {name} | gzip -1 | wc -c")
+        row(name, round(size / 1e6), round(int(packed) / 1e6))
+    print()
+
+
+def overhead(network: str, port: str) -> None:
+    """The same `run` in a container and out of it, process start to end."""
+    contained = [
+        *("docker", "run", "--rm", "--network", network, "--read-only", "--cap-drop", "ALL"),
+        *("-e", "WARMUP_EXCHANGE_URL=http://exchange:8080", "--tmpfs", "/snapshot:uid=10001"),
+        *(IMAGE, "run", "--config", "configs/demo.yaml"),
+    ]
+    here = [sys.executable, "-m", "warmup_job", "run", "--config", "configs/demo.yaml"]
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        ours.append(timed(lambda: checked(*contained)))
+        with tempfile.TemporaryDirectory() as root:
+            env = clean_env(WARMUP_EXCHANGE_URL=f"http://127.0.0.1:{port}", WARMUP_ROOT=root)
+            theirs.append(
+                timed(lambda: subprocess.run(here, env=env, check=True, capture_output=True))  # noqa: B023
+            )
+    row("the job", "ratio", "in a container s", "outside s")
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    row("first run", f"{ratio:.2f}", *(f"{statistics.median(e):.2f}" for e in (ours, theirs)))
+    print()
+
+
+def memory(network: str) -> None:
+    """The most that each process has held, MB: what requests and limits come from."""
+    where = [
+        *("-e", "WARMUP_EXCHANGE_URL=http://exchange:8080"),
+        *("-e", "WARMUP_EXCHANGE_WS_URL=ws://exchange:8080"),
+        *("-e", "WARMUP_CONFIG=configs/demo.yaml"),
+    ]
+    volume = f"warmup-bench-{secrets.token_hex(3)}"
+    steps = {
+        "run, 500 bars, an empty volume": ["run"],
+        "run, 500 bars, later": ["run", "--full"],
+        "run, 100,000 bars": ["run", "--streams", "BTCUSDT:1m:100000", "--deadline", "300s"],
+        "trade, a minute live": ["trade", "--mode", "paper", "--for", "75s"],
+    }
+    row("the most that is held", "MB")
+    for name, arguments in steps.items():
+        told = checked(
+            *("docker", "run", "--rm", "--network", network, *where, "-v", f"{volume}:/snapshot"),
+            *("--entrypoint", "python", IMAGE, "-c", PEAK, "warmup-job", *arguments),
+        )
+        row(name, told.split()[-1])
+    told = checked(
+        *("docker", "run", "--rm", "--entrypoint", "python", IMAGE, "-c", PEAK),
+        *("timeout", "20", "warmup-job", "exchange"),
+    )
+    row("exchange, 20 s that nobody asks it", told.split()[-1])
+    checked("docker", "volume", "rm", volume)
+    print()
+
+
+def to_live() -> None:
+    """From `podman kube play` of the demo to /readyz, the init container within it."""
+    archive = Path(tempfile.mkdtemp()) / "image.tar"
+    checked("docker", "save", "-o", str(archive), IMAGE)
+    checked("podman", "load", "-q", "-i", str(archive))
+    archive.unlink()
+    row("pod start to live", "s", "init container s", "trader s")
+    for name, prepare in (("warm page cache", None), ("cold page cache", drop_caches)):
+        measured = [one_pod(prepare) for _ in range(RUNS)]
+        row(name, *(f"{statistics.median(each):.1f}" for each in zip(*measured, strict=True)))
+
+
+def one_pod(prepare: Callable[[], None] | None) -> tuple[float, float, float]:
+    """Seconds in all, of the init container, and of the trader."""
+    with tempfile.TemporaryDirectory() as folder:
+        pods = Pods(Path(folder), f"docker.io/library/{IMAGE}", secrets.token_hex(3))
+        try:
+            pods.exchange()
+            if prepare:
+                prepare()
+            began = time.time()
+            done = pods.play(pods.deployment())
+            assert done.returncode == 0, done.stderr
+            until(lambda: "live: contiguous" in pods.log(pods.trader()))
+            told: Any = json.loads(checked("podman", "inspect", pods.trader()))[0]
+            started = seconds(told["State"]["StartedAt"])
+            (live,) = [
+                seconds(json.loads(line)["time"])
+                for line in pods.log(pods.trader()).splitlines()
+                if "live: contiguous" in line
+            ]
+            return live - began, started - began, live - started
+        finally:
+            pods.clear()
+
+
+def drop_caches() -> None:
+    """As after a node's start: nothing of the image is in memory."""
+    subprocess.run(["sync"], check=True)
+    DROP_CACHES.write_text("3")
+
+
+def seconds(text: str) -> float:
+    """An ISO time as a Unix time, s; nanoseconds are cut to what Python knows."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+
+
+def timed(act: Callable[[], object]) -> float:
+    """How long it takes, s."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def row(*cells: object) -> None:
+    """A line of a Markdown table."""
+    print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
