@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made_up_market import config
+from warmup_job.trading.account import Earnings
 from warmup_job.trading.exits import (
     Held,
     Leg,
@@ -133,11 +134,11 @@ def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed
 
 def test_what_is_kept_comes_back_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
-    before._center, before._capital = D("50000.05"), D(10_000)
-    before._realised, before._peak, before._stopped = D("-12.3456789"), D("7.5"), True
+    before._center, before._stopped = D("50000.05"), True
+    before._earnings = Earnings(D(10_000), D("-12.3456789"), D("7.5"))
     after.on_load(before.on_save())
     assert after.on_save() == before.on_save()
-    assert (after._center, after._realised, after._peak) == (
+    assert (after._center, after._earnings.realised, after._earnings.peak) == (
         D("50000.05"), D("-12.3456789"), D("7.5"),
     )  # fmt: skip
     assert after._stopped

@@ -55,10 +55,10 @@ class Watched(HedgeGridV1):
         self.look()
 
     def look(self) -> None:
-        waiting, leaving = self._standing()
+        waiting, leaving = self._entries.standing()
         for book in BOOKS:
-            quantity, price = self._held(book)
-            lots = [lot for lot in self._lots.values() if lot.book == book]
+            quantity, price = self._account.held(book)
+            lots = [lot for lot in self._exits.lots if lot.book == book]
             assert sum(lot.quantity for lot in lots) == quantity, "a lot is what is held"
             orders = [order for order in (*waiting, *leaving) if order.book == book]
             assert quantity + sum(each.leaves for each in orders) <= self.config.max_position_size
@@ -226,7 +226,7 @@ def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> 
         assert sum(order.status == OrderStatus.FILLED for order in orders) > 1000
         assert strategy.detector.bars == len(bars) == 40_320
         for book in BOOKS:
-            quantity, price = strategy._held(book)
+            quantity, price = strategy._account.held(book)
             assert quantity * price <= 500
     finally:
         engine.dispose()
