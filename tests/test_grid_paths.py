@@ -33,7 +33,7 @@ from tests.made_up_market import (
 )
 from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.ladder import BOOKS
+from warmup_job.trading.ladder import BOOKS, least_quantity
 
 MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
 FEW = tried(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -55,6 +55,7 @@ class Watched(HedgeGridV1):
         self.look()
 
     def look(self) -> None:
+        """Caps hold, lots are the position, and each has its exits."""
         waiting, leaving = self._entries.standing()
         for book in BOOKS:
             quantity, price = self._account.held(book)
@@ -72,6 +73,26 @@ class Watched(HedgeGridV1):
             order = self.cache.order(ClientOrderId(lot.legs[leg]))
             assert not order.is_closed, f"{leg} of what is held is gone"
             assert order.leaves_qty.as_decimal() == lot.quantity, f"{leg} is of another size"
+
+
+class WatchedSmall(Watched):
+    """On a market so thin that what is filled may be too small for an order."""
+
+    def look_at_exits(self, lot: Any) -> None:
+        exits = [self.cache.order(ClientOrderId(order_id)) for order_id in lot.legs.values()]
+        if any(order.is_pending_cancel for order in exits):
+            return  # on their way to another size
+        if lot.quantity >= self.least(lot):
+            super().look_at_exits(lot)
+        elif not self._entries.is_open(lot.key):
+            others = [each for each in self._exits.lots if each.book == lot.book and each != lot]
+            most = max((each.quantity for each in others), default=D(0))
+            assert most + lot.quantity < self.least(lot), "it could have joined another one"
+
+    def least(self, lot: Any) -> D:
+        return least_quantity(
+            self.cache.instrument(self.config.instrument_id), lot.entry, self.grid
+        )
 
 
 class Restarting(Watched):
@@ -96,24 +117,26 @@ class Restarting(Watched):
         super().on_quote_tick(tick)
 
 
-def along(prices: list[D]) -> Market:
-    """A quote every 20 s, a bar every minute."""
+def along(prices: list[D], sizes: tuple[str, ...] = ("10.000",)) -> Market:
+    """A quote every 20 s, of these sizes in turn, and a bar every minute."""
     market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
     for at, price in enumerate(prices):
         second = 22 + 20 * at
-        market.quote(second, str(price))
+        market.quote(second, str(price), sizes[at % len(sizes)])
         if at % 3 == 2:
             market.bar(second + 1, f"{price:.2f}")
     return market
 
 
-def play(kind: type[HedgeGridV1], prices: list[D], **changes: Any) -> list[Any]:
+def play(
+    kind: type[HedgeGridV1], prices: list[D], sizes: tuple[str, ...] = ("10.000",), **changes: Any
+) -> list[Any]:
     engine = make_engine()
     try:
         strategy = kind(config(**changes))
         warm(strategy)
         engine.add_strategy(strategy)
-        feed(engine, along(prices))
+        feed(engine, along(prices, sizes))
         engine.run()
         return orders_of(engine)
     finally:
@@ -138,6 +161,18 @@ def test_caps_hold_and_what_is_held_has_its_exits_on_every_path(
             assert price.as_decimal() % D("0.1") == 0
             assert price.as_decimal() * order.quantity.as_decimal() >= 100
         assert order.quantity.as_decimal() % D("0.001") == 0
+
+
+SIZES = st.lists(st.sampled_from(["0.001", "0.002", "0.003", "0.005"]), min_size=1, max_size=7)
+
+
+@FEW
+@given(PATHS, SIZES.map(tuple))
+def test_what_is_too_small_for_exits_is_protected_with_another_lot_where_there_is_one(
+    prices: list[D], sizes: tuple[str, ...]
+) -> None:
+    orders = play(WatchedSmall, prices, sizes, **CAPS)
+    assert not [order for order in orders if order.status == OrderStatus.DENIED]
 
 
 @FEW

@@ -235,6 +235,42 @@ def test_a_rest_too_small_for_an_order_joins_the_next_lot(engine: BacktestEngine
     assert held(engine) == {"LONG": "0.005"}
 
 
+def two_filled_and_the_lower_ones_target_in_part() -> Market:
+    """Two LONG rungs of 0.004; of the lower one 0.001 is left, too little for a stop."""
+    return begun().quote(10, "49890").quote(20, "49950.00", size="0.003").quote(21, "49910")
+
+
+def test_what_a_target_leaves_that_is_too_small_for_a_stop_joins_the_next_lot_at_once(
+    engine: BacktestEngine,
+) -> None:
+    orders = run(
+        engine, long_only(grid_levels_long=2), two_filled_and_the_lower_ones_target_in_part()
+    )
+    lower = [order for order in orders if "-001-000-2" in order.client_order_id.value[-10:]]
+    assert states(lower) == [DONE, GONE, GONE]
+    working = [order for order in orders if order.status == OPEN]
+    # From (0.004 at 49,950 and 0.001 at 49,900) at 49,940.
+    assert told(working) == [("SELL", "48463.30", "0.005"), ("SELL", "49990.00", "0.005")]
+    assert held(engine) == {"LONG": "0.005"}
+
+
+def test_the_only_lots_rest_keeps_its_target_and_joins_the_next_that_is_filled(
+    engine: BacktestEngine,
+) -> None:
+    market = (
+        begun().quote(10, "49940").quote(20, "50000.05", size="0.003").quote(21, "49960")
+        .bar(62, "49960").quote(80, "49890").quote(81, "49905")
+    )  # fmt: skip
+    orders = run(engine, long_only(grid_levels_long=2), market)
+    stop, target, *exits = [order for order in orders if order.is_reduce_only]
+    assert [str(order.filled_qty) for order in (stop, target)] == ["0.000", "0.003"]
+    assert states([stop, target]) == [GONE, GONE]
+    assert (stop.ts_last - START_NS, target.ts_last - START_NS) == (20 * SECOND_NS, 80 * SECOND_NS)
+    working = [order for order in exits if order.status == OPEN]
+    assert [str(order.quantity) for order in working] == ["0.005", "0.005"]
+    assert held(engine) == {"LONG": "0.005"}
+
+
 def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestEngine) -> None:
     """Halted while the price fell through the stop: it closes as soon as exits may leave."""
     strategy = long_only(grid_levels_long=1, sl_steps=2)

@@ -121,8 +121,8 @@ class ExitOrders:
             lot = self._lots[key] = Lot(key, book, price, quantity)
         else:
             lot.grow(price, quantity)
-        for rest in self.lots:  # what was too small for exits of its own
-            if rest.book == book and rest is not lot and self._is_rest(rest):
+        for rest in self.lots:
+            if rest.book == book and rest is not lot and self._is_small(rest):
                 self.protect(rest)
         self.protect(lot)
 
@@ -157,36 +157,43 @@ class ExitOrders:
         """Have both exits of a lot stand for as much as is held of it."""
         if not self._may_leave() or lot.quantity <= 0:
             return
+        small = self._is_small(lot)
+        other = self._to_join(lot) if small else None
+        if other is not None and not lot.legs:
+            self._join(other, lot)
+            return
         for leg in _LEGS:
             order_id = lot.legs.get(leg)
             if order_id is None:
-                if self._is_sellable(lot):
+                if not small:
                     self._send(lot, leg)
                 continue
             order = self._desk.open_order(order_id)
-            if order is None or order.is_pending_cancel:
+            if order is None or order.is_pending_cancel or order_id in self._resizing:
                 continue
-            if order.leaves_qty.as_decimal() != lot.quantity and order_id not in self._resizing:
+            if other is not None or order.leaves_qty.as_decimal() != lot.quantity:
                 self._resizing.add(order_id)
                 self._desk.cancel(order_id)
 
-    def _is_sellable(self, lot: Lot) -> bool:
-        """Whether it is enough for an order; a smaller one joins another lot of its book."""
-        least = least_quantity(self._desk.instrument, lot.entry, self._grid)
-        if lot.quantity >= least:
-            return True
+    def _least(self, lot: Lot) -> Decimal:
+        return least_quantity(self._desk.instrument, lot.entry, self._grid)
+
+    def _is_small(self, lot: Lot) -> bool:
+        """Whether it is not enough for an order of its own."""
+        return lot.quantity < self._least(lot)
+
+    def _to_join(self, lot: Lot) -> Lot | None:
+        """Where a small lot is protected: in the nearest lot of its book that is enough with it."""
+        if self._is_filling(lot.key):
+            return None  # it may yet be enough by itself
         others = [
             each
             for each in self.lots
-            if each.book == lot.book and each is not lot and each.quantity >= least
+            if each.book == lot.book
+            and each is not lot
+            and each.quantity + lot.quantity >= max(self._least(each), self._least(lot))
         ]
-        if others and self._is_rest(lot):
-            self._join(min(others, key=lambda each: (abs(each.entry - lot.entry), each.key)), lot)
-        return False
-
-    def _is_rest(self, lot: Lot) -> bool:
-        """Whether nothing closes it, and no more of it will come."""
-        return not lot.legs and not self._is_filling(lot.key)
+        return min(others, key=lambda each: (abs(each.entry - lot.entry), each.key), default=None)
 
     def _join(self, lot: Lot, rest: Lot) -> None:
         self._lots.pop(rest.key, None)
