@@ -8,9 +8,12 @@ from typing import Any
 from nautilus_trader.adapters.binance.futures.types import BinanceFuturesMarkPriceUpdate
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import Bar, BarType, CustomData, DataType, QuoteTick
 from nautilus_trader.model.enums import AccountType, OmsType, OrderSide, OrderType
+from nautilus_trader.model.events import OrderCancelRejected
 from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.objects import Money, Price, Quantity
 
@@ -98,6 +101,27 @@ def make_engine(balance: int = 100_000, **venue: Any) -> BacktestEngine:
     )  # fmt: skip
     made.add_instrument(instrument())
     return made
+
+
+def refuse_cancels(engine: BacktestEngine, until_s: float) -> None:
+    """Until then the exchange answers each cancel with a refusal, and leaves the order."""
+    endpoint, ours = "ExecEngine.execute", engine.kernel.exec_engine
+
+    def execute(command: Any) -> None:
+        now_ns = engine.kernel.clock.timestamp_ns()
+        if not isinstance(command, CancelOrder) or now_ns >= START_NS + until_s * SECOND_NS:
+            ours.execute(command)
+            return
+        order = engine.cache.order(command.client_order_id)
+        ours.process(
+            OrderCancelRejected(
+                order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id,
+                order.venue_order_id, order.account_id, "made up", UUID4(), now_ns, now_ns,
+            )
+        )  # fmt: skip
+
+    engine.kernel.msgbus.deregister(endpoint, ours.execute)
+    engine.kernel.msgbus.register(endpoint, execute)
 
 
 def run(engine: BacktestEngine, strategy: HedgeGridV1, market: Market) -> list[Any]:

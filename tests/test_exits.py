@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.made_up_market import config
 from warmup_job.trading.account import Earnings
+from warmup_job.trading.exit_orders import leg_and_key
 from warmup_job.trading.exits import (
     Held,
     Leg,
@@ -109,6 +110,17 @@ def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
         assert mine == held.get(book, Held(D(0), D(0))).quantity
     owned = [order_id for lot in lots for order_id in lot.legs.values()]
     assert sorted([*owned, *too_many]) == sorted(each.order_id for each in there)
+
+
+@pytest.mark.parametrize(
+    ("order_id", "told"),
+    [
+        ("T1-20231114-1", ("T", "20231114-1")), ("S12-a", ("S", "a")), ("E-a", None),
+        ("O-20231114-1", None), ("TWAP-a", None), ("S-a", None), ("web_1", None), ("", None),
+    ],
+)  # fmt: skip
+def test_an_id_tells_which_exit_of_what_it_is(order_id: str, told: tuple[str, str] | None) -> None:
+    assert leg_and_key(order_id) == told
 
 
 def test_a_grown_lot_has_the_average_price() -> None:

@@ -22,6 +22,7 @@ from tests.made_up_market import (
     make_engine,
     of_kind,
     orders_of,
+    refuse_cancels,
     run,
     told,
     warm,
@@ -31,6 +32,8 @@ from warmup_job.trading.hedge_grid import HedgeGridV1
 
 OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
 REFUSED = OrderStatus.REJECTED
+LOOK_NS = START_NS + 61 * SECOND_NS
+"""When the account is looked after: balance_check_interval_seconds after the first news."""
 LADDER = [
     ("BUY", "49950.00", "0.004"), ("SELL", "50050.00", "0.004"),
     ("BUY", "49900.00", "0.004"), ("SELL", "50100.10", "0.004"),
@@ -342,3 +345,54 @@ def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
     working = [str(order.quantity) for order in exits if order.status == OPEN]
     assert working == ([] if left is None else [left] * 2)
     assert held(engine) == ({} if left is None else {"LONG": left})
+
+
+def test_an_exit_that_comes_back_after_a_takeover_has_an_id_of_its_own(
+    engine: BacktestEngine,
+) -> None:
+    """Somebody cancels the target and buys: S1 alone tells of the lot, and T2 was used."""
+    strategy = long_only(grid_levels_long=1, base_qty=D("0.008"))
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+
+    def interfere(_: Any) -> None:
+        (target,) = of_kind(orders_of(engine), "T")
+        strategy.cancel_order(target)
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.BUY, Quantity.from_str("0.004")
+        )
+        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+
+    strategy.clock.set_time_alert_ns("by hand", START_NS + 20 * SECOND_NS, interfere)
+    engine.run()
+    targets = [order for order in of_kind(orders_of(engine), "T") if order.status == OPEN]
+    assert sorted(str(order.quantity) for order in targets) == ["0.004", "0.008"]
+    assert {order.init_event.ts_init for order in targets} == {LOOK_NS}
+
+
+def test_an_exit_whose_cancel_was_refused_shrinks_with_the_next_look(
+    engine: BacktestEngine,
+) -> None:
+    """Else it would close more than is left of its lot."""
+    refuse_cancels(engine, until_s=40)
+    market = (
+        begun().quote(10, "49945").quote(20, "50000.05", size="0.012").quote(21, "49960")
+        .bar(62, "49960").quote(63, "49960")
+    )  # fmt: skip
+    orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
+    stops = of_kind(orders, "S")
+    assert [(str(order.quantity), order.status) for order in stops] == [
+        ("0.020", GONE), ("0.008", OPEN),
+    ]  # fmt: skip
+    assert stops[0].ts_last == LOOK_NS
+
+
+def test_an_exit_of_a_closed_lot_whose_cancel_was_refused_goes_with_the_next_look(
+    engine: BacktestEngine,
+) -> None:
+    """Else it would close what another rung holds."""
+    refuse_cancels(engine, until_s=40)
+    market = begun().quote(10, "49945").quote(20, "50001").quote(21, "50001").bar(62, "50001")
+    entry, stop, target = run(engine, long_only(grid_levels_long=1), market.quote(63, "50001"))[:3]
+    assert states([entry, stop, target]) == [DONE, GONE, DONE]
+    assert stop.ts_last == LOOK_NS

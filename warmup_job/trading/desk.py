@@ -39,6 +39,10 @@ class Desk:
         where = position_id(self.instrument.id, book)
         self._strategy.submit_order(order, position_id=where)
 
+    def is_known(self, order_id: str) -> bool:
+        """Whether Nautilus has had an order with this id, and would deny a second one."""
+        return self._strategy.cache.order(ClientOrderId(order_id)) is not None
+
     def open_order(self, order_id: str) -> Order | None:
         """The order, unless it is closed or nobody knows it."""
         order = self._strategy.cache.order(ClientOrderId(order_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from nautilus_trader.model.enums import OrderSide
@@ -75,6 +76,10 @@ class ExitOrders:
         lot = None if found is None else self._lots.get(found[1])
         return None if found is None or lot is None else (lot, found[0])
 
+    def _is_used(self, order_id: str) -> bool:
+        found = self.of(order_id)
+        return found is not None and found[0].legs.get(found[1]) == order_id
+
     def is_near(self, rung: Rung) -> bool:
         """Whether something is still held that was filled within half a step of the rung."""
         price = rung.price.as_decimal()
@@ -105,8 +110,6 @@ class ExitOrders:
         for lot in lots:
             if lot.key.startswith("kept-"):
                 lot.key = self._desk.new_key()
-            sent = [order_id.partition("-")[0][1:] for order_id in lot.legs.values()]
-            lot.sent = max((int(each) for each in sent if each.isdigit()), default=0)
             self._lots[lot.key] = lot
         for order_id in too_many:
             self._desk.cancel(order_id)
@@ -143,7 +146,11 @@ class ExitOrders:
     # -- protecting ------------------------------------------------------------------------------
 
     def protect_all(self) -> None:
-        """Have every lot's exits stand."""
+        """Have every lot's exits stand, and none but those."""
+        for order in self._desk.open_orders():
+            order_id = order.client_order_id.value
+            if leg_and_key(order_id) is not None and not self._is_used(order_id):
+                self._desk.cancel(order_id)
         for lot in self.lots:
             self.protect(lot)
 
@@ -203,13 +210,12 @@ class ExitOrders:
 
     def _send(self, lot: Lot, leg: Leg) -> None:
         instrument, mid = self._desk.instrument, self._prices.mid
-        lot.sent += 1
         fields: dict[str, Any] = {
             "instrument_id": instrument.id,
             "order_side": OrderSide.SELL if lot.book == "LONG" else OrderSide.BUY,
             "quantity": instrument.make_qty(lot.quantity),
             "reduce_only": True,
-            "client_order_id": ClientOrderId(f"{leg}{lot.sent}-{lot.key}"),
+            "client_order_id": ClientOrderId(self._new_id(lot, leg)),
         }
         price = self._price(lot, leg)
         buffer, make = self._config.tp_sl_adjustment_buffer_bps, self._desk.make
@@ -226,6 +232,11 @@ class ExitOrders:
             order = make.stop_market(trigger_price=instrument.make_price(price), **fields)
         lot.legs[leg] = order.client_order_id.value
         self._desk.submit(order, lot.book)
+
+    def _new_id(self, lot: Lot, leg: Leg) -> str:
+        """One that no exit of the lot has had, be it before the lot was taken over."""
+        ids = (f"{leg}{number}-{lot.key}" for number in count(1))
+        return next(order_id for order_id in ids if not self._desk.is_known(order_id))
 
     def _price(self, lot: Lot, leg: Leg) -> Decimal:
         step_bps, tick = self._grid.step_bps, self._desk.tick
@@ -246,6 +257,10 @@ class ExitOrders:
         self._lose(lot, leg, order_id)
         if again and resized:
             self.protect_key(lot.key)
+
+    def still_there(self, order_id: str) -> None:
+        """An exit could not be cancelled: if it is of the wrong size, that is tried again."""
+        self._resizing.discard(order_id)
 
     def refused(self, lot: Lot, leg: Leg, order_id: str, *, passed: bool) -> None:
         """An exit did not come to stand.
@@ -277,9 +292,11 @@ class ExitOrders:
 def leg_and_key(order_id: str) -> tuple[Leg, str] | None:
     """What an exit's id tells: which of the two it is, and of what; None: it is no exit's."""
     kind, _, key = order_id.partition("-")
-    if kind[:1] == "T":
+    if not kind[1:].isdigit():
+        return None
+    if kind[0] == "T":
         return "T", key
-    return ("S", key) if kind[:1] == "S" else None
+    return ("S", key) if kind[0] == "S" else None
 
 
 def _open_exit(order: Order) -> OpenExit | None:

@@ -18,6 +18,7 @@ from nautilus_trader.model.data import Bar, DataType, QuoteTick
 from nautilus_trader.model.enums import TradingState
 from nautilus_trader.model.events import (
     OrderCanceled,
+    OrderCancelRejected,
     OrderDenied,
     OrderExpired,
     OrderFilled,
@@ -405,6 +406,10 @@ class HedgeGridV1(Strategy):
     def on_order_canceled(self, event: OrderCanceled) -> None:
         """An entry has made room; an exit that somebody else cancelled comes with the next bar."""
         self._gone(event.client_order_id.value)
+
+    def on_order_cancel_rejected(self, event: OrderCancelRejected) -> None:
+        """An exit that is still there has to shrink all the same, when all is looked at next."""
+        self._exits.still_there(event.client_order_id.value)
 
     def on_order_expired(self, event: OrderExpired) -> None:
         """Binance's word for a post-only order that would have taken, too."""
