@@ -11,9 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import LatencyModel
-from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import OrderStatus, TradingState
+from nautilus_trader.model.events import OrderDenied
+from nautilus_trader.model.identifiers import ClientOrderId
 
-from tests.made_up_market import Market, config, make_engine, of_kind, run, told, warm
+from tests.made_up_market import (
+    START_NS,
+    Market,
+    config,
+    feed,
+    make_engine,
+    of_kind,
+    orders_of,
+    run,
+    told,
+    warm,
+)
 from tests.test_ladder import ladder
 from warmup_job.trading.breaker import Breaker, drawdown_pct
 from warmup_job.trading.caps import Caps, Exposure, admit, caps_of
@@ -183,8 +197,12 @@ def falling_behind(**changes: Any) -> list[Any]:
         engine.dispose()
 
 
-def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers() -> None:
-    orders = falling_behind()
+@pytest.mark.parametrize("changes", [{}, {"max_errors_per_minute": 1}])
+def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers(
+    changes: dict[str, Any],
+) -> None:
+    """And it is no error: no breaker opens by it."""
+    orders = falling_behind(**changes)
     assert [(each[1], order.status) for each, order in zip(told(orders), orders, strict=True)] == [
         ("49950.00", OrderStatus.REJECTED), ("49931.10", OrderStatus.ACCEPTED),
     ]  # fmt: skip
@@ -263,38 +281,77 @@ def test_drawdown_is_of_what_there_was_at_the_best_time() -> None:
     assert drawdown_pct(D(0), D(0), D(-1)) == 0
 
 
-def test_errors_stop_new_entries_until_the_cooldown_has_passed(engine: BacktestEngine) -> None:
+@pytest.mark.parametrize(("enabled", "second"), [(True, 181), (False, 61)])
+def test_errors_stop_new_entries_until_the_cooldown_has_passed(
+    engine: BacktestEngine, enabled: bool, second: int
+) -> None:
     strategy = warmed(
-        max_errors_per_minute=2, circuit_breaker_cooldown_seconds=100, grid_levels_short=0
-    )
+        max_errors_per_minute=2, circuit_breaker_cooldown_seconds=100, grid_levels_short=0,
+        enable_circuit_breaker=enabled,
+    )  # fmt: skip
     engine.add_strategy(strategy)
     market = begun().quote(50, "51000")
-    for second in (62, 122, 182):
-        market.bar(second, "51000").quote(second + 1, "51000")
+    for at in (62, 122, 182):
+        market.bar(at, "51000").quote(at + 1, "51000")
     engine.add_data(market.data, sort=True)
-    for second in (40, 41):
-        at_ns = market.data[0].ts_init + second * SECOND_NS
-        strategy.clock.set_time_alert_ns(f"e{second}", at_ns, lambda _: strategy._error("made up"))
+    for at in (40, 41):
+        at_ns = market.data[0].ts_init + at * SECOND_NS
+        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: strategy._error("made up"))
     engine.run()
     laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
                   engine.cache.orders())  # fmt: skip
-    assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [181] * 3
+    assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [second] * 3
 
 
-def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestEngine) -> None:
+def falling_far(engine: BacktestEngine, **changes: Any) -> list[Any]:
+    """A LONG rung is filled, 1 % of the equity is lost, and the price comes back."""
     strategy = warmed(
         base_qty=D("0.9"), sl_steps=60, max_drawdown_pct=D(1), max_inventory_quote=D(10**6),
-        grid_levels_long=1, grid_levels_short=1, max_position_size=D(9),
+        grid_levels_long=1, grid_levels_short=1, max_position_size=D(9), **changes,
     )  # fmt: skip
     market = begun().quote(10, "49940").quote(50, "48700").bar(62, "48700").quote(63, "48700")
     market.quote(100, "50020").bar(122, "50020").quote(130, "51000").bar(182, "51000")
-    orders = run(engine, strategy, market)
+    return run(engine, strategy, market)
+
+
+def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestEngine) -> None:
+    orders = falling_far(engine)
     entries = of_kind(orders, "E")
     assert [order.status for order in entries] == [OrderStatus.FILLED, OrderStatus.CANCELED]
     assert [order.status for order in of_kind(orders, "T")] == [OrderStatus.FILLED]
     assert engine.cache.positions_open() == []
 
 
+def test_without_drawdown_protection_the_grid_goes_on(engine: BacktestEngine) -> None:
+    entries = of_kind(falling_far(engine, enable_drawdown_protection=False), "E")
+    assert entries[-1].status == OrderStatus.ACCEPTED
+    assert len(entries) > 2
+
+
 def test_a_stale_bar_sends_nothing(engine: BacktestEngine) -> None:
     market = Market().quote(1, "50000").bar(2, "50000", late=301).quote(3, "50000")
     assert run(engine, warmed(), market) == []
+
+
+def test_an_order_that_is_denied_because_trading_was_halted_is_no_error(
+    engine: BacktestEngine,
+) -> None:
+    """It was on its way when a gap opened."""
+    strategy = warmed(max_errors_per_minute=1)
+    strategy._on_risk_event(type("Event", (), {"state": TradingState.HALTED})())
+    engine.add_strategy(strategy)
+    feed(engine, begun().bar(62, "50000").quote(63, "50000"))
+    active = type("Event", (), {"state": TradingState.ACTIVE})()
+
+    def deny(_: Any) -> None:
+        strategy.on_order_denied(
+            OrderDenied(
+                strategy.trader_id, strategy.id, strategy.config.instrument_id,
+                ClientOrderId("E-1"), "made up", UUID4(), 0,
+            )
+        )  # fmt: skip
+        strategy._on_risk_event(active)
+
+    strategy.clock.set_time_alert_ns("deny", START_NS + 40 * SECOND_NS, deny)
+    engine.run()
+    assert len(orders_of(engine)) == 6

@@ -11,6 +11,8 @@ from nautilus_trader.model.enums import PositionSide
 from nautilus_trader.model.events import PositionClosed, PositionEvent, PositionOpened
 from nautilus_trader.model.identifiers import InstrumentId, PositionId
 from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import Money
+from nautilus_trader.model.position import Position
 
 from warmup_job.trading.breaker import drawdown_pct
 from warmup_job.trading.caps import Caps, Exposure, caps_of
@@ -41,6 +43,11 @@ class Account:
         if position is None or position.side != side:
             return Held(Decimal(0), Decimal(0))
         return Held(position.quantity.as_decimal(), Decimal(str(position.avg_px_open)))
+
+    def positions(self) -> list[Position]:
+        """Those of both books, as far as there are any."""
+        found = (self._cache.position(position_id(self._instrument.id, book)) for book in BOOKS)
+        return [position for position in found if position is not None and position.is_open]
 
     def balance(self) -> Decimal | None:
         """In quote currency, without what is open; None: it is not known yet."""
@@ -91,6 +98,10 @@ class Account:
         return Decimal(account.leverage(self._instrument.id) or account.default_leverage)
 
 
+def _amount(money: Money | None) -> Decimal:
+    return Decimal(0) if money is None else Decimal(money.as_decimal())
+
+
 @dataclass(slots=True)
 class Earnings:
     """What was realised, commissions with it, and the best that profit ever was."""
@@ -102,12 +113,18 @@ class Earnings:
     _counted: dict[PositionId, Decimal] = field(default_factory=dict)
     """Of an open position's profit, what is in ``realised``."""
 
+    def begin(self, positions: Iterable[Position]) -> None:
+        """What open positions have realised so far was counted by an earlier run, or is not ours.
+
+        Of a position that Nautilus has made anew from the exchange's reports that can be anything.
+        """
+        self._counted = {each.id: _amount(each.realized_pnl) for each in positions}
+
     def count(self, event: PositionEvent) -> None:
         """A position was opened, changed or closed."""
         if isinstance(event, PositionOpened):
             self._counted.pop(event.position_id, None)
-        money = event.realized_pnl
-        realised = Decimal(0) if money is None else money.as_decimal()
+        realised = _amount(event.realized_pnl)
         self.realised += realised - self._counted.get(event.position_id, Decimal(0))
         self._counted[event.position_id] = realised
         if isinstance(event, PositionClosed):

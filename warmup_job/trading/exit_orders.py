@@ -9,6 +9,7 @@ from typing import Any
 
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import ClientOrderId
+from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
 from warmup_job.trading.desk import Desk, book_of
@@ -24,10 +25,11 @@ from warmup_job.trading.exits import (
     target_price,
 )
 from warmup_job.trading.grid_config import HedgeGridV1Config, grid_settings
-from warmup_job.trading.ladder import BPS, Book, Rung, least_quantity
+from warmup_job.trading.ladder import BPS, Book, Rung, least_quantity, least_size
 from warmup_job.trading.prices import Prices
 
 _LEGS: tuple[Leg, Leg] = ("S", "T")  # what protects goes first
+_TOO_SMALL = ("-4164", "notional must be no smaller")
 _PASSED = ("in the market", "immediately trigger", "-2021")  # how a stop is refused that is passed
 
 
@@ -60,6 +62,8 @@ class ExitOrders:
         self._is_filling = is_filling
         self._lots: dict[str, Lot] = {}
         self._resizing: set[str] = set()  # cancelled to come back in another size
+        # On futures what closes is let through however little it is worth, unless that is refused.
+        self._may_be_small = isinstance(desk.instrument, CryptoPerpetual)
 
     @property
     def lots(self) -> list[Lot]:
@@ -183,6 +187,8 @@ class ExitOrders:
                 self._desk.cancel(order_id)
 
     def _least(self, lot: Lot) -> Decimal:
+        if self._may_be_small:
+            return least_size(self._desk.instrument)
         return least_quantity(self._desk.instrument, lot.entry, self._grid)
 
     def _is_small(self, lot: Lot) -> bool:
@@ -262,13 +268,17 @@ class ExitOrders:
         """An exit could not be cancelled: if it is of the wrong size, that is tried again."""
         self._resizing.discard(order_id)
 
-    def refused(self, lot: Lot, leg: Leg, order_id: str, *, passed: bool) -> None:
+    def refused(self, lot: Lot, leg: Leg, order_id: str, reason: str, *, passed: bool) -> None:
         """An exit did not come to stand.
 
         Args:
             passed: because the market is past its price. All else is tried again with the next bar.
         """
         self._lose(lot, leg, order_id)
+        if any(word in reason for word in _TOO_SMALL):
+            self._may_be_small = False
+            self.protect(lot)
+            return
         if not passed:
             return
         lot.passed.add(leg)

@@ -153,6 +153,7 @@ class HedgeGridV1(Strategy):
             desk, self._prices, self.config, lambda: not self._is_halted, self._entries.is_open
         )
         self._take_over()
+        self._earnings.begin(self._account.positions())
         self.msgbus.subscribe(topic="events.risk", handler=self._on_risk_event)
         self.subscribe_bars(self.config.bar_type)
         self.subscribe_quote_ticks(self.config.instrument_id)
@@ -391,7 +392,7 @@ class HedgeGridV1(Strategy):
         if entry is not None and passed:
             self._entries.turned_down(entry)
         elif found is not None:
-            self._exits.refused(*found, order_id, passed=passed)
+            self._exits.refused(*found, order_id, reason, passed=passed)
 
     def on_order_denied(self, event: OrderDenied) -> None:
         """Nautilus has let it not pass: tried again with the next bar."""
@@ -401,7 +402,7 @@ class HedgeGridV1(Strategy):
         if self._trading == TradingState.ACTIVE:
             self._error(f"{order_id} was denied: {event.reason}")
         if found is not None:
-            self._exits.refused(*found, order_id, passed=False)
+            self._exits.refused(*found, order_id, str(event.reason), passed=False)
 
     def on_order_canceled(self, event: OrderCanceled) -> None:
         """An entry has made room; an exit that somebody else cancelled comes with the next bar."""
@@ -415,13 +416,14 @@ class HedgeGridV1(Strategy):
         """Binance's word for a post-only order that would have taken, too."""
         order_id = event.client_order_id.value
         order: Order | None = self.cache.order(event.client_order_id)
-        entry = self._entries.of(order_id)
-        untouched = order is not None and not order.filled_qty and order.is_post_only
-        if entry is not None and untouched:
+        entry, found = self._entries.of(order_id), self._exits.of(order_id)
+        if order is None or not order.is_post_only or order.filled_qty != 0:
+            self._gone(order_id)
+        elif entry is not None:
             self._entries.forget(order_id)
             self._entries.turned_down(entry)
-        else:
-            self._gone(order_id)
+        elif found is not None:
+            self._exits.refused(*found, order_id, "", passed=True)
 
     def _gone(self, order_id: str) -> None:
         entry, found = self._entries.forget(order_id), self._exits.of(order_id)
@@ -435,8 +437,7 @@ class HedgeGridV1(Strategy):
 
     def on_position_event(self, event: PositionEvent) -> None:
         """Count what was realised, commissions with it."""
-        if event.instrument_id == self.config.instrument_id:
-            self._earnings.count(event)
+        self._earnings.count(event)
 
     def _error(self, what: str) -> None:
         self.log.warning(what)
