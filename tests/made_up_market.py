@@ -154,27 +154,45 @@ def deny_exits(engine: BacktestEngine, until_s: float) -> None:
     answer_instead(engine, answer)
 
 
-def refuse_small_exits(engine: BacktestEngine, strategy: HedgeGridV1) -> None:
-    """The exchange demands its least notional of 100 of what closes a position, too."""
-    account_id = engine.cache.accounts()[0].id
+def refuse(
+    engine: BacktestEngine,
+    strategy: HedgeGridV1,
+    which: Callable[[Any], bool],
+    reason: str,
+    *,
+    due_post_only: bool = False,
+) -> None:
+    """The exchange refuses these orders, a ms after they were sent."""
     process = engine.kernel.exec_engine.process
-    reason = "-4164: Order's notional must be no smaller than 100 (unless you choose reduce only)."
 
     def answer(command: Any) -> bool:
         order = getattr(command, "order", None)
-        if order is None or not order.is_reduce_only or price_of(order) == "market":
-            return False
-        if Decimal(price_of(order)) * order.quantity.as_decimal() >= 100:
+        if order is None or not which(order):
             return False
         ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        account_id = engine.cache.accounts()[0].id
         now_ns = engine.kernel.clock.timestamp_ns()
-        process(OrderSubmitted(*ids, account_id, UUID4(), now_ns, now_ns))
         at_ns = now_ns + 1_000_000
-        rejected = OrderRejected(*ids, account_id, reason, UUID4(), at_ns, at_ns)
+        process(OrderSubmitted(*ids, account_id, UUID4(), now_ns, now_ns))
+        rejected = OrderRejected(
+            *ids, account_id, reason, UUID4(), at_ns, at_ns, due_post_only=due_post_only
+        )
         strategy.clock.set_time_alert_ns(f"refuse {ids[-1]}", at_ns, lambda _: process(rejected))
         return True
 
     answer_instead(engine, answer)
+
+
+def refuse_small_exits(engine: BacktestEngine, strategy: HedgeGridV1) -> None:
+    """The exchange demands its least notional of 100 of what closes a position, too."""
+
+    def is_small(order: Any) -> bool:
+        if not order.is_reduce_only or price_of(order) == "market":
+            return False
+        return bool(Decimal(price_of(order)) * order.quantity.as_decimal() < 100)
+
+    reason = "-4164: Order's notional must be no smaller than 100 (unless you choose reduce only)."
+    refuse(engine, strategy, is_small, reason)
 
 
 def run(engine: BacktestEngine, strategy: HedgeGridV1, market: Market) -> list[Any]:

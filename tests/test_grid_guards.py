@@ -24,6 +24,7 @@ from tests.made_up_market import (
     make_engine,
     of_kind,
     orders_of,
+    refuse,
     run,
     told,
     warm,
@@ -218,6 +219,63 @@ def test_without_retries_it_is_left_until_the_next_bar(changes: dict[str, Any]) 
     orders = falling_behind(**changes)
     assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
     assert told(orders)[0] == told(orders)[1]
+
+
+def refusing_entries(engine: BacktestEngine, **changes: Any) -> HedgeGridV1:
+    """An exchange where every entry would have taken."""
+    strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
+    engine.add_strategy(strategy)
+    refuse(engine, strategy, lambda order: True, "would take", due_post_only=True)
+    return strategy
+
+
+def test_retries_go_a_tick_further_each_time_and_end(engine: BacktestEngine) -> None:
+    refusing_entries(engine, retry_attempts=3)
+    feed(engine, begun().quote(10, "50000"))
+    engine.run()
+    prices = [str(order.price) for order in orders_of(engine)]
+    assert prices == ["49950.00", "49949.90", "49949.80", "49949.70"]
+
+
+def test_a_rung_that_waits_for_its_retry_is_not_sent_by_a_bar(engine: BacktestEngine) -> None:
+    refusing_entries(engine, retry_attempts=1, retry_delay_ms=90_000)
+    feed(engine, begun().bar(62, "50000").quote(100, "50000"))
+    engine.run()
+    seconds = [(each.init_event.ts_init - START_NS) // SECOND_NS for each in orders_of(engine)]
+    assert seconds == [2, 92]
+
+
+def test_no_retry_leaves_when_no_entry_may(engine: BacktestEngine) -> None:
+    strategy = refusing_entries(engine, retry_attempts=1, retry_delay_ms=5000)
+    feed(engine, begun().quote(10, "50000"))
+    reducing = type("Event", (), {"state": TradingState.REDUCING})()
+    strategy.clock.set_time_alert_ns(
+        "reduce", START_NS + 4 * SECOND_NS, lambda _: strategy._on_risk_event(reducing)
+    )
+    engine.run()
+    assert len(orders_of(engine)) == 1
+
+
+def test_a_rung_that_is_filled_in_part_counts_with_its_rest(engine: BacktestEngine) -> None:
+    """100 of it are held and 100 wait: the second rung of 200 still fits below 450."""
+    market = begun().quote(10, "49949.95", size="0.002").quote(11, "49960").bar(62, "49960")
+    strategy = warmed(grid_levels_short=0, grid_levels_long=2, max_inventory_quote=D(450))
+    entries = of_kind(run(engine, strategy, market.quote(63, "49960")), "E")
+    assert [order.status for order in entries] == [
+        OrderStatus.PARTIALLY_FILLED, OrderStatus.ACCEPTED,
+    ]  # fmt: skip
+
+
+def test_a_rung_that_comes_waits_for_the_one_that_goes_where_both_would_be_too_much() -> None:
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    strategy = warmed(grid_levels_short=0, max_inventory_quote=D(650), recenter_trigger_bps=5.0)
+    market = begun().quote(50, "50050").bar(62, "50050")
+    try:
+        orders = run(engine, strategy, market.quote(64, "50050").quote(66, "50050"))
+        assert orders[2].status == OrderStatus.CANCELED
+        assert orders[3].init_event.ts_init == orders[2].ts_last > START_NS + 62 * SECOND_NS
+    finally:
+        engine.dispose()
 
 
 def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(

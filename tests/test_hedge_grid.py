@@ -26,6 +26,8 @@ from tests.made_up_market import (
     make_engine,
     of_kind,
     orders_of,
+    price_of,
+    refuse,
     refuse_cancels,
     refuse_small_exits,
     run,
@@ -133,6 +135,33 @@ def test_the_ladder_follows_a_market_that_left_and_has_no_gap_of_a_bar(
     assert orders[0].ts_last < START_NS + 63 * SECOND_NS
 
 
+def test_the_ladder_follows_a_market_that_fell(engine: BacktestEngine) -> None:
+    market = begun().quote(50, "49000").bar(62, "49000").quote(63, "49000")
+    orders = run(engine, warmed(grid_levels_long=0), market)
+    assert told(orders[3:]) == [
+        ("SELL", "49049.00", "0.004"), ("SELL", "49098.10", "0.004"), ("SELL", "49147.20", "0.004"),
+    ]  # fmt: skip
+
+
+def test_without_maker_only_nothing_is_post_only(engine: BacktestEngine) -> None:
+    orders = run(engine, long_only(maker_only=False), begun().quote(10, "49945").quote(11, "49960"))
+    assert [order.client_order_id.value[0] for order in orders] == ["E", "E", "E", "S", "T"]
+    assert not any(order.is_post_only for order in orders if order.order_type == OrderType.LIMIT)
+
+
+def test_a_market_that_comes_back_before_the_cancels_have_arrived_finds_the_ladder() -> None:
+    """What is being cancelled serves no rung any more."""
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    market = begun().quote(50, "51000").bar(62, "51000").quote(62.3, "50000").bar(62.5, "50000")
+    for second in (65, 66, 70, 75):
+        market.quote(second, "50000")
+    try:
+        orders = run(engine, long_only(), market)
+        assert told([order for order in orders if order.status == OPEN]) == LADDER[::2]
+    finally:
+        engine.dispose()
+
+
 def test_a_ladder_that_moves_by_a_step_keeps_the_rungs_that_both_have(
     engine: BacktestEngine,
 ) -> None:
@@ -174,6 +203,7 @@ def test_every_filled_rung_has_its_own_exits_and_rests_until_it_is_closed(
     assert states(targets) == [OPEN, DONE]
     assert states(stops) == [OPEN, GONE]
     assert all(order.is_reduce_only for order in [*stops, *targets])
+    assert all(order.is_post_only for order in targets)
     assert [order.order_type for order in stops] == [OrderType.STOP_MARKET] * 2
     assert told(of_kind(orders, "E")[6:]) == [("BUY", "49900.00", "0.004")]
     (position,) = engine.cache.positions_open()
@@ -276,6 +306,18 @@ def test_a_rest_too_small_for_an_order_joins_the_next_lot(engine: BacktestEngine
     assert held(engine) == {"LONG": "0.005"}
 
 
+def test_a_part_too_small_for_an_order_joins_no_other_lot_while_more_may_come(
+    engine: BacktestEngine,
+) -> None:
+    market = (
+        begun().quote(10, "49940").quote(20, "49899.95", size="0.001").quote(21, "49910")
+        .quote(30, "49899.95", size="0.003").quote(31, "49910")
+    )  # fmt: skip
+    orders = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=2), market)
+    exits = [order for order in orders if order.is_reduce_only]
+    assert [(str(order.quantity), order.status) for order in exits] == [("0.004", OPEN)] * 4
+
+
 def two_filled_and_the_lower_ones_target_in_part() -> Market:
     """Two LONG rungs of 0.004; of the lower one 0.001 is left, too little for a stop."""
     market = begun().quote(10, "49890").quote(20, "49950.00", size="0.003")
@@ -330,6 +372,7 @@ def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestE
     )
     engine.run()
     closing = [order for order in engine.cache.orders() if order.is_reduce_only]
+    assert REFUSED not in states(closing)
     assert [order.order_type for order in closing if order.status == DONE] == [OrderType.MARKET]
     assert engine.cache.positions_open() == []
 
@@ -394,6 +437,41 @@ def test_nothing_is_laid_after_the_end() -> None:
         assert states(orders_of(engine)) == [GONE] * 3
     finally:
         engine.dispose()
+
+
+@pytest.mark.parametrize("reason", ["-2021: Order would immediately trigger.", "in the market"])
+def test_a_stop_that_only_the_exchange_knows_to_be_passed_is_a_market_order(
+    engine: BacktestEngine, reason: str
+) -> None:
+    strategy = long_only(grid_levels_long=1)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(11, "49945").quote(12, "49945"))
+    refuse(engine, strategy, lambda order: order.order_type == OrderType.STOP_MARKET, reason)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert [(price_of(order), order.status) for order in stops] == [
+        ("48473.00", REFUSED), ("market", DONE),
+    ]  # fmt: skip
+    assert engine.cache.positions_open() == []
+
+
+def test_a_target_that_is_refused_is_tried_again_so_often_and_then_with_the_next_look(
+    engine: BacktestEngine,
+) -> None:
+    strategy = long_only(grid_levels_long=1, retry_attempts=2, retry_delay_ms=100)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+    refuse(
+        engine, strategy, lambda order: order.client_order_id.value[0] == "T", "would take",
+        due_post_only=True,
+    )  # fmt: skip
+    engine.run()
+    ms = [
+        (each.init_event.ts_init - START_NS) // 1_000_000
+        for each in of_kind(orders_of(engine), "T")
+    ]
+    assert [each % 1000 for each in ms] == [0, 101, 202] * 3
+    assert [each // 1000 for each in ms[::3]] == [10, 61, 62], "the fill, the look, the bar"
 
 
 def test_quotes_from_before_a_halt_say_nothing_after_it(engine: BacktestEngine) -> None:
@@ -483,17 +561,18 @@ def test_an_exit_of_a_closed_lot_whose_cancel_was_refused_goes_with_the_next_loo
     assert stop.ts_last == LOOK_NS
 
 
-def test_an_exit_that_nautilus_has_denied_is_sent_again_with_the_next_look(
-    engine: BacktestEngine,
+@pytest.mark.parametrize(("looks_every_s", "second"), [(60, 61), (600, 62)])
+def test_an_exit_that_nautilus_has_denied_is_sent_again_with_the_next_look_or_bar(
+    engine: BacktestEngine, looks_every_s: int, second: int
 ) -> None:
-    strategy = long_only(grid_levels_long=1)
+    strategy = long_only(grid_levels_long=1, balance_check_interval_seconds=looks_every_s)
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
     deny_exits(engine, until_s=20)
     engine.run()
     exits = [order for order in orders_of(engine) if order.is_reduce_only]
     assert states(exits) == [OrderStatus.DENIED] * 2 + [OPEN] * 2
-    assert {order.init_event.ts_init for order in exits[2:]} == {LOOK_NS}
+    assert {order.init_event.ts_init for order in exits[2:]} == {START_NS + second * SECOND_NS}
 
 
 def expire_at(engine: BacktestEngine, strategy: HedgeGridV1, kind: str, second: float) -> None:

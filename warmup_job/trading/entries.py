@@ -129,10 +129,5 @@ class Entries:
 
     def withdraw(self) -> None:
         """Cancel all of them."""
-        self.stop_retrying()
         for order_id in list(self._orders):
             self._desk.cancel(order_id)
-
-    def stop_retrying(self) -> None:
-        """Let be what waits for being tried again."""
-        self._retrying.clear()

@@ -138,7 +138,7 @@ class ExitOrders:
         if whole:
             lot.legs.pop(leg, None)
         lot.quantity -= quantity
-        if lot.quantity > 0 and leg == "T":
+        if lot.quantity > 0:
             self.protect(lot)
             return
         other = lot.legs.get("S" if leg == "T" else "T")

@@ -173,7 +173,6 @@ class HedgeGridV1(Strategy):
         if instrument is None:
             return  # nothing was begun
         self.clock.cancel_timers()
-        self._entries.stop_retrying()
         self.msgbus.unsubscribe(topic="events.risk", handler=self._on_risk_event)
         self.unsubscribe_bars(self.config.bar_type)
         self.unsubscribe_quote_ticks(self.config.instrument_id)
@@ -339,7 +338,7 @@ class HedgeGridV1(Strategy):
         caps = self._account.caps(self.config, self._prices.mid)
         # A rung that is filled in part counts with its rest: the part is held already.
         sized = {self._rest(rung, matched.get(rung)): rung for rung in wanted}
-        exposure = self._account.exposure(mid, leaving)
+        exposure = self._account.exposure(mid)
         fitting = [sized[each] for each in admit(sized, exposure, caps)]
         kept = [matched[rung] for rung in fitting if rung in matched]
         dropped = [order for order in standing if order not in kept]
