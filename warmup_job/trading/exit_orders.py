@@ -254,14 +254,14 @@ class ExitOrders:
 
     # -- what went wrong -------------------------------------------------------------------------
 
-    def gone(self, lot: Lot, leg: Leg, order_id: str, *, again: bool) -> None:
-        """An exit was cancelled; one that was for another size comes back now, if it may.
+    def gone(self, lot: Lot, leg: Leg, order_id: str) -> None:
+        """An exit was cancelled; one that was for another size comes back now.
 
         What somebody else has cancelled comes back when all is looked at the next time.
         """
         resized = order_id in self._resizing
         self._lose(lot, leg, order_id)
-        if again and resized:
+        if resized:
             self.protect_key(lot.key)
 
     def still_there(self, order_id: str) -> None:

@@ -427,8 +427,8 @@ class HedgeGridV1(Strategy):
     def _gone(self, order_id: str) -> None:
         entry, found = self._entries.forget(order_id), self._exits.of(order_id)
         if found is not None:
-            self._exits.gone(*found, order_id, again=self.is_running)
-        if entry is None or not self.is_running:
+            self._exits.gone(*found, order_id)
+        if entry is None:
             return
         self._exits.protect_key(order_id.partition("-")[2])
         if self._lay_again and not self._entries.standing()[1]:
