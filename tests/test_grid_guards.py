@@ -135,6 +135,41 @@ def test_two_rungs_of_200_are_all_that_a_cap_of_450_lets_through(
     assert not [order for order in told(entries)[4:] if order[0] == "BUY"]
 
 
+def fallen(engine: BacktestEngine, to: str, **changes: Any) -> list[Any]:
+    """A LONG rung is filled, and the price falls without reaching its stop; the entries."""
+    strategy = warmed(
+        grid_levels_short=0, grid_levels_long=1, counter_qty_scale=D(1), **changes
+    )  # fmt: skip
+    market = begun().quote(10, "49940").quote(50, to).bar(62, to).quote(63, to)
+    return of_kind(run(engine, strategy, market), "E")
+
+
+@pytest.mark.parametrize(("cap", "entries"), [(393, 1), (396, 2)])
+def test_what_is_held_counts_at_its_cost_where_it_is_worth_less(
+    engine: BacktestEngine, cap: int, entries: int
+) -> None:
+    """0.004 at 49,950 are 199.8, now worth 196; the next rung is 195.8."""
+    assert len(fallen(engine, "49000", max_inventory_quote=D(cap))) == entries
+
+
+@pytest.mark.parametrize(("share", "entries"), [("0.0892", 1), ("0.0899", 2)])
+def test_what_is_lost_and_still_open_is_no_equity(
+    engine: BacktestEngine, share: str, entries: int
+) -> None:
+    """At leverage 10, 89,200 of the balance, but 88,196 with the loss; both rungs are 88,741."""
+    made = fallen(
+        engine, "48700", base_qty=D("0.9"), sl_steps=60, max_position_pct=D(share),
+        max_inventory_quote=D(10**6), max_position_size=D(9),
+    )  # fmt: skip
+    assert len(made) == entries
+
+
+def test_without_position_validation_only_the_inventory_is_capped(engine: BacktestEngine) -> None:
+    caps: dict[str, Any] = {"max_position_size": D("0.004"), "max_inventory_quote": D(450)}
+    orders = run(engine, warmed(enable_position_validation=False, **caps), begun())
+    assert len(orders) == 4
+
+
 def test_a_full_book_is_laid_anew_only_when_the_old_orders_are_gone(
     engine: BacktestEngine,
 ) -> None:
