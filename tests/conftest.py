@@ -192,22 +192,29 @@ def job(*arguments: object, env: dict[str, str] | None = None, timeout: float = 
 
 
 @contextlib.contextmanager
-def job_process(*arguments: object, env: dict[str, str] | None = None) -> Iterator[Any]:
-    """``warmup-job`` as a running process; ended by SIGKILL if the test leaves it behind."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "warmup_job", *map(str, arguments)],
-        cwd=REPO,
-        env=clean_env(**(env or {})),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.communicate()
+def job_process(
+    *arguments: object, env: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[Any]:
+    """``warmup-job`` as a running process; ended by SIGKILL if the test leaves it behind.
+
+    Its log is in ``process.stderr``, or in ``log`` when it is too long to wait in a pipe.
+    """
+    with contextlib.ExitStack() as stack:
+        stderr = subprocess.PIPE if log is None else stack.enter_context(log.open("w"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "warmup_job", *map(str, arguments)],
+            cwd=REPO,
+            env=clean_env(**(env or {})),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.communicate()
 
 
 def write_config(

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.adapters.binance.futures.types import BinanceFuturesMarkPriceUpdate
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import Bar, BarType, CustomData, DataType, QuoteTick
 from nautilus_trader.model.enums import AccountType, OmsType, OrderSide, OrderType
+from nautilus_trader.model.events import (
+    OrderCancelRejected,
+    OrderDenied,
+    OrderRejected,
+    OrderSubmitted,
+)
 from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.objects import Money, Price, Quantity
 
@@ -98,6 +107,92 @@ def make_engine(balance: int = 100_000, **venue: Any) -> BacktestEngine:
     )  # fmt: skip
     made.add_instrument(instrument())
     return made
+
+
+def answer_instead(engine: BacktestEngine, answer: Callable[[Any], bool]) -> None:
+    """Let ``answer`` see each command first; what it answers does not reach the exchange."""
+    endpoint, ours = "ExecEngine.execute", engine.kernel.exec_engine
+
+    def execute(command: Any) -> None:
+        if not answer(command):
+            ours.execute(command)
+
+    engine.kernel.msgbus.deregister(endpoint, ours.execute)
+    engine.kernel.msgbus.register(endpoint, execute)
+
+
+def refuse_cancels(engine: BacktestEngine, until_s: float) -> None:
+    """Until then the exchange answers each cancel with a refusal, and leaves the order."""
+
+    def answer(command: Any) -> bool:
+        now_ns = engine.kernel.clock.timestamp_ns()
+        if not isinstance(command, CancelOrder) or now_ns >= START_NS + until_s * SECOND_NS:
+            return False
+        order = engine.cache.order(command.client_order_id)
+        engine.kernel.exec_engine.process(
+            OrderCancelRejected(
+                order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id,
+                order.venue_order_id, order.account_id, "made up", UUID4(), now_ns, now_ns,
+            )
+        )  # fmt: skip
+        return True
+
+    answer_instead(engine, answer)
+
+
+def deny_exits(engine: BacktestEngine, until_s: float) -> None:
+    """Until then Nautilus lets no exit through."""
+
+    def answer(command: Any) -> bool:
+        order, now_ns = getattr(command, "order", None), engine.kernel.clock.timestamp_ns()
+        if order is None or not order.is_reduce_only or now_ns >= START_NS + until_s * SECOND_NS:
+            return False
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        engine.kernel.exec_engine.process(OrderDenied(*ids, "made up", UUID4(), now_ns))
+        return True
+
+    answer_instead(engine, answer)
+
+
+def refuse(
+    engine: BacktestEngine,
+    strategy: HedgeGridV1,
+    which: Callable[[Any], bool],
+    reason: str,
+    *,
+    due_post_only: bool = False,
+) -> None:
+    """The exchange refuses these orders, a ms after they were sent."""
+    process = engine.kernel.exec_engine.process
+
+    def answer(command: Any) -> bool:
+        order = getattr(command, "order", None)
+        if order is None or not which(order):
+            return False
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        account_id = engine.cache.accounts()[0].id
+        now_ns = engine.kernel.clock.timestamp_ns()
+        at_ns = now_ns + 1_000_000
+        process(OrderSubmitted(*ids, account_id, UUID4(), now_ns, now_ns))
+        rejected = OrderRejected(
+            *ids, account_id, reason, UUID4(), at_ns, at_ns, due_post_only=due_post_only
+        )
+        strategy.clock.set_time_alert_ns(f"refuse {ids[-1]}", at_ns, lambda _: process(rejected))
+        return True
+
+    answer_instead(engine, answer)
+
+
+def refuse_small_exits(engine: BacktestEngine, strategy: HedgeGridV1) -> None:
+    """The exchange demands its least notional of 100 of what closes a position, too."""
+
+    def is_small(order: Any) -> bool:
+        if not order.is_reduce_only or price_of(order) == "market":
+            return False
+        return bool(Decimal(price_of(order)) * order.quantity.as_decimal() < 100)
+
+    reason = "-4164: Order's notional must be no smaller than 100 (unless you choose reduce only)."
+    refuse(engine, strategy, is_small, reason)
 
 
 def run(engine: BacktestEngine, strategy: HedgeGridV1, market: Market) -> list[Any]:

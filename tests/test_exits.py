@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made_up_market import config
+from warmup_job.trading.account import Earnings
+from warmup_job.trading.exit_orders import leg_and_key
 from warmup_job.trading.exits import (
     Held,
     Leg,
@@ -110,6 +112,17 @@ def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
     assert sorted([*owned, *too_many]) == sorted(each.order_id for each in there)
 
 
+@pytest.mark.parametrize(
+    ("order_id", "told"),
+    [
+        ("T1-20231114-1", ("T", "20231114-1")), ("S12-a", ("S", "a")), ("E-a", None),
+        ("O-20231114-1", None), ("TWAP-a", None), ("S-a", None), ("web_1", None), ("", None),
+    ],
+)  # fmt: skip
+def test_an_id_tells_which_exit_of_what_it_is(order_id: str, told: tuple[str, str] | None) -> None:
+    assert leg_and_key(order_id) == told
+
+
 def test_a_grown_lot_has_the_average_price() -> None:
     lot = Lot("a", "LONG", D(100), D(1))
     lot.grow(D(130), D(2))
@@ -133,11 +146,11 @@ def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed
 
 def test_what_is_kept_comes_back_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
-    before._center, before._capital = D("50000.05"), D(10_000)
-    before._realised, before._peak, before._stopped = D("-12.3456789"), D("7.5"), True
+    before._center, before._stopped = D("50000.05"), True
+    before._earnings = Earnings(D(10_000), D("-12.3456789"), D("7.5"))
     after.on_load(before.on_save())
     assert after.on_save() == before.on_save()
-    assert (after._center, after._realised, after._peak) == (
+    assert (after._center, after._earnings.realised, after._earnings.peak) == (
         D("50000.05"), D("-12.3456789"), D("7.5"),
     )  # fmt: skip
     assert after._stopped

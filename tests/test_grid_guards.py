@@ -11,9 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import LatencyModel
-from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import OrderStatus, TradingState
+from nautilus_trader.model.events import OrderDenied
+from nautilus_trader.model.identifiers import ClientOrderId
 
-from tests.made_up_market import Market, config, make_engine, of_kind, run, told, warm
+from tests.made_up_market import (
+    START_NS,
+    Market,
+    config,
+    feed,
+    make_engine,
+    of_kind,
+    orders_of,
+    refuse,
+    run,
+    told,
+    warm,
+)
 from tests.test_ladder import ladder
 from warmup_job.trading.breaker import Breaker, drawdown_pct
 from warmup_job.trading.caps import Caps, Exposure, admit, caps_of
@@ -120,6 +135,41 @@ def test_two_rungs_of_200_are_all_that_a_cap_of_450_lets_through(
     assert not [order for order in told(entries)[4:] if order[0] == "BUY"]
 
 
+def fallen(engine: BacktestEngine, to: str, **changes: Any) -> list[Any]:
+    """A LONG rung is filled, and the price falls without reaching its stop; the entries."""
+    strategy = warmed(
+        grid_levels_short=0, grid_levels_long=1, counter_qty_scale=D(1), **changes
+    )  # fmt: skip
+    market = begun().quote(10, "49940").quote(50, to).bar(62, to).quote(63, to)
+    return of_kind(run(engine, strategy, market), "E")
+
+
+@pytest.mark.parametrize(("cap", "entries"), [(393, 1), (396, 2)])
+def test_what_is_held_counts_at_its_cost_where_it_is_worth_less(
+    engine: BacktestEngine, cap: int, entries: int
+) -> None:
+    """0.004 at 49,950 are 199.8, now worth 196; the next rung is 195.8."""
+    assert len(fallen(engine, "49000", max_inventory_quote=D(cap))) == entries
+
+
+@pytest.mark.parametrize(("share", "entries"), [("0.0892", 1), ("0.0899", 2)])
+def test_what_is_lost_and_still_open_is_no_equity(
+    engine: BacktestEngine, share: str, entries: int
+) -> None:
+    """At leverage 10, 89,200 of the balance, but 88,196 with the loss; both rungs are 88,741."""
+    made = fallen(
+        engine, "48700", base_qty=D("0.9"), sl_steps=60, max_position_pct=D(share),
+        max_inventory_quote=D(10**6), max_position_size=D(9),
+    )  # fmt: skip
+    assert len(made) == entries
+
+
+def test_without_position_validation_only_the_inventory_is_capped(engine: BacktestEngine) -> None:
+    caps: dict[str, Any] = {"max_position_size": D("0.004"), "max_inventory_quote": D(450)}
+    orders = run(engine, warmed(enable_position_validation=False, **caps), begun())
+    assert len(orders) == 4
+
+
 def test_a_full_book_is_laid_anew_only_when_the_old_orders_are_gone(
     engine: BacktestEngine,
 ) -> None:
@@ -183,8 +233,12 @@ def falling_behind(**changes: Any) -> list[Any]:
         engine.dispose()
 
 
-def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers() -> None:
-    orders = falling_behind()
+@pytest.mark.parametrize("changes", [{}, {"max_errors_per_minute": 1}])
+def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers(
+    changes: dict[str, Any],
+) -> None:
+    """And it is no error: no breaker opens by it."""
+    orders = falling_behind(**changes)
     assert [(each[1], order.status) for each, order in zip(told(orders), orders, strict=True)] == [
         ("49950.00", OrderStatus.REJECTED), ("49931.10", OrderStatus.ACCEPTED),
     ]  # fmt: skip
@@ -200,6 +254,63 @@ def test_without_retries_it_is_left_until_the_next_bar(changes: dict[str, Any]) 
     orders = falling_behind(**changes)
     assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
     assert told(orders)[0] == told(orders)[1]
+
+
+def refusing_entries(engine: BacktestEngine, **changes: Any) -> HedgeGridV1:
+    """An exchange where every entry would have taken."""
+    strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
+    engine.add_strategy(strategy)
+    refuse(engine, strategy, lambda order: True, "would take", due_post_only=True)
+    return strategy
+
+
+def test_retries_go_a_tick_further_each_time_and_end(engine: BacktestEngine) -> None:
+    refusing_entries(engine, retry_attempts=3)
+    feed(engine, begun().quote(10, "50000"))
+    engine.run()
+    prices = [str(order.price) for order in orders_of(engine)]
+    assert prices == ["49950.00", "49949.90", "49949.80", "49949.70"]
+
+
+def test_a_rung_that_waits_for_its_retry_is_not_sent_by_a_bar(engine: BacktestEngine) -> None:
+    refusing_entries(engine, retry_attempts=1, retry_delay_ms=90_000)
+    feed(engine, begun().bar(62, "50000").quote(100, "50000"))
+    engine.run()
+    seconds = [(each.init_event.ts_init - START_NS) // SECOND_NS for each in orders_of(engine)]
+    assert seconds == [2, 92]
+
+
+def test_no_retry_leaves_when_no_entry_may(engine: BacktestEngine) -> None:
+    strategy = refusing_entries(engine, retry_attempts=1, retry_delay_ms=5000)
+    feed(engine, begun().quote(10, "50000"))
+    reducing = type("Event", (), {"state": TradingState.REDUCING})()
+    strategy.clock.set_time_alert_ns(
+        "reduce", START_NS + 4 * SECOND_NS, lambda _: strategy._on_risk_event(reducing)
+    )
+    engine.run()
+    assert len(orders_of(engine)) == 1
+
+
+def test_a_rung_that_is_filled_in_part_counts_with_its_rest(engine: BacktestEngine) -> None:
+    """100 of it are held and 100 wait: the second rung of 200 still fits below 450."""
+    market = begun().quote(10, "49949.95", size="0.002").quote(11, "49960").bar(62, "49960")
+    strategy = warmed(grid_levels_short=0, grid_levels_long=2, max_inventory_quote=D(450))
+    entries = of_kind(run(engine, strategy, market.quote(63, "49960")), "E")
+    assert [order.status for order in entries] == [
+        OrderStatus.PARTIALLY_FILLED, OrderStatus.ACCEPTED,
+    ]  # fmt: skip
+
+
+def test_a_rung_that_comes_waits_for_the_one_that_goes_where_both_would_be_too_much() -> None:
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    strategy = warmed(grid_levels_short=0, max_inventory_quote=D(650), recenter_trigger_bps=5.0)
+    market = begun().quote(50, "50050").bar(62, "50050")
+    try:
+        orders = run(engine, strategy, market.quote(64, "50050").quote(66, "50050"))
+        assert orders[2].status == OrderStatus.CANCELED
+        assert orders[3].init_event.ts_init == orders[2].ts_last > START_NS + 62 * SECOND_NS
+    finally:
+        engine.dispose()
 
 
 def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(
@@ -263,38 +374,77 @@ def test_drawdown_is_of_what_there_was_at_the_best_time() -> None:
     assert drawdown_pct(D(0), D(0), D(-1)) == 0
 
 
-def test_errors_stop_new_entries_until_the_cooldown_has_passed(engine: BacktestEngine) -> None:
+@pytest.mark.parametrize(("enabled", "second"), [(True, 181), (False, 61)])
+def test_errors_stop_new_entries_until_the_cooldown_has_passed(
+    engine: BacktestEngine, enabled: bool, second: int
+) -> None:
     strategy = warmed(
-        max_errors_per_minute=2, circuit_breaker_cooldown_seconds=100, grid_levels_short=0
-    )
+        max_errors_per_minute=2, circuit_breaker_cooldown_seconds=100, grid_levels_short=0,
+        enable_circuit_breaker=enabled,
+    )  # fmt: skip
     engine.add_strategy(strategy)
     market = begun().quote(50, "51000")
-    for second in (62, 122, 182):
-        market.bar(second, "51000").quote(second + 1, "51000")
+    for at in (62, 122, 182):
+        market.bar(at, "51000").quote(at + 1, "51000")
     engine.add_data(market.data, sort=True)
-    for second in (40, 41):
-        at_ns = market.data[0].ts_init + second * SECOND_NS
-        strategy.clock.set_time_alert_ns(f"e{second}", at_ns, lambda _: strategy._error("made up"))
+    for at in (40, 41):
+        at_ns = market.data[0].ts_init + at * SECOND_NS
+        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: strategy._error("made up"))
     engine.run()
     laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
                   engine.cache.orders())  # fmt: skip
-    assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [181] * 3
+    assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [second] * 3
 
 
-def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestEngine) -> None:
+def falling_far(engine: BacktestEngine, **changes: Any) -> list[Any]:
+    """A LONG rung is filled, 1 % of the equity is lost, and the price comes back."""
     strategy = warmed(
         base_qty=D("0.9"), sl_steps=60, max_drawdown_pct=D(1), max_inventory_quote=D(10**6),
-        grid_levels_long=1, grid_levels_short=1, max_position_size=D(9),
+        grid_levels_long=1, grid_levels_short=1, max_position_size=D(9), **changes,
     )  # fmt: skip
     market = begun().quote(10, "49940").quote(50, "48700").bar(62, "48700").quote(63, "48700")
     market.quote(100, "50020").bar(122, "50020").quote(130, "51000").bar(182, "51000")
-    orders = run(engine, strategy, market)
+    return run(engine, strategy, market)
+
+
+def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestEngine) -> None:
+    orders = falling_far(engine)
     entries = of_kind(orders, "E")
     assert [order.status for order in entries] == [OrderStatus.FILLED, OrderStatus.CANCELED]
     assert [order.status for order in of_kind(orders, "T")] == [OrderStatus.FILLED]
     assert engine.cache.positions_open() == []
 
 
+def test_without_drawdown_protection_the_grid_goes_on(engine: BacktestEngine) -> None:
+    entries = of_kind(falling_far(engine, enable_drawdown_protection=False), "E")
+    assert entries[-1].status == OrderStatus.ACCEPTED
+    assert len(entries) > 2
+
+
 def test_a_stale_bar_sends_nothing(engine: BacktestEngine) -> None:
     market = Market().quote(1, "50000").bar(2, "50000", late=301).quote(3, "50000")
     assert run(engine, warmed(), market) == []
+
+
+def test_an_order_that_is_denied_because_trading_was_halted_is_no_error(
+    engine: BacktestEngine,
+) -> None:
+    """It was on its way when a gap opened."""
+    strategy = warmed(max_errors_per_minute=1)
+    strategy._on_risk_event(type("Event", (), {"state": TradingState.HALTED})())
+    engine.add_strategy(strategy)
+    feed(engine, begun().bar(62, "50000").quote(63, "50000"))
+    active = type("Event", (), {"state": TradingState.ACTIVE})()
+
+    def deny(_: Any) -> None:
+        strategy.on_order_denied(
+            OrderDenied(
+                strategy.trader_id, strategy.id, strategy.config.instrument_id,
+                ClientOrderId("E-1"), "made up", UUID4(), 0,
+            )
+        )  # fmt: skip
+        strategy._on_risk_event(active)
+
+    strategy.clock.set_time_alert_ns("deny", START_NS + 40 * SECOND_NS, deny)
+    engine.run()
+    assert len(orders_of(engine)) == 6

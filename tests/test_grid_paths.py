@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
+from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.events import OrderDenied
@@ -28,12 +29,13 @@ from tests.made_up_market import (
     feed,
     make_engine,
     orders_of,
+    refuse_small_exits,
     told,
     warm,
 )
 from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.ladder import BOOKS
+from warmup_job.trading.ladder import BOOKS, least_quantity
 
 MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
 FEW = tried(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
@@ -46,6 +48,8 @@ CAPS: dict[str, Any] = {
 class Watched(HedgeGridV1):
     """Looks at itself after each piece of market news."""
 
+    engine: BacktestEngine
+
     def on_quote_tick(self, tick: Any) -> None:
         super().on_quote_tick(tick)
         self.look()
@@ -55,10 +59,12 @@ class Watched(HedgeGridV1):
         self.look()
 
     def look(self) -> None:
-        waiting, leaving = self._standing()
+        """Caps hold, lots are the position and have their exits, all earnings are counted."""
+        waiting, leaving = self._entries.standing()
+        assert self._earnings.realised == (self._account.balance() or D(0)) - BALANCE
         for book in BOOKS:
-            quantity, price = self._held(book)
-            lots = [lot for lot in self._lots.values() if lot.book == book]
+            quantity, price = self._account.held(book)
+            lots = [lot for lot in self._exits.lots if lot.book == book]
             assert sum(lot.quantity for lot in lots) == quantity, "a lot is what is held"
             orders = [order for order in (*waiting, *leaving) if order.book == book]
             assert quantity + sum(each.leaves for each in orders) <= self.config.max_position_size
@@ -71,7 +77,31 @@ class Watched(HedgeGridV1):
         for leg in "ST":
             order = self.cache.order(ClientOrderId(lot.legs[leg]))
             assert not order.is_closed, f"{leg} of what is held is gone"
-            assert order.leaves_qty.as_decimal() == lot.quantity, f"{leg} is of another size"
+            if not order.is_pending_cancel:  # else it is on its way to another size
+                assert order.leaves_qty.as_decimal() == lot.quantity, f"{leg} is of another size"
+
+
+class WatchedSmall(Watched):
+    """At an exchange that refuses exits which are too small."""
+
+    def look_at_exits(self, lot: Any) -> None:
+        exits = [self.cache.order(ClientOrderId(order_id)) for order_id in lot.legs.values()]
+        if any(order.is_pending_cancel or order.is_inflight for order in exits):
+            return
+        if lot.quantity >= self.least(lot):
+            super().look_at_exits(lot)
+        elif not self._entries.is_open(lot.key):
+            others = [each for each in self._exits.lots if each.book == lot.book and each != lot]
+            most = max((each.quantity for each in others), default=D(0))
+            assert most + lot.quantity < self.least(lot), "it could have joined another one"
+
+    def least(self, lot: Any) -> D:
+        traded = self.cache.instrument(self.config.instrument_id)
+        return least_quantity(traded, lot.entry, self.grid)
+
+    def on_start(self) -> None:
+        super().on_start()
+        refuse_small_exits(self.engine, self)
 
 
 class Restarting(Watched):
@@ -96,24 +126,30 @@ class Restarting(Watched):
         super().on_quote_tick(tick)
 
 
-def along(prices: list[D]) -> Market:
-    """A quote every 20 s, a bar every minute."""
+BALANCE = D(100_000)
+
+
+def along(prices: list[D], sizes: tuple[str, ...] = ("10.000",)) -> Market:
+    """A quote every 20 s, of these sizes in turn, and a bar every minute."""
     market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
     for at, price in enumerate(prices):
         second = 22 + 20 * at
-        market.quote(second, str(price))
+        market.quote(second, str(price), sizes[at % len(sizes)])
         if at % 3 == 2:
             market.bar(second + 1, f"{price:.2f}")
     return market
 
 
-def play(kind: type[HedgeGridV1], prices: list[D], **changes: Any) -> list[Any]:
-    engine = make_engine()
+def play(
+    kind: type[Watched], prices: list[D], sizes: tuple[str, ...] = ("10.000",), **changes: Any
+) -> list[Any]:
+    engine = make_engine(int(BALANCE))
     try:
         strategy = kind(config(**changes))
+        strategy.engine = engine
         warm(strategy)
         engine.add_strategy(strategy)
-        feed(engine, along(prices))
+        feed(engine, along(prices, sizes))
         engine.run()
         return orders_of(engine)
     finally:
@@ -138,6 +174,19 @@ def test_caps_hold_and_what_is_held_has_its_exits_on_every_path(
             assert price.as_decimal() % D("0.1") == 0
             assert price.as_decimal() * order.quantity.as_decimal() >= 100
         assert order.quantity.as_decimal() % D("0.001") == 0
+
+
+SIZES = st.lists(st.sampled_from(["0.001", "0.002", "0.003", "0.005"]), min_size=1, max_size=7)
+
+
+@pytest.mark.parametrize("kind", [Watched, WatchedSmall])
+@FEW
+@given(prices=PATHS, sizes=SIZES.map(tuple))
+def test_what_is_filled_in_part_is_protected_or_joins_what_is(
+    kind: type[Watched], prices: list[D], sizes: tuple[str, ...]
+) -> None:
+    orders = play(kind, prices, sizes, **CAPS)
+    assert not [order for order in orders if order.status == OrderStatus.DENIED]
 
 
 @FEW
@@ -226,7 +275,7 @@ def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> 
         assert sum(order.status == OrderStatus.FILLED for order in orders) > 1000
         assert strategy.detector.bars == len(bars) == 40_320
         for book in BOOKS:
-            quantity, price = strategy._held(book)
+            quantity, price = strategy._account.held(book)
             assert quantity * price <= 500
     finally:
         engine.dispose()

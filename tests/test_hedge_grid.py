@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.backtest.models import LatencyModel
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType, TradingState
+from nautilus_trader.model.events import OrderExpired
 from nautilus_trader.model.identifiers import PositionId
 from nautilus_trader.model.objects import Quantity
 
@@ -18,10 +21,15 @@ from tests.made_up_market import (
     START_NS,
     Market,
     config,
+    deny_exits,
     feed,
     make_engine,
     of_kind,
     orders_of,
+    price_of,
+    refuse,
+    refuse_cancels,
+    refuse_small_exits,
     run,
     told,
     warm,
@@ -31,6 +39,8 @@ from warmup_job.trading.hedge_grid import HedgeGridV1
 
 OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
 REFUSED = OrderStatus.REJECTED
+LOOK_NS = START_NS + 61 * SECOND_NS
+"""When the account is looked after: balance_check_interval_seconds after the first news."""
 LADDER = [
     ("BUY", "49950.00", "0.004"), ("SELL", "50050.00", "0.004"),
     ("BUY", "49900.00", "0.004"), ("SELL", "50100.10", "0.004"),
@@ -125,6 +135,33 @@ def test_the_ladder_follows_a_market_that_left_and_has_no_gap_of_a_bar(
     assert orders[0].ts_last < START_NS + 63 * SECOND_NS
 
 
+def test_the_ladder_follows_a_market_that_fell(engine: BacktestEngine) -> None:
+    market = begun().quote(50, "49000").bar(62, "49000").quote(63, "49000")
+    orders = run(engine, warmed(grid_levels_long=0), market)
+    assert told(orders[3:]) == [
+        ("SELL", "49049.00", "0.004"), ("SELL", "49098.10", "0.004"), ("SELL", "49147.20", "0.004"),
+    ]  # fmt: skip
+
+
+def test_without_maker_only_nothing_is_post_only(engine: BacktestEngine) -> None:
+    orders = run(engine, long_only(maker_only=False), begun().quote(10, "49945").quote(11, "49960"))
+    assert [order.client_order_id.value[0] for order in orders] == ["E", "E", "E", "S", "T"]
+    assert not any(order.is_post_only for order in orders if order.order_type == OrderType.LIMIT)
+
+
+def test_a_market_that_comes_back_before_the_cancels_have_arrived_finds_the_ladder() -> None:
+    """What is being cancelled serves no rung any more."""
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    market = begun().quote(50, "51000").bar(62, "51000").quote(62.3, "50000").bar(62.5, "50000")
+    for second in (65, 66, 70, 75):
+        market.quote(second, "50000")
+    try:
+        orders = run(engine, long_only(), market)
+        assert told([order for order in orders if order.status == OPEN]) == LADDER[::2]
+    finally:
+        engine.dispose()
+
+
 def test_a_ladder_that_moves_by_a_step_keeps_the_rungs_that_both_have(
     engine: BacktestEngine,
 ) -> None:
@@ -166,6 +203,7 @@ def test_every_filled_rung_has_its_own_exits_and_rests_until_it_is_closed(
     assert states(targets) == [OPEN, DONE]
     assert states(stops) == [OPEN, GONE]
     assert all(order.is_reduce_only for order in [*stops, *targets])
+    assert all(order.is_post_only for order in targets)
     assert [order.order_type for order in stops] == [OrderType.STOP_MARKET] * 2
     assert told(of_kind(orders, "E")[6:]) == [("BUY", "49900.00", "0.004")]
     (position,) = engine.cache.positions_open()
@@ -212,10 +250,43 @@ def test_a_target_that_is_filled_in_part_shrinks_the_stop(engine: BacktestEngine
     assert held(engine) == {"LONG": "0.008"}
 
 
+def test_a_part_has_its_exits_however_small_it_is(engine: BacktestEngine) -> None:
+    """Worth 50, where an entry needs 100: what closes is let through."""
+    market = begun().quote(10, "49949.95", size="0.001").quote(11, "49960")
+    orders = run(engine, long_only(grid_levels_long=1), market)
+    exits = [order for order in orders if order.is_reduce_only]
+    assert [(str(order.quantity), order.status) for order in exits] == [("0.001", OPEN)] * 2
+
+
+def test_what_a_target_leaves_has_a_stop_however_small_it_is(engine: BacktestEngine) -> None:
+    market = begun().quote(10, "49940").quote(20, "50000.05", size="0.003").quote(21, "49960")
+    stops = of_kind(run(engine, long_only(grid_levels_long=1), market), "S")
+    assert [(str(order.quantity), order.status) for order in stops] == [
+        ("0.004", GONE), ("0.001", OPEN),
+    ]  # fmt: skip
+
+
+def run_where_small_exits_are_refused(
+    engine: BacktestEngine, strategy: HedgeGridV1, market: Market
+) -> list[Any]:
+    """All orders but the refused ones, of which there are some."""
+    engine.add_strategy(strategy)
+    feed(engine, market)
+    strategy.clock.set_time_alert_ns(
+        "refuse", START_NS + SECOND_NS, lambda _: refuse_small_exits(engine, strategy)
+    )
+    engine.run()
+    orders = orders_of(engine)
+    refused = [order for order in orders if order.status == REFUSED]
+    assert refused
+    assert len(refused) <= 3, "once it is known, nothing is asked for in vain"
+    return [order for order in orders if order not in refused]
+
+
 def test_a_part_too_small_for_an_order_waits_for_more_of_it(engine: BacktestEngine) -> None:
     """0.001 at 49,950 is below the least notional of 100: no exit of it would be let through."""
     market = begun().quote(10, "49949.95", size="0.001").quote(20, "49949.95").quote(21, "49960")
-    entry, *exits = run(engine, long_only(grid_levels_long=1), market)
+    entry, *exits = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=1), market)
     assert [str(fill.last_qty) for fill in entry.events[-2:]] == ["0.001", "0.003"]
     assert [str(order.quantity) for order in exits] == ["0.004", "0.004"]
     assert {order.init_event.ts_init for order in exits} == {START_NS + 20 * SECOND_NS}
@@ -228,10 +299,59 @@ def test_a_rest_too_small_for_an_order_joins_the_next_lot(engine: BacktestEngine
         .quote(70, "50090").quote(71, "50110")
     )  # fmt: skip
     strategy = long_only(grid_levels_long=1, recenter_trigger_bps=5.0)
-    orders = run(engine, strategy, market)
+    orders = run_where_small_exits_are_refused(engine, strategy, market)
     assert [str(order.filled_qty) for order in of_kind(orders, "E")] == ["0.001", "0.004"]
     working = [order for order in orders if order.status == OPEN]
     assert [str(order.quantity) for order in working if order.is_reduce_only] == ["0.005"] * 2
+    assert held(engine) == {"LONG": "0.005"}
+
+
+def test_a_part_too_small_for_an_order_joins_no_other_lot_while_more_may_come(
+    engine: BacktestEngine,
+) -> None:
+    market = (
+        begun().quote(10, "49940").quote(20, "49899.95", size="0.001").quote(21, "49910")
+        .quote(30, "49899.95", size="0.003").quote(31, "49910")
+    )  # fmt: skip
+    orders = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=2), market)
+    exits = [order for order in orders if order.is_reduce_only]
+    assert [(str(order.quantity), order.status) for order in exits] == [("0.004", OPEN)] * 4
+
+
+def two_filled_and_the_lower_ones_target_in_part() -> Market:
+    """Two LONG rungs of 0.004; of the lower one 0.001 is left, too little for a stop."""
+    market = begun().quote(10, "49890").quote(20, "49950.00", size="0.003")
+    return market.quote(21, "49910").quote(22, "49910").quote(23, "49910")
+
+
+def test_what_a_target_leaves_that_is_too_small_for_a_stop_joins_the_next_lot_at_once(
+    engine: BacktestEngine,
+) -> None:
+    orders = run_where_small_exits_are_refused(
+        engine, long_only(grid_levels_long=2), two_filled_and_the_lower_ones_target_in_part()
+    )
+    lower = [order for order in orders if "-001-000-2" in order.client_order_id.value[-10:]]
+    assert states(lower) == [DONE, GONE, GONE]
+    working = [order for order in orders if order.status == OPEN]
+    # From (0.004 at 49,950 and 0.001 at 49,900) at 49,940.
+    assert told(working) == [("SELL", "48463.30", "0.005"), ("SELL", "49990.00", "0.005")]
+    assert held(engine) == {"LONG": "0.005"}
+
+
+def test_the_only_lots_rest_keeps_its_target_and_joins_the_next_that_is_filled(
+    engine: BacktestEngine,
+) -> None:
+    market = (
+        begun().quote(10, "49940").quote(20, "50000.05", size="0.003").quote(21, "49960")
+        .bar(62, "49960").quote(80, "49890").quote(81, "49905")
+    )  # fmt: skip
+    orders = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=2), market)
+    stop, target, *exits = [order for order in orders if order.is_reduce_only]
+    assert [str(order.filled_qty) for order in (stop, target)] == ["0.000", "0.003"]
+    assert states([stop, target]) == [GONE, GONE]
+    assert [(each.ts_last - START_NS) // SECOND_NS for each in (stop, target)] == [20, 80]
+    working = [order for order in exits if order.status == OPEN]
+    assert [str(order.quantity) for order in working] == ["0.005", "0.005"]
     assert held(engine) == {"LONG": "0.005"}
 
 
@@ -252,6 +372,7 @@ def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestE
     )
     engine.run()
     closing = [order for order in engine.cache.orders() if order.is_reduce_only]
+    assert REFUSED not in states(closing)
     assert [order.order_type for order in closing if order.status == DONE] == [OrderType.MARKET]
     assert engine.cache.positions_open() == []
 
@@ -286,6 +407,87 @@ def test_a_target_that_the_market_has_run_past_is_sent_on_the_makers_side(
     assert engine.cache.positions_open() == []
 
 
+def test_a_stop_that_is_refused_as_passed_is_a_market_order_at_once() -> None:
+    """It takes a second to the exchange, and the market has run through it meanwhile."""
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    market = begun().quote(5, "49945").quote(5.5, "49700")
+    for second in (8, 14, 20):
+        market.quote(second, "49700")
+    try:
+        orders = run(engine, long_only(grid_levels_long=1, sl_steps=2), market)
+        entry, stop, target, again = orders
+        assert states([entry, stop, target, again]) == [DONE, REFUSED, GONE, DONE]
+        assert told([stop, again]) == [("SELL", "49850.10", "0.004"), ("SELL", "market", "0.004")]
+        assert again.init_event.ts_init == stop.ts_last
+        assert engine.cache.positions_open() == []
+    finally:
+        engine.dispose()
+
+
+def test_nothing_is_laid_after_the_end() -> None:
+    """The ladder was waiting for its cancels to make room."""
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    strategy = long_only(max_inventory_quote=D(650))
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(50, "51000").bar(62, "51000").quote(65, "51000").quote(70, "51000"))
+    at_ns = START_NS + 62 * SECOND_NS + 1
+    strategy.clock.set_time_alert_ns("end", at_ns, lambda _: strategy.stop())
+    try:
+        engine.run()
+        assert states(orders_of(engine)) == [GONE] * 3
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("reason", ["-2021: Order would immediately trigger.", "in the market"])
+def test_a_stop_that_only_the_exchange_knows_to_be_passed_is_a_market_order(
+    engine: BacktestEngine, reason: str
+) -> None:
+    strategy = long_only(grid_levels_long=1)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(11, "49945").quote(12, "49945"))
+    refuse(engine, strategy, lambda order: order.order_type == OrderType.STOP_MARKET, reason)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert [(price_of(order), order.status) for order in stops] == [
+        ("48473.00", REFUSED), ("market", DONE),
+    ]  # fmt: skip
+    assert engine.cache.positions_open() == []
+
+
+def test_a_target_that_is_refused_is_tried_again_so_often_and_then_with_the_next_look(
+    engine: BacktestEngine,
+) -> None:
+    strategy = long_only(grid_levels_long=1, retry_attempts=2, retry_delay_ms=100)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+    refuse(
+        engine, strategy, lambda order: order.client_order_id.value[0] == "T", "would take",
+        due_post_only=True,
+    )  # fmt: skip
+    engine.run()
+    ms = [
+        (each.init_event.ts_init - START_NS) // 1_000_000
+        for each in of_kind(orders_of(engine), "T")
+    ]
+    assert [each % 1000 for each in ms] == [0, 101, 202] * 3
+    assert [each // 1000 for each in ms[::3]] == [10, 61, 62], "the fill, the look, the bar"
+
+
+def test_quotes_from_before_a_halt_say_nothing_after_it(engine: BacktestEngine) -> None:
+    """No quote has come since: it is the newest close that the ladder follows."""
+    strategy = long_only()
+    engine.add_strategy(strategy)
+    feed(engine, begun().bar(62, "51000"))
+    for second, state in ((5, TradingState.HALTED), (40, TradingState.ACTIVE)):
+        at_ns, event = START_NS + second * SECOND_NS, type("Event", (), {"state": state})()
+        strategy.clock.set_time_alert_ns(
+            state.name, at_ns, lambda _, e=event: strategy._on_risk_event(e)
+        )
+    engine.run()
+    assert told(orders_of(engine))[3] == ("BUY", "50949.00", "0.004")
+
+
 @pytest.mark.parametrize(("by_hand", "left"), [("0.008", None), ("0.004", "0.004")])
 def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
     engine: BacktestEngine, by_hand: str, left: str | None
@@ -306,3 +508,114 @@ def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
     working = [str(order.quantity) for order in exits if order.status == OPEN]
     assert working == ([] if left is None else [left] * 2)
     assert held(engine) == ({} if left is None else {"LONG": left})
+
+
+def test_an_exit_that_comes_back_after_a_takeover_has_an_id_of_its_own(
+    engine: BacktestEngine,
+) -> None:
+    """Somebody cancels the target and buys: S1 alone tells of the lot, and T2 was used."""
+    strategy = long_only(grid_levels_long=1, base_qty=D("0.008"))
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+
+    def interfere(_: Any) -> None:
+        (target,) = of_kind(orders_of(engine), "T")
+        strategy.cancel_order(target)
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.BUY, Quantity.from_str("0.004")
+        )
+        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+
+    strategy.clock.set_time_alert_ns("by hand", START_NS + 20 * SECOND_NS, interfere)
+    engine.run()
+    targets = [order for order in of_kind(orders_of(engine), "T") if order.status == OPEN]
+    assert sorted(str(order.quantity) for order in targets) == ["0.004", "0.008"]
+    assert {order.init_event.ts_init for order in targets} == {LOOK_NS}
+
+
+def test_an_exit_whose_cancel_was_refused_shrinks_with_the_next_look(
+    engine: BacktestEngine,
+) -> None:
+    """Else it would close more than is left of its lot."""
+    refuse_cancels(engine, until_s=40)
+    market = (
+        begun().quote(10, "49945").quote(20, "50000.05", size="0.012").quote(21, "49960")
+        .bar(62, "49960").quote(63, "49960")
+    )  # fmt: skip
+    orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
+    stops = of_kind(orders, "S")
+    assert [(str(order.quantity), order.status) for order in stops] == [
+        ("0.020", GONE), ("0.008", OPEN),
+    ]  # fmt: skip
+    assert stops[0].ts_last == LOOK_NS
+
+
+def test_an_exit_of_a_closed_lot_whose_cancel_was_refused_goes_with_the_next_look(
+    engine: BacktestEngine,
+) -> None:
+    """Else it would close what another rung holds."""
+    refuse_cancels(engine, until_s=40)
+    market = begun().quote(10, "49945").quote(20, "50001").quote(21, "50001").bar(62, "50001")
+    entry, stop, target = run(engine, long_only(grid_levels_long=1), market.quote(63, "50001"))[:3]
+    assert states([entry, stop, target]) == [DONE, GONE, DONE]
+    assert stop.ts_last == LOOK_NS
+
+
+@pytest.mark.parametrize(("looks_every_s", "second"), [(60, 61), (600, 62)])
+def test_an_exit_that_nautilus_has_denied_is_sent_again_with_the_next_look_or_bar(
+    engine: BacktestEngine, looks_every_s: int, second: int
+) -> None:
+    strategy = long_only(grid_levels_long=1, balance_check_interval_seconds=looks_every_s)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
+    deny_exits(engine, until_s=20)
+    engine.run()
+    exits = [order for order in orders_of(engine) if order.is_reduce_only]
+    assert states(exits) == [OrderStatus.DENIED] * 2 + [OPEN] * 2
+    assert {order.init_event.ts_init for order in exits[2:]} == {START_NS + second * SECOND_NS}
+
+
+def expire_at(engine: BacktestEngine, strategy: HedgeGridV1, kind: str, second: float) -> None:
+    """The exchange ends the one order of this kind."""
+
+    def expire(_: Any) -> None:
+        (order,) = of_kind(orders_of(engine), kind)
+        engine.kernel.exec_engine.process(
+            OrderExpired(
+                order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id,
+                order.venue_order_id, order.account_id, UUID4(), 0, 0,
+            )
+        )  # fmt: skip
+
+    strategy.clock.set_time_alert_ns("expire", START_NS + round(second * SECOND_NS), expire)
+
+
+def test_an_expired_target_is_back_at_once(engine: BacktestEngine) -> None:
+    strategy = long_only(grid_levels_long=1)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").quote(31, "49960"))
+    expire_at(engine, strategy, "T", 12)
+    engine.run()
+    targets = of_kind(orders_of(engine), "T")
+    assert states(targets) == [OrderStatus.EXPIRED, OPEN]
+    assert told(targets) == [("SELL", "50000.00", "0.004")] * 2
+    assert targets[1].init_event.ts_init == START_NS + 12 * SECOND_NS
+
+
+@pytest.mark.parametrize(("filled", "again"), [("0.000", ["49949.90"]), ("0.008", [])])
+def test_an_expired_entry_is_stepped_away_unless_it_was_filled_in_part(
+    engine: BacktestEngine, filled: str, again: list[str]
+) -> None:
+    """Binance expires a post-only order that would have taken."""
+    strategy = long_only(grid_levels_long=1, base_qty=D("0.020"))
+    engine.add_strategy(strategy)
+    market = begun()
+    if D(filled):
+        market.quote(8, "49949.95", size=filled)
+    feed(engine, market.quote(9, "49951").quote(15, "49970"))
+
+    expire_at(engine, strategy, "E", 12)
+    engine.run()
+    first, *rest = of_kind(orders_of(engine), "E")
+    assert first.status == OrderStatus.EXPIRED
+    assert [str(order.price) for order in rest] == again

@@ -221,6 +221,9 @@ def test_options_that_make_no_sense_are_refused() -> None:
         ExchangeOptions(volatility_bps=-1),
         ExchangeOptions(kline_ms=0),
         ExchangeOptions(latency_ms=-1),
+        ExchangeOptions(speed=0),
+        ExchangeOptions(speed=1001),
+        ExchangeOptions(speed=float("nan")),
     ):
         with pytest.raises(ConfigError):
             asyncio.run(start(options))
@@ -390,6 +393,20 @@ def test_a_closed_kline_comes_once_at_once_and_equals_rest(prefix: str, rest: st
         assert any(m["stream"] == "btcusdt@kline_3m" for m in seen)
 
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 59_300, kline_ms=160), use)
+
+
+def test_a_faster_clock_closes_every_minute_once_and_as_rest_has_it() -> None:
+    async def use(exchange: RunningExchange) -> None:
+        def enough(seen: list[dict[str, Any]]) -> bool:
+            return len([each for each in seen if each["data"]["k"]["x"]]) >= 5
+
+        seen = await collect(exchange, "/stream?streams=btcusdt@kline_1m", enough)
+        closed = [each["data"]["k"] for each in seen if each["data"]["k"]["x"]]
+        rows = await get(exchange, "/fapi/v1/klines", symbol="BTCUSDT", interval="1m",
+                         startTime=MINUTE_START, limit=5)  # fmt: skip
+        assert [[k[name] for name in "tohlcvTqnVQB"] for k in closed] == rows
+
+    with_exchange(ExchangeOptions(now_ms=MINUTE_START + 1000, speed=300), use)
 
 
 def test_raw_streams_and_their_payloads() -> None:

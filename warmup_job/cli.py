@@ -497,6 +497,8 @@ def trade(
 @click.option("--replay", "replay", multiple=True, metavar="FILE", show_envvar=True,
               help="Serve recorded klines (csv.gz); may be given several times.")  # fmt: skip
 @click.option("--now", show_envvar=True, help="The exchange's clock at the start: ISO time or ms.")
+@click.option("--speed", default=1.0, show_envvar=True,
+              help="How many of its seconds pass in one of yours.")  # fmt: skip
 @click.option("--fault", "faults", multiple=True, metavar="SPEC", show_envvar=True,
               help="What goes wrong: 429=30@klines (docs/local-exchange.md).")  # fmt: skip
 @click.option("--latency-ms", default=0, show_envvar=True, help="Of every REST answer.")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import shutil
 import signal
 import time
@@ -259,32 +257,6 @@ def test_trade_goes_live_and_stops_cleanly(
     assert "BTCUSDT 1m: 499 bars to" in log
     assert '"orders":10' in out
     assert "Traceback" not in log
-
-
-def test_the_grid_quotes_again_after_two_restarts_around_the_centre_that_it_kept(
-    start_exchange: Callable[..., Exchange], tmp_path: Path
-) -> None:
-    running = start_exchange(now_ms=seconds_before_the_minute(50))
-    state = tmp_path / "state"
-    path = write_config(
-        tmp_path, running.url, ws_url=running.ws_url, trade={"state_dir": str(state)}
-    )
-    root = tmp_path / "snapshot"
-    assert job("run", "--config", path, "--root", root).code == 0
-    options = ("--config", path, "--root", root, "--mode", "paper", "--for", "5s", "--json")
-    ladders = []
-    for _ in range(3):
-        done = job("trade", *options)
-        assert done.code == 0, done.err
-        assert "Traceback" not in done.err
-        assert "was denied" not in done.err
-        assert "was rejected" not in done.err
-        assert done.json["orders"] >= 10
-        (kept,) = (state / "paper").glob("HedgeGridV1-000.json")
-        saved = json.loads(base64.b64decode(json.loads(kept.read_bytes())["state"]["grid"]))
-        ladders.append((saved["center"], next(m for m in done.messages if "Ladder around" in m)))
-    assert len({center for center, _ in ladders}) == 1
-    assert len({said.partition(":")[0] for _, said in ladders}) == 1
 
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt", "other"])

@@ -1,4 +1,4 @@
-"""The exchange's own clock: it can start at any moment and then ticks on in real time."""
+"""The exchange's own clock: it starts at any moment and ticks on, in real time or faster."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ class ExchangeClock:
         start_ms: int | None = None,
         skew_ms: int = 0,
         shift_ms: Callable[[], int] = lambda: 0,
+        speed: float = 1.0,
     ) -> None:
         """Start at ``start_ms`` (default: the machine's time), shifted by ``skew_ms``.
 
         ``shift_ms`` says by how much more the clock is ahead at the moment: it can be set.
+        ``speed`` is how many of its seconds pass in one of the machine's.
         """
         self._shift_ms = shift_ms
+        self._speed = speed
         origin_ms = time.time() * 1000 if start_ms is None else float(start_ms)
-        self._offset_ms = origin_ms + skew_ms - time.monotonic() * 1000
+        self._origin_ms = origin_ms + skew_ms
+        self._started_s = time.monotonic()
 
     def now_ms(self) -> int:
         """The exchange's time now, UTC ms."""
@@ -38,7 +42,8 @@ class ExchangeClock:
         shift_ms = self._shift_ms()
         # A sleep may end a little early, or see the clock set: no event tells of either.
         while self._shift_ms() == shift_ms and (wait_ms := at_ms - self._now()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(min(wait_ms / 1000, _LOOK_S))
+            await asyncio.sleep(min(wait_ms / 1000 / self._speed, _LOOK_S))
 
     def _now(self) -> float:
-        return time.monotonic() * 1000 + self._offset_ms + self._shift_ms()
+        passed_s = time.monotonic() - self._started_s
+        return self._origin_ms + passed_s * 1000 * self._speed + self._shift_ms()

@@ -67,6 +67,8 @@ class ExchangeOptions:
     now_ms: int | None = None
     """The exchange's time at its start, UTC ms; it ticks on from there. None: the machine's time,
     or with a replay, one second into the last row of the first recording."""
+    speed: float = 1.0
+    """How many of the exchange's seconds pass in one of the machine's, more than 0, up to 1000."""
     clock_skew_ms: int = 0
     """Added to the exchange's clock: > 0, it is ahead of the machine's."""
     latency_ms: int = 0
@@ -212,6 +214,8 @@ class _Exchange:
             raise ConfigError(f"volatility_bps is {options.volatility_bps}; it must be 0 to 500.")
         if options.kline_ms < 1 or options.latency_ms < 0 or options.ban_seconds < 1:
             raise ConfigError("kline_ms and ban_seconds must be at least 1, latency_ms at least 0.")
+        if not 0 < options.speed <= 1000:
+            raise ConfigError(f"speed is {options.speed}; it must be more than 0, at most 1000.")
         self.options = options
         self._first_faults = [parse_fault(spec) for spec in options.faults]
         self.faults = FaultBoard(options.seed)
@@ -219,7 +223,9 @@ class _Exchange:
         now_ms = options.now_ms
         if now_ms is None and recordings:
             now_ms = recordings[0].default_now_ms
-        self.clock = ExchangeClock(now_ms, options.clock_skew_ms, self.faults.skew_ms)
+        self.clock = ExchangeClock(
+            now_ms, options.clock_skew_ms, self.faults.skew_ms, options.speed
+        )
 
         listed = default_symbols()
         self.feeds: dict[tuple[Market, str], Feed] = {

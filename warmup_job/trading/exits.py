@@ -25,8 +25,6 @@ class Lot:
     """What is still held, base currency."""
     legs: dict[Leg, str] = field(default_factory=dict)
     """The client order ids of its exits."""
-    sent: int = 0
-    """How many exits were sent for it."""
     passed: set[Leg] = field(default_factory=set)
     """The legs whose price the market has run past."""
     tries: int = 0

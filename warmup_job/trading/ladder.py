@@ -105,18 +105,22 @@ def step_ratio(step_bps: Decimal, *, up: bool) -> Decimal:
     return 1 + step_bps / BPS if up else 1 - step_bps / BPS
 
 
+def least_size(instrument: Instrument) -> Decimal:
+    """The smallest quantity of any order, whatever it is worth."""
+    return Decimal((instrument.min_quantity or instrument.size_increment).as_decimal())
+
+
 def least_quantity(instrument: Instrument, price: Decimal, settings: GridSettings) -> Decimal:
     """The smallest quantity that may be bought at ``price`` and sold at its stop or target."""
-    least = instrument.min_quantity or instrument.size_increment
     if instrument.min_notional is None:
-        return Decimal(least.as_decimal())
+        return least_size(instrument)
     steps = max(settings.tp_steps, settings.sl_steps)
     lowest = price * step_ratio(settings.step_bps, up=False) ** steps
     # The target is rounded by up to a tick.
     lowest = max(lowest - instrument.price_increment.as_decimal(), lowest / 2)
     notional = instrument.min_notional.as_decimal() / lowest
     step = instrument.size_increment.as_decimal()
-    return max(Decimal(least.as_decimal()), to_multiple(notional, step, ROUND_CEILING))
+    return max(least_size(instrument), to_multiple(notional, step, ROUND_CEILING))
 
 
 def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:

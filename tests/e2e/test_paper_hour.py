@@ -1,0 +1,153 @@
+"""An hour of the paper trader over two restarts, one announced and one not, on a faster clock."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import job, job_process, running_exchange
+from tests.e2e.seam import MINUTE_MS, MINUTES, SPOT_GRID, imported_file
+
+pytestmark = pytest.mark.e2e
+SPEED = 90
+BARS = 20  # live, of each life
+ENDS = (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM)
+MOST_QUOTE, MOST_HELD = Decimal(1500), Decimal("0.03")
+GRID = SPOT_GRID | {
+    "instrument_id": str(MINUTES.instrument_id), "bar_type": str(MINUTES), "grid_step_bps": 5,
+    "sl_steps": 6, "recenter_trigger_bps": 15.0, "max_inventory_quote": str(MOST_QUOTE),
+    "max_position_size": str(MOST_HELD),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Life:
+    """One run of the trader: how it ended, what its strategy noted, and its log."""
+
+    code: int
+    journal: list[dict[str, Any]]
+    log: list[str]
+
+    def noted(self, *kinds: str) -> list[dict[str, Any]]:
+        return [each for each in self.journal if each["kind"] in kinds]
+
+    @property
+    def opens(self) -> list[int]:
+        """Of all bars that it had, in the order that it had them."""
+        return [each["open_ms"] for each in self.noted("history", "bar")]
+
+    def filled(self, leg: str) -> int:
+        return sum(each["order_id"].startswith(leg) for each in self.noted("OrderFilled"))
+
+
+def live_until(trader: Any, journal: Path, ending: signal.Signals) -> int:
+    """Let its strategy have its bars, then end it."""
+    deadline = time.monotonic() + 90
+    while not journal.exists() or journal.read_text().count('"kind":"bar"') < BARS:
+        assert trader.poll() is None, "the trader has ended"
+        assert time.monotonic() < deadline, "bars do not come"
+        time.sleep(0.2)
+    trader.send_signal(ending)
+    return int(trader.wait(30))
+
+
+def test_an_hour_over_two_restarts(tmp_path: Path) -> None:
+    lives = live_through(tmp_path)
+    it_was_an_hour_and_each_life_had_every_bar_once(lives)
+    nothing_went_wrong(lives)
+    every_life_traded_and_none_sent_anything_twice(lives)
+    what_was_held_had_its_exits_and_was_within_the_caps(lives)
+    the_centre_and_what_was_earned_survived(lives)
+
+
+def live_through(folder: Path) -> list[Life]:
+    """Three lives in a row on one state and one exchange."""
+    told = []
+    with running_exchange(speed=SPEED, seed=11) as running:
+        for at, ending in enumerate(ENDS):
+            journal, log = folder / f"journal-{at}", folder / f"log-{at}"
+            grid = GRID | {"journal": str(journal)}
+            classes = ("tests.e2e.audited:Audited", "tests.e2e.audited:AuditedConfig")
+            path = imported_file(folder, running, [(*classes, grid)], streams={"1m": 60})
+            options = ("--config", path, "--root", folder / "snapshot")
+            done = job("run", *options)
+            assert done.code == 0, done.err
+            with job_process("trade", *options, "--mode", "paper", "--json", log=log) as trader:
+                code = live_until(trader, journal, ending)
+            noted = [json.loads(line) for line in journal.read_text().splitlines()]
+            told.append(Life(code, noted, log.read_text().splitlines()))
+    return told
+
+
+def it_was_an_hour_and_each_life_had_every_bar_once(lives: list[Life]) -> None:
+    live = [life.noted("bar") for life in lives]
+    assert sum(bars[-1]["open_ms"] - bars[0]["open_ms"] for bars in live) >= 60 * MINUTE_MS
+    assert all(bars[-1]["quotes"] > 1000 for bars in live)
+    for life in lives:
+        assert {after - before for before, after in pairwise(life.opens)} == {MINUTE_MS}
+    for before, after in pairwise(lives):
+        assert after.opens[0] <= before.opens[-1] < after.opens[-1], "a minute nobody has seen"
+
+
+def nothing_went_wrong(lives: list[Life]) -> None:
+    assert [life.code for life in lives] == [143, -signal.SIGKILL, 143]
+    for life in lives:
+        errors = [line for line in life.log if "[ERROR]" in line or '"level": "ERROR"' in line]
+        assert all("stopped by a signal" in line for line in errors), errors
+        assert not [line for line in life.log if "Traceback" in line or "taken over" in line]
+        assert not life.noted("OrderDenied")
+        unexplained = [
+            each
+            for each in life.noted("OrderRejected")
+            if not each["post_only"] and "in the market" not in each["reason"]
+        ]
+        assert not unexplained
+
+
+def every_life_traded_and_none_sent_anything_twice(lives: list[Life]) -> None:
+    ids = Counter(each["order_id"] for life in lives for each in life.noted("OrderSubmitted"))
+    assert set(ids.values()) == {1}
+    for life in lives:
+        assert life.filled("E") >= 5
+        assert life.filled("T") >= 3
+        looks = life.noted("look")
+        for look in looks:
+            rungs = Counter(map(tuple, look["entries"]))
+            assert all(count == 1 for count in rungs.values()), "the same rung twice"
+            assert max(Counter(book for book, _ in rungs).values(), default=0) <= 3
+        assert looks[1]["entries"], "the ladder stands a bar after the start"
+
+
+def what_was_held_had_its_exits_and_was_within_the_caps(lives: list[Life]) -> None:
+    for life in lives:
+        bare: set[str] = set()  # of one look: an exit may be on its way to another size
+        for look in life.noted("look"):
+            for book in ("LONG", "SHORT"):
+                lots = [Decimal(lot[2]) for lot in look["lots"] if lot[1] == book]
+                assert sum(lots) == Decimal(look["held"][book]) <= MOST_HELD
+                assert Decimal(look["quote"][book]) <= MOST_QUOTE
+            before, bare = bare, {
+                key
+                for key, _, quantity, exits in look["lots"]
+                if {Decimal(each) for each in exits.values()} != {Decimal(quantity)}
+            }  # fmt: skip
+            assert not before & bare, "held for a minute without its exits"
+
+
+def the_centre_and_what_was_earned_survived(lives: list[Life]) -> None:
+    assert not lives[0].noted("loaded")
+    for before, after in pairwise(lives):
+        (loaded,) = after.noted("loaded")
+        # One that is killed may be between making it and having it on disk.
+        assert loaded["kept"] in [each["kept"] for each in before.noted("saved")[-2:]]
+        assert Decimal(loaded["kept"]["realised"]) != 0
+        assert loaded["kept"]["center"] is not None

@@ -1,0 +1,202 @@
+"""A live restart: the grid goes on with what Nautilus' reconciliation finds at the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from nautilus_trader.accounting.factory import AccountFactory
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock, MessageBus
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.data.engine import DataEngine
+from nautilus_trader.execution.messages import CancelOrder
+from nautilus_trader.execution.reports import (
+    ExecutionMassStatus,
+    OrderStatusReport,
+    PositionStatusReport,
+)
+from nautilus_trader.live.execution_engine import LiveExecutionEngine
+from nautilus_trader.model.currencies import USDT
+from nautilus_trader.model.data import Bar
+from nautilus_trader.model.enums import (
+    AccountType,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    TimeInForce,
+    TriggerType,
+)
+from nautilus_trader.model.events import AccountState
+from nautilus_trader.model.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    PositionId,
+    TraderId,
+    Venue,
+    VenueOrderId,
+)
+from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
+from nautilus_trader.portfolio.portfolio import Portfolio
+
+from tests.made_up_market import BAR_TYPE, config, instrument, price_of, warm
+from warmup_job.trading.hedge_grid import HedgeGridV1
+
+ACCOUNT = AccountId("BINANCE-001")
+
+
+def order(order_id: str, side: str, quantity: str, price: str, filled: str = "0.000") -> Any:
+    """As Binance's client reports one that is open, after a restart."""
+    kind = order_id[0]
+    value = Price.from_str(price)
+    at: dict[str, Any] = {"price": value}
+    if kind == "S":
+        at = {"trigger_price": value, "trigger_type": TriggerType.LAST_PRICE}
+    return OrderStatusReport(
+        ACCOUNT, BAR_TYPE.instrument_id, VenueOrderId(f"v-{order_id}"), OrderSide[side],
+        OrderType.STOP_MARKET if kind == "S" else OrderType.LIMIT, TimeInForce.GTC,
+        OrderStatus.PARTIALLY_FILLED if D(filled) else OrderStatus.ACCEPTED,
+        Quantity.from_str(quantity), Quantity.from_str(filled), UUID4(), 1, 1, 1,
+        client_order_id=ClientOrderId(order_id), reduce_only=kind != "E", post_only=kind != "S",
+        avg_px=D(price) if D(filled) else None, **at,
+    )  # fmt: skip
+
+
+def position(book: str, quantity: str, price: str) -> PositionStatusReport:
+    return PositionStatusReport(
+        ACCOUNT, BAR_TYPE.instrument_id, PositionSide[book], Quantity.from_str(quantity), UUID4(),
+        1, 1, venue_position_id=PositionId(f"{BAR_TYPE.instrument_id}-{book}"),
+        avg_px_open=D(price),
+    )  # fmt: skip
+
+
+@dataclass
+class Restarted:
+    """A strategy that was started after Nautilus had reconciled."""
+
+    strategy: HedgeGridV1
+    cache: Cache
+    sent: list[Any]
+    """What it has told the execution engine to do."""
+
+    def bar(self, price: str) -> list[tuple[str, ...]]:
+        """A closed bar; what is sent for it."""
+        value, now_ns = Price.from_str(price), self.strategy.clock.timestamp_ns()
+        size = Quantity.from_str("1.000")
+        self.strategy.on_bar(Bar(BAR_TYPE, value, value, value, value, size, now_ns, now_ns))
+        return [described(command) for command in self.sent]
+
+
+def described(command: Any) -> tuple[str, ...]:
+    if isinstance(command, CancelOrder):
+        return ("cancel", str(command.client_order_id))
+    made = command.order
+    return (
+        made.client_order_id.value[0], made.side_string(), price_of(made), str(made.quantity),
+        str(command.position_id)[-5:].strip("-"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def restart(loop: asyncio.AbstractEventLoop, *found: Any) -> Restarted:
+    """Nautilus' live engine finds this at the exchange, and then the strategy is started."""
+    clock, trader_id = LiveClock(), TraderId("WARMUP-001")
+    msgbus, cache = MessageBus(trader_id, clock), Cache()
+    cache.add_instrument(instrument())
+    balance = AccountBalance(Money(10_000, USDT), Money(0, USDT), Money(10_000, USDT))
+    cache.add_account(
+        AccountFactory.create(
+            AccountState(
+                ACCOUNT, AccountType.MARGIN, None, True, [balance], [], {}, UUID4(), 1, 1
+            )
+        )
+    )  # fmt: skip
+    portfolio = Portfolio(msgbus, cache, clock)
+    DataEngine(msgbus, cache, clock)
+    engine = LiveExecutionEngine(loop, msgbus, cache, clock)
+    strategy = HedgeGridV1(
+        config(external_order_claims=[BAR_TYPE.instrument_id], order_id_tag="000")
+    )
+    strategy.register(trader_id, portfolio, msgbus, cache, clock)
+    engine.register_oms_type(strategy)
+    engine.register_external_order_claims(strategy)
+    status = ExecutionMassStatus(ClientId("BINANCE"), ACCOUNT, Venue("BINANCE"), UUID4(), 1)
+    status.add_order_reports([each for each in found if isinstance(each, OrderStatusReport)])
+    status.add_position_reports([each for each in found if isinstance(each, PositionStatusReport)])
+    engine.reconcile_execution_mass_status(status)
+    sent: list[Any] = []
+    msgbus.deregister("ExecEngine.execute", engine.execute)
+    msgbus.register("ExecEngine.execute", sent.append)
+    msgbus.register("RiskEngine.execute", sent.append)
+    warm(strategy)
+    strategy.start()
+    return Restarted(strategy, cache, sent)
+
+
+def test_a_grid_that_is_found_whole_is_gone_on_with(loop: asyncio.AbstractEventLoop) -> None:
+    """One LONG rung is held and has its exits, one waits, as does one SHORT rung: three lack."""
+    restarted = restart(
+        loop,
+        order("E-b", "BUY", "0.004", "49900.00"), order("E-c", "SELL", "0.004", "50050.00"),
+        order("S1-a", "SELL", "0.004", "48473.00"), order("T2-a", "SELL", "0.004", "50000.00"),
+        position("LONG", "0.004", "49950.00"),
+    )  # fmt: skip
+    assert restarted.sent == []
+    assert sorted(restarted.bar("50000.00")) == [
+        ("E", "BUY", "49850.10", "0.004", "LONG"), ("E", "SELL", "50100.10", "0.004", "SHORT"),
+        ("E", "SELL", "50150.20", "0.004", "SHORT"),
+    ]  # fmt: skip
+    restarted.sent.clear()
+    assert restarted.bar("50000.00") == [], "nothing twice"
+
+
+@pytest.mark.parametrize(
+    ("book", "price", "exits"),
+    [
+        ("LONG", "49950.00", [("S", "SELL", "48473.00"), ("T", "SELL", "50000.00")]),
+        ("SHORT", "50050.00", [("S", "BUY", "51573.50"), ("T", "BUY", "49999.90")]),
+    ],
+)
+def test_a_position_whose_exits_are_gone_gets_them(
+    loop: asyncio.AbstractEventLoop, book: str, price: str, exits: list[tuple[str, ...]]
+) -> None:
+    restarted = restart(loop, position(book, "0.004", price))
+    sent = [each for each in restarted.bar("50000.00") if each[0] in "ST"]
+    assert sent == [(*each, "0.004", book) for each in exits]
+
+
+def test_a_stop_of_more_than_is_left_of_its_lot_is_cancelled_to_shrink(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Its target was filled in part, and then the process was killed."""
+    restarted = restart(
+        loop,
+        order("S1-a", "SELL", "0.010", "48473.00"),
+        order("T2-a", "SELL", "0.010", "50000.00", filled="0.004"),
+        position("LONG", "0.006", "49950.00"),
+    )
+    assert restarted.bar("49960.00")[0] == ("cancel", "S1-a")
+
+
+def test_exits_of_what_is_not_held_any_more_are_cancelled_and_strangers_are_left_alone(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    restarted = restart(
+        loop,
+        order("S1-a", "SELL", "0.004", "48473.00"),
+        order("Tom-made-it", "BUY", "0.004", "40000.00"),
+    )
+    assert [described(command) for command in restarted.sent] == [("cancel", "S1-a")]
+    assert not [each for each in restarted.bar("50000.00") if "Tom-made-it" in each]
