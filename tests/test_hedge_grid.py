@@ -338,6 +338,19 @@ def test_what_a_target_leaves_that_is_too_small_for_a_stop_joins_the_next_lot_at
     assert held(engine) == {"LONG": "0.005"}
 
 
+def test_two_lots_that_are_too_small_together_leave_the_target_that_stands(
+    engine: BacktestEngine,
+) -> None:
+    market = (
+        begun().quote(10, "49940").quote(20, "50000.05", size="0.003").quote(21, "49960")
+        .quote(30, "49899.95", size="0.001").quote(31, "49910").quote(32, "49910")
+    )  # fmt: skip
+    orders = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=2), market)
+    (target,) = of_kind(orders, "T")
+    assert (target.is_open, str(target.leaves_qty)) == (True, "0.001")
+    assert held(engine) == {"LONG": "0.002"}
+
+
 def test_the_only_lots_rest_keeps_its_target_and_joins_the_next_that_is_filled(
     engine: BacktestEngine,
 ) -> None:

@@ -75,7 +75,8 @@ def test_with_all_that_it_demands_it_goes_live_on_the_account(
     assert done.json["mode"] == "live"
     assert done.json["warm_start"] is True
     assert done.json["live_after_s"] > 0
-    assert done.json["orders"] >= 10  # sent, though this exchange takes none
+    least = 10 if done.json["regime"] == "SIDEWAYS" else 8
+    assert done.json["orders"] >= least  # sent, though this exchange takes none
     asked = paths(running)
     assert {"/fapi/v1/positionSide/dual", "/fapi/v1/listenKey", "/fapi/v1/order"} <= asked
     said = json.loads((tmp_path / "state" / "live.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import signal
 import time
@@ -46,6 +47,11 @@ def seconds_before_the_minute(seconds: float) -> int:
     """A clock that has a minute close soon, so that no test waits for one."""
     now_ms = time.time_ns() // 1_000_000
     return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
+
+
+def ladder(regime: str) -> int:
+    """How many orders the configured ladder has: a trend thins one side from 5 to 3."""
+    return 10 if regime == "SIDEWAYS" else 8
 
 
 def make_grid(config: WarmupConfig) -> HedgeGridV1:
@@ -109,7 +115,7 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
         assert getattr(strategy.detector, name) == getattr(reference, name)
     for bar, kline in zip(reversed(cached), klines, strict=True):
         assert [str(bar.open), str(bar.high), str(bar.low), str(bar.close)] == [*kline[1:5]]
-    assert strategy.cache.orders_total_count() >= 10
+    assert strategy.cache.orders_total_count() >= ladder(strategy.detector.regime.value)
 
 
 class EagerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
@@ -255,7 +261,8 @@ def test_trade_goes_live_and_stops_cleanly(
     log = "".join(lines) + err
     assert trader.returncode == 143, log
     assert "BTCUSDT 1m: 499 bars to" in log
-    assert '"orders":10' in out
+    told = json.loads(out)
+    assert told["orders"] == ladder(told["regime"])
     assert "Traceback" not in log
 
 
@@ -289,7 +296,9 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
     assert let.code == 0, let.err
     assert any("fetching the whole window" in line for line in let.messages)
     assert let.json["warm_start"] is True
-    assert let.json["orders"] >= 10  # the ladder, and an exit where one was filled already
+    assert let.json["orders"] >= ladder(
+        let.json["regime"]
+    )  # the ladder, and an exit where one was filled already
 
 
 def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
