@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,12 @@ from warmup_job.errors import (
     StoppedError,
     WarmupError,
 )
-from warmup_job.logs import LogFormat, set_up_logs, stdout_kept_for_results
+from warmup_job.logs import (
+    LogFormat,
+    foreign_lines_as_json,
+    set_up_logs,
+    stdout_kept_for_results,
+)
 from warmup_job.market.moment import duration_text, utc_text
 
 if TYPE_CHECKING:
@@ -81,7 +86,8 @@ def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
 
     Every option can also be given as WARMUP_… in the environment. Exit codes: docs/exit-codes.md.
     """
-    set_up_logs(log_level.upper(), log_format)
+    as_json = set_up_logs(log_level.upper(), log_format)
+    context.obj = foreign_lines_as_json(log_level.upper()) if as_json else nullcontext()
     if context.invoked_subcommand not in {"run", "trade"}:  # they say so themselves
         imports_are_done()
 
@@ -452,7 +458,9 @@ def study(
               type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
               help="Of Nautilus' own log; the strategy's is always shown.")  # fmt: skip
 @_as_json
+@click.pass_obj
 def trade(
+    stderr: AbstractContextManager[None],
     config: WarmupConfig,
     mode: Mode,
     span: str | None,
@@ -463,7 +471,8 @@ def trade(
     from warmup_job.config import duration_ms
 
     span_ms = None if span is None else _checked("--for", lambda: duration_ms(span))
-    with stdout_kept_for_results(node_log_level.upper(), config.strategy_classes) as results:
+    kept = stdout_kept_for_results(node_log_level.upper(), config.strategy_classes)
+    with kept as results, stderr:
         from warmup_job.trade import trade as run_trader
 
         async def until_told() -> TradeSummary:

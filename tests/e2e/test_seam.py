@@ -520,8 +520,9 @@ def test_a_strategy_that_raises_ends_the_trader_with_one_clear_line(
     )  # fmt: skip
     done = job("trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper")
     assert done.code == 21, done.err
-    logged = [json.loads(line) for line in done.err.splitlines() if line[:1] == "{"]
+    logged = [json.loads(line) for line in done.err.splitlines()]  # Nautilus' own errors too
     assert not any("exception" in line for line in logged)
+    assert any("a mistake of its own" in line["message"] for line in logged)
     assert "warmup_job/" not in done.err  # the trace of its own mistake is Nautilus' log
     assert "Follower" in done.messages[-1] or "a mistake of its own" in done.messages[-1]
     report = json.loads((tmp_path / "state" / "paper.json").read_text())
