@@ -17,8 +17,7 @@ ENV UV_LINK_MODE=copy \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY requirements-uv.lock requirements-image.lock requirements.lock ./
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --root-user-action ignore --require-hashes -r requirements-uv.lock
+RUN pip install --no-cache-dir --root-user-action ignore --require-hashes -r requirements-uv.lock
 RUN --mount=type=cache,target=/var/cache/uv \
     uv venv -q /opt/build && \
     uv pip install -q --python /opt/build --require-hashes -r requirements-image.lock && \
