@@ -104,7 +104,9 @@ def nothing_went_wrong(lives: list[Life]) -> None:
         errors = [line for line in life.log if "[ERROR]" in line or '"level": "ERROR"' in line]
         assert all("stopped by a signal" in line for line in errors), errors
         assert not [line for line in life.log if "Traceback" in line or "taken over" in line]
-        assert not life.noted("OrderDenied")
+        # Nautilus lets a hundred orders a second leave, which here is a minute and a half.
+        denied = {each["reason"] for each in life.noted("OrderDenied")}
+        assert denied <= {"Exceeded MAX_ORDER_SUBMIT_RATE"}
         unexplained = [
             each
             for each in life.noted("OrderRejected")
