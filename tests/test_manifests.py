@@ -174,6 +174,20 @@ def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> 
         assert "BTCUSDT 1m" in done.stdout
 
 
+COMPOSED = yaml.safe_load((REPO / "docker-compose.yml").read_text())["services"]
+
+
+def test_compose_mounts_no_folder_that_keys_are_in() -> None:
+    """An env_file is its trader's; a folder is whoever's it is mounted for."""
+    files = {each["env_file"] for each in COMPOSED.values() if "env_file" in each}
+    assert len(files) == 3
+    for name, service in COMPOSED.items():
+        assert ("env_file" in service) == name.startswith("trader-")
+        for source in (each.partition(":")[0] for each in service.get("volumes", [])):
+            for file in files:
+                assert (REPO / source) not in (REPO / file).parents
+
+
 def test_the_dockerfile_is_clean() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(

@@ -25,6 +25,15 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
     if b"trade" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\\0") and pid != "1":
         os.kill(int(pid), signal.SIGKILL)
 """
+LOOK_FOR_KEYS = """
+import os
+for top in ("/app", "/snapshot", "/run"):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            if b"hush" in open(os.path.join(folder, name), "rb").read():
+                print(folder, name)
+print("looked", *(name for name, value in os.environ.items() if "hush" in value))
+"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
     folder.mkdir()
     for name in ("docker-compose.yml", ".env"):
         shutil.copy(REPO / name, folder)
-    shutil.copytree(REPO / "configs", folder / "configs")
+    for name in ("configs", "keys"):
+        shutil.copytree(REPO / name, folder / name)
     folder.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -140,9 +150,9 @@ def test_a_profile_is_the_real_thing_with_keys_for_the_trader_alone(
 ) -> None:
     without = stack.compose("--profile", profile, "config")
     assert without.returncode != 0
-    assert f"configs/env/{profile}.env" in without.stderr
+    assert f"keys/{profile}.env" in without.stderr
 
-    example = stack.folder / "configs/env" / f"{profile}.env.example"
+    example = stack.folder / "keys" / f"{profile}.env.example"
     written = example.read_text().replace("KEY=", "KEY=the-key").replace("SECRET=", "SECRET=hush")
     example.with_suffix("").write_text(written)
     told = json.loads(stack.do("--profile", profile, "config", "--format", "json"))["services"]
@@ -160,3 +170,8 @@ def test_a_profile_is_the_real_thing_with_keys_for_the_trader_alone(
         assert f"${{{key}}}" in (REPO / venue).read_text()
     plan = stack.do("--profile", profile, "run", "--rm", "--no-deps", f"warmup-{profile}", "plan")
     assert "BTCUSDT 1m" in plan
+    found = stack.do(
+        *("--profile", profile, "run", "--rm", "--no-deps", "--entrypoint", "python"),
+        *(f"warmup-{profile}", "-c", LOOK_FOR_KEYS),
+    )
+    assert found.split() == ["looked"]

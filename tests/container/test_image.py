@@ -79,8 +79,10 @@ def tree(tmp_path: Path) -> Path:
             (made / name).write_bytes((REPO / name).read_bytes())
     for name in (
         ".env",
-        "configs/env/live.env",
+        "keys/live.env",
         "configs/keys.env",
+        "configs/keys.env.bak",
+        "configs/.env.live",
         "snapshot/key",
         "warmup_job/x.env",
     ):
@@ -101,7 +103,7 @@ def test_keys_that_lie_about_do_not_get_in(tree: Path, tmp_path: Path) -> None:
         names.append(name)
         assert MARKER.encode() not in body, name
     assert "app/configs/venues/simulated.yaml" in names
-    assert not [name for name in names if name.endswith(".env")]
+    assert not [name for name in names if ".env" in name]
 
 
 def files_of(archive: Path) -> Iterator[tuple[str, bytes]]:
