@@ -188,6 +188,19 @@ def test_compose_mounts_no_folder_that_keys_are_in() -> None:
                 assert (REPO / source) not in (REPO / file).parents
 
 
+def test_whoever_trades_live_has_a_job_that_fails_without_a_snapshot() -> None:
+    """Live trading demands one, and neither compose nor a pod runs a job again that said 0."""
+    settings = [
+        each["data"] for folder in ALL for each in rendered(folder) if "data" in each
+    ] + [each.get("environment", {}) for each in COMPOSED.values()]  # fmt: skip
+    live = [each for each in settings if each.get("WARMUP_MODE") == "live"]
+    assert len(live) == 5
+    assert {each["WARMUP_ON_FAILURE"] for each in live} == {"fail"}
+    for name, service in COMPOSED.items():
+        if name.startswith("warmup-"):
+            assert service["environment"]["WARMUP_ON_FAILURE"] == "fail"
+
+
 def test_the_dockerfile_is_clean() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
