@@ -18,12 +18,17 @@ import pytest
 
 from tests.conftest import REPO
 from tests.container.conftest import checked, command
+from tests.test_manifests import COMPOSED
 
 KILL_THE_TRADER = """
 import os, signal
 for pid in filter(str.isdigit, os.listdir("/proc")):
     if b"trade" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\\0") and pid != "1":
         os.kill(int(pid), signal.SIGKILL)
+"""
+COUNT_THREADS = """
+import glob, os
+print(len(os.sched_getaffinity(0)), len(glob.glob("/proc/[0-9]*/task/*")))
 """
 LOOK_FOR_KEYS = """
 import os
@@ -105,6 +110,8 @@ def test_it_comes_up_live_and_comes_back(stack: Stack) -> None:
     log = stack.do("logs", "--no-log-prefix", "trader")
     published = stack.do("exec", "trader", "readlink", "/snapshot/current").strip()
     assert f"{Path(published).name} verified" in log
+    cores, threads = map(int, stack.do("exec", "trader", "python", "-c", COUNT_THREADS).split())
+    assert threads / cores * 128 < COMPOSED["trader"]["pids_limit"]  # on a big machine, too
     refused = stack.compose("exec", "trader", "touch", "/snapshot/x")
     assert "Read-only file system" in refused.stderr
 
