@@ -97,6 +97,17 @@ def test_pods_are_restricted_in_the_sense_of_pod_security(folder: str) -> None:
         assert ":" in each["image"]
 
 
+def test_each_overlay_has_a_namespace_of_its_own() -> None:
+    """Whoever deletes one overlay deletes its namespace, and all that is in it."""
+    names = [
+        each["metadata"]["name"]
+        for overlay in OVERLAYS
+        for each in rendered(f"overlays/{overlay}")
+        if each["kind"] == "Namespace"
+    ]
+    assert len(set(names)) == len(OVERLAYS)
+
+
 @pytest.mark.parametrize("folder", ALL)
 def test_the_network_policy_is_for_every_pod_and_lets_443_and_names_out(folder: str) -> None:
     (policy,) = [each for each in rendered(folder) if each["kind"] == "NetworkPolicy"]
@@ -149,6 +160,33 @@ def test_the_job_is_not_tried_again_where_that_cannot_help() -> None:
         assert spec["template"]["spec"]["restartPolicy"] == "Never"
     settings = [e["data"] for e in rendered("overlays/job") if e["kind"] == "ConfigMap"]
     assert {"WARMUP_ON_FAILURE": "fail"}.items() <= settings[-1].items()
+
+
+def test_a_run_that_hangs_does_not_keep_the_next_one_away() -> None:
+    """Forbid waits for what hangs, such as for an image that is not there, whatever is mended."""
+    (spec,) = [e["spec"] for e in rendered("overlays/cronjob") if e["kind"] == "CronJob"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert spec["schedule"] == "*/5 * * * *"
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 5 * 60
+
+
+@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+def test_probes_ask_what_the_trader_answers(folder: str) -> None:
+    (pod,) = pods(folder)
+    (trader,) = pod["containers"]
+    port = {each["name"]: str(each["containerPort"]) for each in trader["ports"]}["http"]
+    assert {"name": "WARMUP_HTTP_PORT", "value": port} in trader["env"]
+    asked = {
+        name: trader[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")
+    }
+    assert {each["port"] for each in asked.values()} == {"http"}
+    assert [each["path"] for each in asked.values()] == ["/healthz", "/healthz", "/readyz"]
+    startup = trader["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+    assert pod["terminationGracePeriodSeconds"] >= 20  # docs/trading.md: some 15 s
+    for each in pod["initContainers"]:
+        if "startupProbe" in each:  # a process that has to be started, on a fraction of a core
+            assert each["startupProbe"]["timeoutSeconds"] >= 3
 
 
 @pytest.mark.parametrize("folder", ALL)
