@@ -47,7 +47,9 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
     mkdir -m 2775 /layer/snapshot /layer/state && \
     chown 10001:0 /layer/snapshot /layer/state
 COPY configs /layer/app/configs
-RUN python .ci/slim_image.py settle /layer
+# Files have the umask of whoever checked them out: here everybody may read them, in every build.
+RUN chmod -R u=rwX,go=rX /layer/app && \
+    python .ci/slim_image.py settle /layer
 
 
 FROM packages AS make-sbom

@@ -97,6 +97,17 @@ def test_pods_are_restricted_in_the_sense_of_pod_security(folder: str) -> None:
         assert ":" in each["image"]
 
 
+def test_each_overlay_has_a_namespace_of_its_own() -> None:
+    """Whoever deletes one overlay deletes its namespace, and all that is in it."""
+    names = [
+        each["metadata"]["name"]
+        for overlay in OVERLAYS
+        for each in rendered(f"overlays/{overlay}")
+        if each["kind"] == "Namespace"
+    ]
+    assert len(set(names)) == len(OVERLAYS)
+
+
 @pytest.mark.parametrize("folder", ALL)
 def test_the_network_policy_is_for_every_pod_and_lets_443_and_names_out(folder: str) -> None:
     (policy,) = [each for each in rendered(folder) if each["kind"] == "NetworkPolicy"]
@@ -151,6 +162,33 @@ def test_the_job_is_not_tried_again_where_that_cannot_help() -> None:
     assert {"WARMUP_ON_FAILURE": "fail"}.items() <= settings[-1].items()
 
 
+def test_a_run_that_hangs_does_not_keep_the_next_one_away() -> None:
+    """Forbid waits for what hangs, such as for an image that is not there, whatever is mended."""
+    (spec,) = [e["spec"] for e in rendered("overlays/cronjob") if e["kind"] == "CronJob"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert spec["schedule"] == "*/5 * * * *"
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 5 * 60
+
+
+@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+def test_probes_ask_what_the_trader_answers(folder: str) -> None:
+    (pod,) = pods(folder)
+    (trader,) = pod["containers"]
+    port = {each["name"]: str(each["containerPort"]) for each in trader["ports"]}["http"]
+    assert {"name": "WARMUP_HTTP_PORT", "value": port} in trader["env"]
+    asked = {
+        name: trader[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")
+    }
+    assert {each["port"] for each in asked.values()} == {"http"}
+    assert [each["path"] for each in asked.values()] == ["/healthz", "/healthz", "/readyz"]
+    startup = trader["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+    assert pod["terminationGracePeriodSeconds"] >= 20  # docs/trading.md: some 15 s
+    for each in pod["initContainers"]:
+        if "startupProbe" in each:  # a process that has to be started, on a fraction of a core
+            assert each["startupProbe"]["timeoutSeconds"] >= 3
+
+
 @pytest.mark.parametrize("folder", ALL)
 def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> None:
     """The files as they are mounted, and the settings as the containers have them."""
@@ -172,6 +210,33 @@ def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> 
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "BTCUSDT 1m" in done.stdout
+
+
+COMPOSED = yaml.safe_load((REPO / "docker-compose.yml").read_text())["services"]
+
+
+def test_compose_mounts_no_folder_that_keys_are_in() -> None:
+    """An env_file is its trader's; a folder is whoever's it is mounted for."""
+    files = {each["env_file"] for each in COMPOSED.values() if "env_file" in each}
+    assert len(files) == 3
+    for name, service in COMPOSED.items():
+        assert ("env_file" in service) == name.startswith("trader-")
+        for source in (each.partition(":")[0] for each in service.get("volumes", [])):
+            for file in files:
+                assert (REPO / source) not in (REPO / file).parents
+
+
+def test_whoever_trades_live_has_a_job_that_fails_without_a_snapshot() -> None:
+    """Live trading demands one, and neither compose nor a pod runs a job again that said 0."""
+    settings = [
+        each["data"] for folder in ALL for each in rendered(folder) if "data" in each
+    ] + [each.get("environment", {}) for each in COMPOSED.values()]  # fmt: skip
+    live = [each for each in settings if each.get("WARMUP_MODE") == "live"]
+    assert len(live) == 5
+    assert {each["WARMUP_ON_FAILURE"] for each in live} == {"fail"}
+    for name, service in COMPOSED.items():
+        if name.startswith("warmup-"):
+            assert service["environment"]["WARMUP_ON_FAILURE"] == "fail"
 
 
 def test_the_dockerfile_is_clean() -> None:

@@ -18,12 +18,26 @@ import pytest
 
 from tests.conftest import REPO
 from tests.container.conftest import checked, command
+from tests.test_manifests import COMPOSED
 
 KILL_THE_TRADER = """
 import os, signal
 for pid in filter(str.isdigit, os.listdir("/proc")):
     if b"trade" in open(f"/proc/{pid}/cmdline", "rb").read().split(b"\\0") and pid != "1":
         os.kill(int(pid), signal.SIGKILL)
+"""
+COUNT_THREADS = """
+import glob, os
+print(len(os.sched_getaffinity(0)), len(glob.glob("/proc/[0-9]*/task/*")))
+"""
+LOOK_FOR_KEYS = """
+import os
+for top in ("/app", "/snapshot", "/run"):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            if b"hush" in open(os.path.join(folder, name), "rb").read():
+                print(folder, name)
+print("looked", *(name for name, value in os.environ.items() if "hush" in value))
 """
 
 
@@ -71,7 +85,8 @@ def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
     folder.mkdir()
     for name in ("docker-compose.yml", ".env"):
         shutil.copy(REPO / name, folder)
-    shutil.copytree(REPO / "configs", folder / "configs")
+    for name in ("configs", "keys"):
+        shutil.copytree(REPO / name, folder / name)
     folder.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -95,6 +110,8 @@ def test_it_comes_up_live_and_comes_back(stack: Stack) -> None:
     log = stack.do("logs", "--no-log-prefix", "trader")
     published = stack.do("exec", "trader", "readlink", "/snapshot/current").strip()
     assert f"{Path(published).name} verified" in log
+    cores, threads = map(int, stack.do("exec", "trader", "python", "-c", COUNT_THREADS).split())
+    assert threads / cores * 128 < COMPOSED["trader"]["pids_limit"]  # on a big machine, too
     refused = stack.compose("exec", "trader", "touch", "/snapshot/x")
     assert "Read-only file system" in refused.stderr
 
@@ -140,9 +157,9 @@ def test_a_profile_is_the_real_thing_with_keys_for_the_trader_alone(
 ) -> None:
     without = stack.compose("--profile", profile, "config")
     assert without.returncode != 0
-    assert f"configs/env/{profile}.env" in without.stderr
+    assert f"keys/{profile}.env" in without.stderr
 
-    example = stack.folder / "configs/env" / f"{profile}.env.example"
+    example = stack.folder / "keys" / f"{profile}.env.example"
     written = example.read_text().replace("KEY=", "KEY=the-key").replace("SECRET=", "SECRET=hush")
     example.with_suffix("").write_text(written)
     told = json.loads(stack.do("--profile", profile, "config", "--format", "json"))["services"]
@@ -160,3 +177,8 @@ def test_a_profile_is_the_real_thing_with_keys_for_the_trader_alone(
         assert f"${{{key}}}" in (REPO / venue).read_text()
     plan = stack.do("--profile", profile, "run", "--rm", "--no-deps", f"warmup-{profile}", "plan")
     assert "BTCUSDT 1m" in plan
+    found = stack.do(
+        *("--profile", profile, "run", "--rm", "--no-deps", "--entrypoint", "python"),
+        *(f"warmup-{profile}", "-c", LOOK_FOR_KEYS),
+    )
+    assert found.split() == ["looked"]
