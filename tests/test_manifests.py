@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ OVERLAYS = sorted(each.name for each in (REPO / "k8s/overlays").iterdir())
 ALL = ["base", *(f"overlays/{name}" for name in OVERLAYS)]
 VERSIONS = ["1.29", "1.31", "1.33", "1.35"]
 SECRET = "binance-keys"
+VERSION = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
+TRADES = {  # by overlay: what its trader does, and where; None: there is no trader
+    "cronjob": (None, "binance_futures.yaml"),
+    "demo": ("paper", "simulated.yaml"),
+    "job": (None, "binance_futures.yaml"),
+    "mainnet": ("live", "binance_futures.yaml"),
+    "sidecar": ("paper", "binance_futures.yaml"),
+    "testnet": ("live", "binance_testnet.yaml"),
+}
 
 
 @functools.cache
@@ -94,7 +104,7 @@ def test_pods_are_restricted_in_the_sense_of_pod_security(folder: str) -> None:
         assert each["resources"]["limits"]["memory"]
         assert each["resources"]["requests"].keys() >= {"cpu", "memory"}
         assert each["image"] == containers("base")[0]["image"]
-        assert ":" in each["image"]
+        assert each["image"] == f"warmup-job:{VERSION}"
 
 
 def test_each_overlay_has_a_namespace_of_its_own() -> None:
@@ -119,6 +129,41 @@ def test_the_network_policy_is_for_every_pod_and_lets_443_and_names_out(folder: 
             assert wanted.items() <= spec["template"]["metadata"]["labels"].items()
     out = {(p["port"], p["protocol"]) for rule in policy["spec"]["egress"] for p in rule["ports"]}
     assert out == {(53, "UDP"), (53, "TCP"), (443, "TCP")}
+    assert policy["spec"]["ingress"] == [{"ports": [{"port": 8081, "protocol": "TCP"}]}]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_trades_where_its_name_says(overlay: str) -> None:
+    (settings,) = [
+        each["data"]
+        for each in rendered(f"overlays/{overlay}")
+        if each["kind"] == "ConfigMap" and "-settings-" in each["metadata"]["name"]
+    ]
+    mode, venue = TRADES[overlay]
+    assert (settings.get("WARMUP_MODE"), Path(settings["WARMUP_VENUE"]).name) == (mode, venue)
+
+
+@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+def test_one_account_has_one_trader_and_it_forgets_nothing(folder: str) -> None:
+    (deployment,) = [each for each in rendered(folder) if each["kind"] == "Deployment"]
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    (pod,) = pods(folder)
+    (mount,) = [e for e in pod["containers"][0]["volumeMounts"] if e["mountPath"] == "/state"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
+    claims = {e["metadata"]["name"] for e in rendered(folder) if "Claim" in e["kind"]}
+    if folder == "overlays/demo":
+        assert "emptyDir" in volume
+    else:
+        assert {volume["persistentVolumeClaim"]["claimName"]} == claims
+    budgets = [each["spec"] for each in rendered(folder) if "Budget" in each["kind"]]
+    assert len(budgets) == (folder == "overlays/mainnet")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    for budget in budgets:
+        assert budget["maxUnavailable"] == 0
+        assert budget["selector"]["matchLabels"].items() <= labels.items()
+    for each in pod["initContainers"]:  # native sidecars, and the job, which has to end
+        assert (each.get("restartPolicy") == "Always") == (each["name"] != "warmup")
 
 
 @pytest.mark.parametrize("folder", ["overlays/testnet", "overlays/mainnet"])
@@ -224,6 +269,39 @@ def test_compose_mounts_no_folder_that_keys_are_in() -> None:
         for source in (each.partition(":")[0] for each in service.get("volumes", [])):
             for file in files:
                 assert (REPO / source) not in (REPO / file).parents
+
+
+def test_compose_shuts_its_containers_in() -> None:
+    for service in COMPOSED.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["mem_limit"]
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("profile", ["local", "testnet", "demo", "live"])
+def test_a_profile_has_volumes_of_its_own_and_a_trader_that_waits(profile: str) -> None:
+    dash = "" if profile == "local" else f"-{profile}"
+    job, trader = COMPOSED[f"warmup{dash}"], COMPOSED[f"trader{dash}"]
+    assert job["profiles"] == trader["profiles"] == [profile]
+    assert job["volumes"][1:] == [f"snapshot{dash}:/snapshot"]
+    assert trader["volumes"][1:] == [f"snapshot{dash}:/snapshot:ro", f"state{dash}:/state"]
+    assert trader["depends_on"][f"warmup{dash}"] == {"condition": "service_completed_successfully"}
+    assert trader["restart"] == "unless-stopped"
+    assert int(trader["stop_grace_period"].removesuffix("s")) >= 20  # docs/trading.md: some 15 s
+    assert trader["healthcheck"]["test"][-1].endswith(":8081/readyz")
+    venue = {
+        "local": None,  # configs/demo.yaml names it
+        "testnet": "configs/venues/binance_testnet.yaml",
+        "demo": "configs/venues/binance_demo.yaml",
+        "live": "configs/venues/binance_futures.yaml",
+    }[profile]
+    for each in (job, trader):
+        assert each["environment"].get("WARMUP_VENUE") == venue
+    assert trader["environment"]["WARMUP_MODE"] == ("paper" if profile == "local" else "live")
 
 
 def test_whoever_trades_live_has_a_job_that_fails_without_a_snapshot() -> None:

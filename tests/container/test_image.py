@@ -25,6 +25,7 @@ def test_it_is_labelled_and_runs_as_nobody(engine: Engine) -> None:
     assert labels["version"] == version
     assert {"title", "description", "licenses", "revision", "base.name"} <= set(labels)
     assert re.fullmatch(r"[1-9]\d*:0", config["User"])
+    assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "warmup_job.probe"]
     told = engine.run("--version", network="none")
     assert version in told.out
 
