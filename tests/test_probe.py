@@ -29,6 +29,8 @@ def test_it_asks_the_traders_own_port_for_its_health(exchange: Exchange) -> None
     port = exchange.url.rpartition(":")[2]
     assert probe(WARMUP_HTTP_PORT=port).returncode == 1  # this one has no /healthz
     assert probe().returncode == 0  # no port: nothing to ask
+    odd = probe(WARMUP_HTTP_PORT="http")
+    assert (odd.returncode, odd.stderr.count("\n")) == (1, 1)
 
 
 @pytest.mark.parametrize("listens", [True, False])

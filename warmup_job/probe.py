@@ -20,12 +20,12 @@ def main() -> int:
     if len(sys.argv) < 2 and not port:
         return 0
     url = urlsplit(sys.argv[1] if len(sys.argv) > 1 else f"http://127.0.0.1:{port}{PATH}")
-    connection = HTTPConnection(url.hostname or "127.0.0.1", url.port, timeout=2)
     try:
+        connection = HTTPConnection(url.hostname or "127.0.0.1", url.port, timeout=2)
         connection.request("GET", url.path or PATH)
         answer = connection.getresponse()
         said = answer.read(2000).decode(errors="replace")
-    except (OSError, HTTPException) as error:
+    except (OSError, ValueError, HTTPException) as error:
         sys.stderr.write(f"{url.geturl()}: {error}\n")
         return 1
     sys.stdout.write(said + "\n")
