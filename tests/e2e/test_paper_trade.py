@@ -291,7 +291,7 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
 
     proceed = write_config(tmp_path / "go", running.url, ws_url=running.ws_url)
     let = job(
-        "trade", "--config", proceed, "--root", root, "--mode", "paper", "--for", "6s", "--json"
+        "trade", "--config", proceed, "--root", root, "--mode", "paper", "--for", "10s", "--json"
     )
     assert let.code == 0, let.err
     assert any("fetching the whole window" in line for line in let.messages)

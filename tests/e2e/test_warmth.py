@@ -213,12 +213,12 @@ def test_no_order_leaves_before_the_certificate_closes(
     root = tmp_path / "snapshot"
     assert job("run", "--config", config, "--root", root).code == 0
     state = ("--state-dir", tmp_path / "state")
-    done = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "6s",
+    done = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "10s",
                "--json", *state)  # fmt: skip
     assert done.code == 0, done.err
     assert any("not proven" in line for line in done.messages), done.err
     assert done.json["orders"] == 0
-    proven = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "6s",
+    proven = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "10s",
                  "--json", "--streams", "BTCUSDT:1m", *state)  # fmt: skip
     assert proven.json["orders"] > 0, proven.err
 
