@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
@@ -88,16 +88,18 @@ class WatchedSmall(Watched):
         exits = [self.cache.order(ClientOrderId(order_id)) for order_id in lot.legs.values()]
         if any(order.is_pending_cancel or order.is_inflight for order in exits):
             return
-        if lot.quantity >= self.least(lot):
+        if lot.quantity >= self.least(lot.entry):
             super().look_at_exits(lot)
         elif not self._entries.is_open(lot.key):
-            others = [each for each in self._exits.lots if each.book == lot.book and each != lot]
-            most = max((each.quantity for each in others), default=D(0))
-            assert most + lot.quantity < self.least(lot), "it could have joined another one"
+            for each in self._exits.lots:
+                if each.book == lot.book and each != lot:
+                    both = each.quantity + lot.quantity
+                    cost = each.entry * each.quantity + lot.entry * lot.quantity
+                    assert both < self.least(cost / both), "it could have joined another one"
 
-    def least(self, lot: Any) -> D:
+    def least(self, entry: D) -> D:
         traded = self.cache.instrument(self.config.instrument_id)
-        return least_quantity(traded, lot.entry, self.grid)
+        return least_quantity(traded, entry, self.grid)
 
     def on_start(self) -> None:
         super().on_start()
@@ -176,11 +178,13 @@ def test_caps_hold_and_what_is_held_has_its_exits_on_every_path(
         assert order.quantity.as_decimal() % D("0.001") == 0
 
 
+STEEP = [50_000 + D(each) for each in (0, 0, 0, 0, 0, 106, 226, 227, 228, 228, 228, 279, 279)]
 SIZES = st.lists(st.sampled_from(["0.001", "0.002", "0.003", "0.005"]), min_size=1, max_size=7)
 
 
 @pytest.mark.parametrize("kind", [Watched, WatchedSmall])
 @FEW
+@example(prices=STEEP, sizes=("0.001",))  # two small lots that are not enough together
 @given(prices=PATHS, sizes=SIZES.map(tuple))
 def test_what_is_filled_in_part_is_protected_or_joins_what_is(
     kind: type[Watched], prices: list[D], sizes: tuple[str, ...]

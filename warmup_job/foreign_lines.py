@@ -5,6 +5,7 @@ what Nautilus, a library of its or Python says last is still told when the trade
 """
 
 import json
+import os
 import re
 import signal
 import sys
@@ -40,7 +41,8 @@ def main() -> None:
     for raw in sys.stdin:
         line = _COLOUR.sub("", raw).rstrip()
         if line:
-            print(told(line, datetime.now(UTC).isoformat()), flush=True)
+            # In one go, as the trader writes beside it, whatever PYTHONUNBUFFERED makes of a print.
+            os.write(1, f"{told(line, datetime.now(UTC).isoformat())}\n".encode())
 
 
 if __name__ == "__main__":

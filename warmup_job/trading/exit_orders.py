@@ -186,14 +186,11 @@ class ExitOrders:
                 self._resizing.add(order_id)
                 self._desk.cancel(order_id)
 
-    def _least(self, lot: Lot) -> Decimal:
-        if self._may_be_small:
-            return least_size(self._desk.instrument)
-        return least_quantity(self._desk.instrument, lot.entry, self._grid)
-
     def _is_small(self, lot: Lot) -> bool:
         """Whether it is not enough for an order of its own."""
-        return lot.quantity < self._least(lot)
+        if self._may_be_small:
+            return lot.quantity < least_size(self._desk.instrument)
+        return lot.quantity < least_quantity(self._desk.instrument, lot.entry, self._grid)
 
     def _to_join(self, lot: Lot) -> Lot | None:
         """Where a small lot is protected: in the nearest lot of its book that is enough with it."""
@@ -202,9 +199,7 @@ class ExitOrders:
         others = [
             each
             for each in self.lots
-            if each.book == lot.book
-            and each is not lot
-            and each.quantity + lot.quantity >= max(self._least(each), self._least(lot))
+            if each.book == lot.book and each is not lot and not self._is_small(_joined(each, lot))
         ]
         return min(others, key=lambda each: (abs(each.entry - lot.entry), each.key), default=None)
 
@@ -307,6 +302,13 @@ def leg_and_key(order_id: str) -> tuple[Leg, str] | None:
     if kind[0] == "T":
         return "T", key
     return ("S", key) if kind[0] == "S" else None
+
+
+def _joined(lot: Lot, rest: Lot) -> Lot:
+    """What both together would be: of their average price."""
+    both = Lot(lot.key, lot.book, lot.entry, lot.quantity)
+    both.grow(rest.entry, rest.quantity)
+    return both
 
 
 def _open_exit(order: Order) -> OpenExit | None:
