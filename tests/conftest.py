@@ -21,9 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from warmup_job.simulator.server import ExchangeOptions, start
+
+# A gate tries the same cases every time; what `make test-full` tries is new each time, and more.
+SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))
+hypothesis.settings.register_profile("warmup", derandomize=SCALE == 1)
+hypothesis.settings.load_profile("warmup")
 
 REPO = Path(__file__).resolve().parent.parent
 RECORDINGS = REPO.parent / "shared" / "data"

@@ -8,7 +8,6 @@ multiplies how many windows are judged.
 from __future__ import annotations
 
 import math
-import os
 import random
 from bisect import bisect_left
 from itertools import product
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.conftest import recorded_rows
+from tests.conftest import SCALE, recorded_rows
 from warmup_job.regime.bands import of_this_start, over_every_past
 from warmup_job.regime.certificate import certify
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
@@ -29,7 +28,6 @@ from warmup_job.regime.lockstep import CODES, DOWN, SIDEWAYS, UP, Lockstep
 from warmup_job.regime.recurrence import decayed_sums
 from warmup_job.regime.verdict import Certificate, is_converged
 
-SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))
 USUAL = DetectorSettings(20, 50, 14, 14, 10)
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import SCALE
 from warmup_job.config import (
     OPTIONS,
     ImportedStrategy,
@@ -947,7 +948,9 @@ _TREES = st.recursive(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(text=_YAMLISH | st.text())
 @example(text="a: !!float abc")
@@ -962,7 +965,9 @@ def test_any_text_is_refused_properly(tmp_path: Path, text: str) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(tree=_TREES)
 def test_any_content_is_refused_properly(tmp_path: Path, tree: object) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import SCALE
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 from warmup_job.trading.handoff import Handoff, Span, next_due_ms
 
@@ -91,7 +92,7 @@ class Consumer:
     live: list[int] = field(default_factory=list)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 * SCALE, deadline=None)
 @given(st.data())
 def test_any_interleaving_ends_contiguous_in_order_and_once(data: st.DataObject) -> None:
     """Duplicates, reordering, outages and partial answers, with a clock that runs on."""
@@ -218,7 +219,7 @@ class Stream:
             self.contiguous = False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400 * SCALE, deadline=None)
 @given(st.data())
 def test_whatever_happens_the_strategy_has_what_the_venue_has(data: st.DataObject) -> None:
     """A snapshot of any age; answers that are slow, late, partial, or fail; a stream that brings
