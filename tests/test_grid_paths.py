@@ -22,7 +22,7 @@ from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.objects import Price, Quantity
 
-from tests.conftest import RECORDINGS
+from tests.conftest import RECORDINGS, SCALE
 from tests.made_up_market import (
     Market,
     config,
@@ -38,7 +38,7 @@ from warmup_job.trading.hedge_grid import HedgeGridV1
 from warmup_job.trading.ladder import BOOKS, least_quantity
 
 MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
-FEW = tried(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = tried(max_examples=30 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
 CAPS: dict[str, Any] = {
     "max_inventory_quote": D(900), "max_position_size": D("0.016"), "sl_steps": 4, "tp_steps": 2,
     "recenter_trigger_bps": 25.0,
@@ -61,7 +61,9 @@ class Watched(HedgeGridV1):
     def look(self) -> None:
         """Caps hold, lots are the position and have their exits, all earnings are counted."""
         waiting, leaving = self._entries.standing()
-        assert self._earnings.realised == (self._account.balance() or D(0)) - BALANCE
+        earned = (self._account.balance() or D(0)) - BALANCE
+        # Account and position round to 8 decimals by themselves.
+        assert abs(self._earnings.realised - earned) < D("1e-6")
         for book in BOOKS:
             quantity, price = self._account.held(book)
             lots = [lot for lot in self._exits.lots if lot.book == book]
@@ -88,7 +90,7 @@ class WatchedSmall(Watched):
         exits = [self.cache.order(ClientOrderId(order_id)) for order_id in lot.legs.values()]
         if any(order.is_pending_cancel or order.is_inflight for order in exits):
             return
-        if lot.quantity >= self.least(lot.entry):
+        if len(exits) == 2 or lot.quantity >= self.least(lot.entry):
             super().look_at_exits(lot)
         elif not self._entries.is_open(lot.key):
             for each in self._exits.lots:
@@ -179,12 +181,15 @@ def test_caps_hold_and_what_is_held_has_its_exits_on_every_path(
 
 
 STEEP = [50_000 + D(each) for each in (0, 0, 0, 0, 0, 106, 226, 227, 228, 228, 228, 279, 279)]
+# A third small lot fits in only when two have become one.
+THREE = [50_000 + D(each) for each in (0, 0, 0, -51, 65, 185, 134, 197, 317, 266)]
 SIZES = st.lists(st.sampled_from(["0.001", "0.002", "0.003", "0.005"]), min_size=1, max_size=7)
 
 
 @pytest.mark.parametrize("kind", [Watched, WatchedSmall])
 @FEW
 @example(prices=STEEP, sizes=("0.001",))  # two small lots that are not enough together
+@example(prices=THREE, sizes=("0.001",))
 @given(prices=PATHS, sizes=SIZES.map(tuple))
 def test_what_is_filled_in_part_is_protected_or_joins_what_is(
     kind: type[Watched], prices: list[D], sizes: tuple[str, ...]

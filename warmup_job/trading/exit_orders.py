@@ -109,6 +109,7 @@ class ExitOrders:
             step_bps=self._grid.step_bps,
             tp_steps=self._grid.tp_steps,
             sl_steps=self._grid.sl_steps,
+            tick=self._desk.tick,
         )
         self._lots = {}
         for lot in lots:
@@ -128,9 +129,7 @@ class ExitOrders:
             lot = self._lots[key] = Lot(key, book, price, quantity)
         else:
             lot.grow(price, quantity)
-        for rest in self.lots:
-            if rest.book == book and rest is not lot and self._is_small(rest):
-                self.protect(rest)
+        self._protect_small(book)
         self.protect(lot)
 
     def closed(self, lot: Lot, leg: Leg, quantity: Decimal, *, whole: bool) -> None:
@@ -208,6 +207,12 @@ class ExitOrders:
         lot.grow(rest.entry, rest.quantity)
         rest.quantity = Decimal(0)
         self.protect(lot)
+        self._protect_small(lot.book)  # what was too small with each of the two may fit both
+
+    def _protect_small(self, book: Book) -> None:
+        for lot in self.lots:
+            if lot.book == book and self._is_small(lot):
+                self.protect(lot)
 
     def _send(self, lot: Lot, leg: Leg) -> None:
         instrument, mid = self._desk.instrument, self._prices.mid

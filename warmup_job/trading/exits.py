@@ -55,11 +55,6 @@ def stop_price(
     return max(tick, to_multiple(wanted, tick, ROUND_CEILING if up else ROUND_FLOOR))
 
 
-def entry_of_target(book: Book, target: Decimal, *, step_bps: Decimal, tp_steps: int) -> Decimal:
-    """The entry that a target was made for, but for the tick's rounding."""
-    return target / step_ratio(step_bps, up=book == "LONG") ** tp_steps
-
-
 def clear_of(
     book: Book, target: Decimal, mid: Decimal, buffer_bps: Decimal, tick: Decimal
 ) -> Decimal:
@@ -95,6 +90,37 @@ class Held(NamedTuple):
     price: Decimal
 
 
+def entry_of(
+    exits: Mapping[Leg, OpenExit],
+    *,
+    step_bps: Decimal,
+    tp_steps: int,
+    sl_steps: int,
+    tick: Decimal,
+) -> Decimal:
+    """The tick that a lot's exits were made for.
+
+    Below the entry two ticks can have the same exit, as a step is less there; then it is the one
+    that fits both exits. A stop comes first, as a target moves when the market has run past it.
+    """
+    stop, target = exits.get("S"), exits.get("T")
+    one = stop or exits["T"]
+    above = (one.book == "LONG") == (one.leg == "T")
+    exact = one.price / step_ratio(step_bps, up=above) ** (sl_steps if stop else tp_steps)
+    tick_here = to_multiple(exact, tick, ROUND_FLOOR if above else ROUND_CEILING)
+    if stop is None or target is None or above:
+        return tick_here
+
+    def fits(entry: Decimal) -> bool:
+        steps = {"step_bps": step_bps, "tick": tick}
+        return (
+            stop_price(one.book, entry, sl_steps=sl_steps, **steps) == stop.price
+            and target_price(one.book, entry, tp_steps=tp_steps, **steps) == target.price
+        )
+
+    return next(filter(fits, (tick_here, tick_here + tick)), tick_here)
+
+
 def recover(
     held: Mapping[Book, Held],
     exits: Iterable[OpenExit],
@@ -102,6 +128,7 @@ def recover(
     step_bps: Decimal,
     tp_steps: int,
     sl_steps: int,
+    tick: Decimal,
 ) -> tuple[list[Lot], list[str]]:
     """The lots that positions and open exits tell of, and the exits that are too many.
 
@@ -127,11 +154,9 @@ def recover(
             if left <= 0:
                 too_many += [each.order_id for each in pair.values()]
                 continue
-            steps = {"step_bps": step_bps, "tp_steps": tp_steps}
-            if first.leg == "S":  # the stop's steps lead back the other way
-                entry = first.price / step_ratio(step_bps, up=book == "SHORT") ** sl_steps
-            else:
-                entry = entry_of_target(book, first.price, **steps)  # type: ignore[arg-type]
+            entry = entry_of(
+                pair, step_bps=step_bps, tp_steps=tp_steps, sl_steps=sl_steps, tick=tick
+            )
             quantity = min(first.leaves, left)
             legs = {leg: each.order_id for leg, each in pair.items()}
             lots.append(Lot(key, book, entry, quantity, legs))
