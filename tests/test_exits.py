@@ -65,7 +65,7 @@ def test_a_lot_is_taken_over_at_the_tick_that_it_was_filled_at(
         assert abs(lot.entry - entry) <= TICK
         wrong += lot.entry != entry
     below: tuple[Leg, ...] = ("S",) if book == "LONG" else ("T",)
-    # With nothing but the exit below the entry, a few ticks in a hundred cannot be told apart.
+    # With nothing but the exit below the entry, one tick in a hundred cannot be told from the next.
     assert wrong < 30 if legs == below else wrong == 0
 
 
