@@ -60,6 +60,9 @@ _OPTION_HELP = {
     "http_port": "Of /healthz, /readyz and /metrics; left out: none.",
     "on_stop": "Open orders then: keep, cancel_entries or cancel_all.",
     "on_gap": "Open orders while bars cannot be had: as on_stop.",
+    "silence": "Halt trading when a websocket stream has sent nothing for this long: 10s.",
+    "first_bar": "A newest bar older than a minute at the start: history or on_bar.",
+    "replay": "Replay history through on_bar, with orders denied: none or on_bar.",
 }
 
 

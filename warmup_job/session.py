@@ -11,6 +11,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
 from warmup_job.demands import prepared_for_live
+from warmup_job.errors import TraderError
 from warmup_job.history import load_histories
 from warmup_job.modes import Mode
 from warmup_job.regime.detector import RegimeDetector
@@ -20,6 +21,7 @@ from warmup_job.traded import traded
 from warmup_job.trading.node import NodeSettings
 from warmup_job.trading.report import Teller
 from warmup_job.trading.runner import BaseRunner, LiveRunner, PaperRunner, Policy
+from warmup_job.trading.streams import Delivery
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient
@@ -57,6 +59,8 @@ async def run_session(
         await runner.run(stop, lambda: loaded)
     finally:
         loaded.cancel()
+    if not runner.signalled and runner.report().live_after_s is None:
+        raise TraderError(f"the trader stopped without ever having been live: {runner.last_reason}")
     return _summarise(runner)
 
 
@@ -80,6 +84,8 @@ def _policy(config: WarmupConfig, mode: Mode) -> Policy:
         on_gap=config.trade.on_gap,
         proven=config.warmup.require == "proven",
         state_dir=config.trade.state_dir / mode,
+        silence_s=config.trade.silence_ms / 1000,
+        delivery=Delivery(config.trade.first_bar, config.trade.replay),
     )
 
 

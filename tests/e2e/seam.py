@@ -84,6 +84,9 @@ class Seam:
     runner: PaperRunner = field(init=False)
     client: BinanceClient = field(init=False)
     klines: dict[BarType, list[Kline]] = field(default_factory=dict)
+    """What the venue has of all that is in the node's cache."""
+    since: dict[BarType, list[Kline]] = field(default_factory=dict)
+    """The same, from the first bar on that a strategy has asked for itself."""
     states: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """Warnings and errors."""
@@ -262,15 +265,24 @@ async def start_over(
         client.extend_deadline(30_000)
         for history in seam.histories:
             seam.klines[history.bar_type] = await every_kline(seam, history.bar_type)
+            seen = [
+                bars[0]
+                for strategy in seam.strategies
+                if (bars := getattr(strategy, "seen", {}).get(history.bar_type))
+            ]
+            if seen:
+                seam.since[history.bar_type] = await every_kline(seam, history.bar_type, min(seen))
     return seam
 
 
-async def every_kline(seam: Seam, bar_type: BarType) -> list[Kline]:
-    """What the venue has, from the first bar of the cache to its last."""
+async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None) -> list[Kline]:
+    """What the venue has, from the first bar of the cache (or the one named) to its last."""
     interval, cached = interval_of(bar_type), seam.cached(bar_type)
     if not cached:
         return []
-    first_ms, last_ms = open_ms_of(cached[0], interval), open_ms_of(cached[-1], interval)
+    if first_ms is None:
+        first_ms = open_ms_of(cached[0], interval)
+    last_ms = open_ms_of(cached[-1], interval)
     stream = Stream(str(bar_type.instrument_id).split("-")[0].split(".")[0], interval)
     count = interval.count(first_ms, last_ms)
     klines, _ = await fetch_klines(seam.client, stream, count, interval.next(last_ms))

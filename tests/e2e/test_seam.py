@@ -42,6 +42,9 @@ from tests.e2e.seam import (
     until,
 )
 from warmup_job.errors import TraderError
+from warmup_job.exchange.client import BinanceClient
+from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.market.kline import Kline
 from warmup_job.nautilus.bars import instrument_bars, interval_of
 from warmup_job.resume import RE_ASKED
 from warmup_job.trading.report import STATES
@@ -321,11 +324,14 @@ EMA_CROSS = (
 GRID_OF_SECONDS = ("Recorder", "warmup_job.trading.hedge_grid:HedgeGridV1Config", SPOT_GRID)
 
 
-def average_of_all(seam: Seam, bar_type: BarType, period: int) -> float:
+def average_of_all(
+    seam: Seam, bar_type: BarType, period: int, klines: list[Kline] | None = None
+) -> float:
     """An exponential average that was fed with every kline that the exchange has."""
     average = ExponentialMovingAverage(period)
     instrument = seam.strategies[0].cache.instrument(bar_type.instrument_id)
-    for bar in instrument_bars(seam.klines[bar_type], instrument, interval_of(bar_type)):
+    klines = seam.klines[bar_type] if klines is None else klines
+    for bar in instrument_bars(klines, instrument, interval_of(bar_type)):
         average.handle_bar(bar)
     return float(average.value)
 
@@ -333,27 +339,56 @@ def average_of_all(seam: Seam, bar_type: BarType, period: int) -> float:
 def assert_followed(seam: Seam, strategy: Any, *bar_types: BarType) -> None:
     """A `Follower` had every bar of each of its types, and so had its averages."""
     for bar_type in bar_types:
-        assert_each_bar_once(seam, bar_type, strategy.seen[bar_type])
+        seen, had = strategy.seen[bar_type], len(seam.klines[bar_type])
+        assert_each_bar_once(seam, bar_type, seen[-had:])
+        klines = [each for each in seam.since[bar_type] if each.open_ms >= seen[0]]
+        assert seen == [each.open_ms for each in klines]
         average = strategy.averages[bar_type]
-        assert average.value == average_of_all(seam, bar_type, average.period)
+        assert average.value == average_of_all(seam, bar_type, average.period, klines)
 
 
-def test_nautilus_own_example_asks_for_its_history_itself(
+def klines_of(running: Exchange, bars: int, last_ms: int) -> list[Kline]:
+    """The last minutes that the exchange has, up to the one that opens at ``last_ms``."""
+
+    async def ask() -> list[Kline]:
+        async with BinanceClient("um", running.url, weight_per_minute=2400) as client:
+            await client.sync_clock()
+            stream = Stream("BTCUSDT", MINUTE)
+            klines, _ = await fetch_klines(client, stream, bars, MINUTE.next(last_ms))
+            return klines
+
+    return asyncio.run(ask())
+
+
+def test_a_strategy_that_requests_its_history_gets_each_bar_once_by_our_requests_alone(
     start_exchange: Start, tmp_path: Path
 ) -> None:
+    """Nautilus' EMACross asks for a day; 60 bars are there, what is older is fetched by us."""
     running = start_exchange(now_ms=before_the_minute(5))
     config = imported_config(tmp_path, running, [EMA_CROSS], streams={"1m": 60})
+    before: list[int] = []
+
+    async def loaded(seam: Seam) -> None:
+        before.append(len(running.klines()))
 
     async def during(seam: Seam) -> None:
         await until(lambda: seam.live(1))
+        before.append(len(running.klines()))
 
-    seam = asyncio.run(start_over(running, config, during, snapshot_until="-3m"))
+    seam = asyncio.run(
+        start_over(running, config, during, snapshot_until="-3m", after_loading=loaded)
+    )
     (cross,) = seam.strategies
-    assert len(seam.klines[MINUTES]) == 60 + 4
-    assert_each_bar_once(seam, MINUTES, [k.open_ms for k in seam.klines[MINUTES]])
-    assert cross.fast_ema.value == average_of_all(seam, MINUTES, 10)
-    assert cross.slow_ema.value == average_of_all(seam, MINUTES, 20)
-    assert cross.fast_ema.count == cross.slow_ema.count == 64
+    cached = seam.klines[MINUTES]
+    assert len(cached) == 60 + 4
+    assert_each_bar_once(seam, MINUTES, [k.open_ms for k in cached])
+    count = cross.fast_ema.count
+    assert count == cross.slow_ema.count >= 24 * 60
+    klines = klines_of(running, count, cached[-1].open_ms)
+    assert cross.fast_ema.value == average_of_all(seam, MINUTES, 10, klines)
+    assert cross.slow_ema.value == average_of_all(seam, MINUTES, 20, klines)
+    asked = running.klines()[slice(*before)]
+    assert sorted(int(each["params"]["limit"]) for each in asked) == [3, count - 64]
     assert cross.cache.orders_total_count() >= 1
 
 

@@ -26,7 +26,7 @@ from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strat
 from warmup_job.config.values import balance, duration_ms, paths, shown, symbol
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
-from warmup_job.modes import Orders
+from warmup_job.modes import FirstBar, Orders, Replay
 
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "venue": ("venue",),
@@ -46,6 +46,9 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "http_port": ("trade", "http_port"),
     "on_stop": ("trade", "on_stop"),
     "on_gap": ("trade", "on_gap"),
+    "silence": ("trade", "silence"),
+    "first_bar": ("trade", "first_bar"),
+    "replay": ("trade", "replay"),
 }
 """Every option and the key that it stands in for; in the environment ``WARMUP_`` + upper case."""
 
@@ -146,6 +149,15 @@ class Trade(Section, frozen=True, kw_only=True):
     """When the trader is told to stop, or cannot go on."""
     on_gap: Orders = "cancel_entries"
     """When bars are missing that cannot be had, or warmth can no longer be vouched for."""
+    silence_ms: Annotated[int, Written(duration_ms), Between(1_000, 600_000)] = msgspec.field(
+        name="silence", default=10_000
+    )
+    """How long a websocket stream may say nothing before trading halts."""
+    first_bar: FirstBar = "history"
+    """What the newest bar is at the start, if it closed more than a minute ago; HedgeGridV1 always
+    has it in on_bar."""
+    replay: Replay = "none"
+    """Whether history goes through on_bar of strategies that receive it in no other way."""
     starting_balances: tuple[Annotated[str, Written(balance)], ...] = ("10000 USDT",)
     """Of the paper account, such as ``10000 USDT``."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -64,9 +64,9 @@ class Counts:
     """What a feed has handed on, in bars."""
 
     history: int = 0
-    """Of what it started with."""
+    """From the history that it started with."""
     filled: int = 0
-    """Asked for while the node runs."""
+    """Fetched by REST while the node runs."""
     live: int = 0
     """By the websocket."""
     to_on_bar: int = 0
@@ -83,17 +83,15 @@ class Feed:
     """Keeps one stream contiguous, for as long as the node runs.
 
     Args:
-        hand_on: gives what `release` has to cache and strategies, and says so by `count`.
-        changed: told when `phase` is another one.
-        streaming: set once anything at all has come by a websocket.
+        ready: called when nothing is missing, so that held bars may be delivered.
+        changed: called when `phase` is another one.
         instrument_of: the node's own, for a history that brings none.
     """
 
     history: History
     client: BinanceClient
-    hand_on: Callable[[Feed], Awaitable[None]]
+    ready: Callable[[], object]
     changed: Callable[[], object]
-    streaming: asyncio.Event
     instrument_of: Callable[[InstrumentId], Instrument | None]
     counts: Counts = field(default_factory=Counts)
     phase: Phase = "waiting"
@@ -104,6 +102,8 @@ class Feed:
     handoff: Handoff[Bar] = field(init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _streamed_ms: int = -1  # open of the last bar that came by a websocket
+    released: bool = False
+    """Whether bars were delivered since the start."""
     _settled: bool = False  # was contiguous once: a kline has a moment to come by itself
     _polled: int = 0  # times in a row that the stream did not bring what was due
     _asked_ms: int = -1  # open of the first bar that was asked for last
@@ -125,10 +125,10 @@ class Feed:
     @property
     def name(self) -> str:
         """For people: BTCUSDT 1m."""
-        return f"{self._stream.symbol} {self.history.interval.name}"
+        return f"{self.stream.symbol} {self.history.interval.name}"
 
     def arrived(self, bar: Bar) -> bool:
-        """Take in a bar from the websocket; True: it continues the stream and may go on at once."""
+        """Take in a bar from the websocket; True: it continues the stream."""
         open_ms = open_ms_of(bar, self.history.interval)
         if open_ms >= self.handoff.cursor_ms:  # also one that REST had first: the stream lives
             self._polled = 0
@@ -138,23 +138,33 @@ class Feed:
         if not self.handoff.offer(open_ms, bar):
             return False
         self._streamed_ms = open_ms
-        return self.phase == "contiguous" and self.handoff.missing(self._due_ms()) is None
+        return self.is_complete()
+
+    def is_complete(self) -> bool:
+        """Whether every bar that has closed is here, but for those that have a moment to come."""
+        return (
+            self.phase == "contiguous"
+            and not self._clock_is_behind
+            and self.handoff.missing(self._due_ms()) is None
+        )
 
     def release(self) -> Release[Bar]:
         """What may be handed on now, as nothing is missing."""
-        self._settled, self.phase, self.gap = True, "contiguous", ""
+        self._settled = self.released = True
         return self.handoff.release(self.client.now_ms())
 
     def count(self, bar: Bar, *, newest: bool = False) -> str:
-        """Note that a bar was handed on, and say where it came from: live or asked for."""
+        """Note that a bar was handed on, and return where it came from."""
         self._carry(bar)
-        live = open_ms_of(bar, self.history.interval) == self._streamed_ms
-        if live:
-            self.counts.live += 1
-        else:
-            self.counts.filled += 1
         self.counts.to_on_bar += newest
-        return "live" if live else "asked for"
+        if self.history.bars and bar is self.history.bars[-1]:
+            self.counts.history += 1
+            return "history"
+        if open_ms_of(bar, self.history.interval) == self._streamed_ms:
+            self.counts.live += 1
+            return "live"
+        self.counts.filled += 1
+        return "filled"
 
     def wake(self) -> None:
         """Let `keep` look again, now."""
@@ -165,12 +175,14 @@ class Feed:
         return self.phase == "contiguous" and self.handoff.missing(self._due_ms()) is not None
 
     async def keep(self) -> None:
-        """Fill what is missing, hand on what is complete, until cancelled."""
+        """Fill what is missing and say when all is there, until cancelled."""
         failures = 0
         while True:
             self._wake.clear()
-            if self._clock_is_behind:
-                await self._set_clock()
+            if self._clock_is_behind and not await self._set_clock():
+                await self._await_wake(_RETRY_S)
+                continue
+            self._move_window()
             span = self.handoff.missing(self._due_ms())
             if span is not None:
                 failures = 0 if await self._fill(span) else failures + 1
@@ -178,10 +190,9 @@ class Feed:
                     await self._await_wake(min(_MOST_RETRY_S, _RETRY_S * 2 ** (failures - 1)))
                 continue
             failures = 0
-            if self.streaming.is_set():
-                await self._learn_bounds()
-                await self.hand_on(self)
-            # Else the newest bar is kept, for strategies to act on once orders may leave.
+            await self._learn_bounds()
+            self._enter("contiguous", "")
+            self.ready()
             await self._await_wake(self._until_due_s())
 
     def why_not(self) -> str:
@@ -226,9 +237,9 @@ class Feed:
         try:
             self.client.extend_deadline(_FILL_DEADLINE_MS)
             last_ms = max(span.last_ms, interval.last_closed(self.client.now_ms()))
-            klines = await fetch_range(self.client, self._stream, span.first_ms, last_ms)
+            klines = await fetch_range(self.client, self.stream, span.first_ms, last_ms)
             opens_ms = [kline.open_ms for kline in klines]
-            made = instrument_bars(klines, self._instrument(), interval)
+            made = instrument_bars(klines, self.instrument(), interval)
             answer = zip(opens_ms, made, strict=True)
             verdict, left = self.handoff.take_answer(span, answer, self._due_ms())
             if klines:
@@ -241,18 +252,39 @@ class Feed:
             return False
         return verdict != "again"
 
-    async def _set_clock(self) -> None:
-        """By a clock that stood still, what is due would be waited for in vain."""
-        with contextlib.suppress(WarmupError):
+    async def _set_clock(self) -> bool:
+        """Ask for the exchange's time: a bar came from the future, or this machine has slept."""
+        before_ms = self.client.now_ms()
+        try:
             self.client.extend_deadline(_FILL_DEADLINE_MS)
             await self.client.sync_clock()
-            self._clock_is_behind = False
-            logger.warning("{}: the clock was behind the exchange's, and is set anew", self.name)
+        except WarmupError:
+            return False
+        self._clock_is_behind = False
+        now_ms = self.client.now_ms()
+        if now_ms > before_ms + _GRACE_MS:
+            logger.warning("{}: the clock was behind the exchange's; it is set again", self.name)
+        for open_ms in self.handoff.drop_later(
+            self.history.interval.last_closed(now_ms + _GRACE_MS)
+        ):
+            logger.warning(
+                "{}: dropped a bar of {}, which has not closed yet by the exchange's clock",
+                self.name, utc_text(open_ms),
+            )  # fmt: skip
+        return True
+
+    def _move_window(self) -> None:
+        """A cold window ends now, and not when the trader started: a fault in it gets too old."""
+        if self.history.bars or self.counts.all or not self.history.wanted:
+            return
+        interval = self.history.interval
+        newest_ms = interval.last_closed(self.client.now_ms())
+        self.handoff.move_to(interval.shift(newest_ms, -self.history.wanted))
 
     async def _pass_over(self, hole: Span) -> None:
         """The venue itself has no bars there, though it has later ones."""
         if self.counts.all == 0:  # the window's very beginning: perhaps nothing was before it
-            stream = self._stream
+            stream = self.stream
             first_ms = await self.client.first_open_ms(stream.symbol, stream.interval)
             self.from_listing = first_ms is not None and first_ms > hole.first_ms
             if self.history.proof is not None:
@@ -264,10 +296,16 @@ class Feed:
         self.handoff.pass_over(hole)
 
     @property
-    def _stream(self) -> Stream:
+    def stream(self) -> Stream:
+        """What is asked for by REST."""
         return Stream(venue_symbol(str(self.bar_type.instrument_id)), self.history.interval)
 
-    def _instrument(self) -> Instrument:
+    def instrument(self) -> Instrument:
+        """What the bars are of.
+
+        Raises:
+            TraderError: the node does not have it.
+        """
         instrument_id = self.bar_type.instrument_id
         instrument = self.history.instrument or self.instrument_of(instrument_id)
         if instrument is None:
@@ -319,7 +357,7 @@ class Feed:
         if proof is None or proof.bounds is not None or self.from_listing:
             return
         try:
-            low, high = await fetch_extremes(self.client, self._stream)
+            low, high = await fetch_extremes(self.client, self.stream)
         except WarmupError as error:
             logger.warning(
                 "{}: the lowest and highest price ever could not be had yet: {}", self.name, error

@@ -1,4 +1,4 @@
-"""The gate at the data engine's inputs: what comes in, what is subscribed to, what is asked for.
+"""The gate at the engines' inputs: data, subscriptions, requests for bars, and orders.
 
 There, and not at a strategy's handlers: so the cache and every strategy see one order of bars.
 """
@@ -14,60 +14,88 @@ from nautilus_trader.data.messages import (
     SubscribeBars,
     UnsubscribeBars,
 )
+from nautilus_trader.execution.messages import SubmitOrder, SubmitOrderList
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType
-from nautilus_trader.model.instruments import Instrument
-
-_ENGINE = "DataEngine"
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who is told of what passes.
+    """Who decides on what passes.
 
     Args:
         on_bar: takes a bar; False: nobody keeps that stream, so that it goes on as it is.
-        on_other: told that anything else came, instruments apart.
-        on_subscribed: told of a bar type that somebody has just subscribed to.
-        on_unsubscribed: told of one that somebody has just let go of.
+        source_of: the bar type whose subscription stands in for one of this type.
+        on_subscribed: called with a bar type that somebody has just subscribed to.
+        on_unsubscribed: called with one that somebody has just let go of.
         on_request: takes a request for bars; False: Nautilus answers it itself.
+        deny: why an order that is submitted now must not leave; empty: it may.
     """
 
     on_bar: Callable[[Bar], bool]
-    on_other: Callable[[], None]
+    source_of: Callable[[BarType], BarType]
     on_subscribed: Callable[[BarType], None]
     on_unsubscribed: Callable[[BarType], None]
     on_request: Callable[[RequestBars], bool]
+    deny: Callable[[], str]
 
 
 def install(gate: Gate, node: TradingNode) -> None:
-    """Stand in for the engine's handlers of what comes in, of commands and of requests."""
-    engine, msgbus = node.kernel.data_engine, node.kernel.msgbus
+    """Stand in for the engines' handlers of data, of commands, of requests and of orders."""
+    kernel = node.kernel
+    engine, risk, emulator = kernel.data_engine, kernel.risk_engine, kernel.emulator
 
     def process(data: object) -> None:
-        if isinstance(data, Bar):
-            if gate.on_bar(data):
-                return
-        elif not isinstance(data, Instrument):
-            gate.on_other()
-        engine.process(data)
+        if not (isinstance(data, Bar) and gate.on_bar(data)):
+            engine.process(data)
 
     def execute(command: object) -> None:
-        engine.execute(command)
-        if isinstance(command, SubscribeBars):
-            gate.on_subscribed(command.bar_type)
-        elif isinstance(command, UnsubscribeBars):
-            gate.on_unsubscribed(command.bar_type)
+        if not isinstance(command, SubscribeBars | UnsubscribeBars):
+            engine.execute(command)
+            return
+        source = gate.source_of(command.bar_type)
+        engine.execute(command if source == command.bar_type else _of(command, source))
+        told = gate.on_subscribed if isinstance(command, SubscribeBars) else gate.on_unsubscribed
+        told(command.bar_type)
 
     def request(asked: object) -> None:
         if not (isinstance(asked, RequestBars) and gate.on_request(asked)):
             engine.request(asked)
 
-    handlers = {"process": process, "execute": execute, "request": request}
-    for name, handler in handlers.items():
-        endpoint = f"{_ENGINE}.{name}"
-        msgbus.deregister(endpoint=endpoint, handler=getattr(engine, name))
-        msgbus.register(endpoint=endpoint, handler=handler)
+    def order(command: object, passed: Callable[[object], None]) -> None:
+        # Nautilus looks at its trading state when it takes the command from its queue; what counts
+        # is what was known when the order was made.
+        why = gate.deny() if isinstance(command, SubmitOrder | SubmitOrderList) else ""
+        if why:
+            risk._deny_command(command, why)
+        else:
+            passed(command)
+
+    handlers: list[tuple[str, Callable[..., None], Callable[..., None]]] = [
+        ("DataEngine.process", engine.process, process),
+        ("DataEngine.execute", engine.execute, execute),
+        ("DataEngine.request", engine.request, request),
+        ("RiskEngine.execute", risk.execute, lambda command: order(command, risk.execute)),
+        ("OrderEmulator.execute", emulator.execute,
+         lambda command: order(command, emulator.execute)),
+    ]  # fmt: skip
+    for endpoint, before, after in handlers:
+        kernel.msgbus.deregister(endpoint=endpoint, handler=before)
+        kernel.msgbus.register(endpoint=endpoint, handler=after)
+
+
+def _of(
+    command: SubscribeBars | UnsubscribeBars, bar_type: BarType
+) -> SubscribeBars | UnsubscribeBars:
+    """The same command for another bar type."""
+    return type(command)(
+        bar_type=bar_type,
+        client_id=command.client_id,
+        venue=command.venue,
+        command_id=command.id,
+        ts_init=command.ts_init,
+        params=dict(command.params or {}),
+    )
 
 
 def answer(node: TradingNode, request: RequestBars, bars: int) -> None:

@@ -93,6 +93,31 @@ class Handoff[BarT]:
         self._suspect = None
         return "hole", left
 
+    def covers(self, close_ms: int) -> bool:
+        """Whether every bar that closes up to ``close_ms`` (UTC ms) is here: handed on or held."""
+        open_ms = self._interval.next(self.cursor_ms)
+        while open_ms in self._held or open_ms in self._absent:
+            open_ms = self._interval.next(open_ms)
+        return self._interval.close_ms(open_ms) > close_ms
+
+    def newest_held_ms(self) -> int | None:
+        """The close of the newest bar that is held, UTC ms; None: none is."""
+        return self._interval.close_ms(max(self._held)) if self._held else None
+
+    def drop_later(self, last_open_ms: int) -> list[int]:
+        """Drop held bars that open after ``last_open_ms``: they cannot exist yet."""
+        later = [open_ms for open_ms in self._held if open_ms > last_open_ms]
+        for open_ms in later:
+            del self._held[open_ms]
+        return later
+
+    def move_to(self, cursor_ms: int) -> None:
+        """Begin later: what opens up to ``cursor_ms`` is not wanted any longer."""
+        self.cursor_ms = max(cursor_ms, self.cursor_ms)
+        self._suspect = None
+        self._held = {at: bar for at, bar in self._held.items() if at > self.cursor_ms}
+        self._absent = {at for at in self._absent if at > self.cursor_ms}
+
     def pass_over(self, span: Span) -> None:
         """The venue itself has no bars there: they are not waited for any longer."""
         open_ms = span.first_ms

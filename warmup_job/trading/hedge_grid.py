@@ -78,6 +78,9 @@ class HedgeGridV1(Strategy):
     _entries: Entries
     _exits: ExitOrders
 
+    acts_on_first_bar = True
+    """The newest closed bar goes to on_bar at the start, however old: it lays the first ladder."""
+
     def __init__(self, config: HedgeGridV1Config) -> None:
         super().__init__(config)
         self.detector = RegimeDetector(detector_settings(config))

@@ -11,7 +11,6 @@ from nautilus_trader.adapters.binance.config import (
     BinanceDataClientConfig,
     BinanceInstrumentProviderConfig,
 )
-from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
 from nautilus_trader.common.config import LoggingConfig
 from nautilus_trader.live.config import (
     LiveDataEngineConfig,
@@ -19,6 +18,7 @@ from nautilus_trader.live.config import (
     LiveRiskEngineConfig,
     TradingNodeConfig,
 )
+from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import InstrumentId
 
@@ -67,6 +67,7 @@ def make_node(
     *,
     reconcile: bool,
     loop: asyncio.AbstractEventLoop,
+    data_factory: type[LiveDataClientFactory],
 ) -> TradingNode:
     """A node with Binance's data client, not built yet.
 
@@ -101,7 +102,7 @@ def make_node(
         timeout_post_stop=0.5,
     )
     node = TradingNode(config=config, loop=loop)
-    node.add_data_client_factory(VENUE, BinanceLiveDataClientFactory)
+    node.add_data_client_factory(VENUE, data_factory)
     return node
 
 

@@ -32,6 +32,8 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     history_bars: int
     filled_bars: int
     live_bars: int
+    silent_ms: int | None = None
+    """How long its websocket stream has said nothing; None: it was never heard."""
     why_not: str
     """Why it cannot be vouched for; empty: it can be."""
 
@@ -119,6 +121,12 @@ def _lines(report: Report) -> Iterator[str]:
     yield from family("warmup_stream_contiguous", "gauge", "Whether the stream can be vouched for.")
     for stream in report.streams:
         yield f"warmup_stream_contiguous{{{_label(stream)}}} {int(not stream.why_not)}"
+    yield from family(
+        "warmup_stream_silent_seconds", "gauge", "How long its websocket stream has said nothing."
+    )
+    for stream in report.streams:
+        if stream.silent_ms is not None:
+            yield f"warmup_stream_silent_seconds{{{_label(stream)}}} {stream.silent_ms / 1000}"
     yield from family(
         "warmup_stream_last_close_seconds", "gauge", "Close of its last bar, Unix time."
     )

@@ -7,7 +7,7 @@ import contextlib
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,8 @@ from warmup_job.trading.node import NodeSettings, account_type, environment, mak
 from warmup_job.trading.orders import cancel_orders, open_orders
 from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
-from warmup_job.trading.streams import Streams
+from warmup_job.trading.streams import Delivery, Streams
+from warmup_job.trading.websocket import Websockets, kline_stream, quote_stream
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _CLOCK_SYNC_S = 600.0
 _LOOK_S = 0.5  # how often the node is looked at, whether it lives
 _REPORT_S = 5.0
+_SILENCE_LOG_S = 15.0
 _CANCEL_S = 3.0  # how long cancels may take on the way out
 _STOP_S = 10.0
 
@@ -59,6 +61,9 @@ class Policy:
     """Whether bars that nobody has warmed, but a strategy follows, keep trading halted."""
     state_dir: Path | None = None
     """Where strategies keep what they save; None: nowhere."""
+    silence_s: float = 10.0
+    """How long a websocket stream may say nothing before trading halts."""
+    delivery: Delivery = field(default_factory=Delivery)
 
 
 type Load = Callable[[], Awaitable[list[History]]]
@@ -92,21 +97,24 @@ class BaseRunner(ABC):
         }
         self.state: State = "starting"
         self.why = ""
+        self.last_reason = ""
+        """Why it was in the state that it had before it stopped."""
         self.on_report: Callable[[Report], object] = lambda _: None
         """Told at every change of state, and every few seconds."""
         self.node: TradingNode | None = None
         self.signalled = False
         """Whether SIGTERM or SIGINT asked it to stop."""
-        self.started_warm = False
-        """Whether the history alone was enough for every strategy."""
+        self._started_warm: bool | None = None
         self._started_ms = process_started_ms()
         self._since_ms = now_ms()
         self._live_after_s: float | None = None
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._silent_told_s = 0.0
+        self.websockets = Websockets(self.policy.silence_s, client.now_ms, self._on_websocket)
         self.streams = Streams(
-            self.strategies, client, changed=self._judge, on_newest=self._save,
-            watch=self._watched, fail=self._fail,
+            self.strategies, client, self.policy.delivery, changed=self._judge,
+            on_newest=self._save, is_heard=self._is_heard, watch=self._watched, fail=self._fail,
         )  # fmt: skip
         self.streams.take(histories)
 
@@ -189,8 +197,10 @@ class BaseRunner(ABC):
             self._execution_configs(),
             reconcile=self.mode == "live",
             loop=loop,
+            data_factory=self.websockets.factory(),
         )
         self._add_execution(node)
+        node.trader.add_actor(Quotes(sorted(self.instrument_ids)))
         for strategy in self.strategies:
             node.trader.add_strategy(strategy)
         node.build()
@@ -282,11 +292,43 @@ class BaseRunner(ABC):
                     feed.wake()
             if not node.trader.is_running or not any(s.is_running for s in self.strategies):
                 raise TraderError("the trader is not running any more; its log above says why")
+            self._look_at_websockets()
             waited_s = loop.time() - started_at
-            if not self.streams.streaming.is_set() and waited_s > self.settings.connect_timeout_s:
+            if not self.websockets.heard.ever and waited_s > self.settings.connect_timeout_s:
                 raise TraderError(
                     f"nothing came by the websocket within {waited_s:.0f} s: check api.ws_url"
                 )
+
+    def _look_at_websockets(self) -> None:
+        self.websockets.look()
+        silent = self.websockets.first_silent(self._expected())
+        if silent is None:
+            if self._silent_told_s:
+                self._silent_told_s = 0.0
+                self._judge()
+            return
+        stream, span_s = silent
+        if not self._silent_told_s:
+            self._judge()
+        if not self._silent_told_s or span_s - self._silent_told_s >= _SILENCE_LOG_S:
+            self._silent_told_s = span_s
+            logger.warning("{}: no websocket message for {:.0f} s", stream, span_s)
+
+    def _on_websocket(self) -> None:
+        """A stream was heard for the first time on its connection, or a connection was lost."""
+        if self._is_heard() and not self.streams.opened:
+            self.streams.advance()
+        self._judge()
+
+    def _expected(self) -> list[str]:
+        """The websocket streams without which the trader is not live."""
+        klines = [
+            kline_stream(feed.stream.symbol, feed.history.interval) for feed in self.streams.kept
+        ]
+        return klines + [quote_stream(venue_symbol(str(each))) for each in self.instrument_ids]
+
+    def _is_heard(self) -> bool:
+        return not self.websockets.unheard(self._expected())
 
     async def _keep_clock(self) -> None:
         """Hold our idea of the exchange's clock against it now and then, beside all else."""
@@ -316,8 +358,6 @@ class BaseRunner(ABC):
                 "leaves before {} bars are in", feed.name, feed.history.wanted,
             )  # fmt: skip
         self.streams.warm_up()
-        warm = all(getattr(strategy, "is_warm", True) for strategy in self.strategies)
-        self.started_warm = warm and bool(self.streams.feeds) and not cold
         registered = [each for s in self.strategies for each in s.registered_indicators]
         declared = {each for feed in self.streams.feeds.values() for each in feed.history.declared}
         for line in differences(sorted(declared), registered):
@@ -329,6 +369,8 @@ class BaseRunner(ABC):
         """Let orders through if nothing speaks against it, and only then."""
         if self.state == "stopping" or not self.streams.warmed:
             return
+        if self.streams.opened and self._started_warm is None:
+            self._started_warm = self._is_warm()
         why = self._why_not()
         if not why:
             closes_ms = [
@@ -339,11 +381,13 @@ class BaseRunner(ABC):
             return
         self._set_trading(TradingState.HALTED)
         phases = {feed.phase for feed in self.streams.kept}
-        passing = not self.streams.streaming.is_set() or phases & {"filling", "waiting"}
-        if "stuck" not in phases and passing and self.state != "degraded":
-            self.enter("filling", why)
-        else:
+        silent = self.websockets.first_silent(self._expected()) is not None
+        opening = not self.streams.live and self.streams.is_holding()
+        passing = opening or not self._is_heard() or phases & {"filling", "waiting"}
+        if "stuck" in phases or silent or self.state == "degraded" or not passing:
             self.enter("degraded", why)
+        else:
+            self.enter("filling", why)
 
     def _why_not(self) -> str:
         """Why orders may not leave yet; empty: they may."""
@@ -352,13 +396,24 @@ class BaseRunner(ABC):
         for feed in self.streams.kept:
             if why := feed.why_not():
                 return f"{feed.name}: {why}"
-        if not self.streams.streaming.is_set():
-            return "nothing comes by the websocket yet"
+        if why := self._why_not_heard():
+            return why
+        if not self.streams.live and self.streams.is_holding():
+            return "bars are still to be delivered"
         if self.streams.unwarmed and self.policy.proven:
             return f"{self.streams.unwarmed[0]} is followed, but nobody has warmed it"
+        if cold := self.streams.cold():
+            return cold[0]
         # What a strategy says of itself, if it says anything.
-        cold = [s for s in self.strategies if not getattr(s, "is_warm", True)]
-        return f"{cold[0].id} is still cold" if cold else ""
+        cold_ids = [s.id for s in self.strategies if not getattr(s, "is_warm", True)]
+        return f"{cold_ids[0]} is still cold" if cold_ids else ""
+
+    def _why_not_heard(self) -> str:
+        expected = self._expected()
+        if unheard := self.websockets.unheard(expected):
+            return f"nothing has come by the websocket yet of {', '.join(unheard[:3])}"
+        silent = self.websockets.first_silent(expected)
+        return f"{silent[0]}: no websocket message for {silent[1]:.0f} s" if silent else ""
 
     def _set_trading(self, state: TradingState) -> None:
         if self.node is not None and self.node.kernel.risk_engine.trading_state != state:
@@ -366,6 +421,8 @@ class BaseRunner(ABC):
 
     def enter(self, state: State, why: str) -> None:
         """Be in another state, and say so."""
+        if state != "stopping":
+            self.last_reason = why
         self.why = why
         if state == self.state:
             return
@@ -385,6 +442,20 @@ class BaseRunner(ABC):
                 saved.save(self.policy.state_dir, strategy)
 
     # -- what it says of itself --------------------------------------------------------------------
+
+    def _is_warm(self) -> bool:
+        """Whether every strategy has received what it needs."""
+        return (
+            all(getattr(strategy, "is_warm", True) for strategy in self.strategies)
+            and all(feed.history.bars for feed in self.streams.feeds.values())
+            and not self.streams.cold()
+            and not self.streams.tick_built
+        )
+
+    @property
+    def started_warm(self) -> bool:
+        """Whether the history alone was enough for every strategy, as it was received."""
+        return bool(self._started_warm)
 
     @property
     def history_bars(self) -> int:
@@ -432,6 +503,9 @@ class BaseRunner(ABC):
                     history_bars=feed.counts.history,
                     filled_bars=feed.counts.filled,
                     live_bars=feed.counts.live,
+                    silent_ms=self.websockets.silent_ms(
+                        kline_stream(feed.stream.symbol, feed.history.interval)
+                    ),
                     why_not=feed.why_not(),
                 )
                 for feed in self.streams.feeds.values()
@@ -446,7 +520,6 @@ class PaperRunner(BaseRunner):
 
     def _add_execution(self, node: TradingNode) -> None:
         node.add_exec_client_factory(VENUE, SandboxLiveExecClientFactory)
-        node.trader.add_actor(Quotes(sorted(self.instrument_ids)))
 
     def _execution_configs(self) -> dict[str, object]:
         margin = self.settings.market == "um"
