@@ -12,7 +12,7 @@ import click
 from loguru import logger
 
 from warmup_job.cli import cli
-from warmup_job.errors import ConfigError, WarmupError
+from warmup_job.errors import ConfigError, StoppedError, WarmupError
 from warmup_job.logs import set_up_logs
 from warmup_job.snapshot.status import write_termination_message
 
@@ -22,6 +22,10 @@ def main() -> None:
     set_up_logs("INFO", "auto")
     try:
         code = cli.main(standalone_mode=False)
+    except StoppedError as stopped:  # as it was asked to
+        logger.info("{}", stopped)
+        write_termination_message(str(stopped))
+        sys.exit(stopped.exit_code)
     except WarmupError as error:
         logger.error("{}", error)
         write_termination_message(str(error))

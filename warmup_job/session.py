@@ -60,7 +60,9 @@ async def run_session(
     finally:
         loaded.cancel()
     if not runner.signalled and runner.report().live_after_s is None:
-        raise TraderError(f"the trader stopped without ever having been live: {runner.last_reason}")
+        raise TraderError(
+            f"the trader stopped without ever having been live (last {runner.last_reason})"
+        )
     return _summarise(runner)
 
 

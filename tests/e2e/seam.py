@@ -212,6 +212,7 @@ async def start_over(
     after_loading: Callable[[Seam], Awaitable[object]] | None = None,
     impatient: bool = False,
     faults_stay: bool = False,
+    publish: bool = True,
     **settings: Any,
 ) -> Seam:
     """Snapshot, node, ``during``, stop; then ask the venue for all that it has.
@@ -220,8 +221,10 @@ async def start_over(
         snapshot_until: how old the snapshot is; None: as new as it can be.
         after_loading: the histories are there, and what closes now is the node's to ask for.
         impatient: with another strategy beside, which orders all the time.
+        publish: whether there is a snapshot at all.
     """
-    await warm(config, until=snapshot_until)
+    if publish:
+        await warm(config, until=snapshot_until)
     if before_loading is not None:
         await before_loading()
     seam = Seam(running, config)

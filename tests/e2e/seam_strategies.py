@@ -227,3 +227,90 @@ class Follower(Strategy):
 
     def _open_ms(self, bar: Bar) -> int:
         return open_ms_of(bar, interval_of(bar.bar_type))
+
+
+class WitnessConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
+    """A strategy that notes what it is given, how and in which order."""
+
+    instrument_id: InstrumentId
+    bar_types: tuple[BarType, ...]
+    period: int = 0
+    """Of an average that it registers for each bar type; 0: none."""
+    requests: str = ""
+    """before or after: whether it requests bars before or after it subscribes; or both."""
+    request_minutes: int = 60
+    orders: bool = False
+    """Whether it sends an order in each on_bar."""
+
+
+class Given(NamedTuple):
+    """One bar as it was given: by on_bar or as history, and what became of an order on it."""
+
+    way: str
+    bar_type: str
+    close_ms: int
+    order: Order | None = None
+
+
+class ByHand(Strategy):
+    """Updates itself in on_bar alone, as many strategies do."""
+
+    def __init__(self, config: WitnessConfig) -> None:
+        super().__init__(config)
+        self.given: list[Given] = []
+        self.answered = 0
+        self.averages = {}
+        if config.period:
+            for bar_type in config.bar_types:
+                self.averages[bar_type] = ExponentialMovingAverage(config.period)
+
+    def on_start(self) -> None:
+        for bar_type, average in self.averages.items():
+            self.register_indicator_for_bars(bar_type, average)
+        if self.config.requests in {"before", "both"}:
+            self._request()
+        for bar_type in self.config.bar_types:
+            self.subscribe_bars(bar_type)
+        if self.config.requests in {"after", "both"}:
+            self._request()
+
+    def _request(self) -> None:
+        start = self.clock.utc_now() - timedelta(minutes=self.config.request_minutes)
+        for bar_type in self.config.bar_types:
+            self.request_bars(bar_type, start=start, callback=self._on_answer)
+
+    def _on_answer(self, request_id: object) -> None:
+        self.answered += 1
+
+    def on_bar(self, bar: Bar) -> None:
+        self.note("on_bar", bar)
+
+    def note(self, way: str, bar: Bar) -> None:
+        order = None
+        if way == "on_bar" and self.config.orders:
+            instrument = self.cache.instrument(self.config.instrument_id)
+            order = self.order_factory.limit(
+                instrument.id,
+                OrderSide.BUY,
+                instrument.make_qty("0.01"),
+                instrument.make_price("10000.00"),
+            )
+            self.submit_order(order)
+        close_ms = round(bar.ts_event / NS_PER_MS)
+        self.given.append(Given(way, str(bar.bar_type), close_ms, order))
+
+    def closes(self, way: str, bar_type: BarType | None = None) -> list[int]:
+        """When the bars closed that were given in this way."""
+        wanted = None if bar_type is None else str(bar_type)
+        return [
+            each.close_ms
+            for each in self.given
+            if each.way == way and wanted in {None, each.bar_type}
+        ]
+
+
+class Witness(ByHand):
+    """Takes history as well."""
+
+    def on_historical_data(self, data: Any) -> None:
+        self.note("history", data)

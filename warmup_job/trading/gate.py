@@ -16,7 +16,7 @@ from nautilus_trader.data.messages import (
 )
 from nautilus_trader.execution.messages import SubmitOrder, SubmitOrderList
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.data import Bar, BarType, QuoteTick
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Gate:
 
     Args:
         on_bar: takes a bar; False: nobody keeps that stream, so that it goes on as it is.
+        on_quote: what the engine gets of a quote; None: nothing.
         source_of: the bar type whose subscription stands in for one of this type.
         on_subscribed: called with a bar type that somebody has just subscribed to.
         on_unsubscribed: called with one that somebody has just let go of.
@@ -33,6 +34,7 @@ class Gate:
     """
 
     on_bar: Callable[[Bar], bool]
+    on_quote: Callable[[QuoteTick], QuoteTick | None]
     source_of: Callable[[BarType], BarType]
     on_subscribed: Callable[[BarType], None]
     on_unsubscribed: Callable[[BarType], None]
@@ -46,8 +48,12 @@ def install(gate: Gate, node: TradingNode) -> None:
     engine, risk, emulator = kernel.data_engine, kernel.risk_engine, kernel.emulator
 
     def process(data: object) -> None:
-        if not (isinstance(data, Bar) and gate.on_bar(data)):
-            engine.process(data)
+        if isinstance(data, Bar):
+            if gate.on_bar(data):
+                return
+        elif isinstance(data, QuoteTick) and (data := gate.on_quote(data)) is None:
+            return
+        engine.process(data)
 
     def execute(command: object) -> None:
         if not isinstance(command, SubscribeBars | UnsubscribeBars):

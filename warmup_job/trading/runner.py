@@ -98,7 +98,7 @@ class BaseRunner(ABC):
         self.state: State = "starting"
         self.why = ""
         self.last_reason = ""
-        """Why it was in the state that it had before it stopped."""
+        """The state that it was in before it stopped, and why."""
         self.on_report: Callable[[Report], object] = lambda _: None
         """Told at every change of state, and every few seconds."""
         self.node: TradingNode | None = None
@@ -393,13 +393,15 @@ class BaseRunner(ABC):
         """Why orders may not leave yet; empty: they may."""
         if not self.streams.kept:
             return "no strategy has subscribed to bars yet"
-        for feed in self.streams.kept:
-            if why := feed.why_not():
-                return f"{feed.name}: {why}"
+        if behind := [feed for feed in self.streams.kept if feed.phase != "contiguous"]:
+            return f"{behind[0].name}: {behind[0].why_not()}"
         if why := self._why_not_heard():
             return why
         if not self.streams.live and self.streams.is_holding():
             return "bars are still to be delivered"
+        for feed in self.streams.kept:
+            if why := feed.why_not():
+                return f"{feed.name}: {why}"
         if self.streams.unwarmed and self.policy.proven:
             return f"{self.streams.unwarmed[0]} is followed, but nobody has warmed it"
         if cold := self.streams.cold():
@@ -422,7 +424,7 @@ class BaseRunner(ABC):
     def enter(self, state: State, why: str) -> None:
         """Be in another state, and say so."""
         if state != "stopping":
-            self.last_reason = why
+            self.last_reason = f"{state}: {why}"
         self.why = why
         if state == self.state:
             return
@@ -520,6 +522,7 @@ class PaperRunner(BaseRunner):
 
     def _add_execution(self, node: TradingNode) -> None:
         node.add_exec_client_factory(VENUE, SandboxLiveExecClientFactory)
+        self.streams.fits_quotes = True
 
     def _execution_configs(self) -> dict[str, object]:
         margin = self.settings.market == "um"

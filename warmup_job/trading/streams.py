@@ -18,7 +18,7 @@ from nautilus_trader.common.actor import Actor
 from nautilus_trader.common.component import is_matching_py
 from nautilus_trader.data.messages import RequestBars
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.data import Bar, BarType, QuoteTick
 from nautilus_trader.model.enums import TradingState
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
@@ -34,6 +34,7 @@ from warmup_job.trading.detector_bars import detector_bar
 from warmup_job.trading.feed import Feed, History
 from warmup_job.trading.gate import Gate, answer, install
 from warmup_job.trading.ordering import Due, grouped, in_order, plan_delivery
+from warmup_job.trading.quotes import fitted
 from warmup_job.trading.receivers import receives_history, uninitialized
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Streams:
         self.opened = False
         """Whether held bars were delivered for the first time."""
         self.live = False
+        self.fits_quotes = False
+        """Whether quotes get the instrument's precision: Nautilus' sandbox ends over any other."""
         self._strategies = strategies
         self._client = client
         self._delivery = delivery
@@ -116,6 +119,7 @@ class Streams:
         self._cold: dict[_Key, tuple[int, int]] = {}
         """How many bars a follower has had of those that it needs and could not receive."""
         self._replaying = False
+        self._misfit: InstrumentId | None = None
 
     def take(self, histories: Sequence[History]) -> None:
         """What there is to start from."""
@@ -126,6 +130,7 @@ class Streams:
         self._node, self._loop = node, loop
         gate = Gate(
             on_bar=self._on_bar,
+            on_quote=self._on_quote,
             source_of=lambda bar_type: source_of(bar_type) or bar_type,
             on_subscribed=self._on_subscribed,
             on_unsubscribed=self._on_unsubscribed,
@@ -499,6 +504,22 @@ class Streams:
             except TraderError as error:  # Nautilus' client would only log it
                 self._fail(error)
         return True
+
+    def _on_quote(self, tick: QuoteTick) -> QuoteTick | None:
+        """What the engine gets of a quote; None: nothing."""
+        instrument = self._instrument(tick.instrument_id)
+        if instrument is None or not self.fits_quotes:
+            return tick
+        made = fitted(tick, instrument)
+        if made is None and self._misfit != tick.instrument_id:
+            self._misfit = tick.instrument_id
+            logger.warning(
+                "{}: dropping quotes that have more decimals than the instrument ({} and {}): has "
+                "the venue changed its tick size? Nautilus loads instruments again every hour; a "
+                "restart does it now", tick.instrument_id, instrument.price_precision,
+                instrument.size_precision,
+            )  # fmt: skip
+        return made
 
     def advance(self) -> None:
         """Deliver what is complete: every bar that is due, of all streams that belong together.

@@ -1,0 +1,573 @@
+"""What the trader claims is what it has observed: live, warm, in order, and why not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import OrderStatus, TradingState
+
+from tests.conftest import Exchange, job, job_process
+from tests.e2e.relay import Rows, relaying
+from tests.e2e.seam import (
+    HERE,
+    MINUTE,
+    MINUTE_MS,
+    MINUTES,
+    SPOT_MINUTES,
+    SPOT_SECONDS,
+    Seam,
+    assert_same_state,
+    before_the_minute,
+    imported_config,
+    imported_file,
+    minutes_config,
+    spot_config,
+    start_over,
+    until,
+)
+from warmup_job.market.interval import Interval
+from warmup_job.nautilus.bars import instrument_bars
+from warmup_job.trading.composite import Composite
+
+pytestmark = pytest.mark.e2e
+Start = Callable[..., Exchange]
+
+HOUR_MS = 60 * MINUTE_MS
+FIVE_MINUTES = BarType.from_str("BTCUSDT-PERP.BINANCE-5-MINUTE-LAST-EXTERNAL")
+HOURS = BarType.from_str("BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL")
+FOUR_HOURS = BarType.from_str("BTCUSDT-PERP.BINANCE-4-HOUR-LAST-EXTERNAL")
+
+
+def witness(
+    *bar_types: BarType, name: str = "Witness", **fields: Any
+) -> tuple[str, str, dict[str, Any]]:
+    """A `Witness` (or `ByHand`) of these bar types, for `imported_config`."""
+    named = {
+        "instrument_id": str(bar_types[0].instrument_id),
+        "bar_types": [str(each) for each in bar_types],
+        "oms_type": "HEDGING",
+    }
+    return (name, f"{HERE}:WitnessConfig", named | fields)
+
+
+def half_past_eight() -> int:
+    """A day's 08:31:10, UTC ms: 5m bars closed 70 s ago, 1h bars 31 min ago."""
+    return 1_795_737_600_000 // (24 * HOUR_MS) * 24 * HOUR_MS + 8 * HOUR_MS + 1_870_000
+
+
+# -- several timeframes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slow", ["5m", "1h"])
+def test_held_bars_come_by_close_time_and_only_the_last_one_may_be_acted_on(
+    start_exchange: Start, tmp_path: Path, slow: str
+) -> None:
+    """Whichever stream the exchange answers late."""
+    running = start_exchange(now_ms=half_past_eight())
+    config = imported_config(
+        tmp_path, running, [witness(FIVE_MINUTES, HOURS, orders=True)],
+        streams={"5m": 20, "1h": 20}, trade={"first_bar": "on_bar"},
+        snapshot={"max_age": "1d"},
+    )  # fmt: skip
+
+    async def delay() -> None:
+        running.fault(f"delay=1s@klines/BTCUSDT/{slow}")
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: len(strategy.closes("on_bar")) == 2)
+        await until(lambda: all(each.order.status_string() != "INITIALIZED"
+                                for each in strategy.given if each.order))  # fmt: skip
+        await until(lambda: strategy.given[-1].order.status == OrderStatus.ACCEPTED)
+
+    seam = asyncio.run(
+        start_over(running, config, during, snapshot_until="-3h", before_loading=delay)
+    )
+    (strategy,) = seam.strategies
+    on_bar = [each for each in strategy.given if each.way == "on_bar"]
+    assert [each.bar_type for each in on_bar] == [str(HOURS), str(FIVE_MINUTES)]
+    assert on_bar[0].close_ms == half_past_eight() // HOUR_MS * HOUR_MS - 1
+    assert on_bar[0].order.status == OrderStatus.DENIED
+    closes = [each.close_ms for each in strategy.given[-20:]]
+    assert closes == sorted(closes)  # the filled ones of both streams, too
+
+
+def test_bars_that_close_together_are_acted_on_together(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """A minute and its last second, though the websocket has lost the minute."""
+    running = start_exchange(now_ms=before_the_minute(9))
+    close_ms = MINUTE.close_ms(MINUTE.floor(running.now_ms()))
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, SPOT_MINUTES)],
+        streams={"1s": 30, "1m": 10}, market="spot",
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
+        running.fault("ws-miss=1@btcusdt@kline_1m")
+        await until(lambda: strategy.closes("on_bar", SPOT_MINUTES)[-1:] == [close_ms])
+        seen = seam.runner.handed_on
+        await until(lambda: seam.runner.handed_on > seen + 1)
+
+    seam = asyncio.run(start_over(running, config, during))
+    (strategy,) = seam.strategies
+    order = [(each.close_ms, each.bar_type != str(SPOT_MINUTES)) for each in strategy.given]
+    after_start = order[30 + 10 - 2 :]
+    assert after_start == sorted(after_start)
+    assert ((close_ms, False), (close_ms, True)) in pairwise(after_start)
+
+
+# -- live ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("muted", ["ws-mute", "ws-mute@btcusdt@bookTicker", "ws-drop:for=1h"])
+def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
+    start_exchange: Start, tmp_path: Path, muted: str
+) -> None:
+    """With 4h bars nothing is due for hours."""
+    running = start_exchange(now_ms=half_past_eight())
+    config = imported_config(
+        tmp_path, running, [witness(FOUR_HOURS)], streams={"4h": 20}, trade={"silence": "2s"}
+    )
+    states: list[TradingState] = []
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.state == "live")
+        states.append(seam.trading)
+        running.fault(muted)
+        await until(lambda: seam.runner.state == "degraded")
+        states.append(seam.trading)
+        await until(lambda: any("no websocket message for" in line for line in seam.said))
+        running.clear_faults()
+        await until(lambda: seam.runner.state == "live")
+        states.append(seam.trading)
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert states == [TradingState.ACTIVE, TradingState.HALTED, TradingState.ACTIVE]
+    told = [line for line in seam.said if "no websocket message for" in line]
+    if "bookTicker" in muted:
+        assert all(line.startswith(("btcusdt@bookTicker", "degraded")) for line in told)
+    assert len([line for line in told if not line.startswith("degraded")]) == 1
+
+
+def test_rest_that_comes_back_first_does_not_make_it_live(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = spot_config(tmp_path, running)
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(2))
+        seen = seam.runner.handed_on
+        running.fault("ws-drop:for=1h")
+        running.fault("refuse:for=2s")
+        await until(lambda: seam.runner.handed_on > seen + 5)  # REST has filled these
+        assert seam.runner.state != "live"
+        assert seam.trading == TradingState.HALTED
+        assert not seam.runner.report().ready
+        orders = len(seam.grid.sent)
+        seen = seam.runner.handed_on
+        await until(lambda: seam.runner.handed_on > seen + 3)
+        assert len(seam.grid.sent) == orders
+        running.clear_faults()
+        await until(lambda: seam.runner.state == "live")
+
+    asyncio.run(start_over(running, config, during))
+
+
+def test_a_trader_that_was_never_live_ends_with_21_and_says_why(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("ws-mute")
+    path = imported_file(
+        tmp_path, running, [witness(MINUTES)], streams={"1m": 30},
+        trade={"state_dir": str(tmp_path / "state")},
+    )  # fmt: skip
+    done = job(
+        "trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper", "--for", "4s"
+    )
+    assert done.code == 21, done.err
+    assert "without ever having been live" in done.messages[-1]
+    assert re.search(
+        r"\(last (starting|verifying|warming|filling|degraded): .+\)", done.messages[-1]
+    )
+
+
+def test_a_normal_stop_is_no_error(start_exchange: Start, tmp_path: Path) -> None:
+    running = start_exchange()
+    path = imported_file(
+        tmp_path, running, [witness(MINUTES)], streams={"1m": 30},
+        trade={"state_dir": str(tmp_path / "state")},
+    )  # fmt: skip
+    arguments = ("trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper")
+    with job_process(*arguments) as trader:
+        for line in trader.stderr:
+            if "live: " in line:
+                break
+        trader.send_signal(signal.SIGTERM)
+        _, err = trader.communicate()
+    assert trader.returncode == 143
+    levels = {json.loads(line)["level"] for line in err.splitlines()}
+    assert not levels & {"ERROR", "CRITICAL"}, err
+
+
+# -- warm ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("requests", ["before", "after", "both"])
+@pytest.mark.parametrize("name", ["Witness", "ByHand"])
+def test_a_strategy_that_requests_and_subscribes_has_each_bar_once(
+    start_exchange: Start, tmp_path: Path, requests: str, name: str
+) -> None:
+    """In either order; its average is fed once, and each request is answered once."""
+    running = start_exchange(now_ms=before_the_minute(40))
+    config = imported_config(
+        tmp_path, running, [witness(MINUTES, name=name, requests=requests, period=10)],
+        streams={"1m": 30},
+    )  # fmt: skip
+    asked: list[int] = []
+
+    async def loaded(seam: Seam) -> None:
+        asked.append(len(running.klines()))
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live")
+        await until(lambda: strategy.answered == (2 if requests == "both" else 1))
+        asked.append(len(running.klines()))
+
+    seam = asyncio.run(start_over(running, config, during, after_loading=loaded))
+    (strategy,) = seam.strategies
+    newest_ms = seam.klines[MINUTES][-1].close_ms
+    (average,) = strategy.averages.values()
+    history = strategy.closes("history")
+    assert strategy.closes("on_bar") == [newest_ms]
+    if name == "Witness":
+        assert len(history) in {59, 60}  # an hour, but for the newest
+        assert history == list(range(history[0], newest_ms, MINUTE_MS))
+    assert average.count in {60, 61}
+    (fetched,) = running.klines()[slice(*asked)]  # only what lies before the window
+    assert int(fetched["params"]["limit"]) == average.count - 30
+    assert seam.runner.started_warm
+
+
+def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_comes(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(40))
+    config = imported_config(
+        tmp_path, running, [witness(MINUTES, requests="before", period=10)], streams={"1m": 30}
+    )
+
+    async def break_it(seam: Seam) -> None:
+        running.fault("451@klines")
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: strategy.answered)
+        await until(lambda: seam.runner.state == "live")
+
+    seam = asyncio.run(start_over(running, config, during, after_loading=break_it))
+    assert len(seam.strategies[0].closes("history")) == 29
+    assert any("cannot be fetched" in line for line in seam.said)
+
+
+def test_a_strategy_that_nothing_can_warm_stays_cold_and_says_how(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, name="ByHand", orders=True)],
+        streams={"1s": 6}, market="spot",
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: len(strategy.closes("on_bar")) >= 2)
+        assert seam.trading == TradingState.HALTED
+        assert "updates itself in on_bar" in seam.runner.why
+        await until(lambda: seam.runner.state == "live")
+        assert len(strategy.closes("on_bar")) >= 5
+
+    seam = asyncio.run(start_over(running, config, during))
+    (strategy,) = seam.strategies
+    assert not seam.runner.started_warm
+    assert any("COLD START" in line and "trade.replay" in line for line in seam.said)
+    assert all(each.order.status == OrderStatus.DENIED for each in strategy.given[:4])
+
+
+def test_history_is_replayed_through_on_bar_with_orders_denied(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(40))
+    config = imported_config(
+        tmp_path, running, [witness(MINUTES, name="ByHand", orders=True)], streams={"1m": 30},
+        trade={"replay": "on_bar"},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live")
+        await until(lambda: strategy.given[-1].order.status == OrderStatus.ACCEPTED)
+
+    seam = asyncio.run(start_over(running, config, during, snapshot_until="-3m"))
+    (strategy,) = seam.strategies
+    assert strategy.closes("on_bar") == [each.close_ms for each in seam.klines[MINUTES]]
+    assert len(strategy.given) == 33
+    statuses = {each.order.status for each in strategy.given[:-1]}
+    assert statuses == {OrderStatus.DENIED}
+    assert seam.runner.started_warm
+
+
+def test_bars_that_were_missed_reach_a_strategy_that_has_only_on_bar(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """As history it would not receive the superseded ones."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, name="ByHand")], streams={"1s": 10},
+        market="spot", trade={"replay": "on_bar"},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(2))
+        running.fault("ws-drop:for=5s")
+        await until(lambda: seam.runner.state != "live")
+        await until(lambda: seam.runner.state == "live")
+        live = seam.runner.live_bars
+        await until(lambda: seam.live(live + 1))
+
+    seam = asyncio.run(start_over(running, config, during))
+    closes = seam.strategies[0].closes("on_bar")
+    assert closes == list(range(closes[0], closes[-1] + 1, 1000))
+
+
+def test_an_indicator_that_is_not_initialized_is_not_warm(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """An average of 34 bars on 30: live when it has had the rest."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, period=34)], streams={"1s": 30}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        (average,) = strategy.averages.values()
+        await until(lambda: "is not initialized" in seam.runner.why)
+        assert seam.trading == TradingState.HALTED
+        await until(lambda: seam.runner.state == "live")
+        assert average.initialized
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert not seam.runner.started_warm
+
+
+def test_composite_bars_have_a_history_and_go_on_without_a_seam(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Each is what Nautilus' aggregator makes of the venue's seconds, missed ones included."""
+    running = start_exchange()
+    made_of = BarType.from_str("BTCUSDT.BINANCE-5-SECOND-LAST-INTERNAL@1-SECOND-EXTERNAL")
+    config = imported_config(
+        tmp_path, running, [witness(made_of, period=6)], streams={"1s": 60}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
+        running.fault("ws-miss=2@btcusdt@kline_1s")
+        seen = len(strategy.closes("on_bar"))
+        await until(lambda: len(strategy.closes("on_bar")) >= seen + 2)
+
+    seam = asyncio.run(start_over(running, config, during))
+    (strategy,) = seam.strategies
+    instrument = strategy.cache.instrument(made_of.instrument_id)
+    seconds = instrument_bars(seam.klines[SPOT_SECONDS], instrument, Interval.parse("1s"))
+    built = Composite(made_of, instrument, Interval.parse("1s")).add_all(seconds)
+    closes = [round(bar.ts_event / 1e6) for bar in built]
+    assert [each.close_ms for each in strategy.given] == closes
+    cached = strategy.cache.bars(made_of.standard())[::-1]
+    assert [values(bar) for bar in cached] == [values(bar) for bar in built]
+    (average,) = strategy.averages.values()
+    assert average.count == len(built)
+    assert len(strategy.closes("history")) >= 10
+    assert seam.runner.started_warm
+
+
+def values(bar: Bar) -> tuple[str, ...]:
+    return tuple(map(str, (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ts_event)))
+
+
+def test_bars_built_from_ticks_are_reported_as_cold(start_exchange: Start, tmp_path: Path) -> None:
+    running = start_exchange()
+    ticks = BarType.from_str("BTCUSDT.BINANCE-1-SECOND-LAST-INTERNAL")
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, ticks)], streams={"1s": 30}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.state == "live")
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert not seam.runner.started_warm
+    assert any("1-SECOND-LAST-INTERNAL" in line and "no history" in line for line in seam.said)
+
+
+# -- an old bar is not news ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first_bar", ["history", "on_bar"])
+def test_a_bar_that_closed_long_ago_is_history_at_the_start(
+    start_exchange: Start, tmp_path: Path, first_bar: str
+) -> None:
+    running = start_exchange(now_ms=half_past_eight())
+    config = imported_config(
+        tmp_path, running, [witness(FOUR_HOURS)], streams={"4h": 20},
+        trade={"first_bar": first_bar},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.state == "live")
+
+    seam = asyncio.run(start_over(running, config, during))
+    (strategy,) = seam.strategies
+    assert len(strategy.given) == 20
+    assert len(strategy.closes("on_bar")) == (first_bar == "on_bar")
+    closes = [each.close_ms for each in strategy.given]
+    assert closes == sorted(set(closes))
+
+
+def test_hedge_grid_acts_on_its_first_bar_whatever_trade_first_bar_says(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(30))
+    config = minutes_config(tmp_path, running, trade={"first_bar": "history"})
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.grid.sent)
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert seam.grid.on_bar_opens == seam.grid.opens[-1:]
+
+
+# -- faults that last ------------------------------------------------------------------------------
+
+
+def test_a_lasting_fault_in_an_old_part_of_a_cold_window_gets_too_old(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Rows of up to some seconds ago are damaged for good: the window moves past them."""
+    running = start_exchange()
+    damaged_ms = running.now_ms() - 12_000
+
+    def damage(rows: Rows) -> Rows:
+        return [[*row[:3], "0", *row[4:]] if row[0] <= damaged_ms else row for row in rows]
+
+    with relaying(running) as relay:
+        relay.change = damage
+        config = spot_config(tmp_path, running, bars=20, warmup={"deadline": "2s"})
+        config = through(config, relay.url, running.ws_url)
+
+        async def during(seam: Seam) -> None:
+            await until(lambda: seam.runner.state == "live")
+
+        seam = asyncio.run(start_over(running, config, during, publish=False))
+    opens = seam.grid.opens
+    assert opens[0] > damaged_ms
+    assert opens == list(range(opens[0], opens[-1] + 1, 1000))
+    assert len(opens) >= 20
+    assert not seam.runner.started_warm
+
+
+def garbage(now_ms: int) -> list[str]:
+    """What a websocket could say that Binance does not."""
+    open_ms = now_ms // 1000 * 1000
+
+    def kline(symbol: str = "BTCUSDT", **changes: Any) -> str:
+        row = {
+            "t": open_ms, "T": open_ms + 999, "s": symbol, "i": "1s", "f": 1, "L": 2,
+            "o": "100.00", "c": "100.00", "h": "100.00", "l": "100.00", "v": "1.0", "n": 1,
+            "x": True, "q": "100.0", "V": "1.0", "Q": "100.0", "B": "0",
+        }  # fmt: skip
+        event = {"e": "kline", "E": now_ms, "s": symbol, "k": row | changes}
+        return json.dumps({"stream": "btcusdt@kline_1s", "data": event})
+
+    def quote(**changes: Any) -> str:
+        top = {"u": 1, "s": "BTCUSDT", "b": "1.00", "B": "1", "a": "2.00", "A": "1"}
+        return json.dumps({"stream": "btcusdt@bookTicker", "data": top | changes})
+
+    future_ms = open_ms + 86_400_000
+    return [
+        "", "garbage", "[]", "{}", "\x00", '{"stream":"btcusdt@kline_1s","data":null}',
+        '{"stream":"nosuch@kline_1s","data":{}}',
+        kline(o="NaN"), kline(h="Infinity"), kline(h="1" + "0" * 40), kline(l="-5"),
+        kline(l="200.00"), kline(t=open_ms + 1), kline(i="1m"), kline(symbol="ETHUSDT"),
+        kline(t=future_ms, T=future_ms + 999),  # a day ahead, and sound otherwise
+        kline(t=open_ms - 60_000, T=open_ms - 59_001),  # long delivered, with other values
+        quote(b="NaN"), quote(b="3.00"), quote(s="ETHUSDT"), quote(a="-1"),
+    ]  # fmt: skip
+
+
+def test_websocket_messages_that_are_garbage_change_nothing(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    with relaying(running) as relay:
+        config = through(spot_config(tmp_path, running), relay.url, relay.ws_url)
+
+        async def during(seam: Seam) -> None:
+            await until(lambda: seam.live(2))
+            for _ in range(3):
+                await asyncio.to_thread(relay.say, *garbage(running.now_ms()))
+                seen = seam.runner.handed_on
+                await more_bars(seam, seen + 1)
+            await until(lambda: seam.runner.state == "live")
+
+        seam = asyncio.run(start_over(running, config, during))
+    assert_same_state(seam, SPOT_SECONDS)
+    assert any("dropped" in line and "websocket message" in line for line in seam.said)
+
+
+def test_ten_thousand_messages_at_once_lose_and_repeat_nothing(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Quotes, and the last closed kline over and over."""
+    running = start_exchange()
+    with relaying(running) as relay:
+        config = through(spot_config(tmp_path, running), relay.url, relay.ws_url)
+
+        async def during(seam: Seam) -> None:
+            await until(lambda: seam.live(2))
+            top = {"u": 1, "s": "BTCUSDT", "b": "31000.00", "B": "1", "a": "31000.01", "A": "1"}
+            quote = json.dumps({"stream": "btcusdt@bookTicker", "data": top})
+            await asyncio.to_thread(relay.say, *[quote] * 10_000)
+            seen = seam.runner.live_bars
+            await until(lambda: seam.live(seen + 3))
+
+        seam = asyncio.run(start_over(running, config, during))
+    assert_same_state(seam, SPOT_SECONDS)
+
+
+async def more_bars(seam: Seam, than: int) -> None:
+    await until(lambda: seam.runner.handed_on > than)
+
+
+def through(config: Any, url: str, ws_url: str) -> Any:
+    """The same configuration with other endpoints."""
+    api = msgspec.structs.replace(config.venue.api, base_url=url, ws_url=f"{ws_url}/spot")
+    venue = msgspec.structs.replace(config.venue, api=api)
+    return msgspec.structs.replace(config, venue=venue)
