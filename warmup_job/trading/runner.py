@@ -111,6 +111,7 @@ class BaseRunner(ABC):
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._silent_told_s = 0.0
+        self._clock_doubt = asyncio.Event()
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self._on_websocket)
         self.streams = Streams(
             self.strategies, client, self.policy.delivery, changed=self._judge,
@@ -312,6 +313,7 @@ class BaseRunner(ABC):
             self._judge()
         if not self._silent_told_s or span_s - self._silent_told_s >= _SILENCE_LOG_S:
             self._silent_told_s = span_s
+            self._clock_doubt.set()  # events count as old if the exchange's clock was set back
             logger.warning("{}: no websocket message for {:.0f} s", stream, span_s)
 
     def _on_websocket(self) -> None:
@@ -333,7 +335,10 @@ class BaseRunner(ABC):
     async def _keep_clock(self) -> None:
         """Hold our idea of the exchange's clock against it now and then, beside all else."""
         while True:
-            await asyncio.sleep(_CLOCK_SYNC_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOCK_SYNC_S):
+                    await self._clock_doubt.wait()
+            self._clock_doubt.clear()
             with contextlib.suppress(WarmupError):
                 await self.client.sync_clock()
 
