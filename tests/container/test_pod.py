@@ -191,7 +191,7 @@ def test_the_trader_goes_live_on_what_the_init_container_left(pods: Pods) -> Non
 def test_an_init_container_that_fails_keeps_the_trader_away(pods: Pods, code: int) -> None:
     environment, fault = ENDS[code]
     pods.exchange(*[fault] if fault else [])
-    settings = {"WARMUP_ON_FAILURE": "fail", "WARMUP_DEADLINE": "8s"} | {
+    settings = {"WARMUP_ON_FAILURE": "fail", "WARMUP_DEADLINE": "60s"} | {
         name: value.replace("exchange:9", f"{pods.name('exchange')}:9")
         for name, value in environment.items()
     }
@@ -237,16 +237,16 @@ def test_the_job_and_the_cron_job_publish_onto_their_claim(pods: Pods) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "typo", "code"),
+    ("file", "right", "typo", "code"),
     [
-        ("", "", 0),
-        ("hedge_grid_v1.yaml", "hysteresis_bps", 2),
-        ("warmup.yaml", "venue:", 2),
-        ("hedge_grid_v1.yaml", "BTCUSDT", 12),
+        ("warmup.yaml", "venue:", "venue:", 0),
+        ("warmup.yaml", "venue:", "venu:", 2),
+        ("hedge_grid_v1.yaml", "hysteresis_bps:", "hysteresis_pbs:", 2),
+        ("hedge_grid_v1.yaml", "BTCUSDT-PERP", "BTCUSDX-PERP", 12),
     ],
 )
 def test_a_check_finds_a_typo_before_it_is_applied(
-    pods: Pods, file: str, typo: str, code: int
+    pods: Pods, file: str, right: str, typo: str, code: int
 ) -> None:
     pods.exchange()
     documents = [e for e in rendered("checks/testnet") if e["kind"] not in NAMED]
@@ -257,8 +257,8 @@ def test_a_check_finds_a_typo_before_it_is_applied(
         if "WARMUP_VENUE" in each.get("data", {}):
             each["data"]["WARMUP_VENUE"] = "/etc/warmup-job/simulated.yaml"
         if file in each.get("data", {}):
-            assert typo in each["data"][file]
-            each["data"][file] = each["data"][file].replace(typo, f"X{typo}", 1)
+            assert right in each["data"][file]
+            each["data"][file] = each["data"][file].replace(right, typo)
     done = pods.play(documents)
     assert done.returncode == 0, done.stderr
     container = f"{pods.name('check')}-pod-warmup"
