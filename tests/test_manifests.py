@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,10 @@ import yaml
 from tests.conftest import REPO
 
 OVERLAYS = sorted(each.name for each in (REPO / "k8s/overlays").iterdir())
-ALL = ["base", *(f"overlays/{name}" for name in OVERLAYS)]
-VERSIONS = ["1.29", "1.31", "1.33", "1.35"]
+CHECKS = sorted(each.name for each in (REPO / "k8s/checks").iterdir())
+ALL = ["base", *(f"overlays/{name}" for name in OVERLAYS), *(f"checks/{name}" for name in CHECKS)]
+TRADERS = ["base", *(f"overlays/{name}" for name in OVERLAYS if "job" not in name)]
+VERSIONS = ["1.29", "1.31", "1.33", "1.35", "1.36"]
 SECRET = "binance-keys"
 VERSION = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
 TRADES = {  # by overlay: what its trader does, and where; None: there is no trader
@@ -34,13 +37,15 @@ TRADES = {  # by overlay: what its trader does, and where; None: there is no tra
 
 @functools.cache
 def _rendered(folder: str) -> str:
+    return _kustomized(REPO / "k8s" / folder)
+
+
+def _kustomized(folder: Path) -> str:
     tool = next((each for each in ("kubectl", "kustomize") if shutil.which(each)), None)
     if tool is None:
         pytest.skip("neither kubectl nor kustomize is here; CI has one")
     word = ["kustomize"] if tool == "kubectl" else ["build"]
-    done = subprocess.run(
-        [tool, *word, str(REPO / "k8s" / folder)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([tool, *word, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr  # nothing that kustomize calls deprecated
     return done.stdout
@@ -49,6 +54,12 @@ def _rendered(folder: str) -> str:
 def rendered(folder: str) -> list[Any]:
     """Every object that kustomize makes of a folder below k8s."""
     return list(yaml.safe_load_all(_rendered(folder)))
+
+
+def stateful_set(folder: str) -> Any:
+    """The trader's, which is the only one."""
+    (found,) = [each for each in rendered(folder) if each["kind"] == "StatefulSet"]
+    return found
 
 
 def pods(folder: str) -> list[Any]:
@@ -143,11 +154,14 @@ def test_an_overlay_trades_where_its_name_says(overlay: str) -> None:
     assert (settings.get("WARMUP_MODE"), Path(settings["WARMUP_VENUE"]).name) == (mode, venue)
 
 
-@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+@pytest.mark.parametrize("folder", TRADERS)
 def test_one_account_has_one_trader_and_it_forgets_nothing(folder: str) -> None:
-    (deployment,) = [each for each in rendered(folder) if each["kind"] == "Deployment"]
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert not [each for each in rendered(folder) if each["kind"] == "Deployment"]
+    spec = stateful_set(folder)["spec"]
+    assert spec["replicas"] == 1
+    assert spec["podManagementPolicy"] == "Parallel"
+    # One claim for all replicas: by its lock a second one finds the first.
+    assert "volumeClaimTemplates" not in spec
     (pod,) = pods(folder)
     (mount,) = [e for e in pod["containers"][0]["volumeMounts"] if e["mountPath"] == "/state"]
     (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
@@ -156,14 +170,99 @@ def test_one_account_has_one_trader_and_it_forgets_nothing(folder: str) -> None:
         assert "emptyDir" in volume
     else:
         assert {volume["persistentVolumeClaim"]["claimName"]} == claims
-    budgets = [each["spec"] for each in rendered(folder) if "Budget" in each["kind"]]
-    assert len(budgets) == (folder == "overlays/mainnet")
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    for budget in budgets:
-        assert budget["maxUnavailable"] == 0
-        assert budget["selector"]["matchLabels"].items() <= labels.items()
     for each in pod["initContainers"]:  # native sidecars, and the job, which has to end
         assert (each.get("restartPolicy") == "Always") == (each["name"] != "warmup")
+
+
+@pytest.mark.parametrize("folder", TRADERS)
+def test_the_service_names_the_pod_and_its_metrics_whether_it_is_ready_or_not(folder: str) -> None:
+    spec = stateful_set(folder)["spec"]
+    (service,) = [each for each in rendered(folder) if each["kind"] == "Service"]
+    assert service["metadata"]["name"] == spec["serviceName"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    assert service["spec"]["selector"].items() <= spec["template"]["metadata"]["labels"].items()
+    (port,) = service["spec"]["ports"]
+    (trader,) = spec["template"]["spec"]["containers"]
+    assert port["targetPort"] in [each["name"] for each in trader["ports"]]
+
+
+def test_a_trader_of_real_money_is_not_evicted_ready_or_not() -> None:
+    for folder in ALL:
+        budgets = [each["spec"] for each in rendered(folder) if "Budget" in each["kind"]]
+        assert len(budgets) == (folder == "overlays/mainnet")
+    (budget,) = [e["spec"] for e in rendered("overlays/mainnet") if "Budget" in e["kind"]]
+    assert budget["maxUnavailable"] == 0
+    # With AlwaysAllow a degraded trader would be evicted, positions open.
+    assert budget["unhealthyPodEvictionPolicy"] == "IfHealthyBudget"
+    labels = stateful_set("overlays/mainnet")["spec"]["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_state_can_be_kept_to_one_pod_in_the_cluster(tmp_path: Path) -> None:
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": [os.path.relpath(REPO / "k8s/overlays/mainnet", tmp_path)],
+                "components": [os.path.relpath(REPO / "k8s/components/exclusive", tmp_path)],
+            }
+        )
+    )
+    made = list(yaml.safe_load_all(_kustomized(tmp_path)))
+    (claim,) = [each for each in made if each["kind"] == "PersistentVolumeClaim"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    kubernetes_validate.validate(claim, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_names_are_not_tried_with_the_clusters_domains_first(folder: str) -> None:
+    for pod in pods(folder):
+        assert pod["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_config_maps_are_there_by_the_names_that_pods_use(folder: str) -> None:
+    there = {e["metadata"]["name"] for e in rendered(folder) if e["kind"] == "ConfigMap"}
+    used = {
+        source["configMapRef"]["name"]
+        for each in containers(folder)
+        for source in each.get("envFrom", [])
+        if "configMapRef" in source
+    } | {
+        each["configMap"]["name"] for pod in pods(folder) for each in pod["volumes"]
+        if "configMap" in each
+    }  # fmt: skip
+    assert used == there
+    assert len(used) == 2
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_a_job_waits_for_the_exchange_longer_than_kubelet_would(folder: str) -> None:
+    """4 minutes inside, and not a back-off of up to 5; the others keep the file's deadline."""
+    for each in containers(folder):
+        told = {entry["name"]: entry.get("value") for entry in each.get("env", [])}
+        assert told.get("WARMUP_DEADLINE") == ("4m" if each["name"] == "warmup" else None)
+    for each in rendered(folder):
+        spec = each.get("spec", {})
+        spec = spec.get("jobTemplate", {}).get("spec", spec)
+        assert spec.get("activeDeadlineSeconds", 300) > 4 * 60
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_is_the_overlays_init_container_and_touches_nothing_that_runs(name: str) -> None:
+    overlay, check = rendered(f"overlays/{name}"), rendered(f"checks/{name}")
+    (job,) = [each for each in check if each not in overlay]
+    assert (job["kind"], job["metadata"]["name"]) == ("Job", "check")
+    assert {each["kind"] for each in overlay if each not in check} <= {
+        "StatefulSet", "Service", "PersistentVolumeClaim", "PodDisruptionBudget",
+    }  # fmt: skip
+    assert job["spec"]["backoffLimit"] == 0
+    (checking,) = job["spec"]["template"]["spec"]["containers"]
+    (init,) = stateful_set(f"overlays/{name}")["spec"]["template"]["spec"]["initContainers"]
+    assert checking["args"] == [*init["args"], "--dry-run"]
+    assert {"name": "WARMUP_ON_FAILURE", "value": "fail"} in checking["env"]
+    for key in ("image", "envFrom", "resources", "securityContext", "volumeMounts"):
+        assert checking[key] == init[key]
 
 
 @pytest.mark.parametrize("folder", ["overlays/testnet", "overlays/mainnet"])
@@ -174,7 +273,7 @@ def test_keys_are_the_traders_alone(folder: str) -> None:
     assert SECRET not in json.dumps(pod["volumes"])
 
 
-@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+@pytest.mark.parametrize("folder", TRADERS)
 def test_the_trader_cannot_write_the_snapshot_and_the_job_can(folder: str) -> None:
     (pod,) = pods(folder)
 
@@ -189,6 +288,19 @@ def test_the_trader_cannot_write_the_snapshot_and_the_job_can(folder: str) -> No
     assert names == {
         "overlays/demo": ["exchange", "warmup"], "overlays/sidecar": ["warmup", "refresh"],
     }.get(folder, ["warmup"])  # fmt: skip
+
+
+def test_a_refresh_that_fails_for_long_makes_the_pod_unready() -> None:
+    (pod,) = pods("overlays/sidecar")
+    (refresh,) = [each for each in pod["initContainers"] if each["name"] == "refresh"]
+    probe = refresh["readinessProbe"]
+    *word, path, most_s = probe["exec"]["command"]
+    assert word == ["python", "-m", "warmup_job.probe"]
+    assert str(Path(path).parent) in [each["mountPath"] for each in refresh["volumeMounts"]]
+    assert refresh["args"] == ["run", "--every", "5m"]
+    assert int(most_s) == 3 * 300
+    assert probe["failureThreshold"] == 1
+    assert probe["timeoutSeconds"] >= 3  # it is a Python of its own
 
 
 def test_the_job_is_not_tried_again_where_that_cannot_help() -> None:
@@ -215,7 +327,7 @@ def test_a_run_that_hangs_does_not_keep_the_next_one_away() -> None:
     assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] < 5 * 60
 
 
-@pytest.mark.parametrize("folder", [f for f in ALL if "job" not in f])
+@pytest.mark.parametrize("folder", TRADERS)
 def test_probes_ask_what_the_trader_answers(folder: str) -> None:
     (pod,) = pods(folder)
     (trader,) = pod["containers"]
@@ -228,6 +340,11 @@ def test_probes_ask_what_the_trader_answers(folder: str) -> None:
     assert [each["path"] for each in asked.values()] == ["/healthz", "/healthz", "/readyz"]
     startup = trader["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+    liveness = trader["livenessProbe"]
+    assert liveness["failureThreshold"] > 1  # one slow answer is no reason to kill a trader
+    found_s = liveness["periodSeconds"] * liveness["failureThreshold"] + liveness["timeoutSeconds"]
+    assert found_s + liveness["terminationGracePeriodSeconds"] <= 25  # it does not hear SIGTERM
+    assert trader["readinessProbe"]["failureThreshold"] == 1
     assert pod["terminationGracePeriodSeconds"] >= 20  # docs/trading.md: some 15 s
     for each in pod["initContainers"]:
         if "startupProbe" in each:  # a process that has to be started, on a fraction of a core
@@ -293,6 +410,9 @@ def test_a_profile_has_volumes_of_its_own_and_a_trader_that_waits(profile: str) 
     assert trader["restart"] == "unless-stopped"
     assert int(trader["stop_grace_period"].removesuffix("s")) >= 20  # docs/trading.md: some 15 s
     assert trader["healthcheck"]["test"][-1].endswith(":8081/readyz")
+    assert trader["healthcheck"]["retries"] == 1  # not live is not healthy, at once
+    assert job["environment"].get("WARMUP_DEADLINE") == (None if profile == "local" else "4m")
+    assert "WARMUP_DEADLINE" not in trader["environment"]
     venue = {
         "local": None,  # configs/demo.yaml names it
         "testnet": "configs/venues/binance_testnet.yaml",
@@ -307,7 +427,8 @@ def test_a_profile_has_volumes_of_its_own_and_a_trader_that_waits(profile: str) 
 def test_whoever_trades_live_has_a_job_that_fails_without_a_snapshot() -> None:
     """Live trading demands one, and neither compose nor a pod runs a job again that said 0."""
     settings = [
-        each["data"] for folder in ALL for each in rendered(folder) if "data" in each
+        each["data"] for folder in ALL if "checks/" not in folder
+        for each in rendered(folder) if "data" in each
     ] + [each.get("environment", {}) for each in COMPOSED.values()]  # fmt: skip
     live = [each for each in settings if each.get("WARMUP_MODE") == "live"]
     assert len(live) == 5

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +46,39 @@ def test_a_port_that_is_silent_or_closed_is_ill(listens: bool) -> None:
     assert ill.returncode == 1
     assert "Traceback" not in ill.stderr
     assert str(port) in ill.stderr
+
+
+def runs(path: Path, ago_s: float | None, failed: int = 0) -> str:
+    """A job's status.json whose last success was so long ago."""
+    last_ms = None if ago_s is None else int((time.time() - ago_s) * 1000)
+    status = {"message": "no answer", "failed_in_a_row": failed, "last_success_ms": last_ms}
+    path.write_text(json.dumps(status))
+    return str(path)
+
+
+def test_runs_that_succeed_are_well(tmp_path: Path) -> None:
+    path = runs(tmp_path / "status.json", 5)
+    well = probe(path, "900")
+    assert (well.returncode, well.stdout[:20]) == (0, "the last success was")
+    assert probe(runs(tmp_path / "status.json", 5, failed=2), "900").returncode == 0
+
+
+def test_runs_that_fail_or_hang_for_too_long_are_ill_with_the_reason(tmp_path: Path) -> None:
+    failing = probe(runs(tmp_path / "status.json", 1000, failed=4), "900")
+    assert failing.returncode == 1
+    assert "4 run(s) have failed since: no answer" in failing.stdout
+    assert probe(runs(tmp_path / "status.json", 1000), "900").returncode == 1
+    never = probe(runs(tmp_path / "status.json", None, failed=1), "900")
+    assert never.returncode == 1
+    assert "no run has succeeded yet, 1 run(s)" in never.stdout
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"last_success_ms": "x"}'])
+def test_a_status_that_cannot_be_read_is_ill(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "status.json"
+    if content is not None:
+        path.write_bytes(content)
+    ill = probe(str(path), "900")
+    assert (ill.returncode, ill.stderr.count("\n")) == (1, 1)
+    assert probe(str(path)).returncode == 1
+    assert "usage" in probe(str(path), "soon").stderr

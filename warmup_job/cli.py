@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from warmup_job.config import WarmupConfig
     from warmup_job.modes import Mode
     from warmup_job.snapshot.manifest import Manifest
+    from warmup_job.snapshot.status import Status
     from warmup_job.summary import TradeSummary
     from warmup_job.warm import Outcome
 
@@ -212,10 +213,11 @@ def run(
     pause_ms = None if every is None else _checked("--every", lambda: duration_ms(every))
 
     async def runs() -> int:
+        status: Status | None = None
         while True:
-            code = await _run_once(config, until, dry_run, full, as_json)
+            status = await _run_once(config, until, dry_run, full, as_json, pause_ms, status)
             if pause_ms is None:
-                return code
+                return status.exit_code
             logger.info("next run in {}", duration_text(pause_ms))
             await asyncio.sleep(pause_ms / 1000)
 
@@ -223,9 +225,22 @@ def run(
 
 
 async def _run_once(
-    config: WarmupConfig, until: str | None, dry_run: bool, full: bool, as_json: bool
-) -> int:
-    """One run, from the first request to the last word; returns the exit code."""
+    config: WarmupConfig,
+    until: str | None,
+    dry_run: bool,
+    full: bool,
+    as_json: bool,
+    pause_ms: int | None,
+    last: Status | None,
+) -> Status:
+    """One run, from the first request to the last word; returns how it ended.
+
+    Args:
+        pause_ms: how long after it the next run starts; None: this is the only one.
+        last: how this process' run before it ended; the volume may know of a later one.
+    """
+    from warmup_job.repeated import log_repeated
+    from warmup_job.snapshot.status import Status, read_status
     from warmup_job.warm import Outcome, warm
 
     outcome = Outcome()
@@ -238,19 +253,25 @@ async def _run_once(
         error = failure
     code = error.exit_code if error else 0
     proceed = config.warmup.on_failure == "proceed" and code in _SOFT
-    if error is not None:
-        logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
-    if proceed:
-        logger.warning(
-            "PROCEEDING all the same (warmup.on_failure: proceed): the bot starts without a whole "
-            "warm-up and fetches or waits for what is missing"
-        )
     exit_code = 0 if proceed else code
     last_word = _last_word(outcome, error, dry_run)
+    name = outcome.folder.name if outcome.folder else None
+    root = Path(config.snapshot.root)
+    before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
+    status = Status(time.time_ns() // 1_000_000, code, exit_code, last_word, name).after(before)
+    if pause_ms is not None:
+        log_repeated(root, status, error, before)
+    elif error is not None:
+        logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
+        if proceed:
+            logger.warning(
+                "PROCEEDING all the same (warmup.on_failure: proceed): the bot starts without a "
+                "whole warm-up and fetches or waits for what is missing"
+            )
     _report(outcome, last_word, code, exit_code, as_json)
     if not dry_run:
-        _leave_status(config, outcome, last_word, code, exit_code)
-    return exit_code
+        _leave_status(root, status)
+    return status
 
 
 def _progress(config: WarmupConfig, stack: ExitStack) -> Callable[[int], object]:
@@ -306,19 +327,11 @@ def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json
         click.echo(f"  {folder}/catalog is a plain Nautilus ParquetDataCatalog")
 
 
-def _leave_status(
-    config: WarmupConfig, outcome: Outcome, last_word: str, code: int, exit_code: int
-) -> None:
-    from warmup_job.snapshot.status import (
-        Status,
-        write_status,
-        write_termination_message,
-    )
+def _leave_status(root: Path, status: Status) -> None:
+    from warmup_job.snapshot.status import write_status, write_termination_message
 
-    name = outcome.folder.name if outcome.folder else None
-    status = Status(time.time_ns() // 1_000_000, code, exit_code, last_word, name)
-    write_status(Path(config.snapshot.root), status)
-    write_termination_message(last_word)
+    write_status(root, status)
+    write_termination_message(status.message)
 
 
 @cli.command()

@@ -21,6 +21,7 @@ from warmup_job.traded import traded
 from warmup_job.trading.node import NodeSettings
 from warmup_job.trading.report import Teller
 from warmup_job.trading.runner import BaseRunner, LiveRunner, PaperRunner, Policy
+from warmup_job.trading.state_dir import StateDir
 from warmup_job.trading.streams import Delivery
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ async def run_session(
     client: BinanceClient,
     stop: asyncio.Event,
     teller: Teller,
+    state_dir: StateDir,
 ) -> TradeSummary:
     """Warm up, go live and trade until ``stop`` is set or a signal comes.
 
@@ -46,7 +48,7 @@ async def run_session(
     """
     imports_are_done()
     runner = _RUNNERS[mode](
-        _node_settings(config), make_strategies(config), (), client, _policy(config, mode),
+        _node_settings(config), make_strategies(config), (), client, _policy(config, state_dir),
         _instrument_ids(config),
     )  # fmt: skip
     runner.on_report, teller.ask = teller.tell, runner.report
@@ -80,12 +82,12 @@ def _node_settings(config: WarmupConfig) -> NodeSettings:
     )
 
 
-def _policy(config: WarmupConfig, mode: Mode) -> Policy:
+def _policy(config: WarmupConfig, state_dir: StateDir) -> Policy:
     return Policy(
         on_stop=config.trade.on_stop,
         on_gap=config.trade.on_gap,
         proven=config.warmup.require == "proven",
-        state_dir=config.trade.state_dir / mode,
+        state_dir=state_dir,
         silence_s=config.trade.silence_ms / 1000,
         delivery=Delivery(config.trade.first_bar, config.trade.replay),
     )

@@ -6,23 +6,21 @@ The clock is asked for while Nautilus is imported; the rest is `session`.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.modes import Mode
 from warmup_job.plan import endpoint, open_client
-from warmup_job.snapshot.durable import replace_file
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.summary import TradeSummary
 from warmup_job.trading.health import serving
-from warmup_job.trading.report import Report, Teller
+from warmup_job.trading.report import Teller
+from warmup_job.trading.state_dir import held_state_dir
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient
@@ -36,21 +34,27 @@ async def trade(
     Raises:
         LiveRefusedError: live, and something that it demands is missing.
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
-        TraderError: the node did not come up, or could not go on.
+        TraderError: the node did not come up, or could not go on, or another trader uses the same
+            ``trade.state_dir``.
     """
-    url, state_dir = endpoint(config), config.trade.state_dir
-    teller = Teller(mode, partial(_leave, state_dir / f"{mode}.json"))
-    async with serving(config.trade.http_host, config.trade.http_port, teller.now):
+    url = endpoint(config)
+    async with AsyncExitStack() as stack:
+        # Before anything else: whoever comes second changes nothing and asks for nothing.
+        state_dir = stack.enter_context(held_state_dir(config.trade.state_dir, mode))
+        teller = Teller(mode, state_dir.write_report)
+        http = serving(config.trade.http_host, config.trade.http_port, teller.now)
+        await stack.enter_async_context(http)
         # The job notes limits on its volume, which we only read; we note ours with our own state.
-        await sit_out((root, state_dir), url)
-        async with open_client(config, on_limit=partial(remember_quiet, state_dir, url)) as client:
-            session, _ = await asyncio.gather(
-                asyncio.to_thread(import_module, "warmup_job.session"), _ask_for_time(client)
-            )
-            summary: TradeSummary = await session.run_session(
-                config, root, mode, client, stop, teller
-            )
-            return summary
+        await sit_out((root, state_dir.path), url)
+        noted = partial(remember_quiet, state_dir.path, url)
+        client = await stack.enter_async_context(open_client(config, on_limit=noted))
+        session, _ = await asyncio.gather(
+            asyncio.to_thread(import_module, "warmup_job.session"), _ask_for_time(client)
+        )
+        summary: TradeSummary = await session.run_session(
+            config, root, mode, client, stop, teller, state_dir
+        )
+        return summary
 
 
 async def _ask_for_time(client: BinanceClient) -> None:
@@ -58,10 +62,3 @@ async def _ask_for_time(client: BinanceClient) -> None:
         await client.sync_clock()
     except WarmupError as error:
         raise TraderError(f"the trader cannot reach its exchange: {error}") from None
-
-
-def _leave(path: Path, report: Report) -> None:
-    """The status file, whole, where it can be written."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, msgspec.json.encode(report) + b"\n", aside=path.parent)

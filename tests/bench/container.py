@@ -145,7 +145,7 @@ def one_pod(prepare: Callable[[], None] | None) -> tuple[float, float, float]:
             if prepare:
                 prepare()
             began = time.time()
-            done = pods.play(pods.deployment())
+            done = pods.play(pods.pod())
             assert done.returncode == 0, done.stderr
             until(lambda: "live: contiguous" in pods.log(pods.trader()))
             told: Any = json.loads(checked("podman", "inspect", pods.trader()))[0]

@@ -115,6 +115,14 @@ def test_it_comes_up_live_and_comes_back(stack: Stack) -> None:
     refused = stack.compose("exec", "trader", "touch", "/snapshot/x")
     assert "Read-only file system" in refused.stderr
 
+    # A second trader on the same volume is refused, and told who is first.
+    first = stack.do("exec", "trader", "hostname").strip()
+    second = stack.compose("run", "--rm", "--no-deps", "trader")
+    assert second.returncode == 21, second.stderr
+    assert "a paper trader, pid " in second.stderr + second.stdout
+    assert f" on {first}, since " in second.stderr + second.stdout
+    assert stack.report()["state"] == "live"
+
     # All at once, as `compose restart` does it: the job runs again while the trader starts.
     stack.do("restart", "-t", "10")
     stack.wait_until_healthy()

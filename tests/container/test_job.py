@@ -11,8 +11,8 @@ from tests.container.conftest import Engine, ExchangeContainer, mounts, wait_unt
 
 ENDS = {  # by exit code: what makes it, by environment, and by fault
     2: ({"WARMUP_REQUIRE": "luck"}, ""),
-    10: ({"WARMUP_EXCHANGE_URL": "http://exchange:9"}, ""),
-    11: ({}, "418@/fapi/*:for=60s"),
+    10: ({"WARMUP_EXCHANGE_URL": "http://exchange:9", "WARMUP_DEADLINE": "8s"}, ""),
+    11: ({}, "418@/fapi/*:for=600s"),
     12: ({"WARMUP_STREAMS": "NOPEUSDT:1m:70"}, ""),
     13: ({}, "fine@klines"),
     14: ({"WARMUP_STREAMS": "BTCUSDT:1m:70"}, ""),
@@ -45,7 +45,7 @@ def test_what_goes_wrong_is_told_by_the_exit_code(
     environment, fault = ENDS[code]
     if fault:
         exchange.fault(fault)
-    environment = {"WARMUP_DEADLINE": "8s"} | environment
+    environment = {"WARMUP_DEADLINE": "60s"} | environment
     done = engine.run("run", environment=environment, volumes=mounts(volume))
     assert done.code == code, done.err
     passed = engine.run(
@@ -56,6 +56,28 @@ def test_what_goes_wrong_is_told_by_the_exit_code(
     assert passed.code == (2 if code == 2 else 0), passed.err
     if code != 2:
         assert any("PROCEEDING" in line for line in passed.messages)
+
+
+def test_runs_without_end_are_judged_by_the_sidecars_probe(
+    engine: Engine, exchange: ExchangeContainer, volume: str
+) -> None:
+    probe = ["python", "-m", "warmup_job.probe", "/snapshot/status.json", "900"]
+    few = {"WARMUP_STREAMS": "BTCUSDT:1m:70", "WARMUP_REQUIRE": "bars"}
+    job = engine.start("run", "--every", "1s", environment=few, volumes=mounts(volume))
+    wait_until(job, "next run in")
+    code, said = job.exec_run(probe)
+    assert code == 0, said
+    job.kill("SIGTERM")
+    assert engine.end(job, 30).code == 143
+
+    other = engine.volume()
+    exchange.fault("503@*")
+    few["WARMUP_DEADLINE"] = "1s"
+    job = engine.start("run", "--every", "1s", environment=few, volumes=mounts(other))
+    wait_until(job, "2 run(s) in a row have failed")
+    code, said = job.exec_run(probe)
+    assert code == 1
+    assert b"no run has succeeded yet" in said
 
 
 def test_a_volume_that_cannot_be_written_is_15(

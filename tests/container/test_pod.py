@@ -1,7 +1,8 @@
 """The Kubernetes manifests, played by Podman: the job as init container, the trader after it.
 
-Podman is no cluster (it knows no native sidecars, for one): the demo's exchange is taken out of the
-pod into a pod of its own, where DNS finds it. What else kustomize renders is played as it is.
+Podman is no cluster (it knows no native sidecars and no StatefulSets): the demo's exchange is
+taken out of the pod into a pod of its own, where DNS finds it, and a Pod is made of the
+StatefulSet's template, as a cluster does. What else kustomize renders is played as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ from tests.container.conftest import checked, command
 from tests.container.test_job import ENDS
 from tests.test_manifests import rendered
 
-NAMED = {"Namespace", "NetworkPolicy", "PodDisruptionBudget"}  # nothing that podman plays
+NAMED = {
+    "Namespace",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Service",
+}  # podman plays none of these
 
 
 @dataclass
@@ -47,30 +53,30 @@ class Pods:
         """A name that nobody else on this engine has."""
         return f"{of}-{self.suffix}"
 
-    def deployment(self, **settings: str) -> list[Any]:
+    def pod(self, **settings: str) -> list[Any]:
         """The demo overlay, its exchange elsewhere, with these settings for its containers."""
         documents = [each for each in rendered("overlays/demo") if each["kind"] not in NAMED]
-        (deployment,) = [each for each in documents if each["kind"] == "Deployment"]
-        deployment["metadata"]["name"] = self.name("trader")
-        template = deployment["spec"]["template"]
+        (stateful_set,) = [each for each in documents if each["kind"] == "StatefulSet"]
+        pod = _pod_of(stateful_set, self.name("trader"))
+        documents[documents.index(stateful_set)] = pod
         note = "io.podman.annotations.init.container.type"
-        template["metadata"]["annotations"][note] = "always"  # its log stays
-        pod = template["spec"]
-        pod["initContainers"] = [each for each in pod["initContainers"] if each["name"] == "warmup"]
-        self.adapt(pod, settings)
+        pod["metadata"]["annotations"][note] = "always"  # its log stays
+        spec = pod["spec"]
+        spec["initContainers"] = [e for e in spec["initContainers"] if e["name"] == "warmup"]
+        self.adapt(spec, settings)
         return documents
 
     def adapt(self, pod: Any, settings: dict[str, str]) -> None:
         """This test's image, exchange, volumes and settings."""
-        there = {
+        ours = {
             "WARMUP_EXCHANGE_URL": f"http://{self.name('exchange')}:8080",
             "WARMUP_EXCHANGE_WS_URL": f"ws://{self.name('exchange')}:8080",
-        }
+        } | settings
         for each in pod.get("initContainers", []) + pod["containers"]:
             each["image"] = self.image
-            each.setdefault("env", []).extend(
-                {"name": name, "value": value} for name, value in (there | settings).items()
-            )
+            each["env"] = [entry for entry in each.get("env", []) if entry["name"] not in ours] + [
+                {"name": name, "value": value} for name, value in ours.items()
+            ]
         for each in pod["volumes"]:
             if "emptyDir" in each:  # podman shares those of one name between pods
                 renamed = self.name(each["name"])
@@ -82,8 +88,8 @@ class Pods:
 
     def exchange(self, *faults: str) -> None:
         """The demo's own exchange container, in a pod of its own."""
-        (deployment,) = [e for e in rendered("overlays/demo") if e["kind"] == "Deployment"]
-        spec = deployment["spec"]["template"]["spec"]
+        (stateful_set,) = [e for e in rendered("overlays/demo") if e["kind"] == "StatefulSet"]
+        spec = stateful_set["spec"]["template"]["spec"]
         (container,) = [e for e in spec["initContainers"] if e["name"] == "exchange"]
         del container["restartPolicy"], container["startupProbe"]
         container["image"] = self.image
@@ -104,7 +110,7 @@ class Pods:
 
     def trader(self) -> str:
         """The trader's container."""
-        return f"{self.name('trader')}-pod-trader"
+        return f"{self.name('trader')}-trader"
 
     def log(self, container: str) -> str:
         """Both of its streams."""
@@ -115,6 +121,17 @@ class Pods:
         """Take all of it down, volumes too."""
         for path in reversed(self.played):
             command("podman", "kube", "down", "--force", str(path))
+
+
+def _pod_of(stateful_set: Any, name: str) -> Any:
+    """The pod that a cluster makes of it."""
+    template = stateful_set["spec"]["template"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": template["metadata"] | {"name": name},
+        "spec": template["spec"],
+    }
 
 
 def until(holds: Any, within_s: float = 60) -> None:
@@ -149,7 +166,7 @@ def pods(podman_image: str, tmp_path: Path) -> Iterator[Pods]:
 
 def test_the_trader_goes_live_on_what_the_init_container_left(pods: Pods) -> None:
     pods.exchange()
-    done = pods.play(pods.deployment())
+    done = pods.play(pods.pod())
     assert done.returncode == 0, done.stderr
     ready = ("python", "-m", "warmup_job.probe", "http://127.0.0.1:8081/readyz")
     until(lambda: command("podman", "exec", pods.trader(), *ready).returncode == 0)
@@ -174,11 +191,11 @@ def test_the_trader_goes_live_on_what_the_init_container_left(pods: Pods) -> Non
 def test_an_init_container_that_fails_keeps_the_trader_away(pods: Pods, code: int) -> None:
     environment, fault = ENDS[code]
     pods.exchange(*[fault] if fault else [])
-    settings = {"WARMUP_ON_FAILURE": "fail", "WARMUP_DEADLINE": "8s"} | {
+    settings = {"WARMUP_ON_FAILURE": "fail", "WARMUP_DEADLINE": "60s"} | {
         name: value.replace("exchange:9", f"{pods.name('exchange')}:9")
         for name, value in environment.items()
     }
-    done = pods.play(pods.deployment(**settings))
+    done = pods.play(pods.pod(**settings))
     assert done.returncode == 125
     assert f"exited with code {code}" in done.stderr, done.stderr
     state = json.loads(checked("podman", "inspect", pods.trader()))[0]["State"]["Status"]
@@ -188,7 +205,7 @@ def test_an_init_container_that_fails_keeps_the_trader_away(pods: Pods, code: in
 def test_an_init_container_that_fails_lets_the_trader_in_if_it_is_told_to(pods: Pods) -> None:
     pods.exchange("418@klines:for=3s")
     settings = {"WARMUP_DEADLINE": "2s"}
-    done = pods.play(pods.deployment(**settings))
+    done = pods.play(pods.pod(**settings))
     assert done.returncode == 0, done.stderr
     until(lambda: "live: contiguous" in pods.log(pods.trader()))
 
@@ -217,3 +234,35 @@ def test_the_job_and_the_cron_job_publish_onto_their_claim(pods: Pods) -> None:
         container = f"{pods.name(overlay)}-pod-warmup"
         assert checked("podman", "wait", container).strip() == "0", pods.log(container)
         assert "499 bars of BTCUSDT 1m" in pods.log(container)
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "typo", "code"),
+    [
+        ("warmup.yaml", "venue:", "venue:", 0),
+        ("warmup.yaml", "venue:", "venu:", 2),
+        ("hedge_grid_v1.yaml", "hysteresis_bps:", "hysteresis_pbs:", 2),
+        ("hedge_grid_v1.yaml", "BTCUSDT-PERP", "BTCUSDX-PERP", 12),
+    ],
+)
+def test_a_check_finds_a_typo_before_it_is_applied(
+    pods: Pods, file: str, right: str, typo: str, code: int
+) -> None:
+    pods.exchange()
+    documents = [e for e in rendered("checks/testnet") if e["kind"] not in NAMED]
+    for each in documents:
+        if each["kind"] == "Job":
+            each["metadata"]["name"] = pods.name("check")
+            pods.adapt(each["spec"]["template"]["spec"], {})
+        if "WARMUP_VENUE" in each.get("data", {}):
+            each["data"]["WARMUP_VENUE"] = "/etc/warmup-job/simulated.yaml"
+        if file in each.get("data", {}):
+            assert right in each["data"][file]
+            each["data"][file] = each["data"][file].replace(right, typo)
+    done = pods.play(documents)
+    assert done.returncode == 0, done.stderr
+    container = f"{pods.name('check')}-pod-warmup"
+    ended = checked("podman", "wait", container).strip()
+    assert ended == str(code), pods.log(container)
+    if code == 0:
+        assert "dry run: would publish 499 bars of BTCUSDT 1m" in pods.log(container)

@@ -71,6 +71,23 @@ def test_it_does_not_come_up_on_a_snapshot_that_was_altered(
     assert done.code == 20, done.err
 
 
+@pytest.mark.parametrize(("mode", "code"), [("live", 22), ("paper", 143)])
+def test_a_state_volume_that_cannot_be_written_stops_live_trading_alone(
+    engine: Engine, exchange: ExchangeContainer, volume: str, mode: str, code: int
+) -> None:
+    assert engine.run("run", volumes=mounts(volume)).code == 0
+    read_only = mounts(volume, "ro") | {engine.volume(): {"bind": "/state", "mode": "ro"}}
+    trader = engine.start("trade", environment=PROBED | {"WARMUP_MODE": mode}, volumes=read_only)
+    if code == 143:
+        wait_until(trader, "live: contiguous")
+        trader.kill("SIGTERM")
+    done = engine.end(trader, 60)
+    assert done.code == code, done.err
+    (said,) = [each for each in done.messages if "/state" in each]
+    assert "Read-only file system" in said
+    assert "WARMUP_STATE_DIR" in said
+
+
 @pytest.mark.parametrize("mode", ["live", "paper"])
 def test_secrets_are_told_to_nobody(
     engine: Engine, exchange: ExchangeContainer, volume: str, mode: str

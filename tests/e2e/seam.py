@@ -36,6 +36,7 @@ from warmup_job.strategies import make_strategies
 from warmup_job.trading.feed import History
 from warmup_job.trading.hedge_grid import HedgeGridV1
 from warmup_job.trading.runner import PaperRunner
+from warmup_job.trading.state_dir import StateDir
 from warmup_job.warm import warm
 
 HERE = "tests.e2e.seam_strategies"
@@ -243,7 +244,7 @@ async def start_over(
 
         seam.runner = PaperRunner(
             replace(_node_settings(config), **settings), seam.strategies, (), client,
-            _policy(config, "paper"), _instrument_ids(config),
+            _policy(config, StateDir(config.trade.state_dir, "paper")), _instrument_ids(config),
         )  # fmt: skip
         seam.runner.on_report = lambda report: seam.states.append(report.state)
         said = logger.add(lambda line: seam.said.append(line.record["message"]), level="WARNING")

@@ -16,7 +16,6 @@ import fcntl
 import os
 import secrets
 import socket
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,8 +26,9 @@ from pathlib import Path
 import msgspec
 
 from warmup_job.errors import VolumeError
-from warmup_job.snapshot.durable import FILE_MODE, volume_error
+from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import LEASE, LOCK, STAGING
+from warmup_job.snapshot.lock_file import open_lock_file, try_lock
 
 BEAT_S = 1.0
 STALE_S = 10.0
@@ -86,7 +86,7 @@ class Lease:
         """
         with _opened(self.root, LOCK) as lock:
             give_up_at = time.monotonic() + _GUARD_MOST_S
-            while not _try_lock(lock):
+            while not try_lock(lock):
                 if time.monotonic() > give_up_at:
                     raise VolumeError(
                         f"{self.root / LOCK} stays locked: end the stopped process that holds it"
@@ -148,7 +148,7 @@ async def take_lease[Result](
     watch, told = _Watch(), False
     with _opened(root, LOCK) as lock:
         while True:
-            if _try_lock(lock):
+            if try_lock(lock):
                 try:
                     found = _attempt(root, watch, use)
                 finally:
@@ -173,7 +173,7 @@ def _attempt[Result](
     with ExitStack() as closing:
         handle = closing.enter_context(_opened(root, LEASE))
         record = _read(handle)
-        if not _try_lock(handle):
+        if not try_lock(handle):
             if not watch.is_stale(record):
                 return None
             handle = closing.enter_context(_new_lease(root))
@@ -189,15 +189,11 @@ def _attempt[Result](
 @contextmanager
 def _opened(root: Path, name: str, flags: int = 0) -> Iterator[int]:
     """A file of the volume's by its handle; a link there is not followed."""
-    path = root / name
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | flags, FILE_MODE)
+        handle = open_lock_file(root / name, flags)
     except OSError as error:
         raise volume_error(root, error) from None
     try:
-        if stat.S_IMODE(os.fstat(handle).st_mode) != FILE_MODE:
-            with suppress(PermissionError):  # another one's, who has seen to it
-                os.fchmod(handle, FILE_MODE)  # the mode that open takes is cut by the umask
         yield handle
     except OSError as error:
         raise volume_error(root, error) from None
@@ -213,14 +209,6 @@ def _new_lease(root: Path) -> Iterator[int]:
         fcntl.flock(handle, fcntl.LOCK_EX)
         (root / fresh).replace(root / LEASE)
         yield handle
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read(handle: int) -> LeaseRecord:

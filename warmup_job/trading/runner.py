@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -37,6 +36,7 @@ from warmup_job.trading.node import NodeSettings, account_type, environment, mak
 from warmup_job.trading.orders import cancel_orders, open_orders
 from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
+from warmup_job.trading.state_dir import StateDir
 from warmup_job.trading.streams import Delivery, Streams
 from warmup_job.trading.websocket import Websockets, kline_stream, quote_stream
 
@@ -59,7 +59,7 @@ class Policy:
     on_gap: Orders = "cancel_entries"
     proven: bool = False
     """Whether bars that nobody has warmed, but a strategy follows, keep trading halted."""
-    state_dir: Path | None = None
+    state_dir: StateDir | None = None
     """Where strategies keep what they save; None: nowhere."""
     silence_s: float = 10.0
     """How long a websocket stream may say nothing before trading halts."""

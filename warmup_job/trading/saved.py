@@ -9,7 +9,8 @@ import msgspec
 from loguru import logger
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.snapshot.durable import read_whole, replace_file
+from warmup_job.snapshot.durable import read_whole
+from warmup_job.trading.state_dir import StateDir
 
 _MOST_BYTES = 64 << 20
 
@@ -20,30 +21,36 @@ class _Saved(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def save(folder: Path, strategy: Strategy) -> bool:
-    """Replace the strategy's file whole, if it has anything to keep; False: that cannot be."""
+def save(state_dir: StateDir, strategy: Strategy) -> bool:
+    """Replace the strategy's file whole, if it has anything to keep; False: that failed.
+
+    A failure is logged once, until it works again: this is called after every bar.
+    """
     if type(strategy).on_save is Strategy.on_save:
         return True  # it keeps nothing
+    strategy_id = str(strategy.id)
+    whose = f"the state of {strategy_id}"
     try:
         state = strategy.save()
-        if state:
-            folder.mkdir(parents=True, exist_ok=True)
-            strategy_id = str(strategy.id)
-            saved = _Saved(strategy_id, state, _digest(strategy_id, state))
-            replace_file(_place(folder, strategy), msgspec.json.encode(saved) + b"\n", aside=folder)
     except Exception as error:  # noqa: BLE001 - on_save is the strategy's own code
-        logger.error("{}: its state cannot be saved: {}", strategy.id, error)
+        state_dir.failed(whose, f"is not saved, its on_save raised {error!r}: correct on_save")
         return False
-    return True
+    state_dir.worked(whose)
+    if not state:
+        return True
+    saved = _Saved(strategy_id, state, _digest(strategy_id, state))
+    return state_dir.write(_place(state_dir, strategy), msgspec.json.encode(saved) + b"\n")
 
 
-def load(folder: Path, strategy: Strategy) -> bool:
+def load(state_dir: StateDir, strategy: Strategy) -> bool:
     """Give the strategy what it kept; False: there is nothing, or it cannot be used.
 
     What cannot be used is set aside as ``….unusable``, and said: starting without it is safer than
     not starting, as what is at the exchange is reconciled anyway.
     """
-    path = _place(folder, strategy)
+    if not state_dir.usable:
+        return False
+    path = _place(state_dir, strategy)
     try:
         saved = msgspec.json.decode(read_whole(path, _MOST_BYTES), type=_Saved)
         if saved.strategy_id != str(strategy.id):
@@ -64,9 +71,9 @@ def load(folder: Path, strategy: Strategy) -> bool:
     return True
 
 
-def _place(folder: Path, strategy: Strategy) -> Path:
+def _place(state_dir: StateDir, strategy: Strategy) -> Path:
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(strategy.id))
-    return folder / f"{name}.json"
+    return state_dir.folder / f"{name}.json"
 
 
 def _digest(strategy_id: str, state: dict[str, bytes]) -> str:

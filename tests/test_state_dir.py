@@ -1,0 +1,296 @@
+"""The trader's own folder: one trader at a time, and what cannot be written is logged once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loguru import logger
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.trading.strategy import Strategy
+
+from tests.conftest import Exchange, job, job_process, write_config
+from tests.made_up_market import make_engine
+from warmup_job.errors import LiveRefusedError, TraderError
+from warmup_job.modes import Mode
+from warmup_job.trading import saved
+from warmup_job.trading.state_dir import LOCK, StateDir, held_state_dir
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from warmup_job.trading.state_dir import held_state_dir
+with held_state_dir(Path(sys.argv[1]), "live"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+class Remembers(Strategy):
+    """Keeps one word, unless it is told to fail."""
+
+    word = b"first"
+    fails = False
+
+    def on_save(self) -> dict[str, bytes]:
+        if self.fails:
+            raise ValueError("nothing to save")
+        return {"word": self.word}
+
+    def on_load(self, state: dict[str, bytes]) -> None:
+        self.word = state["word"]
+
+
+@pytest.fixture
+def remembers() -> Iterator[Callable[[], Remembers]]:
+    """Strategies that an engine knows, as on_save and on_load demand it; all have one id."""
+    engines: list[BacktestEngine] = []
+
+    def make() -> Remembers:
+        engines.append(make_engine())
+        strategy = Remembers()
+        engines[-1].add_strategy(strategy)
+        return strategy
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[tuple[str, str]]]:
+    """Level and message of all that is logged."""
+    lines: list[tuple[str, str]] = []
+    sink = logger.add(
+        lambda line: lines.append((line.record["level"].name, line.record["message"]))
+    )
+    yield lines
+    logger.remove(sink)
+
+
+@contextmanager
+def another_trader(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the folder for live trading."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_a_second_trader_of_either_mode_is_told_who_was_first(tmp_path: Path, mode: Mode) -> None:
+    with another_trader(tmp_path) as first:
+        with pytest.raises(TraderError) as refused, held_state_dir(tmp_path, mode):
+            pytest.fail("two traders have it")
+        assert refused.value.exit_code == 21
+        said = str(refused.value)
+        assert f"a live trader, pid {first.pid} on {socket.gethostname()}, since 20" in said
+        assert "WARMUP_STATE_DIR" in said
+
+
+def test_a_killed_trader_leaves_the_folder_free(tmp_path: Path) -> None:
+    with another_trader(tmp_path) as first:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        with held_state_dir(tmp_path, "live") as state:
+            assert state.usable
+            record = json.loads((tmp_path / LOCK).read_bytes())
+    assert (record["pid"], record["mode"]) == (os.getpid(), "live")
+
+
+def test_it_is_free_again_after_the_block_and_made_if_it_is_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    for _ in range(2):
+        with held_state_dir(folder, "paper") as state:
+            assert state.usable
+    assert sorted(each.name for each in folder.iterdir()) == [LOCK, "paper"]
+    assert list((folder / "paper").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff" * 600, b"a live tra"])
+def test_a_record_that_cannot_be_read_still_keeps_the_second_trader_away(
+    tmp_path: Path, content: bytes
+) -> None:
+    with another_trader(tmp_path):
+        (tmp_path / LOCK).write_bytes(content)
+        with pytest.raises(TraderError, match="does not name"), held_state_dir(tmp_path, "paper"):
+            pytest.fail("two traders have it")
+
+
+def unusable(kind: str, folder: Path) -> Path:
+    """A state folder that cannot be used, also by root."""
+    (folder / "file").write_bytes(b"")
+    if kind == "no folder":
+        return folder / "file" / "state"
+    state = folder / "state"
+    state.mkdir()
+    if kind == "no folder for the mode":
+        for mode in ("paper", "live"):
+            (state / mode).write_bytes(b"")
+    else:
+        (state / LOCK).symlink_to(folder / "file")
+    return state
+
+
+UNUSABLE = ["no folder", "no folder for the mode", "a link in the lock's place"]
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_live_refuses_a_folder_that_it_cannot_use(tmp_path: Path, kind: str) -> None:
+    path = unusable(kind, tmp_path)
+    with pytest.raises(LiveRefusedError) as refused, held_state_dir(path, "live"):
+        pytest.fail("it was let in")
+    assert refused.value.exit_code == 22
+    assert str(path) in str(refused.value)
+    assert "WARMUP_STATE_DIR" in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_paper_warns_once_and_keeps_nothing(
+    tmp_path: Path, kind: str, logged: list[tuple[str, str]], remembers: Callable[[], Remembers]
+) -> None:
+    path, strategy = unusable(kind, tmp_path), remembers()
+    with held_state_dir(path, "paper") as state:
+        for _ in range(3):
+            assert not saved.save(state, strategy)
+            assert not state.write(state.path / "paper.json", b"{}")
+        assert not saved.load(state, strategy)
+    ((level, said),) = logged
+    assert level == "WARNING"
+    assert str(path) in said
+    assert "WARMUP_STATE_DIR" in said
+
+
+@pytest.mark.parametrize(("mode", "level"), [("paper", "WARNING"), ("live", "ERROR")])
+def test_a_folder_that_goes_away_is_logged_once_and_so_is_its_return(
+    tmp_path: Path,
+    mode: Mode,
+    level: str,
+    logged: list[tuple[str, str]],
+    remembers: Callable[[], Remembers],
+) -> None:
+    strategy = remembers()
+    with held_state_dir(tmp_path / "state", mode) as state:
+        assert saved.save(state, strategy)
+        assert logged == []
+        state.folder.rename(tmp_path / "away")
+        state.folder.write_bytes(b"")
+        for _ in range(3):
+            assert not saved.save(state, strategy)
+        assert [each for each, _ in logged] == [level]
+        assert "WARMUP_STATE_DIR" in logged[0][1]
+        state.folder.unlink()
+        strategy.word = b"second"
+        for _ in range(2):
+            assert saved.save(state, strategy)
+        assert [each for each, _ in logged] == [level, "INFO"]
+        later = remembers()
+        assert saved.load(state, later)
+    assert later.word == b"second"
+
+
+def test_a_strategy_that_cannot_be_saved_is_logged_once(
+    tmp_path: Path, logged: list[tuple[str, str]], remembers: Callable[[], Remembers]
+) -> None:
+    strategy = remembers()
+    state = StateDir(tmp_path, "paper")
+    strategy.fails = True
+    for _ in range(3):
+        assert not saved.save(state, strategy)
+    ours = [said for _, said in logged if "on_save" in said]
+    assert len(ours) == 1
+    assert "nothing to save" in ours[0]
+    strategy.fails = False
+    assert saved.save(state, strategy)
+    assert "is written again" in logged[-1][1]
+
+
+# -- the command -------------------------------------------------------------------------------
+
+
+def until(holds: Callable[[], bool], process: Any) -> None:
+    """Wait for something to hold while a process lives."""
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("second", ["paper", "live"])
+def test_the_second_trader_ends_with_21_before_it_asks_for_anything(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, second: str
+) -> None:
+    running = start_exchange()
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    trade = ("trade", "--config", config, "--root", tmp_path / "snapshot")
+    log = tmp_path / "log"
+    with job_process(*trade, "--mode", "paper", log=log) as first:
+        until(lambda: "live: contiguous" in log.read_text(), first)
+        report = tmp_path / "state" / f"{second}.json"
+        there = report.exists()
+        elsewhere = start_exchange()  # whatever asks this one is the second trader
+        env = {
+            "WARMUP_VENUE": str(write_config(tmp_path / "b", elsewhere.url).with_name("venue.yaml"))
+        }
+        done = job(*trade, "--mode", second, env=env)
+        assert done.code == 21, done.err
+        assert f"a paper trader, pid {first.pid} on " in done.messages[-1]
+        assert elsewhere.requests() == []
+        assert report.exists() is there
+        assert first.poll() is None
+        first.kill()
+        first.wait()
+    again = tmp_path / "again"
+    with job_process(*trade, "--mode", "paper", log=again) as third:  # the kernel has freed it
+        until(lambda: "live: contiguous" in again.read_text(), third)
+
+
+@pytest.mark.e2e
+def test_live_ends_with_22_before_it_asks_for_anything(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    state = unusable("no folder", tmp_path)
+    config = write_config(tmp_path, running.url, trade={"state_dir": str(state)})
+    done = job("trade", "--config", config, "--root", tmp_path / "snapshot", "--mode", "live")
+    assert done.code == 22, done.err
+    assert str(state) in done.messages[-1]
+    assert running.requests() == []
+
+
+@pytest.mark.e2e
+def test_paper_trades_without_its_folder_and_says_so_once(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    state = unusable("no folder", tmp_path)
+    config = write_config(
+        tmp_path, running.url, ws_url=running.ws_url, trade={"state_dir": str(state)}
+    )
+    log = tmp_path / "log"
+    trade = ("trade", "--config", config, "--root", tmp_path / "snapshot", "--mode", "paper")
+    with job_process(*trade, log=log) as trader:
+        until(lambda: "live: contiguous" in log.read_text(), trader)
+        trader.terminate()
+        trader.wait(60)
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line[:1] == "{"]
+    about = [each for each in lines if str(state) in each["message"]]
+    assert [each["level"] for each in about] == ["WARNING"]
