@@ -85,15 +85,19 @@ def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -
     if not fetched.opens_ms:
         raise DataInvalidError("the venue has no closed kline of it")
     bars = arrow.join(fetched.parts, len(fetched.opens_ms))
+    # What loses nothing of the bars, whose tick can have changed, nor of what the venue says now.
+    used = bars.decimals()
     mark = plan.price == "mark"
+    price_precision = max(used[0], _MARK_PRECISION if mark else instrument.price_precision)
+    size_precision = max(used[1], instrument.size_precision)
     entry = StreamEntry(
         symbol=plan.symbol,
         instrument_id=instrument.instrument_id,
         bar_type=bar_type_name(instrument.instrument_id, plan.interval, plan.price),
         interval=plan.interval.name,
         price=plan.price,
-        price_precision=_MARK_PRECISION if mark else instrument.price_precision,
-        size_precision=instrument.size_precision,
+        price_precision=price_precision,
+        size_precision=size_precision,
         first_open=fetched.opens_ms[0],
         last_close=plan.interval.close_ms(fetched.opens_ms[-1]),
         bar_count=len(fetched.opens_ms),
@@ -103,7 +107,6 @@ def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -
         certificate=proof.certificate,
         indicators=proof.indicators,
     )
-    arrow.check_precision(bars, entry.bar_type, entry.price_precision, entry.size_precision)
     logger.info(
         "{}: {} bars, all closed, to {}", plan.name, entry.bar_count, utc_text(entry.last_close)
     )

@@ -20,7 +20,7 @@ from warmup_job.errors import (
 from warmup_job.exchange.fetch import Fetched, Known, Stream, fetch_last
 from warmup_job.market.kline import Klines
 from warmup_job.market.moment import NS_PER_MS, duration_text, utc_text
-from warmup_job.nautilus.bars import bar_type_of, instrument_bars
+from warmup_job.nautilus.bars import at_one_precision, bar_type_of, instrument_bars
 from warmup_job.nautilus.catalog import (
     read_bars,
     read_instrument,
@@ -194,7 +194,7 @@ async def _fetch(
         )
     if not fetched.opens_ms:
         raise DataInvalidError(f"{plan.name}: the venue has no closed kline")
-    bars = _joined(fetched, len(fetched.opens_ms))
+    bars = at_one_precision(_joined(fetched, len(fetched.opens_ms)))
     return _history(
         config, plan, bars, proof.certificate, proof.indicators, fetched.from_listing, instrument
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -65,6 +65,12 @@ class Klines:
     def __iter__(self) -> Iterator[Kline]:
         columns = (getattr(self, name) for name in self.__slots__)
         return map(Kline._make, zip(*columns, strict=True))
+
+
+def decimals_used(texts: Iterable[str]) -> int:
+    """The most decimals of any text; trailing zeros do not count: 65000.10 uses one."""
+    fractions = (text.partition(".")[2].rstrip("0") for text in texts)
+    return max(map(len, fractions), default=0)
 
 
 def join_klines(parts: Sequence[Klines], last: int) -> list[Kline]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warmup_job.errors import DataInvalidError
+from warmup_job.market import kline
 from warmup_job.market.kline import Klines
 from warmup_job.market.moment import NS_PER_MS, file_stamp
 
@@ -146,7 +147,7 @@ def pack(klines: Klines) -> PackedBars:
     stamps = array("Q", (close_ms * NS_PER_MS for close_ms in klines.close_ms))
     closes = pa.Array.from_buffers(pa.uint64(), len(stamps), [None, pa.py_buffer(stamps)])
     table = pa.Table.from_arrays([*columns, closes, closes], schema=bar_schema())
-    decimals = [_decimals_used(column) for column in values]
+    decimals = [kline.decimals_used(column) for column in values]
     return in_memory(table, (max(decimals[:4]), decimals[4]))
 
 
@@ -324,12 +325,6 @@ def _fixed_binary(texts: Sequence[str]) -> Any:  # noqa: ANN401  # pyarrow is un
     strings = pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(data))
     decimals = strings.cast(pa.decimal128(38, _SCALE))
     return pa.Array.from_buffers(pa.binary(_WIDTH), len(decimals), [None, decimals.buffers()[1]])
-
-
-def _decimals_used(texts: Sequence[str]) -> int:
-    """The most decimals of any text, trailing zeros left out."""
-    fractions = (text.partition(".")[2].rstrip("0") for text in texts)
-    return max(map(len, fractions), default=0)
 
 
 def _fewest_decimals(values: pa.Array) -> int:
