@@ -58,12 +58,15 @@ class Klines:
     trades: Sequence[int] = ()
     taker_base: Sequence[str] = ()
     taker_quote: Sequence[str] = ()
+    odd_ms: int | None = None
+    """When the last kline opened that did not open on the interval's grid: these are those after
+    it. Binance has such ones on spot in 2017 and 2018. None: there was none."""
 
     def __len__(self) -> int:
         return len(self.open_ms)
 
     def __iter__(self) -> Iterator[Kline]:
-        columns = (getattr(self, name) for name in self.__slots__)
+        columns = (getattr(self, name) for name in Kline._fields)
         return map(Kline._make, zip(*columns, strict=True))
 
 

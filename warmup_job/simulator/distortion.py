@@ -61,6 +61,11 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
     middle = len(spoiled) // 2
     if fault.kind == "shape":
         return [_reshaped(row, fault.word) for row in spoiled]
+    if fault.kind == "odd":
+        late = [row for row in spoiled if row[0] < (fault.number or 0)]
+        for row in late:
+            row[0] += 17_000
+        return spoiled
     if fault.kind == "missing":
         # The ends stay, so that only a look at the inside shows it.
         count = max(0, min(int(fault.number or 0), len(spoiled) - 2))

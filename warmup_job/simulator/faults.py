@@ -459,6 +459,12 @@ def _grid(text: str) -> _Argument:
     return None, text
 
 
+def _moment(text: str) -> _Argument:
+    if not re.fullmatch(r"\d{13}", text):
+        raise _BadPartError(f"{text!r} is no time of 13 digits, ms since 1970")
+    return float(text), ""
+
+
 def _is_error_status(text: str) -> bool:
     return re.fullmatch(r"[45]\d\d", text) is not None
 
@@ -493,6 +499,7 @@ _KINDS: dict[str, _Kind] = {
     "nan": _Kind(Stage.ROWS),
     "negative": _Kind(Stage.ROWS),
     "fine": _Kind(Stage.ROWS),
+    "odd": _Kind(Stage.ROWS, _moment),
     "grid": _Kind(Stage.LISTING, _grid),
     "skew": _Kind(Stage.CLOCK, _signed_span, "+90s"),
     "ws-drop": _Kind(Stage.CONNECT, _close_code),
