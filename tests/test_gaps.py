@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import SCALE
 from warmup_job.errors import DataInvalidError
 from warmup_job.market.gaps import Gap, find_gaps, missing_bars, parse_rows
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
@@ -55,7 +57,6 @@ def test_a_kline_that_closes_early_is_data() -> None:
         [row(0, open="-1")],
         [row(0, open=10.0)],
         [row(0, open_ms=str(START))],
-        [row(0, open_ms=START + 1)],
         [row(0, open_ms=True)],
         [row(0, low="10.1")],
         [row(0, high="10.4")],
@@ -72,6 +73,83 @@ def test_a_kline_that_closes_early_is_data() -> None:
 def test_what_cannot_be_is_refused(rows: list[Any]) -> None:
     with pytest.raises(DataInvalidError):
         parse(*rows)
+
+
+def test_rows_that_do_not_open_on_the_grid_end_what_is_before_them() -> None:
+    rows = [row(0), row(1, open_ms=START + 77_000), row(2), row(3)]
+    klines = parse_rows(rows, MINUTE, START, START + 10 * 60_000)
+    assert klines.odd_ms == START + 77_000
+    assert [kline.open_ms for kline in klines] == [START + 120_000, START + 180_000]
+    none = parse_rows(rows[:2], MINUTE, START, START + 10 * 60_000)
+    assert (len(none), none.odd_ms) == (0, START + 77_000)
+    assert parse_rows([row(0)], MINUTE, START, START).odd_ms is None
+
+
+NUMBERS = st.one_of(
+    st.decimals(0, 10**9, places=4).map(str),
+    st.text("0123456789.-+eEnaNif_ \u0662", max_size=12),
+    st.sampled_from(["", "1e400", "-0", "0", "9" * 21, "1." + "0" * 21, "Infinity"]),
+)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.floats(),
+    st.integers(-(2**70), 2**70),
+    st.integers(START - 10**6, START + 10**6),
+    NUMBERS,
+    st.lists(st.integers(), max_size=2),
+)
+CELLS = st.tuples(st.integers(0, 5), st.integers(0, 11), VALUES)
+EDITS = st.lists(st.one_of(CELLS, st.tuples(st.integers(0, 5), st.just(-1), VALUES)), max_size=4)
+
+
+@settings(max_examples=500 * SCALE)
+@given(EDITS, st.permutations(range(6)), st.booleans(), st.integers(0, 12))
+def test_whatever_a_page_holds_it_is_refused_or_sound(
+    edits: list[tuple[int, int, Any]], order: list[int], shuffled: bool, width: int
+) -> None:
+    rows: list[Any] = [row(minute) for minute in (order if shuffled else range(6))]
+    for at, column, value in edits:
+        if column < 0:
+            rows[at] = value
+        elif isinstance(rows[at], list) and len(rows[at]) > column:
+            rows[at][column] = value
+    if width < 12 and isinstance(rows[0], list):
+        rows[0] = rows[0][:width] if width % 2 else rows[0]
+    refused_or_sound(rows)
+
+
+@settings(max_examples=300 * SCALE)
+@given(
+    st.recursive(
+        VALUES,
+        lambda inner: (
+            st.lists(inner, max_size=13) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        ),
+        max_leaves=30,
+    )
+)
+def test_whatever_an_answer_is_it_is_refused_or_sound(answer: Any) -> None:
+    refused_or_sound(answer)
+
+
+def refused_or_sound(answer: Any) -> None:
+    """No other error than `DataInvalidError`, and what passes keeps what is promised of it."""
+    end_ms = START + 10 * 60_000
+    try:
+        klines = parse_rows(answer, MINUTE, START, end_ms)
+    except DataInvalidError:
+        return
+    assert list(klines.open_ms) == sorted(set(klines.open_ms))
+    for kline in klines:
+        assert START <= kline.open_ms <= end_ms
+        assert kline.open_ms % 60_000 == START % 60_000
+        assert kline.open_ms <= kline.close_ms < kline.open_ms + 60_000
+        opened, high, low, close, volume = map(Decimal, kline[1:6])
+        assert 0 < low <= min(opened, close) <= max(opened, close) <= high
+        assert volume >= 0
+        assert all(value.is_finite() for value in (opened, high, low, close, volume))
+        assert isinstance(kline.trades, int)
 
 
 @given(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,20 @@ import pytest
 from warmup_job.errors import SnapshotError, VolumeError
 from warmup_job.market.kline import Klines
 from warmup_job.nautilus import arrow
+from warmup_job.nautilus.catalog import pack_instrument
+from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.regime.detector import DetectorSettings
+from warmup_job.simulator.symbols import default_symbols
 from warmup_job.snapshot.layout import snapshot_id
 from warmup_job.snapshot.lease import Lease, take_lease
-from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, Versions, seal
+from warmup_job.snapshot.manifest import (
+    FileEntry,
+    InstrumentEntry,
+    Manifest,
+    StreamEntry,
+    Versions,
+    seal,
+)
 from warmup_job.snapshot.publish import (
     Published,
     clear_leftovers,
@@ -42,6 +53,14 @@ def bars(count: int, missing: frozenset[int] = frozenset()) -> arrow.BarSeries:
     return arrow.BarSeries([arrow.pack(rows)])
 
 
+@cache
+def instrument() -> arrow.PackedInstrument:
+    """BTCUSDT of the futures as Nautilus makes it; its precisions are 2 and 3."""
+    symbols = default_symbols()
+    entry = next(each for each in symbols if (each.market, each.name) == ("um", "BTCUSDT"))
+    return pack_instrument(parse_instrument("um", entry.info(), 0))
+
+
 def hold(root: Path) -> Lease:
     """The lease of the volume, prepared for a job."""
     prepare_volume(root)
@@ -56,22 +75,30 @@ def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes
     settings = changes.pop("settings", "")
     entry: dict[str, Any] = {
         "symbol": "BTCUSDT", "instrument_id": "BTCUSDT-PERP.BINANCE", "bar_type": BAR_TYPE,
-        "interval": "1m", "price_precision": 2, "size_precision": 2, "first_open": START,
+        "interval": "1m", "price_precision": 2, "size_precision": 3, "first_open": START,
         "last_close": START + count * MINUTE_MS - 1, "bar_count": count, "gaps": [],
         "from_listing": False, "detector": DetectorSettings(20, 50, 14, 14, 10.0),
     }  # fmt: skip
     manifest = Manifest(
         created_at=START + at_s * 1000, venue="BINANCE", market="um", endpoint=ENDPOINT,
-        streams=[StreamEntry(**entry | changes)], instruments=[], degraded=[],
+        streams=[StreamEntry(**entry | changes)],
+        instruments=[
+            InstrumentEntry(
+                symbol="BTCUSDT", instrument_id="BTCUSDT-PERP.BINANCE", price_precision=2,
+                size_precision=3, source_digest="5" * 64, values_digest="6" * 64,
+            )
+        ],
+        degraded=[],
         content_digest=arrow.content_digest(packed), settings_digest=settings,
         weight_spent=1, seconds=1.0,
         files=[], versions=Versions("1", "2", "3", "4", arrow.CATALOG_SCHEMA),
     )  # fmt: skip
 
     def write(create: arrow.Create) -> None:
+        arrow.write_instrument(create, instrument(), START * 1_000_000)
         arrow.write_bars(
             create, packed, bar_type=BAR_TYPE, instrument_id="BTCUSDT-PERP.BINANCE",
-            price_precision=2, size_precision=2,
+            price_precision=2, size_precision=3,
         )  # fmt: skip
 
     lease = hold(root)
@@ -168,7 +195,7 @@ def test_a_hole_inside_a_file_is_seen_unless_it_is_on_record(tmp_path: Path) -> 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     made = make(tmp_path)
     (made.folder / "stray.parquet").write_bytes(b"PAR1")
-    (parquet,) = (made.folder / "catalog").rglob("*.parquet")
+    (parquet,) = (made.folder / "catalog/data/bar").rglob("*.parquet")
     parquet.write_bytes(b"PAR1")
     found = problems(
         tmp_path, max_age_ms=1, wanted=Wanted(endpoint="https://elsewhere"), now_ms=START + 10**8
@@ -187,7 +214,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_became_a_link_is_refused(tmp_path: Path) -> None:
     made = make(tmp_path)
-    (parquet,) = (made.folder / "catalog").rglob("*.parquet")
+    (parquet,) = (made.folder / "catalog/data/bar").rglob("*.parquet")
     moved = tmp_path / "elsewhere.parquet"
     parquet.rename(moved)
     parquet.symlink_to(moved)
@@ -225,10 +252,11 @@ def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
     made = make(tmp_path)
     assert (made.folder / "manifest.json").read_bytes() == seal(made.manifest)
     files = [path for path in made.folder.rglob("*") if path.is_file()]
-    assert len(files) == 2
+    assert len(files) == 3
     for path in files:
         raw = path.read_bytes()
-        for position in range(len(raw)):
+        long = "crypto_perpetual" in path.parts  # its digest is what finds them, as of the bars
+        for position in range(0, len(raw), 17 if long else 1):
             path.write_bytes(raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :])
             with pytest.raises(SnapshotError):
                 verify(tmp_path, now_ms=START + 11 * MINUTE_MS)

@@ -9,12 +9,12 @@ from loguru import logger
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import DataInvalidError, UnknownSymbolError, WarmupError
 from warmup_job.gather import Brought, Gathered
-from warmup_job.market.gaps import missing_bars
+from warmup_job.market.gaps import missing_bars, odd_kline
 from warmup_job.market.moment import utc_text
 from warmup_job.nautilus import arrow
 from warmup_job.nautilus.names import bar_type_name
 from warmup_job.plan import StreamPlan
-from warmup_job.prove import Proof, explain
+from warmup_job.prove import explain
 from warmup_job.resume import WarmInstrument, warm_instrument
 from warmup_job.snapshot.manifest import InstrumentEntry, StreamEntry
 
@@ -60,7 +60,7 @@ def check(config: WarmupConfig, brought: Brought) -> Checked:
                     config, plan.symbol, brought.entries[plan.symbol], brought.last
                 )
             stream = _stream(plan, result, instruments[plan.symbol].entry)
-            short = _shortcomings(config, plan, stream, result.proof)
+            short = _shortcomings(config, plan, stream, result)
         except WarmupError as error:
             logger.error("{}: {}", plan.name, error)
             errors.append(error)
@@ -83,17 +83,22 @@ def worst_of(errors: list[WarmupError]) -> WarmupError | None:
 def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -> WarmStream:
     fetched, proof = gathered.fetched, gathered.proof
     if not fetched.opens_ms:
-        raise DataInvalidError("the venue has no closed kline of it")
+        odd = "" if fetched.odd_ms is None else f": {odd_kline(fetched.odd_ms, plan.interval)}"
+        raise DataInvalidError(f"the venue has no closed kline of it{odd}")
     bars = arrow.join(fetched.parts, len(fetched.opens_ms))
+    # What loses nothing of the bars, whose tick can have changed, nor of what the venue says now.
+    used = bars.decimals()
     mark = plan.price == "mark"
+    price_precision = max(used[0], _MARK_PRECISION if mark else instrument.price_precision)
+    size_precision = max(used[1], instrument.size_precision)
     entry = StreamEntry(
         symbol=plan.symbol,
         instrument_id=instrument.instrument_id,
         bar_type=bar_type_name(instrument.instrument_id, plan.interval, plan.price),
         interval=plan.interval.name,
         price=plan.price,
-        price_precision=_MARK_PRECISION if mark else instrument.price_precision,
-        size_precision=instrument.size_precision,
+        price_precision=price_precision,
+        size_precision=size_precision,
         first_open=fetched.opens_ms[0],
         last_close=plan.interval.close_ms(fetched.opens_ms[-1]),
         bar_count=len(fetched.opens_ms),
@@ -103,7 +108,6 @@ def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -
         certificate=proof.certificate,
         indicators=proof.indicators,
     )
-    arrow.check_precision(bars, entry.bar_type, entry.price_precision, entry.size_precision)
     logger.info(
         "{}: {} bars, all closed, to {}", plan.name, entry.bar_count, utc_text(entry.last_close)
     )
@@ -113,12 +117,20 @@ def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -
 
 
 def _shortcomings(
-    config: WarmupConfig, plan: StreamPlan, stream: WarmStream, proof: Proof[arrow.PackedBars]
+    config: WarmupConfig, plan: StreamPlan, stream: WarmStream, gathered: Gathered
 ) -> list[WarmupError]:
     max_gap_bars = config.warmup.max_gap_bars
     found: list[WarmupError] = []
     if config.warmup.require == "proven" and plan.demanded:
-        found += proof.shortcomings()
+        found += gathered.proof.shortcomings()
+    odd_ms = gathered.fetched.odd_ms
+    if odd_ms is not None and stream.entry.bar_count < plan.bars:
+        found.append(
+            DataInvalidError(
+                f"{plan.name}: {odd_kline(odd_ms, plan.interval)}: the {stream.entry.bar_count} "
+                f"bars after it are used, {plan.bars} were asked for: ask for no more of them"
+            )
+        )
     missing = missing_bars(stream.entry.gaps)
     if missing:
         first = utc_text(stream.entry.gaps[0].first_ms)

@@ -20,8 +20,13 @@ from warmup_job.errors import (
 from warmup_job.exchange.fetch import Fetched, Known, Stream, fetch_last
 from warmup_job.market.kline import Klines
 from warmup_job.market.moment import NS_PER_MS, duration_text, utc_text
-from warmup_job.nautilus.bars import bar_type_of, instrument_bars
-from warmup_job.nautilus.catalog import read_bars, read_instrument, reader_schema
+from warmup_job.nautilus.bars import at_one_precision, bar_type_of, instrument_bars
+from warmup_job.nautilus.catalog import (
+    read_bars,
+    read_instrument,
+    reader_schema,
+    values_digest,
+)
 from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.nautilus.names import instrument_id_of
 from warmup_job.plan import StreamPlan, traded_plans, wanted_of_snapshot
@@ -84,6 +89,13 @@ def open_for_trading(config: WarmupConfig, root: Path, now_ms: int) -> Snapshot:
         clock_doubt_ms=_CLOCK_DOUBT_MS,
         wanted=replace(wanted_of_snapshot(config), catalog_schema=reader_schema()),
     )
+    for said in snapshot.manifest.instruments:  # what only Nautilus can decode
+        made = read_instrument(snapshot.catalog, said.instrument_id)
+        if made is not None and values_digest(made) != said.values_digest:
+            raise SnapshotError(
+                f"the snapshot {snapshot.folder.name} cannot be used: {said.instrument_id} is not "
+                "the instrument that its manifest names"
+            )
     logger.info(
         "snapshot {} verified: {} file(s) unaltered",
         snapshot.folder.name, len(snapshot.manifest.files),
@@ -130,8 +142,12 @@ async def _load(
 
 def _stored(snapshot: Snapshot, entry: StreamEntry) -> tuple[list[Bar], Instrument] | None:
     """A stream's bars as they lie there; None: they went away while they were read."""
-    bars = read_bars(snapshot.catalog, entry.bar_type)
-    instrument = read_instrument(snapshot.catalog, entry.instrument_id)
+    try:
+        bars = read_bars(snapshot.catalog, entry.bar_type)
+        instrument = read_instrument(snapshot.catalog, entry.instrument_id)
+    except SnapshotError as error:
+        logger.warning("the snapshot {} cannot be read: {}", snapshot.folder.name, error)
+        return None
     if len(bars) != entry.bar_count or instrument is None:  # a missing path reads as no bars
         logger.warning("the snapshot {} went away while it was read", snapshot.folder.name)
         return None
@@ -178,7 +194,7 @@ async def _fetch(
         )
     if not fetched.opens_ms:
         raise DataInvalidError(f"{plan.name}: the venue has no closed kline")
-    bars = _joined(fetched, len(fetched.opens_ms))
+    bars = at_one_precision(_joined(fetched, len(fetched.opens_ms)))
     return _history(
         config, plan, bars, proof.certificate, proof.indicators, fetched.from_listing, instrument
     )

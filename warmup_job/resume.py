@@ -124,10 +124,11 @@ def warm_instrument(
     source_digest = hashlib.sha256(msgspec.json.encode(raw, order="sorted")).hexdigest()
     if last is not None:
         for entry in last.manifest.instruments:
-            source = last.instrument_file(entry.instrument_id)
-            if (entry.symbol, entry.source_digest) == (symbol, source_digest) and source:
-                return WarmInstrument(entry, stored.read_instrument(source))
-    from warmup_job.nautilus.catalog import canonical_values, pack_instrument
+            if (entry.symbol, entry.source_digest) == (symbol, source_digest):
+                packed = last.instrument(entry)
+                if packed is not None:
+                    return WarmInstrument(entry, packed)
+    from warmup_job.nautilus.catalog import pack_instrument, values_digest
     from warmup_job.nautilus.instruments import parse_instrument
 
     market = config.venue.market
@@ -138,7 +139,7 @@ def warm_instrument(
         price_precision=made.price_precision,
         size_precision=made.size_precision,
         source_digest=source_digest,
-        values_digest=hashlib.sha256(canonical_values(made)).hexdigest(),
+        values_digest=values_digest(made),
     )
     return WarmInstrument(entry, pack_instrument(made))
 

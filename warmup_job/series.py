@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,15 @@ def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
     that of a snapshot volume; ``bar_type`` says which of a catalog's, if it has several.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: it is none of these, or holds what cannot be prices.
+        SnapshotError: a catalog's file cannot be decoded.
     """
-    from warmup_job.regime.evidence import Window
-
     if source.is_file():
         from warmup_job.simulator.replay import read_recording
 
         rows = read_recording(f"um:SERIES:1m:{source}" if _is_bare(source) else str(source)).rows
         columns = zip(*((row.high, row.low, row.close) for row in rows), strict=True)
-        high, low, close = ([float(text) for text in column] for column in columns)
-        return source.name, Window.of(high, low, close)
+        return source.name, _window(source, *columns)
     current = source / "current" / "catalog"
     catalog = current if current.is_dir() else source
     found = sorted(path.name for path in (catalog / "data" / "bar").glob("*"))
@@ -41,9 +40,23 @@ def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
             if found
             else f"{source} is neither a recording (csv.gz) nor a catalog with bars"
         )
-    series = arrow.BarSeries(StoredBars(catalog, chosen[0]).parts())
-    columns_of = (arrow.floats(series, name) for name in ("high", "low", "close"))
-    return chosen[0], Window.of(*columns_of)
+    try:
+        stored = StoredBars(catalog, chosen[0])
+        series = arrow.BarSeries(stored.parts() if stored.rows else ())
+        columns_of = [arrow.floats(series, name) for name in ("high", "low", "close")]
+    except OSError as error:
+        raise ConfigError(f"{source} cannot be read: {error.strerror or error}") from None
+    return chosen[0], _window(source, *columns_of)
+
+
+def _window(source: Path, *columns: Sequence[float] | Sequence[str]) -> Window:
+    from warmup_job.regime.evidence import Window
+
+    high, low, close = columns
+    try:
+        return Window.of(high, low, close)  # text as well, each the nearest float
+    except ValueError as error:
+        raise ConfigError(f"{source} cannot be studied: {error}") from None
 
 
 def _is_bare(path: Path) -> bool:

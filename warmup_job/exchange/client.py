@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Self
 import msgspec
 
 from warmup_job.errors import (
+    DataInvalidError,
     ExchangeUnreachableError,
     RateLimitedError,
     UnknownSymbolError,
@@ -24,7 +25,7 @@ from warmup_job.exchange.budget import Budget
 from warmup_job.exchange.endpoints import public_url
 from warmup_job.exchange.lean_ccxt import import_binance
 from warmup_job.exchange.refusals import refusal
-from warmup_job.market.gaps import parse_rows
+from warmup_job.market.gaps import odd_kline, parse_rows
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
 from warmup_job.market.plan import Market, Page
@@ -237,8 +238,14 @@ class BinanceClient:
         if page.start_ms is not None:
             params["startTime"] = page.start_ms
 
+        odd: set[int] = set()
+
         def parse(answer: object) -> Klines:
-            return parse_rows(answer, interval, page.start_ms or 0, page.end_ms)
+            rows = parse_rows(answer, interval, page.start_ms or 0, page.end_ms)
+            if rows.odd_ms is not None and rows.odd_ms not in odd:
+                odd.add(rows.odd_ms)  # the transport's fault or the venue's: asked once more
+                raise DataInvalidError(odd_kline(rows.odd_ms, interval))
+            return rows
 
         try:
             return await self._ask(ask, params, page.weight, parse)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from warmup_job.errors import DataInvalidError, WarmupError
-from warmup_job.market.gaps import Gap, find_gaps
+from warmup_job.market.gaps import Gap, find_gaps, odd_kline
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import BarValues, Kline, Klines, bar_values, join_klines
 from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
@@ -53,7 +54,8 @@ class Fetched[PackedT]:
     ``parts`` are the packed pages, in no order; together they hold at least the klines that open at
     ``opens_ms`` (ascending), and those are their last ones. ``from_listing``: the klines reach back
     to the symbol's first one, so there are no more. ``revised``: the opens of klines whose values
-    are others than they were known to be.
+    are others than they were known to be. ``odd_ms``: when the newest kline opened that does not
+    open on the interval's grid (`Klines.odd_ms`); the klines begin after it.
     """
 
     opens_ms: array[int] = field(default_factory=lambda: array("q"))
@@ -61,6 +63,7 @@ class Fetched[PackedT]:
     gaps: list[Gap] = field(default_factory=list)
     from_listing: bool = False
     revised: list[int] = field(default_factory=list)
+    odd_ms: int | None = None
 
 
 async def fetch_last[PackedT](
@@ -132,15 +135,19 @@ class _Fetching[PackedT]:
         self.parts: list[PackedT] = []
         self.revised: set[int] = set(believed)
         self.at_listing = False
+        """Whether there are no older ones; or none that open on the grid."""
+        self.odd_ms: int | None = None
 
     def opens_ms(self) -> array[int]:
-        """Of all that came, ascending."""
+        """Of all that came and can be used, ascending."""
         joined = array("q")
         for page in sorted(self._pages, key=lambda opens: opens[0]):
             if joined and page[0] < joined[-1]:  # inside another page's hole
                 joined = array("q", sorted((*joined, *page)))
             else:
                 joined.extend(page)
+        if self.odd_ms is not None:
+            joined = joined[bisect_right(joined, self.odd_ms) :]
         self._pages = [joined] if joined else []
         return joined
 
@@ -164,8 +171,9 @@ class _Fetching[PackedT]:
             opens_ms,
             list(self.parts),
             gaps,
-            from_listing=self.at_listing and (bars is None or had < bars),
+            from_listing=(self.at_listing and self.odd_ms is None and (bars is None or had < bars)),
             revised=sorted(self.revised),
+            odd_ms=self.odd_ms,
         )
 
     async def newest(self, bars: int, last_ms: int) -> None:
@@ -209,6 +217,8 @@ class _Fetching[PackedT]:
     async def _ask(self, page: Page) -> None:
         stream = self._stream
         klines = await self._client.klines(stream.symbol, stream.interval, page, stream.price)
+        if klines.odd_ms is not None:
+            self.odd_ms = max(klines.odd_ms, self.odd_ms or 0)
         if klines:
             self.parts.append(self._pack(klines))
             self._pages.append(array("q", klines.open_ms))
@@ -247,6 +257,8 @@ async def fetch_extremes(client: BinanceClient, stream: Stream) -> tuple[str, st
         rows = await client.klines(stream.symbol, months, page, stream.price)
         lows += rows.low
         highs += rows.high
+        if rows.odd_ms is not None:  # what was before it is not among these
+            raise DataInvalidError(f"{stream.symbol}: {odd_kline(rows.odd_ms, months)}")
         if len(rows) < _MONTHS:
             break
         end_ms = rows.open_ms[0] - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -58,13 +58,22 @@ class Klines:
     trades: Sequence[int] = ()
     taker_base: Sequence[str] = ()
     taker_quote: Sequence[str] = ()
+    odd_ms: int | None = None
+    """When the last kline opened that did not open on the interval's grid: these are those after
+    it. Binance has such ones on spot in 2017 and 2018. None: there was none."""
 
     def __len__(self) -> int:
         return len(self.open_ms)
 
     def __iter__(self) -> Iterator[Kline]:
-        columns = (getattr(self, name) for name in self.__slots__)
+        columns = (getattr(self, name) for name in Kline._fields)
         return map(Kline._make, zip(*columns, strict=True))
+
+
+def decimals_used(texts: Iterable[str]) -> int:
+    """The most decimals of any text; trailing zeros do not count: 65000.10 uses one."""
+    fractions = (text.partition(".")[2].rstrip("0") for text in texts)
+    return max(map(len, fractions), default=0)
 
 
 def join_klines(parts: Sequence[Klines], last: int) -> list[Kline]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warmup_job.errors import DataInvalidError
+from warmup_job.market import kline
 from warmup_job.market.kline import Klines
 from warmup_job.market.moment import NS_PER_MS, file_stamp
 
@@ -30,8 +31,8 @@ CATALOG_SCHEMA = "nautilus-1.x-high-precision"
 """The family of Arrow schemas; the 2.0 line of Nautilus has another one."""
 VALUES = ("open", "high", "low", "close", "volume")
 _SCALE, _WIDTH = 16, 16  # decimals and bytes of one value
-_PRICE_MAX, _SIZE_MAX = 17_014_118_346_046, 34_028_236_692_093  # Nautilus' own
-_ROWS_PER_GROUP = 5000  # ParquetDataCatalog's own default: part of "the same bytes"
+PRICE_MAX, SIZE_MAX = 17_014_118_346_046, 34_028_236_692_093  # Nautilus' own
+ROWS_PER_GROUP = 5000  # ParquetDataCatalog's own default: part of "the same bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,25 @@ class BarSeries:
         first = next(self.tables()).column("ts_event")[0].as_py()
         return first, self.parts[-1].last_ns
 
+    def decimals(self) -> tuple[int, int]:
+        """The most decimals that any of its prices and any of its volumes uses.
+
+        Of exactly its bars: what was fetched besides must make no other snapshot of the same ones.
+        """
+        used, skip = [(0, 0)], self.skipped
+        for part in self.parts:
+            if part.rows <= skip:
+                skip -= part.rows
+                continue
+            used.append(
+                decimals_used(part.load().slice(skip))
+                if skip
+                else (part.price_decimals, part.size_decimals)
+            )
+            skip = 0
+        prices, sizes = zip(*used, strict=True)
+        return max(prices), max(sizes)
+
     def tables(self) -> Iterator[pa.Table]:
         """Its bars, in tables as long as a row group of the catalog."""
         import pyarrow as pa
@@ -83,12 +103,11 @@ class BarSeries:
                 continue
             held.append(part.load().slice(skip))
             skip = 0
-            while sum(table.num_rows for table in held) >= _ROWS_PER_GROUP:
+            while sum(table.num_rows for table in held) >= ROWS_PER_GROUP:
                 joined = pa.concat_tables(held)
-                yield joined.slice(0, _ROWS_PER_GROUP)
-                held = [joined.slice(_ROWS_PER_GROUP)]
-        joined = pa.concat_tables(held)
-        if joined.num_rows:
+                yield joined.slice(0, ROWS_PER_GROUP)
+                held = [joined.slice(ROWS_PER_GROUP)]
+        if held and (joined := pa.concat_tables(held)).num_rows:
             yield joined
 
 
@@ -114,7 +133,7 @@ def pack(klines: Klines) -> PackedBars:
     import pyarrow as pa
 
     values = [getattr(klines, name) for name in VALUES]
-    limits = (_PRICE_MAX, _PRICE_MAX, _PRICE_MAX, _PRICE_MAX, _SIZE_MAX)
+    limits = (PRICE_MAX, PRICE_MAX, PRICE_MAX, PRICE_MAX, SIZE_MAX)
     fits = all(max(map(float, each)) <= most for each, most in zip(values, limits, strict=True))
     try:
         columns = [_fixed_binary(column) for column in values]
@@ -128,16 +147,14 @@ def pack(klines: Klines) -> PackedBars:
     stamps = array("Q", (close_ms * NS_PER_MS for close_ms in klines.close_ms))
     closes = pa.Array.from_buffers(pa.uint64(), len(stamps), [None, pa.py_buffer(stamps)])
     table = pa.Table.from_arrays([*columns, closes, closes], schema=bar_schema())
-    decimals = [_decimals_used(column) for column in values]
-    return in_memory(table, max(decimals[:4]), decimals[4])
+    decimals = [kline.decimals_used(column) for column in values]
+    return in_memory(table, (max(decimals[:4]), decimals[4]))
 
 
-def in_memory(table: pa.Table, price_decimals: int, size_decimals: int) -> PackedBars:
-    """A table of bars, not empty, as it is."""
-    first_ns, last_ns = _span(table)
-    return PackedBars(
-        table.num_rows, first_ns, last_ns, price_decimals, size_decimals, lambda: table
-    )
+def in_memory(table: pa.Table, decimals: tuple[int, int] | None = None) -> PackedBars:
+    """A table of bars, not empty, as it is; ``decimals``: those used, where they are known."""
+    used = decimals or decimals_used(table)
+    return PackedBars(table.num_rows, *_span(table), *used, lambda: table)
 
 
 def set_aside(bars: PackedBars, path: Path) -> PackedBars:
@@ -168,11 +185,7 @@ def join(parts: Sequence[PackedBars], last: int) -> BarSeries:
         if ordered and part.first_ns <= ordered[-1].last_ns:  # what was asked for once more
             before = ordered.pop()
             table = pa.concat_tables([before.load(), part.load()]).sort_by("ts_event")
-            decimals = (
-                max(before.price_decimals, part.price_decimals),
-                max(before.size_decimals, part.size_decimals),
-            )
-            ordered.append(in_memory(table, *decimals))
+            ordered.append(in_memory(table))
         else:
             ordered.append(part)
     return BarSeries(ordered, max(0, sum(part.rows for part in ordered) - last))
@@ -192,14 +205,12 @@ def check_precision(
     Raises:
         DataInvalidError: a price or a volume is finer than its precision.
     """
-    for what, used, precision in (
-        ("price", max(part.price_decimals for part in bars.parts), price_precision),
-        ("volume", max(part.size_decimals for part in bars.parts), size_precision),
+    for what, used, precision in zip(
+        ("price", "volume"), bars.decimals(), (price_precision, size_precision), strict=True
     ):
         if used > precision:
             raise DataInvalidError(
-                f"{bar_type}: a {what} of the venue's has {used} decimals, the instrument "
-                f"{precision} (its tick was changed?): ask for fewer bars"
+                f"{bar_type}: a {what} has {used} decimals, {precision} are to be written"
             )
 
 
@@ -254,7 +265,7 @@ def write_instrument(create: Create, instrument: PackedInstrument, ts_ns: int) -
         table = table.set_column(index, table.schema.field(index), stamps)
     stamp = file_stamp(ts_ns)
     with create(f"data/{instrument.folder}/{stamp}_{stamp}.parquet") as file:
-        pq.write_table(table, pa.PythonFile(file, mode="w"), row_group_size=_ROWS_PER_GROUP)
+        pq.write_table(table, pa.PythonFile(file, mode="w"), row_group_size=ROWS_PER_GROUP)
 
 
 def content_digest(bars: BarSeries) -> str:
@@ -278,6 +289,12 @@ def floats(bars: BarSeries, name: str) -> array[float]:
         texts = decimals_of(table.column(name)).cast(pa.string())
         column.frombytes(texts.cast(pa.float64()).to_numpy().tobytes())
     return column
+
+
+def decimals_used(table: pa.Table) -> tuple[int, int]:
+    """The most decimals of any price and of any volume; trailing zeros do not count."""
+    used = [_fewest_decimals(decimals_of(table.column(name))) for name in VALUES]
+    return max(used[:4]), used[4]
 
 
 def decimals_of(column: pa.ChunkedArray) -> pa.Array:
@@ -310,7 +327,14 @@ def _fixed_binary(texts: Sequence[str]) -> Any:  # noqa: ANN401  # pyarrow is un
     return pa.Array.from_buffers(pa.binary(_WIDTH), len(decimals), [None, decimals.buffers()[1]])
 
 
-def _decimals_used(texts: Sequence[str]) -> int:
-    """The most decimals of any text, trailing zeros left out."""
-    fractions = (text.partition(".")[2].rstrip("0") for text in texts)
-    return max(map(len, fractions), default=0)
+def _fewest_decimals(values: pa.Array) -> int:
+    """The most decimals of any value, trailing zeros left out."""
+    import pyarrow as pa
+
+    for decimals in range(_SCALE):
+        try:
+            values.cast(pa.decimal128(38, decimals))
+        except pa.ArrowInvalid:  # it would lose digits
+            continue
+        return decimals
+    return _SCALE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import BarAggregation, PriceType
@@ -12,7 +13,7 @@ from nautilus_trader.model.objects import Price, Quantity
 
 from warmup_job.errors import DataInvalidError, RefusedError
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
+from warmup_job.market.kline import Kline, decimals_used
 from warmup_job.market.moment import NS_PER_MS
 from warmup_job.nautilus.names import AGGREGATIONS, bar_type_name
 
@@ -51,17 +52,23 @@ def bars_of(
 ) -> list[Bar]:
     """Klines as bars, digit for digit, with ts_event = ts_init = close time.
 
+    All prices have one precision and all volumes another: those that are given, or more where a
+    value needs it. A tick or step that was changed leaves both kinds of klines behind.
+
     Raises:
-        DataInvalidError: a price or volume is finer than the instrument; nothing is ever rounded.
+        DataInvalidError: Nautilus cannot hold a price or volume.
     """
+    klines = list(klines)
+    price_precision = max(price_precision, decimals_used(chain(*(row[1:5] for row in klines))))
+    size_precision = max(size_precision, decimals_used(row.volume for row in klines))
 
     def bar_of(kline: Kline) -> Bar:
         prices = (kline.open, kline.high, kline.low, kline.close)
         close_ns = kline.close_ms * NS_PER_MS
         return Bar(
             bar_type,
-            *(Price.from_str(at_precision(text, price_precision, bar_type)) for text in prices),
-            Quantity.from_str(at_precision(kline.volume, size_precision, bar_type)),
+            *(Price.from_str(_at_precision(text, price_precision)) for text in prices),
+            Quantity.from_str(_at_precision(kline.volume, size_precision)),
             close_ns,
             close_ns,
         )
@@ -73,24 +80,41 @@ def bars_of(
 
 
 def instrument_bars(
-    klines: Iterable[Kline], instrument: Instrument, interval: Interval
+    klines: Iterable[Kline],
+    instrument: Instrument,
+    interval: Interval,
+    like: Sequence[Bar] = (),
 ) -> list[Bar]:
-    """`bars_of` for an instrument."""
+    """`bars_of` for an instrument; as fine as any of ``like``, which they continue."""
     return bars_of(
         klines,
         bar_type_of(instrument.id, interval),
-        instrument.price_precision,
-        instrument.size_precision,
+        max([instrument.price_precision, *(bar.close.precision for bar in like)]),
+        max([instrument.size_precision, *(bar.volume.precision for bar in like)]),
     )
 
 
-def at_precision(text: str, precision: int, what: object) -> str:
-    """Decimal ``text`` with ``precision`` decimals; only zeros are ever added or dropped."""
-    whole, _, fraction = text.partition(".")
-    kept = fraction[:precision]
-    if fraction[precision:].strip("0"):
-        raise DataInvalidError(
-            f"{what}: the venue's {text} is finer than the instrument's {precision} decimals "
-            "(its tick was changed?); ask for fewer bars"
+def at_one_precision(bars: Sequence[Bar]) -> list[Bar]:
+    """The same bars with the same values, all as fine as the finest of them."""
+    price_precision = max((bar.close.precision for bar in bars), default=0)
+    size_precision = max((bar.volume.precision for bar in bars), default=0)
+
+    def finer(bar: Bar) -> Bar:
+        if (bar.close.precision, bar.volume.precision) == (price_precision, size_precision):
+            return bar
+        prices = (bar.open, bar.high, bar.low, bar.close)
+        return Bar(
+            bar.bar_type,
+            *(Price.from_raw(price.raw, price_precision) for price in prices),
+            Quantity.from_raw(bar.volume.raw, size_precision),
+            bar.ts_event,
+            bar.ts_init,
         )
-    return f"{whole}.{kept.ljust(precision, '0')}" if precision else whole
+
+    return [finer(bar) for bar in bars]
+
+
+def _at_precision(text: str, precision: int) -> str:
+    """Decimal ``text`` with ``precision`` decimals, which are enough for it."""
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction[:precision].ljust(precision, '0')}" if precision else whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from nautilus_trader.persistence.funcs import class_to_filename, urisafe_identif
 from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 
 from warmup_job.nautilus.arrow import PackedInstrument
+from warmup_job.nautilus.audit import decoding
 
 
 def pack_instrument(instrument: Instrument) -> PackedInstrument:
@@ -26,14 +28,24 @@ def pack_instrument(instrument: Instrument) -> PackedInstrument:
 
 
 def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
-    """All bars of one type, ascending; a missing type reads as an empty list."""
-    bars: list[Bar] = ParquetDataCatalog(str(catalog)).bars(bar_types=[bar_type])
+    """All bars of one type, ascending; a missing type reads as an empty list.
+
+    Raises:
+        SnapshotError: Nautilus cannot decode them.
+    """
+    with decoding(f"{bar_type} in {catalog}"):
+        bars: list[Bar] = ParquetDataCatalog(str(catalog)).bars(bar_types=[bar_type])
     return bars
 
 
 def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
-    """The instrument of that id, or None."""
-    found = ParquetDataCatalog(str(catalog)).instruments(instrument_ids=[instrument_id])
+    """The instrument of that id, or None.
+
+    Raises:
+        SnapshotError: Nautilus cannot decode it.
+    """
+    with decoding(f"{instrument_id} in {catalog}"):
+        found = ParquetDataCatalog(str(catalog)).instruments(instrument_ids=[instrument_id])
     return found[0] if found else None
 
 
@@ -41,6 +53,11 @@ def reader_schema() -> str:
     """The family of Arrow schemas that the Nautilus at hand reads; see `arrow.CATALOG_SCHEMA`."""
     mode = "high" if FIXED_PRECISION_BYTES == 16 else "standard"
     return f"nautilus-{nautilus_trader.__version__.partition('.')[0]}.x-{mode}-precision"
+
+
+def values_digest(instrument: Instrument) -> str:
+    """sha256 over the instrument's canonical values, in hex."""
+    return hashlib.sha256(canonical_values(instrument)).hexdigest()
 
 
 def canonical_values(instrument: Instrument) -> bytes:

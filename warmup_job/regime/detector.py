@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta
 
 from warmup_job.regime.indicators import Adx, Ema, Wilder, directional_movement, true_range
 
 ADX_TREND = 20.0
 """Below this ADX (points) nothing counts as a trend."""
+
+
+Length = Annotated[int, Meta(ge=1, le=100_000)]
+"""Bars that an average goes over."""
 
 
 class Regime(Enum):
@@ -35,11 +41,11 @@ class DetectorBar(NamedTuple):
 class DetectorSettings:
     """The strategy file's regime section: lengths in bars, hysteresis in bps of the slow EMA."""
 
-    ema_fast: int
-    ema_slow: int
-    adx_len: int
-    atr_len: int
-    hysteresis_bps: float
+    ema_fast: Length
+    ema_slow: Length
+    adx_len: Length
+    atr_len: Length
+    hysteresis_bps: Annotated[float, Meta(ge=0, le=1_000_000)]
 
     @property
     def least_bars(self) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from warmup_job.regime.detector import Regime
 
@@ -20,7 +23,7 @@ class Certificate(msgspec.Struct, frozen=True):
     Margins are how far every possible past is at least from judging otherwise, rounded down.
     """
 
-    bars: int
+    bars: Annotated[int, Meta(ge=1, le=1_000_000_000)]
     """How many bars the window has."""
     lowest: float
     """The lowest price ever, as far as the proof assumes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
 from warmup_job.simulator.refusal import Refusal
@@ -11,12 +11,13 @@ from warmup_job.simulator.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warmup_job.simulator.faults import Fault
+    from warmup_job.simulator.faults import Fault, Grid
+    from warmup_job.simulator.feed import Book
 
 Row = list[Any]
 """One row of a kline answer, in the order and with the types of Binance's array."""
 
-_LOW, _CLOSE = 3, 4
+_OPEN, _LOW, _CLOSE, _VOLUME = 1, 3, 4, 5
 _SHORT_ROW = 6
 _ERRORS: dict[int, tuple[int, str]] = {
     418: (-1003, "Way too many requests; IP banned."),
@@ -60,6 +61,11 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
     middle = len(spoiled) // 2
     if fault.kind == "shape":
         return [_reshaped(row, fault.word) for row in spoiled]
+    if fault.kind == "odd":
+        late = [row for row in spoiled if row[0] < (fault.number or 0)]
+        for row in late:
+            row[0] += 17_000
+        return spoiled
     if fault.kind == "missing":
         # The ends stay, so that only a look at the inside shows it.
         count = max(0, min(int(fault.number or 0), len(spoiled) - 2))
@@ -79,6 +85,51 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
     elif fault.kind == "fine":
         spoiled[middle][_LOW] = _finer(spoiled[middle][_LOW])
     return spoiled
+
+
+def on_grid(rows: Sequence[Sequence[Any]], grid: Grid) -> list[Row]:
+    """The rows of a kline answer, those from ``grid.from_ms`` on with values that need it.
+
+    Only a finer grid can be seen in a row: its low is a tick lower, its volume a step larger.
+    """
+    shown = [list(row) for row in rows]
+    for row in shown:
+        if grid.from_ms is None or row[0] < grid.from_ms:
+            continue
+        if _decimals(grid.tick) > _decimals(row[_LOW]):
+            for at in range(_OPEN, _CLOSE + 1):
+                row[at] = _printed(row[at], grid.tick)
+            row[_LOW] = str(Decimal(row[_LOW]) - Decimal(grid.tick))
+        if _decimals(grid.step) > _decimals(row[_VOLUME]):
+            row[_VOLUME] = str(Decimal(_printed(row[_VOLUME], grid.step)) + Decimal(grid.step))
+    return shown
+
+
+def book_on_grid(book: Book, grid: Grid) -> Book:
+    """The top of the book as it prints with that tick and step, whose decimals quotes have."""
+    step = Decimal(1).scaleb(-_decimals(grid.step))
+
+    def price(text: str) -> str:
+        return _printed(text, max(text, grid.tick, key=_decimals))
+
+    def quantity(text: str) -> str:
+        return str(Decimal(text).quantize(step, ROUND_CEILING))
+
+    return book._replace(
+        bid=price(book.bid),
+        ask=price(book.ask),
+        bid_quantity=quantity(book.bid_quantity),
+        ask_quantity=quantity(book.ask_quantity),
+    )
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])
+
+
+def _printed(text: str, like: str) -> str:
+    """A decimal with as many decimals as ``like``, which are no fewer than it has."""
+    return f"{Decimal(text):.{_decimals(like)}f}"
 
 
 def _finer(price: str) -> str:

@@ -36,6 +36,8 @@ class Stage(Enum):
     """The rows of a kline answer are not what they should be; all that match apply, in order."""
     BODY = auto()
     """A good answer is damaged on its way."""
+    LISTING = auto()
+    """A symbol has another tick and step than it had."""
     CLOCK = auto()
     """The exchange's clock is wrong."""
     DOOR = auto()
@@ -55,6 +57,15 @@ class Facts(NamedTuple):
     interval: str = ""
     closes: bool = False
     """Whether the message says that a kline has closed."""
+
+
+class Grid(NamedTuple):
+    """A symbol's tick and step, as exchangeInfo prints them."""
+
+    tick: str
+    step: str
+    from_ms: int | None
+    """Klines that open from then on use it (UTC ms); None: none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +210,14 @@ class FaultBoard:
         hit = self.strike(facts, (Stage.MESSAGE,), at_most_one=True)
         return 1 if not hit else 2 if hit[0].kind == "ws-double" else 0
 
+    def grid(self, symbol: str) -> Grid | None:
+        """The tick and step that ``symbol`` has been given last; None: its own."""
+        grids = [f for f in self._lasting(Stage.LISTING) if fnmatchcase(symbol, f.where)]
+        if not grids:
+            return None
+        tick, step, *from_ms = grids[-1].word.split("/")
+        return Grid(tick, step, int(from_ms[0]) if from_ms else None)
+
     def skew_ms(self) -> int:
         """How far the exchange's clock is ahead because of faults."""
         return sum(round((f.number or 0) * 1000) for f in self._lasting(Stage.CLOCK))
@@ -333,7 +352,7 @@ def _options(kind_name: str, kind: _Kind, texts: list[str]) -> _Options:
         if name in given:
             raise _BadPartError(f"{name} is given twice")
         given[name] = value
-    uncounted = kind.stage in (Stage.CLOCK, Stage.DOOR)
+    uncounted = kind.stage in (Stage.CLOCK, Stage.DOOR, Stage.LISTING)
     if uncounted and (others := [name for name in given if name != "for"]):
         raise _BadPartError(
             f"{kind_name} is not counted in requests: {others[0]} does not go with it"
@@ -434,6 +453,18 @@ def _shape(text: str) -> _Argument:
     return None, text
 
 
+def _grid(text: str) -> _Argument:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,16})?/\d{1,9}(\.\d{1,16})?(/\d{13})?", text):
+        raise _BadPartError("a grid is TICK/STEP or TICK/STEP/FROM_MS, as 0.001/1")
+    return None, text
+
+
+def _moment(text: str) -> _Argument:
+    if not re.fullmatch(r"\d{13}", text):
+        raise _BadPartError(f"{text!r} is no time of 13 digits, ms since 1970")
+    return float(text), ""
+
+
 def _is_error_status(text: str) -> bool:
     return re.fullmatch(r"[45]\d\d", text) is not None
 
@@ -468,6 +499,8 @@ _KINDS: dict[str, _Kind] = {
     "nan": _Kind(Stage.ROWS),
     "negative": _Kind(Stage.ROWS),
     "fine": _Kind(Stage.ROWS),
+    "odd": _Kind(Stage.ROWS, _moment),
+    "grid": _Kind(Stage.LISTING, _grid),
     "skew": _Kind(Stage.CLOCK, _signed_span, "+90s"),
     "ws-drop": _Kind(Stage.CONNECT, _close_code),
     "ws-mute": _Kind(Stage.MESSAGE),

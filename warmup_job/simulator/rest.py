@@ -9,7 +9,7 @@ import msgspec
 
 from warmup_job.simulator import klines, refusal
 from warmup_job.simulator.answers import FAULTS, answer
-from warmup_job.simulator.distortion import distort
+from warmup_job.simulator.distortion import book_on_grid, distort, on_grid
 from warmup_job.simulator.faults import Stage
 from warmup_job.simulator.market import funding_time_ms
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from warmup_job.simulator.answers import Handler
     from warmup_job.simulator.clock import ExchangeClock
+    from warmup_job.simulator.faults import FaultBoard
     from warmup_job.simulator.feed import Feed, KlineSource
-    from warmup_job.simulator.symbols import Market
+    from warmup_job.simulator.symbols import Market, Symbol
     from warmup_job.simulator.weights import WeightMeter
 
 KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
@@ -45,9 +46,14 @@ class MarketRest:
     """Everything that a client without a key may ask for."""
 
     def __init__(
-        self, feeds: Mapping[tuple[Market, str], Feed], clock: ExchangeClock, meter: WeightMeter
+        self,
+        feeds: Mapping[tuple[Market, str], Feed],
+        clock: ExchangeClock,
+        meter: WeightMeter,
+        faults: FaultBoard,
     ) -> None:
-        """``meter`` says which budgets exchangeInfo tells of."""
+        """``meter`` says which budgets exchangeInfo tells of, ``faults`` which ticks and steps."""
+        self._faults = faults
         self._feeds = feeds
         self._clock = clock
         self._meter = meter
@@ -86,13 +92,20 @@ class MarketRest:
                 {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
                 for asset in assets
             ],
-            "symbols": [symbol.info() for symbol in symbols],
+            "symbols": [self._listed(symbol) for symbol in symbols],
         }
         return answer(request, info)
 
     async def _spot_info(self, request: web.Request) -> web.StreamResponse:
         symbols = [feed.symbol for feed in self._chosen_spot_feeds(request.query)]
-        return answer(request, self._info_head("spot") | {"symbols": [s.info() for s in symbols]})
+        return answer(
+            request, self._info_head("spot") | {"symbols": [self._listed(s) for s in symbols]}
+        )
+
+    def _listed(self, symbol: Symbol) -> dict[str, Any]:
+        """The entry of a symbol, with the tick and step that it has now."""
+        grid = self._faults.grid(symbol.name)
+        return (symbol if grid is None else symbol.with_grid(grid.tick, grid.step)).info()
 
     def _chosen_spot_feeds(self, params: Mapping[str, str]) -> list[Feed]:
         if "symbols" in params:
@@ -135,8 +148,12 @@ class MarketRest:
             if any(fault.kind == "forming" for fault in faults):
                 page = klines.with_forming_row(page, source, query, now_ms)
             rows: list[Any] = [(*row, "0") for row in page]
+            if grid := self._faults.grid(query.symbol):
+                rows = on_grid(rows, grid)
             for fault in faults:
                 rows = distort(rows, fault)
+            if any(fault.kind == "odd" for fault in faults) and query.end_ms is not None:
+                rows = [row for row in rows if row[0] <= query.end_ms]  # it is asked for by opens
             return answer(request, rows)
 
         return reply
@@ -160,6 +177,8 @@ class MarketRest:
     def _book_handler(self, market: Market) -> Handler:
         def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
             book = feed.book(now_ms)
+            if grid := self._faults.grid(feed.symbol.name):
+                book = book_on_grid(book, grid)
             ticker = {
                 "symbol": feed.symbol.name,
                 "bidPrice": book.bid,

@@ -248,7 +248,7 @@ class _Exchange:
         listen_keys = ListenKeys()
         self.log = RequestLog(credentials.concealed)
         self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, listen_keys)
-        self._market_rest = MarketRest(self.feeds, self.clock, self.meter)
+        self._market_rest = MarketRest(self.feeds, self.clock, self.meter, self.faults)
         self._account_rest = AccountRest(
             account, credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
         )

@@ -16,6 +16,7 @@ from loguru import logger
 
 from warmup_job.errors import RefusedError
 from warmup_job.market.interval import Interval
+from warmup_job.simulator.distortion import book_on_grid
 from warmup_job.simulator.faults import Facts
 from warmup_job.simulator.market import SLOT_MS, funding_time_ms, trade_id
 
@@ -284,6 +285,8 @@ class StreamHub:
         while True:
             now_ms = self._clock.now_ms()
             book = feed.book(now_ms)
+            if grid := self._faults.grid(feed.symbol.name):
+                book = book_on_grid(book, grid)
             if book[:4] != last:
                 last = book[:4]
                 event: dict[str, Any] = {

@@ -6,7 +6,7 @@ that ccxt and NautilusTrader parse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -83,6 +83,20 @@ class Symbol:
     def quote_units(self) -> int:
         """One tick times one step in units of the last printed quote volume decimal."""
         return int((Decimal(self.tick) * Decimal(self.step)).scaleb(self.quote_decimals))
+
+    def with_grid(self, tick: str, step: str) -> Symbol:
+        """The same symbol after its tick and step were changed.
+
+        As on Binance, ``pricePrecision`` of the futures stays unless the tick needs more decimals.
+        """
+        decimals = [len(text.partition(".")[2]) for text in (tick, step)]
+        return replace(
+            self,
+            tick=tick,
+            step=step,
+            price_decimals=max(self.price_decimals, decimals[0]),
+            volume_decimals=decimals[1],
+        )
 
     def info(self) -> dict[str, Any]:
         """The symbol's entry in the market's exchangeInfo."""

@@ -215,7 +215,7 @@ def _read(handle: int) -> LeaseRecord:
     """What stands in the lease; whatever cannot be read counts as nobody's."""
     try:
         return msgspec.json.decode(os.pread(handle, _RECORD_BYTES, 0), type=LeaseRecord)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (ValueError, RecursionError):  # malformed, or text that is not UTF-8
         return LeaseRecord()
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from warmup_job.errors import SnapshotError
+from warmup_job.market.gaps import Gap
 from warmup_job.market.interval import Interval
 from warmup_job.market.moment import duration_text, utc_text
-from warmup_job.nautilus.arrow import floats, join
-from warmup_job.nautilus.stored import StoredBars
+from warmup_job.nautilus.arrow import PackedInstrument, floats, join
+from warmup_job.nautilus.stored import StoredBars, read_instrument
 from warmup_job.regime.verdict import Certificate
 from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
-from warmup_job.snapshot.manifest import FileEntry, Manifest, StreamEntry, read_manifest
+from warmup_job.snapshot.manifest import (
+    FileEntry,
+    InstrumentEntry,
+    Manifest,
+    StreamEntry,
+    read_manifest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +36,12 @@ class Snapshot:
         """The Nautilus catalog's folder."""
         return self.folder / CATALOG
 
-    def instrument_file(self, instrument_id: str) -> Path | None:
-        """The file of that instrument, if it is there as it was written."""
-        for entry in self.manifest.files:
-            parts = Path(entry.path).parts
-            if parts[:2] == (CATALOG, "data") and parts[2] != "bar" and parts[3] == instrument_id:
-                path = self.folder / entry.path
-                return None if _file_problem(entry, path) else path
-        return None
+    def instrument(self, said: InstrumentEntry) -> PackedInstrument | None:
+        """That instrument, if its file is as it was written and holds what the manifest says."""
+        try:
+            return _read_instrument(self, said)
+        except (OSError, SnapshotError):
+            return None
 
     def stream(self, symbol: str, interval: str, price: str = "last") -> StreamEntry | None:
         """The entry of that stream, or None."""
@@ -84,6 +88,8 @@ def find_problems(
 ) -> list[str]:
     """Everything that is wrong with a snapshot, one line each; empty: it can be trusted.
 
+    Files are held against their digests, and then decoded: every row of every stream is looked at.
+
     Args:
         now_ms: UTC ms; None: its age is of no matter.
         max_age_ms: how long ago the first bar that it lacks may have closed; None: any age.
@@ -93,9 +99,7 @@ def find_problems(
     try:
         problems = _file_problems(snapshot)
         if not problems:  # a catalog with altered files is not worth reading
-            for stream in snapshot.manifest.streams:
-                found = _stream_problems(snapshot, stream)
-                problems += [f"{stream.bar_type}: {problem}" for problem in found]
+            problems = _content_problems(snapshot)
     except OSError as error:
         problems = [
             f"{error.filename or snapshot.folder} cannot be read: {error.strerror or error}"
@@ -213,35 +217,103 @@ def _file_problem(entry: FileEntry, path: Path) -> str | None:
     return None if digest == entry.sha256 else f"{entry.path} was altered: its sha256 is another"
 
 
+def _content_problems(snapshot: Snapshot) -> list[str]:
+    """Decode what the digests vouch for, and hold it against what the manifest says of it."""
+    problems = []
+    for said in snapshot.manifest.instruments:
+        try:
+            _read_instrument(snapshot, said)
+        except SnapshotError as error:
+            problems.append(f"{said.instrument_id}: {error}")
+    for stream in snapshot.manifest.streams:
+        try:
+            found = _stream_problems(snapshot, stream)
+        except SnapshotError as error:
+            found = [str(error)]
+        problems += [f"{stream.bar_type}: {problem}" for problem in found]
+    return problems
+
+
+def _read_instrument(snapshot: Snapshot, said: InstrumentEntry) -> PackedInstrument:
+    from warmup_job.nautilus.audit import Instrument, decoding, instrument_problem
+
+    for entry in snapshot.manifest.files:
+        place = PurePosixPath(entry.path)
+        if place.parts[:2] == (CATALOG, "data") and place.parts[3] == said.instrument_id:
+            break
+    else:
+        raise SnapshotError("the manifest lists no file of it")
+    path = snapshot.folder / entry.path
+    problem = _file_problem(entry, path)
+    if problem is None:
+        packed = read_instrument(path)
+        known = Instrument(
+            said.symbol, said.instrument_id, said.price_precision, said.size_precision
+        )
+        with decoding(path):
+            problem = instrument_problem(packed.table, place.parts[2], known)
+    if problem is not None:
+        raise SnapshotError(problem)
+    return packed
+
+
 def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
-    """Hold the catalog's rows against what the manifest says of them."""
-    stored = StoredBars(snapshot.catalog, stream.bar_type)
-    problems = stored.schema_problems(stream.price_precision, stream.size_precision)
+    """Hold the catalog's rows against what the manifest says of them, a row group at a time."""
+    import numpy as np
+
+    from warmup_job.nautilus.audit import gaps_of, opens_of, row_problem
+
+    stored, interval = (
+        StoredBars(snapshot.catalog, stream.bar_type),
+        Interval.parse(stream.interval),
+    )
+    if stored.rows != stream.bar_count:
+        return [f"{stored.rows} bars, the manifest says {stream.bar_count}"]
+    problems = stored.schema_problems(
+        bar_type=stream.bar_type,
+        instrument_id=stream.instrument_id,
+        price_precision=stream.price_precision,
+        size_precision=stream.size_precision,
+    )
     if problems:
         return problems
-    interval = Interval.parse(stream.interval)
-    opens_ms = [interval.floor(close_ms) for close_ms in stored.close_times_ms()]
-    if len(opens_ms) != stream.bar_count or not opens_ms:
-        return [f"{len(opens_ms)} bars, the manifest says {stream.bar_count}"]
+    opens = []
+    for table in stored.tables():
+        found = opens_of(table, interval)
+        problem = row_problem(table, stream.price_precision, stream.size_precision)
+        if isinstance(found, str) or problem is not None:
+            return [each for each in (found, problem) if isinstance(each, str)]
+        opens.append(found)
+    opens_ms = np.concatenate(opens)
     said = (stream.first_open, stream.last_close)
-    held = (opens_ms[0], interval.close_ms(opens_ms[-1]))
+    held = (int(opens_ms[0]), interval.close_ms(int(opens_ms[-1])))
     if held != said:
         problems.append(
             f"from {utc_text(held[0])} to {utc_text(held[1])}, the manifest says from "
             f"{utc_text(said[0])} to {utc_text(said[1])}"
         )
+    gaps = gaps_of(opens_ms, interval)
+    if isinstance(gaps, str):
+        return [*problems, gaps]
+    problems += _gap_problems(gaps, stream.gaps, interval.next(int(opens_ms[-1])))
     certificate = stream.certificate
     if certificate is not None and _certify(stream, stored, certificate) != certificate:
         problems.append("its certificate is not that of its bars")
-    missing = {gap.first_ms: gap.last_ms for gap in stream.gaps}
-    for before_ms, open_ms in pairwise(opens_ms):
-        expected_ms = interval.next(before_ms)
-        if expected_ms in missing:
-            expected_ms = interval.next(missing[expected_ms])
-        if open_ms != expected_ms:
-            problems.append(f"a hole at {utc_text(expected_ms)}")
-            break
     return problems
+
+
+def _gap_problems(held: list[Gap], said: list[Gap], next_ms: int) -> list[str]:
+    """Holes that are not on record, and recorded ones that are not there.
+
+    After the last bar, at ``next_ms``, a gap can be on record that nothing shows.
+    """
+    unsaid = [gap for gap in held if gap not in said]
+    untrue = [gap for gap in said if gap not in held and gap.first_ms != next_ms]
+    if unsaid:
+        return [f"a hole at {utc_text(unsaid[0].first_ms)}"]
+    if untrue or len(said) > len(held) + 1:
+        return ["the manifest names holes that are not there"]
+    return []
 
 
 def _certify(stream: StreamEntry, stored: StoredBars, said: Certificate) -> Certificate | None:
@@ -251,11 +323,11 @@ def _certify(stream: StreamEntry, stored: StoredBars, said: Certificate) -> Cert
 
     if said.bars > stream.bar_count or stream.detector is None:
         return None
-    series = join(stored.parts(), said.bars)
+    series = join(stored.parts(said.bars), said.bars)
     try:
         window = Window.of(*(floats(series, name) for name in ("high", "low", "close")))
+        evidence = Evidence.of(stream.detector, window)
         bounds = Bounds(said.lowest, said.highest)
-    except ValueError:
+        return certify(evidence, bounds, from_listing=said.exact and stream.from_listing)
+    except (ValueError, ArithmeticError):  # of what cannot be: there is no certificate of that
         return None
-    evidence = Evidence.of(stream.detector, window)
-    return certify(evidence, bounds, from_listing=said.exact and stream.from_listing)

@@ -21,9 +21,18 @@ class Desk:
     """Sends, finds and cancels; Nautilus' cache says what has become of an order."""
 
     def __init__(self, strategy: Strategy, instrument: Instrument) -> None:
-        self.instrument = instrument
-        self.tick = Decimal(instrument.price_increment.as_decimal())
+        self._first = instrument
         self._strategy = strategy
+
+    @property
+    def instrument(self) -> Instrument:
+        """The node's own, as it is now: Binance changes ticks and steps while a trader runs."""
+        return self._strategy.cache.instrument(self._first.id) or self._first
+
+    @property
+    def tick(self) -> Decimal:
+        """The smallest step of a price now."""
+        return Decimal(self.instrument.price_increment.as_decimal())
 
     @property
     def make(self) -> OrderFactory:

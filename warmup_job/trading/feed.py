@@ -239,7 +239,7 @@ class Feed:
             last_ms = max(span.last_ms, interval.last_closed(self.client.now_ms()))
             klines = await fetch_range(self.client, self.stream, span.first_ms, last_ms)
             opens_ms = [kline.open_ms for kline in klines]
-            made = instrument_bars(klines, self.instrument(), interval)
+            made = instrument_bars(klines, self.instrument(), interval, self.history.bars[-1:])
             answer = zip(opens_ms, made, strict=True)
             verdict, left = self.handoff.take_answer(span, answer, self._due_ms())
             if klines:
@@ -307,7 +307,7 @@ class Feed:
             TraderError: the node does not have it.
         """
         instrument_id = self.bar_type.instrument_id
-        instrument = self.history.instrument or self.instrument_of(instrument_id)
+        instrument = self.instrument_of(instrument_id) or self.history.instrument
         if instrument is None:
             raise TraderError(f"the node has no instrument {instrument_id}: is it listed?")
         return instrument

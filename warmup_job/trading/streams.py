@@ -361,7 +361,9 @@ class Streams:
         try:
             self._client.extend_deadline(_OLDER_DEADLINE_MS)
             klines = await fetch_range(self._client, feed.stream, first_ms, last_ms)
-            older = instrument_bars(klines, feed.instrument(), feed.history.interval)
+            older = instrument_bars(
+                klines, feed.instrument(), feed.history.interval, feed.history.bars[-1:]
+            )
             logger.info(
                 "{}: fetched {} older bars from {} for {}",
                 feed.name, len(older), utc_text(first_ms), actor.id,

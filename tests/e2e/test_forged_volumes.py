@@ -1,0 +1,200 @@
+"""Who can write the volume can seal a manifest: every command ends in order all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Exchange, job, job_process, write_config
+from tests.e2e.volumes import BARS, HALF_PAST_MS, Hourly, current, read_whole
+from tests.test_snapshot_forged import (
+    BAR_FILES,
+    GARBAGE,
+    INSTRUMENT_FILES,
+    file_of,
+    sealed_again,
+    text_column,
+)
+from warmup_job.config import load
+from warmup_job.errors import SnapshotError
+from warmup_job.history import load_histories, open_for_trading
+from warmup_job.plan import open_client
+from warmup_job.snapshot.verify import open_snapshot, verify
+
+pytestmark = pytest.mark.e2e
+
+Forge = Callable[[Path], object]
+BAR_CHANGES, INSTRUMENT_CHANGES = dict(BAR_FILES), dict(INSTRUMENT_FILES)
+
+
+def a_file(kind: str, change: Callable[[bytes], bytes]) -> Forge:
+    """Replace a file of that kind, and seal the manifest again."""
+
+    def forge(root: Path) -> None:
+        snapshot = open_snapshot(root)
+        path = file_of(snapshot, kind)
+        path.write_bytes(change(path.read_bytes()))
+        sealed_again(snapshot)
+
+    return forge
+
+
+def bars_as_instrument(root: Path) -> None:
+    snapshot = open_snapshot(root)
+    shutil.copy(file_of(snapshot, "bar"), file_of(snapshot, "crypto_perpetual"))
+    sealed_again(snapshot)
+
+
+def no_utf8(root: Path) -> None:
+    path = open_snapshot(root).folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b"BINANCE", b"BIN\xffNCE", 1))
+
+
+FORGED: dict[str, Forge] = {
+    "a manifest that is no text": no_utf8,
+    "bars in an instrument's place": bars_as_instrument,
+    "noise for bars": a_file("bar", dict(GARBAGE)["noise"]),
+    "noise for an instrument": a_file("crypto_perpetual", dict(GARBAGE)["noise"]),
+    "another one's instrument": a_file("crypto_perpetual", INSTRUMENT_CHANGES["another one's id"]),
+    "a price below zero": a_file("bar", BAR_CHANGES["high below low"]),
+}
+
+
+@pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FORGED.items()])
+def test_verify_refuses_and_the_job_fetches_anew(
+    hourly: Hourly, tmp_path: Path, forge: Forge
+) -> None:
+    root = hourly.volume(tmp_path / "volume")
+    forge(root)
+    before = current(root)
+    verified = hourly.jobs.run("verify", root, "--json")
+    assert verified.code == 20, verified.err
+    assert verified.json["problems"]
+    inspected = hourly.jobs.run("inspect", root)
+    assert inspected.code in {0, 20}, inspected.err
+    done = hourly.run(root)
+    assert done.code == 0, done.err
+    for each in (verified, inspected, done):
+        assert "Traceback" not in each.err
+        assert "a bug" not in each.err
+    assert current(root) != before
+    assert read_whole(root) == current(root)
+    verify(root, now_ms=HALF_PAST_MS)
+
+
+def test_study_says_that_a_catalog_is_damaged(hourly: Hourly, tmp_path: Path) -> None:
+    root = hourly.volume(tmp_path / "volume")
+    path = file_of(open_snapshot(root), "bar")
+    raw = path.read_bytes()
+    odd = [
+        (name, BAR_CHANGES[name])
+        for name in ("a price of nothing", "high below low", "the end of time", "no labels")
+    ]
+    for name, change in [*GARBAGE, *odd]:
+        path.write_bytes(change(raw))
+        done = hourly.jobs.run("study", root, "--bars", "20")
+        assert done.code in {0, 2, 20}, f"{name}: {done.err}"
+        assert "Traceback" not in done.err, name
+        assert (done.code == 20) == ("cannot be decoded" in done.err), f"{name}: {done.err}"
+        if name in dict(GARBAGE):
+            assert done.code != 0, name
+
+
+def with_a_false_tick(root: Path) -> None:
+    """An instrument that could be, and is not the one that was written."""
+    snapshot = open_snapshot(root)
+    path = file_of(snapshot, "crypto_perpetual")
+    path.write_bytes(text_column("taker_fee", "0.5")(path.read_bytes()))
+    sealed_again(snapshot)
+
+
+def that_nautilus_cannot_decode(root: Path) -> None:
+    snapshot = open_snapshot(root)
+    path = file_of(snapshot, "crypto_perpetual")
+    path.write_bytes(text_column("quote_currency", "no currency")(path.read_bytes()))
+    sealed_again(snapshot)
+
+
+@pytest.fixture(scope="module")
+def forged_for_trading(
+    tmp_path_factory: pytest.TempPathFactory, exchange: Exchange
+) -> tuple[Path, Path]:
+    """A configuration, and a volume with its snapshot."""
+    folder = tmp_path_factory.mktemp("traded")
+    config = write_config(folder, exchange.url, ws_url=exchange.ws_url)
+    done = job("run", "--config", config, "--root", folder / "volume")
+    assert done.code == 0, done.err
+    return config, folder / "volume"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        *(pytest.param(forge, id=name) for name, forge in FORGED.items()),
+        with_a_false_tick,
+        that_nautilus_cannot_decode,
+    ],
+)
+def test_the_trader_fetches_for_itself_or_says_20(
+    forged_for_trading: tuple[Path, Path], tmp_path: Path, forge: Forge
+) -> None:
+    path, good = forged_for_trading
+    root = Path(shutil.copytree(good, tmp_path / "volume", symlinks=True))
+    forge(root)
+
+    async def histories(on_failure: str) -> list[Any]:
+        config = load(path, environ={}, overrides={"on_failure": on_failure})
+        async with open_client(config) as client:
+            await client.sync_clock()
+            with pytest.raises(SnapshotError):
+                open_for_trading(config, root, client.now_ms())
+            return await load_histories(config, root, client)
+
+    (history,) = asyncio.run(histories("proceed"))
+    assert len(history.bars) >= 70
+    assert history.instrument is not None
+    with pytest.raises(SnapshotError):
+        asyncio.run(histories("fail"))
+
+
+def test_a_trader_on_a_forged_snapshot_as_a_process(
+    forged_for_trading: tuple[Path, Path], exchange: Exchange, tmp_path: Path
+) -> None:
+    path, good = forged_for_trading
+    root = Path(shutil.copytree(good, tmp_path / "volume", symlinks=True))
+    bars_as_instrument(root)
+    refused = job(
+        "trade", "--config", path, "--root", root, "--mode", "paper", "--on-failure", "fail",
+        env=exchange.env(), timeout=120,
+    )  # fmt: skip
+    assert refused.code == 20, refused.err
+    assert "Traceback" not in refused.err
+    with job_process(
+        "trade", "--config", path, "--root", root, "--mode", "paper", env=exchange.env()
+    ) as trader:
+        said = []
+        for line in trader.stderr:
+            said.append(line)
+            if "fetching the whole window" in line or "Traceback" in line:
+                break
+        assert "Traceback" not in said[-1]
+        assert any("no usable snapshot" in line for line in said)
+        trader.terminate()
+
+
+def test_digests_of_the_forged_are_right(hourly: Hourly, tmp_path: Path) -> None:
+    """Else these tests would show no more than that digests are looked at."""
+    root = hourly.volume(tmp_path / "volume")
+    bars_as_instrument(root)
+    snapshot = open_snapshot(root)
+    assert snapshot.manifest.streams[0].bar_count == BARS
+    for entry in snapshot.manifest.files:
+        raw = (snapshot.folder / entry.path).read_bytes()
+        assert (len(raw), hashlib.sha256(raw).hexdigest()) == (entry.size, entry.sha256)
+    assert snapshot.manifest.created_at < HALF_PAST_MS + 3_600_000

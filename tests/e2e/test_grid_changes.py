@@ -1,0 +1,206 @@
+"""Binance changes a symbol's tick or step: bars are published, loaded, filled and traded on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from nautilus_trader.backtest.config import (
+    BacktestDataConfig,
+    BacktestEngineConfig,
+    BacktestRunConfig,
+    BacktestVenueConfig,
+)
+from nautilus_trader.backtest.node import BacktestNode
+from nautilus_trader.model.data import Bar
+
+from tests.conftest import Exchange, write_config
+from tests.e2e.test_incremental import MINUTE_MS, Situation, digest, situation
+from tests.e2e.test_paper_trade import (
+    BAR_TYPE,
+    MINUTE,
+    make_grid,
+    run_for,
+    seconds_before_the_minute,
+)
+from warmup_job.config import load
+from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.history import load_histories
+from warmup_job.market.kline import Kline
+from warmup_job.nautilus.bars import open_ms_of
+from warmup_job.nautilus.catalog import read_bars, read_instrument
+from warmup_job.plan import open_client
+from warmup_job.session import _node_settings
+from warmup_job.snapshot.verify import find_problems, open_snapshot
+from warmup_job.trading.feed import History
+from warmup_job.trading.runner import PaperRunner
+from warmup_job.warm import Outcome, warm
+
+pytestmark = pytest.mark.e2e
+__all__ = ["situation"]  # the fixture
+
+LINK_BARS = 400
+LINK = [{"symbol": "LINKUSDT", "interval": "1m", "bars": LINK_BARS}]
+LINK_TYPE = "LINKUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
+LINK_MS = 1_770_600_030_000  # 2026-02-09T01:20:30Z
+
+
+def same(bars: Sequence[Bar], klines: Sequence[Kline]) -> bool:
+    """Whether they are equal, number for number."""
+    held = [
+        [each.as_decimal() for each in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
+        for bar in bars
+    ]
+    return held == [[Decimal(text) for text in kline[1:6]] for kline in klines]
+
+
+def precisions(outcome: Outcome) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Those of the stream, and those of the instrument."""
+    assert outcome.manifest is not None
+    (stream,), (instrument,) = outcome.manifest.streams, outcome.manifest.instruments
+    return (
+        (stream.price_precision, stream.size_precision),
+        (instrument.price_precision, instrument.size_precision),
+    )
+
+
+async def rows(url: str, config: Path, symbol: str, bars: int, now_ms: int) -> list[Kline]:
+    """The last bars as the exchange has them now."""
+    async with open_client(load(config, environ={})) as client:
+        await client.sync_clock()
+        klines, _ = await fetch_klines(client, Stream(symbol, MINUTE), bars, now_ms)
+    return klines
+
+
+def test_a_step_that_became_coarser_within_the_window(
+    situation: Situation, recordings: Path
+) -> None:
+    """Recorded volumes with two decimals, under a step of 1."""
+    replay = (str(recordings / "um" / "LINKUSDT-1m-202602.csv.gz"),)
+    situation.at(LINK_MS, replay=replay, faults=("grid=0.001/1@LINKUSDT",))
+    made = situation.run(streams=LINK)
+    assert made.errors == []
+    assert precisions(made) == ((3, 2), (3, 0))
+    snapshot = open_snapshot(situation.root)
+    assert find_problems(snapshot) == []
+    bars = read_bars(snapshot.catalog, LINK_TYPE)
+    config = situation.folder / "config" / "warmup.yaml"
+    klines = asyncio.run(rows("", config, "LINKUSDT", LINK_BARS, LINK_MS))
+    assert same(bars, klines)
+    assert {(bar.close.precision, bar.volume.precision) for bar in bars} == {(3, 2)}
+    assert any(Decimal(kline.volume) % 1 for kline in klines)
+    instrument = read_instrument(snapshot.catalog, "LINKUSDT-PERP.BINANCE")
+    assert instrument is not None
+    assert instrument.size_precision == 0
+    (backtest,) = BacktestNode(configs=[over(snapshot.catalog)]).run()
+    assert backtest.iterations == LINK_BARS
+
+
+def over(catalog: Path) -> BacktestRunConfig:
+    """A backtest as docs/snapshots.md has it."""
+    venue = BacktestVenueConfig(
+        name="BINANCE",
+        oms_type="HEDGING",
+        account_type="MARGIN",
+        starting_balances=["10_000 USDT"],
+        bar_execution=False,  # Nautilus fills orders by bars of the instrument's precision alone
+    )
+    data = BacktestDataConfig(catalog_path=str(catalog), data_cls=Bar, bar_types=[LINK_TYPE])
+    return BacktestRunConfig(
+        engine=BacktestEngineConfig(), venues=[venue], data=[data], raise_exception=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "held"),
+    [
+        ((), ("grid=0.0001/0.001/{from_ms}@LINKUSDT",), ((4, 3), (4, 3))),
+        ((), ("grid=0.01/1@LINKUSDT",), ((3, 2), (2, 0))),
+        (("grid=0.0001/0.001/{from_ms}@LINKUSDT",), (), ((3, 2), (3, 2))),
+        (("grid=0.0001/0.001@LINKUSDT",), ("grid=0.01/1@LINKUSDT",), ((3, 2), (2, 0))),
+    ],
+    ids=["finer", "coarser", "finer for a while, and revised", "coarser by far"],
+)
+def test_a_run_that_goes_on_from_another_precision_is_a_whole_one(
+    situation: Situation,
+    recordings: Path,
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    held: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
+    """The same bars and the same entry give the same snapshot, however it came about."""
+    replay = (str(recordings / "um" / "LINKUSDT-1m-202602.csv.gz"),)
+    from_ms = LINK_MS // MINUTE_MS * MINUTE_MS - (MINUTE_MS if before else 0)
+
+    def faults(specs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(spec.format(from_ms=from_ms) for spec in specs)
+
+    situation.at(LINK_MS, replay=replay, faults=faults(before))
+    first = situation.run(streams=LINK)
+    running = situation.at(LINK_MS + 3 * MINUTE_MS, replay=replay, faults=faults(after))
+    second = situation.run(streams=LINK)
+    assert [int(each["params"]["limit"]) for each in running.klines()] == [8]
+    assert second.errors == []
+    assert precisions(second) == held
+    assert precisions(first) != held
+    snapshot = open_snapshot(situation.root)
+    assert find_problems(snapshot) == []
+    whole = situation.run(root=situation.folder / "whole", full=True, streams=LINK)
+    assert digest(whole) == digest(second)
+    written = [
+        (each.folder, sorted((entry.path, entry.sha256) for entry in each.manifest.files))
+        for each in (snapshot, open_snapshot(situation.folder / "whole"))
+    ]
+    assert written[0][1] == written[1][1]  # to the byte
+    assert len(read_bars(snapshot.catalog, LINK_TYPE)) == LINK_BARS
+
+
+@pytest.mark.parametrize(
+    ("old_min", "grid"),
+    [(4, "0.001/0.0001"), (30, "0.001/0.0001"), (4, "1.00/1"), (30, "1.00/1")],
+    ids=[
+        "finer, filled",
+        "finer, brought up to date",
+        "coarser, filled",
+        "coarser, brought up to date",
+    ],
+)
+def test_a_trader_on_a_snapshot_of_before_the_change(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, old_min: int, grid: str
+) -> None:
+    """Restarted on it, and then its websocket misses a bar: nothing is lost, nothing halts it."""
+    running = start_exchange(now_ms=seconds_before_the_minute(8))
+    path = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
+    from_ms = MINUTE.floor(running.now_ms()) - 3 * MINUTE_MS
+
+    async def scenario() -> tuple[History, PaperRunner, list[Bar], list[Kline]]:
+        outcome = await warm(config, until=f"-{old_min}m")
+        assert outcome.published is not None
+        running.fault(f"grid={grid}/{from_ms}@BTCUSDT")
+        async with open_client(config) as client:
+            await client.sync_clock()
+            (history,) = await load_histories(config, config.snapshot.root, client)
+            strategy = make_grid(config)
+            runner = PaperRunner(_node_settings(config), [strategy], [history], client)
+            running.fault("ws-miss=1@*btcusdt@kline_1m")
+            await run_for(runner, 2, most_s=90)
+            bars = list(reversed(strategy.cache.bars(BAR_TYPE)))
+            last_ms = open_ms_of(bars[-1], MINUTE)
+            klines, _ = await fetch_klines(
+                client, Stream("BTCUSDT", MINUTE), len(bars), last_ms + 2 * MINUTE_MS - 1
+            )
+        return history, runner, bars, klines
+
+    history, runner, bars, klines = asyncio.run(scenario())
+    assert len(history.bars) == 499  # not a cold start
+    assert len({(bar.close.precision, bar.volume.precision) for bar in history.bars}) == 1
+    assert runner.on_bars == 2
+    assert runner.live_bars == 0  # the one that the websocket missed was filled
+    assert [open_ms_of(bar, MINUTE) for bar in bars] == [kline.open_ms for kline in klines]
+    assert same(bars, klines)
+    finer = [kline for kline in klines if len(kline.low.partition(".")[2]) > 2]
+    assert bool(finer) == (grid == "0.001/0.0001")
