@@ -22,6 +22,7 @@ from warmup_job.errors import (
     ConfigError,
     SnapshotError,
     StoppedError,
+    TraderError,
     WarmupError,
 )
 from warmup_job.logs import (
@@ -511,6 +512,10 @@ def trade(
     if summary.stopped_by_signal:
         raise StoppedError(
             "stopped by a signal: open orders by trade.on_stop, state saved, node shut down"
+        )
+    if summary.live_after_s is None:
+        raise TraderError(
+            f"the trader stopped without ever having been live (last {summary.last_state})"
         )
 
 

@@ -11,7 +11,6 @@ from nautilus_trader.model.identifiers import InstrumentId
 from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
 from warmup_job.demands import prepared_for_live
-from warmup_job.errors import TraderError
 from warmup_job.history import load_histories
 from warmup_job.modes import Mode
 from warmup_job.regime.detector import RegimeDetector
@@ -61,10 +60,6 @@ async def run_session(
         await runner.run(stop, lambda: loaded)
     finally:
         loaded.cancel()
-    if not runner.signalled and runner.report().live_after_s is None:
-        raise TraderError(
-            f"the trader stopped without ever having been live (last {runner.last_reason})"
-        )
     return _summarise(runner)
 
 
@@ -121,4 +116,5 @@ def _summarise(runner: BaseRunner) -> TradeSummary:
         fills=fills,
         positions_open=positions,
         stopped_by_signal=runner.signalled,
+        last_state=runner.last_reason,
     )

@@ -22,3 +22,5 @@ class TradeSummary:
     fills: int
     positions_open: int
     stopped_by_signal: bool
+    last_state: str
+    """The state that it was in before it stopped, and why."""
