@@ -223,6 +223,24 @@ def job_process(
             process.communicate()
 
 
+def trade_until(words: str, *arguments: object, env: dict[str, str] | None = None) -> Result:
+    """Run ``warmup-job trade`` until its log has ``words``, then stop it by SIGTERM.
+
+    Fails if the trader ends before, with its log.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with job_process("trade", *arguments, env=env, log=log) as trader:
+            deadline = time.monotonic() + 120
+            while words not in log.read_text():
+                assert trader.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+            trader.terminate()
+            out, _ = trader.communicate(timeout=60)
+        return Result(trader.returncode, out, log.read_text())
+
+
 def write_config(
     folder: Path, exchange_url: str, *, ws_url: str | None = None, **changes: Any
 ) -> Path:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import Exchange, job, job_process, write_config
+from tests.conftest import Exchange, job, trade_until, write_config
 
 pytestmark = pytest.mark.e2e
 KEY, SECRET = "AKIA-not-for-your-eyes-1234", "s3cr3t-not-for-anyones-eyes-5678"
@@ -176,13 +176,11 @@ def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -
         ):  # fmt: skip
             done = job("--log-level", "DEBUG", command[0], "--config", config, *command[1:])
             said += done.out + done.err
-    with job_process(
-        "--log-level", "DEBUG", "trade", "--config", good, "--root", root, "--mode", "paper",
-        "--node-log-level", "DEBUG", "--for", "3s", "--json",
-    ) as trader:  # fmt: skip
-        out, err = trader.communicate(timeout=60)
-        said += out + err
-    assert "live" in said
+    traded = trade_until(
+        '"live: ', "--config", good, "--root", root, "--mode", "paper",
+        "--node-log-level", "DEBUG", "--json", env={"WARMUP_LOG_LEVEL": "DEBUG"},
+    )  # fmt: skip
+    said += traded.out + traded.err
     for path in root.rglob("*"):
         if path.is_file():
             said += path.read_bytes().decode("latin-1")

@@ -18,7 +18,7 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import Exchange, job, job_process, write_config
+from tests.conftest import Exchange, job, job_process, trade_until, write_config
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import TraderError
 from warmup_job.exchange.client import BinanceClient
@@ -290,10 +290,10 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
     assert any(words[damage] in line for line in blocked.messages)
 
     proceed = write_config(tmp_path / "go", running.url, ws_url=running.ws_url)
-    let = job(
-        "trade", "--config", proceed, "--root", root, "--mode", "paper", "--for", "10s", "--json"
+    let = trade_until(
+        "Ladder around", "--config", proceed, "--root", root, "--mode", "paper", "--json"
     )
-    assert let.code == 0, let.err
+    assert let.code == 143, let.err
     assert any("fetching the whole window" in line for line in let.messages)
     assert let.json["warm_start"] is True
     assert let.json["orders"] >= ladder(
@@ -316,10 +316,8 @@ def test_the_snapshot_may_be_on_a_volume_that_is_read_only(
     config = ("--config", "configs/demo.yaml")
     assert job("run", *config, "--root", root, env=running.env()).code == 0
     before = sorted(path.stat().st_mtime_ns for path in root.rglob("*"))
-    done = job(
-        "trade", *config, "--root", root, "--mode", "paper", "--for", "2s", env=running.env()
-    )
-    assert done.code == 0, done.err
+    done = trade_until('"live: ', *config, "--root", root, "--mode", "paper", env=running.env())
+    assert done.code == 143, done.err
     assert sorted(path.stat().st_mtime_ns for path in root.rglob("*")) == before
     shutil.rmtree(root)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, Result, job, job_process, write_config
+from tests.conftest import Exchange, Result, job, job_process, trade_until, write_config
 from warmup_job.nautilus.catalog import read_bars
 
 pytestmark = pytest.mark.e2e
@@ -120,11 +120,11 @@ def test_the_trader_waits_too_before_it_builds_its_node(
     until_ms = time.time_ns() // 1_000_000 + 6_000
     (root / "limits.json").write_text(json.dumps({running.url: until_ms}))
     count = len(running.requests())
-    done = job(
-        "trade", "--config", config, "--root", root, "--state-dir", tmp_path / "state",
-        "--mode", "paper", "--for", "1s",
+    done = trade_until(
+        '"live: ', "--config", config, "--root", root, "--state-dir", tmp_path / "state",
+        "--mode", "paper",
     )  # fmt: skip
-    assert done.code == 0, done.err
+    assert done.code == 143, done.err
     first = running.requests()[count]["time"]
     assert first + (time.time_ns() // 1_000_000 - running.now_ms()) >= until_ms - 100
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, job, write_config
+from tests.conftest import Exchange, job, trade_until, write_config
 from warmup_job.nautilus import arrow
 from warmup_job.nautilus.stored import StoredBars
 from warmup_job.regime.certificate import certify
@@ -213,13 +213,11 @@ def test_no_order_leaves_before_the_certificate_closes(
     root = tmp_path / "snapshot"
     assert job("run", "--config", config, "--root", root).code == 0
     state = ("--state-dir", tmp_path / "state")
-    done = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "10s",
-               "--json", *state)  # fmt: skip
-    assert done.code == 0, done.err
+    trading = ("--config", config, "--root", root, "--mode", "paper", "--json", *state)
+    done = trade_until("No entries: trading is not active", *trading)
     assert any("not proven" in line for line in done.messages), done.err
     assert done.json["orders"] == 0
-    proven = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "10s",
-                 "--json", "--streams", "BTCUSDT:1m", *state)  # fmt: skip
+    proven = trade_until("Ladder around", *trading, "--streams", "BTCUSDT:1m")
     assert proven.json["orders"] > 0, proven.err
 
 
@@ -230,9 +228,10 @@ def test_a_cold_start_is_proven_too_before_an_order_leaves(
     running = start_exchange()
     running.fault("503@klines:times=14")  # six tries for each of two requests, and two more
     config = proven_config(tmp_path, running, on_failure="proceed", deadline="8s")
-    done = job("trade", "--config", config, "--root", tmp_path / "none", "--mode", "paper",
-               "--for", "40s", "--json", "--state-dir", tmp_path / "state", timeout=90)  # fmt: skip
-    assert done.code == 0, done.err
+    done = trade_until(
+        "Ladder around", "--config", config, "--root", tmp_path / "none", "--mode", "paper",
+        "--json", "--state-dir", tmp_path / "state",
+    )  # fmt: skip
     assert any("STARTING COLD" in line for line in done.messages)
     assert done.json["warm_start"] is False
     assert done.json["orders"] > 0, done.err
