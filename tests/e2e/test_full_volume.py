@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.volume_trace import KILL, Call, at
+from tests.e2e.volume_trace import GO_ON, KILL, Call, at
 from tests.e2e.volumes import (
     FULL,
     Hourly,
@@ -21,6 +21,7 @@ from tests.e2e.volumes import (
     current,
     mounted,
     read_whole,
+    set_clock,
     snapshots,
 )
 
@@ -151,6 +152,68 @@ def test_a_long_history_is_set_aside_and_tidied_away(
         assert list((root / ".staging").iterdir()) == []
     assert current(root) == before == read_whole(root)
     assert hourly.run(root).code == 0
+    assert_in_order(root)
+
+
+COURTESIES = [
+    ("write .staging/status.json.R", "status.json"),
+    ("openat .staging/status.json.R", "status.json"),
+    ("rename .staging/status.json.R", "status.json"),
+    ("write .staging/limits.json.R", "limits.json"),
+    ("rename .staging/limits.json.R", "limits.json"),
+]
+
+
+@pytest.mark.parametrize(("point", "name"), COURTESIES)
+def test_a_full_disk_under_a_courtesy_costs_only_that(
+    hourly: Hourly, tmp_path: Path, point: str, name: str
+) -> None:
+    """How the last run ended and which limits hold: the snapshot is published all the same."""
+    root = hourly.volume(tmp_path / "volume")
+    before, said_before = current(root), (root / "status.json").read_bytes()
+    met = []
+
+    def decide(call: Call) -> int:
+        if call.point != point:
+            return GO_ON
+        met.append(call)
+        return errno.ENOSPC
+
+    hourly.exchange.fault("429=1@klines:times=1")
+    try:
+        done = hourly.jobs.watch(root, *on(hourly, root, "run", "--full"), decide=decide).result
+    finally:
+        set_clock(hourly.exchange, None)
+    assert met, "it was not written at all"
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    assert current(root) != before
+    if name == "status.json":
+        assert (root / "status.json").read_bytes() == said_before  # the last one, and whole
+    else:
+        assert not (root / "limits.json").exists()
+    assert_in_order(root)
+
+
+def test_a_lease_that_cannot_beat_is_held_all_the_same(hourly: Hourly, tmp_path: Path) -> None:
+    """A beat rewrites what is there; where even that fails, the lock still says who is at work."""
+    root = hourly.volume(tmp_path / "volume")
+    before, beats = current(root), []
+
+    def decide(call: Call) -> int:
+        if call.path == ".lease" and call.name == "pwrite64" and not call.by_main:
+            beats.append(call)
+            return errno.ENOSPC
+        return GO_ON
+
+    hourly.exchange.fault("delay=3s@klines:times=1")  # longer than a few beats
+    try:
+        done = hourly.jobs.watch(root, *on(hourly, root, "run", "--full"), decide=decide).result
+    finally:
+        set_clock(hourly.exchange, None)
+    assert beats
+    assert done.code == 0, done.err
+    assert current(root) != before
     assert_in_order(root)
 
 

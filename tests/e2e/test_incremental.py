@@ -287,3 +287,25 @@ def test_a_long_series_is_gone_on_from_too(situation: Situation) -> None:
     assert digest(second) == situation.whole(streams=streams)
     assert first.folder is not None
     assert find_problems(open_snapshot(situation.root)) == []
+
+
+@pytest.mark.parametrize(
+    "jumps_min", [(-60, 1), (1440, -1440, 1), (60, -1, -1), (-1, 525_600, -525_600)]
+)
+def test_a_clock_that_jumps_between_runs(situation: Situation, jumps_min: tuple[int, ...]) -> None:
+    """What a run publishes is current, whole and of its time, whatever the exchange said before."""
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 80}]
+    now_ms = HALF_PAST_MS
+    situation.at(now_ms)
+    made = [situation.run(streams=streams)]
+    for jump_min in jumps_min:
+        now_ms += jump_min * MINUTE_MS
+        situation.at(now_ms)
+        made.append(situation.run(streams=streams))
+        snapshot = open_snapshot(situation.root)
+        assert snapshot.folder == made[-1].folder
+        assert find_problems(snapshot, now_ms=now_ms, max_age_ms=MINUTE_MS) == []
+        assert snapshot.manifest.streams[0].last_close == now_ms - 30_000 - 1
+        assert digest(made[-1]) == situation.whole(streams=streams)
+    ids = [outcome.folder.name for outcome in made if outcome.folder is not None]
+    assert len(set(ids)) == len(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.volume_trace import at
 from tests.e2e.volumes import (
     FULL,
     HALF_PAST_MS,
@@ -50,6 +52,36 @@ def test_a_read_only_mount(hourly: Hourly, tmp_path: Path, holds: bool) -> None:
             verified = mount.job("verify", inside)
             assert verified.code == 0, verified.out
             assert read_whole(root) == before
+
+
+UNSUPPORTED = [
+    ("symlink .staging/probe.R/link", "EPERM", "symbolic links"),
+    ("symlink .staging/probe.R/link", "EOPNOTSUPP", "symbolic links"),
+    ("flock .staging/probe.R/lock", "ENOLCK", "file locks (flock)"),
+    ("flock .staging/probe.R/lock", "ENOSYS", "file locks (flock)"),
+    ("fsync .staging/probe.R", "EINVAL", "fsync of directories"),
+]
+
+
+@pytest.mark.parametrize(("call", "name", "what"), UNSUPPORTED)
+@pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
+def test_a_file_system_that_lacks_what_publishing_needs(
+    hourly: Hourly, tmp_path: Path, call: str, name: str, what: str, holds: bool
+) -> None:
+    """vfat and some FUSE and network volumes: known, and named, before anybody is asked."""
+    root = hourly.volume(tmp_path / "volume", holds=holds)
+    before, asked_before = current(root), asked(hourly)
+    code = getattr(errno, name)
+    watched = hourly.jobs.watch(
+        root, "run", "--config", hourly.config, "--root", root, decide=at(f"{call} #1", code)
+    )
+    said = (f"does not support {what} ({os.strerror(code)})", str(root), "code 15")
+    assert_refused(watched.result, 15, *said)
+    assert asked(hourly) == asked_before
+    assert current(root) == before
+    assert list((root / ".staging").iterdir()) == []
+    assert hourly.run(root).code == 0
+    assert_in_order(root)
 
 
 def test_folders_above_the_volume_are_made(hourly: Hourly, tmp_path: Path) -> None:

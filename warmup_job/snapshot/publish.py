@@ -5,6 +5,8 @@ A reader sees the old snapshot or the new one, whole, whatever happens to the wr
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +38,10 @@ from warmup_job.snapshot.layout import (
 )
 from warmup_job.snapshot.lease import Lease
 from warmup_job.snapshot.manifest import FileEntry, Manifest, seal
+
+_UNSUPPORTED = {
+    errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.ENOLCK,
+}  # fmt: skip
 
 GRACE_MS = 300_000
 """A snapshot that was replaced less long ago is not removed: somebody may just be reading it."""
@@ -74,12 +80,44 @@ def prepare_volume(root: Path) -> None:
                 (root / name).chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
             if not (root / name).is_dir():
                 raise VolumeError(f"{root / name} is not a folder; move it away, it is not ours")
-        probe = root / STAGING / f"probe.{secrets.token_hex(4)}"
-        probe.mkdir()
-        with suppress(FileNotFoundError):  # another job has just cleared the staging folder
-            probe.rmdir()
+        _try_out(root)
     except OSError as error:
         raise volume_error(root, error) from None
+
+
+def _try_out(root: Path) -> None:
+    """Do once what publishing needs of a file system, in a folder of our own."""
+    probe = root / STAGING / f"probe.{secrets.token_hex(4)}"
+    probe.mkdir()
+    try:
+        with suppress(FileNotFoundError):  # another job has just cleared the staging folder
+            with _needing(root, "symbolic links"):
+                (probe / "link").symlink_to("nowhere")
+            with _needing(root, "file locks (flock)"), (probe / "lock").open("wb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _needing(root, "fsync of directories"):
+                settle_folder(probe)
+            shutil.rmtree(probe)
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
+
+
+@contextmanager
+def _needing(root: Path, what: str) -> Iterator[None]:
+    """Say which of a file system's abilities is missing, where that is what an error means.
+
+    Raises:
+        VolumeError: this file system has no such thing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        raise VolumeError(
+            f"the file system of {root} does not support {what} ({error.strerror}), which "
+            "snapshots need: use a local disk, an emptyDir, NFS 4 or CephFS for --root"
+        ) from None
 
 
 def clear_leftovers(lease: Lease) -> None:

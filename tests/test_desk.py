@@ -1,0 +1,30 @@
+"""The desk rounds by the instrument that the node has now."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+from nautilus_trader.cache.cache import Cache
+
+from warmup_job.nautilus.instruments import parse_instrument
+from warmup_job.simulator.symbols import default_symbols
+from warmup_job.trading.desk import Desk
+
+
+def test_a_tick_that_changes_while_a_strategy_runs() -> None:
+    symbols = default_symbols()
+    listed = next(each for each in symbols if (each.market, each.name) == ("um", "LINKUSDT"))
+    before = parse_instrument("um", listed.info(), 0)
+    strategy: Any = SimpleNamespace(cache=Cache())
+    desk = Desk(strategy, before)
+    assert desk.tick == Decimal("0.001")  # the node has none yet
+    strategy.cache.add_instrument(before)
+    assert desk.tick == Decimal("0.001")
+    strategy.cache.add_instrument(parse_instrument("um", listed.with_grid("0.01", "1").info(), 0))
+    assert desk.tick == Decimal("0.01")
+    assert (str(desk.instrument.make_price(14.567)), str(desk.instrument.make_qty(7))) == (
+        "14.57",
+        "7",
+    )
