@@ -100,7 +100,7 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
 def make_ccxt(
     on_answer: Callable[[int, Mapping[str, str], object], None],
     *,
-    proxy: Proxy | None,
+    proxy: Proxy | None = None,
     api_key: str = "",
     api_secret: str = "",
     receive_window_ms: int = 5_000,

@@ -63,7 +63,7 @@ class TradedOnly:
             msgspec.DecodeError, msgspec.ValidationError: it is not an answer to exchangeInfo.
         """
         head = msgspec.json.decode(raw, type=_Head)
-        entries = []
+        entries: list[Any] = []
         for each in head.symbols:
             if msgspec.json.decode(each, type=_Named).symbol in self._symbols:
                 try:
@@ -71,6 +71,8 @@ class TradedOnly:
                 except UnreadableEntryError as error:
                     logger.error("{}: this Nautilus cannot trade it; it has to be updated", error)
                     raise
+        for name in sorted(self._symbols - {each.symbol for each in entries}):
+            logger.error("{} is not listed by the exchange: correct it", name)
         return self._info(
             timezone=head.timezone,
             serverTime=head.serverTime,
