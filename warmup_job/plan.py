@@ -238,7 +238,7 @@ def _plan(
         indicators=indicators,
         last_open_ms=last_ms,
         pages=plan_pages(market, interval, bars, last_ms),
-        bounds_weight=page_weight(market, BOUNDS_ROWS) if bounded else 0,
+        bounds_weight=page_weight(market, BOUNDS_ROWS[market]) if bounded else 0,
     )
 
 

@@ -242,23 +242,23 @@ async def fetch_klines(
 async def fetch_extremes(client: BinanceClient, stream: Stream) -> tuple[str, str]:
     """The lowest low and the highest high that the symbol ever had, the running month included.
 
-    One request, of the least weight, as long as the symbol is younger than 99 months.
+    One request of the least weight; on futures, one more for each 99 months of a symbol.
 
     Raises:
         WarmupError: as `BinanceClient` says; DataInvalidError: it has no klines.
     """
-    end_ms = client.now_ms()
+    end_ms, most = client.now_ms(), BOUNDS_ROWS[client.market]
     lows: list[str] = []
     highs: list[str] = []
     months = Interval.parse("1M")
     while True:
-        page = Page(None, end_ms, BOUNDS_ROWS, page_weight(client.market, BOUNDS_ROWS))
+        page = Page(None, end_ms, most, page_weight(client.market, most))
         rows = await client.klines(stream.symbol, months, page, stream.price)
         lows += rows.low
         highs += rows.high
         if rows.odd_ms is not None:  # what was before it is not among these
             raise DataInvalidError(f"{stream.symbol}: {odd_kline(rows.odd_ms, months)}")
-        if len(rows) < BOUNDS_ROWS:
+        if len(rows) < most:
             break
         end_ms = rows.open_ms[0] - 1
     if not lows:

@@ -23,7 +23,7 @@ TIME_WEIGHT = 1
 """What the exchange charges for its time."""
 SYMBOLS_AT_ONCE = 100
 """How many symbols of spot are asked for in one request for exchangeInfo: a URL of 2 KB."""
-BOUNDS_ROWS = 99
+BOUNDS_ROWS: dict[Market, int] = {"um": 99, "spot": 1000}
 """Monthly klines for a symbol's lowest and highest price: the largest page of least weight."""
 _CHEAPEST_PAGE: dict[Market, int] = {"um": 499, "spot": 1000}
 
