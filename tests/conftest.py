@@ -65,7 +65,7 @@ class Exchange:
         return [
             each
             for each in asked
-            if (each["params"]["interval"], each["params"]["limit"]) != ("1M", "99")
+            if each["params"]["interval"] != "1M" or each["params"]["limit"] not in {"99", "1000"}
         ]
 
     def fault(self, spec: str) -> None:

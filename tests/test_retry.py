@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from warmup_job.errors import (
+    BlockedError,
     DataInvalidError,
     ExchangeUnreachableError,
+    NotTheExchangeError,
     RateLimitedError,
     RefusedError,
     UnknownSymbolError,
     WarmupError,
 )
 from warmup_job.exchange.budget import MINUTE_MS, Budget
-from warmup_job.exchange.refusals import refusal
+from warmup_job.exchange.refusals import refusal, shown
 from warmup_job.exchange.retry import wait_ms
 
 NOW = 1_700_000_000_000
@@ -26,13 +30,14 @@ URL = "https://fapi.example"
     ("status", "code", "kind", "exit_code"),
     [
         (429, None, RateLimitedError, 11), (418, None, RateLimitedError, 11),
-        (400, -1003, RateLimitedError, 11), (403, None, RefusedError, 12),
-        (451, 0, RefusedError, 12), (400, -1121, UnknownSymbolError, 12),
+        (400, -1003, RateLimitedError, 11), (403, None, BlockedError, 12),
+        (451, 0, BlockedError, 12), (400, -1121, UnknownSymbolError, 12),
         (400, -1100, UnknownSymbolError, 12), (400, -1120, RefusedError, 12),
         (400, -1102, RefusedError, 12), (401, None, RefusedError, 12),
         (404, None, ExchangeUnreachableError, 10), (408, None, ExchangeUnreachableError, 10),
         (500, None, ExchangeUnreachableError, 10), (503, None, ExchangeUnreachableError, 10),
-        (524, None, ExchangeUnreachableError, 10), (302, None, ExchangeUnreachableError, 10),
+        (524, None, ExchangeUnreachableError, 10), (302, None, NotTheExchangeError, 10),
+        (407, None, NotTheExchangeError, 10), (400, -1122, DataInvalidError, 13),
     ],
 )  # fmt: skip
 def test_answers_are_told_apart(
@@ -41,12 +46,23 @@ def test_answers_are_told_apart(
     error = refusal(URL, status, code, {}, NOW)
     assert type(error) is kind
     assert error.exit_code == exit_code
-    assert URL in str(error)
+    assert URL in str(error) or status == 407
 
 
 @pytest.mark.parametrize(
     ("header", "wait_s"),
-    [("30", 30), ("0", 0), ("", 60), ("soon", 60), ("-5", 60), ("1" * 4000, 60), ("٣", 60)],
+    [
+        ("30", 30),
+        ("0", 0),
+        ("", 60),
+        ("soon", 60),
+        ("-5", 60),
+        ("1" * 4000, 60),
+        ("٣", 60),
+        ("259200", 259_200),
+        ("259201", 259_200),
+        ("9999999", 259_200),
+    ],
 )
 def test_retry_after_is_believed_as_far_as_it_is_a_number(header: str, wait_s: int) -> None:
     error = refusal(URL, 429, None, {"retry-after": header} if header else {}, NOW)
@@ -54,12 +70,110 @@ def test_retry_after_is_believed_as_far_as_it_is_a_number(header: str, wait_s: i
     assert error.until_ms == NOW + wait_s * 1000
 
 
-def test_waits_double_and_are_spread() -> None:
+BAN = "Way too many requests; IP(1.2.3.4) banned until {}. Use the websocket for live updates"
+
+
+@pytest.mark.parametrize(
+    ("header", "until_ms", "wait_ms"),
+    [
+        ("", NOW + 7_200_000, 7_200_000),
+        ("30", NOW + 7_200_000, 7_200_000),
+        ("7200", NOW + 30_000, 7_200_000),
+        ("", NOW + 999 * 86_400_000, 3 * 86_400_000),
+        ("", NOW - 1, 60_000),
+        ("5", NOW - 1, 5_000),
+    ],
+)
+@pytest.mark.parametrize("status", [418, 429])
+def test_a_ban_that_only_the_message_tells_of(
+    header: str, until_ms: int, wait_ms: int, status: int
+) -> None:
+    headers = {"retry-after": header} if header else {}
+    error = refusal(URL, status, -1003, headers, NOW, message=BAN.format(until_ms))
+    assert isinstance(error, RateLimitedError)
+    assert error.until_ms == error.remember_until_ms == NOW + wait_ms
+
+
+def test_a_bans_end_is_on_the_exchanges_clock() -> None:
+    """This machine's is an hour behind."""
+    message, server_ms = BAN.format(NOW + 3_700_000), NOW + 3_600_000
+    error = refusal(URL, 418, -1003, {}, NOW, message=message, server_ms=server_ms)
+    assert isinstance(error, RateLimitedError)
+    assert error.until_ms == NOW + 100_000
+
+
+def test_what_concerns_the_client_says_how_long() -> None:
+    firewall, location = refusal(URL, 403, None, {}, NOW), refusal(URL, 451, None, {}, NOW)
+    assert isinstance(firewall, BlockedError)
+    assert firewall.until_ms == firewall.remember_until_ms == NOW + 600_000
+    assert isinstance(location, BlockedError)
+    assert (location.until_ms, location.remember_until_ms) == (NOW + 600_000, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (None, ""), (17, ""), ("", ""), ("Invalid symbol.", "Invalid symbol"),
+        ("two\nlines\x1b[31m and\ttabs\x00", "two lines [31m and tabs"),
+        ("see https://x/y?signature=abc&a=b for more", "see *** for more"),
+        ("signature=abc123 is wrong", "*** is wrong"), ("apiKey: abc123!", "***"),
+        ("key " + "aB3" * 20 + " refused", "key *** refused"),
+        ("caractère", "caract re"), ("x " * 300, "x " * 98 + "x..."),
+    ],
+)  # fmt: skip
+def test_what_the_exchange_says_is_shown_in_one_clean_line(message: object, expected: str) -> None:
+    assert shown(message) == expected
+    for status, code in ((400, -1122), (400, -1121), (400, -1102), (403, None), (429, None)):
+        said = str(refusal(URL, status, code, {}, NOW, message=message))
+        assert said.endswith(f"; it says: {expected}" if expected else said)
+        assert len(said.splitlines()) == 1
+
+
+@given(st.one_of(st.text(), st.none(), st.integers(), st.binary()))
+def test_any_message_makes_one_printable_line(message: object) -> None:
+    line = shown(message)
+    assert len(line) <= 200
+    assert line.isprintable()
+    assert line.isascii()
+
+
+@given(
+    st.integers(100, 599), st.one_of(st.none(), st.integers(), st.text()),
+    st.dictionaries(st.sampled_from(["retry-after", "location"]), st.text()), st.text(),
+)  # fmt: skip
+def test_any_refusal_is_an_error_of_ours(
+    status: int, code: object, headers: dict[str, str], message: str
+) -> None:
+    error = refusal(URL, status, code, headers, NOW, message=message)
+    assert 10 <= error.exit_code <= 13
+
+
+def test_waits_double_up_to_a_ceiling_and_are_spread() -> None:
     error = ExchangeUnreachableError("no")
+    waits = [wait_ms(error, attempt, NOW, NOW + 10**6, 0.5) for attempt in (1, 2, 3, 4, 5, 6, 7)]
+    assert waits == [250, 500, 1000, 2000, 4000, 4000, 4000]
+    assert wait_ms(error, 1, NOW, NOW + 10**6, 0.0) == 125
+    assert wait_ms(error, 10_000, NOW, NOW + 10**6, 0.0) == 2000
+    assert wait_ms(error, 10_000, NOW, NOW + 10**6, 0.999) == 5996
+
+
+def test_an_exchange_that_is_away_is_asked_until_the_deadline() -> None:
+    """The last time half a second before it, and then it is given up with its own error."""
+    error, deadline = ExchangeUnreachableError("no"), NOW + 60_000
+    now = NOW
+    attempts: list[int] = []
+    while (wait := wait_ms(error, len(attempts) + 1, now, deadline, 0.5)) is not None:
+        now += wait
+        attempts.append(now - NOW)
+    doubling = [250, 750, 1750, 3750]
+    assert attempts == [*doubling, *range(7750, 59_500, 4000), 59_500]
+
+
+def test_invalid_data_are_asked_for_six_times() -> None:
+    error = DataInvalidError("no")
     waits = [wait_ms(error, attempt, NOW, NOW + 10**6, 0.5) for attempt in range(1, 7)]
     assert waits == [250, 500, 1000, 2000, 4000, None]
-    assert wait_ms(error, 1, NOW, NOW + 10**6, 0.0) == 125
-    assert wait_ms(DataInvalidError("no"), 2, NOW, NOW + 10**6, 0.999) == 750
+    assert wait_ms(error, 2, NOW, NOW + 10**6, 0.999) == 750
 
 
 def test_a_limit_is_waited_out_only_within_the_deadline_and_never_at_once() -> None:
@@ -70,7 +184,13 @@ def test_a_limit_is_waited_out_only_within_the_deadline_and_never_at_once() -> N
     assert wait_ms(RateLimitedError("no", until_ms=NOW), 1, NOW, NOW + 10_000, 0.0) == 1000
 
 
-@pytest.mark.parametrize("error", [RefusedError("no"), UnknownSymbolError("no"), WarmupError("no")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RefusedError("no"), UnknownSymbolError("no"), WarmupError("no"), NotTheExchangeError("no"),
+        BlockedError("no", until_ms=NOW + 1, remember=True),
+    ],
+)  # fmt: skip
 def test_what_is_final_is_final(error: WarmupError) -> None:
     assert wait_ms(error, 1, NOW, NOW + 10**6, 0.0) is None
 

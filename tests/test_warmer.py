@@ -95,7 +95,8 @@ def test_an_unknown_symbol_is_one_clear_error(exchange: Exchange) -> None:
 def test_no_connection_is_one_clear_error() -> None:
     env = {"WARMUP_EXCHANGE_URL": "http://127.0.0.1:9"}
     venue = VenueConfigLoader.load(REPO / "configs/venues/simulated.yaml", env)
-    with BinanceDataWarmer(venue) as warm, pytest.raises(ExchangeUnreachableError, match="cannot"):
+    impatient = BinanceDataWarmer(venue, deadline_ms=2_000)
+    with impatient as warm, pytest.raises(ExchangeUnreachableError, match="cannot"):
         warm.fetch_detector_bars("BTCUSDT", 5)
 
 

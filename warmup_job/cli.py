@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,12 +143,13 @@ _as_json = click.option(
 @_as_json
 def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
-    from warmup_job.plan import memory_text, plan_streams, weight_budget
+    from warmup_job.plan import memory_text, plan_streams, weight_budget, weights
 
     now_ms = time.time_ns() // 1_000_000
     plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
     budget = weight_budget(config)
-    weight = sum(plan.weight for plan in plans)
+    spent = weights(config, plans)
+    weight = spent.total
     if as_json:
         streams = [
             {
@@ -158,12 +160,20 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
                 "reason": plan.reason,
                 "pages": [page._asdict() for page in plan.pages],
                 "weight": plan.weight,
+                "bounds_weight": plan.bounds_weight,
                 "seconds": plan.seconds(budget),
                 "disk_bytes": plan.disk_bytes,
             }
             for plan in plans
         ]
-        _print_json({"streams": streams, "weight": weight, "weight_per_minute": budget})
+        _print_json(
+            {
+                "streams": streams,
+                "weights": asdict(spent),
+                "weight": weight,
+                "weight_per_minute": budget,
+            }
+        )
         return
     head = f"{'stream':<20}{'bars':>8}{'pages':>7}{'weight':>8}{'about':>8}{'disk':>10}"
     click.echo(f"{head}  from")
@@ -180,7 +190,9 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
     click.echo(
         f"weight {weight} of {budget} a minute ({config.warmup.budget_share:.0%} of the venue's "
-        f"{config.venue.rate_limits.weight_per_minute}): {waits}"
+        f"{config.venue.rate_limits.weight_per_minute}): {waits}\n"
+        f"  klines {spent.klines}, highest and lowest prices {spent.bounds}, exchangeInfo "
+        f"{spent.exchange_info}, time {spent.time}"
     )
 
 

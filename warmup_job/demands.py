@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import (
     LiveRefusedError,
-    RateLimitedError,
     SnapshotError,
     TraderError,
     WarmupError,
@@ -85,8 +84,8 @@ async def _of_account(config: WarmupConfig) -> list[str]:
             url, venue.api.api_key, venue.api.api_secret, symbols, now_ms()
         )
     except WarmupError as error:
-        if isinstance(error, RateLimitedError) and error.until_ms is not None:
-            remember_quiet(config.trade.state_dir, endpoint(config), error.until_ms)
+        if error.remember_until_ms is not None:
+            remember_quiet(config.trade.state_dir, endpoint(config), error.remember_until_ms)
         raise TraderError(f"the account cannot be looked at: {error}") from None
     problems = list(account.problems)
     if account.can_trade is False:

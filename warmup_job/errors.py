@@ -11,6 +11,8 @@ class WarmupError(Exception):
     """The root. Raised itself only for what must not happen: a bug (exit code 1)."""
 
     exit_code = 1
+    remember_until_ms: int | None = None
+    """Until when no process on this volume may send anything, UTC ms; None: there is no limit."""
 
 
 class ConfigError(WarmupError):
@@ -25,6 +27,13 @@ class ExchangeUnreachableError(WarmupError):
     exit_code = 10
 
 
+class NotTheExchangeError(ExchangeUnreachableError):
+    """A redirect, an endless answer, a bad certificate, a proxy that wants another password.
+
+    Asking again changes nothing; somebody has to look at the network (10).
+    """
+
+
 class RateLimitedError(WarmupError):
     """The exchange wants us to wait (11)."""
 
@@ -34,12 +43,23 @@ class RateLimitedError(WarmupError):
         super().__init__(message)
         self.until_ms = until_ms
         """When asking is allowed again, UTC ms, as far as the exchange said."""
+        self.remember_until_ms = until_ms
 
 
 class RefusedError(WarmupError):
     """The exchange says no and will not change its mind: location, symbol, interval (12)."""
 
     exit_code = 12
+
+
+class BlockedError(RefusedError):
+    """The exchange refuses this client, whatever it asks for: its firewall or its country (12)."""
+
+    def __init__(self, message: str, *, until_ms: int, remember: bool) -> None:
+        super().__init__(message)
+        self.until_ms = until_ms
+        """Nothing is sent before this time (this machine's clock, UTC ms)."""
+        self.remember_until_ms = until_ms if remember else None
 
 
 class UnknownSymbolError(RefusedError):

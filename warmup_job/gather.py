@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from warmup_job.config import WarmupConfig
-from warmup_job.errors import DeadlineError
+from warmup_job.errors import DeadlineError, ExchangeUnreachableError
 from warmup_job.market.moment import duration_text, parse_when, utc_text
 from warmup_job.nautilus import arrow
 from warmup_job.plan import StreamPlan, endpoint, open_client, plan_streams
@@ -86,6 +86,7 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
     ``aside``: a folder to be made on the volume for what is too much for the memory.
     """
     config, root = run.config, run.config.snapshot.root
+    client: BinanceClient | None = None
     last = last_snapshot(config)
     # While the network is waited for; an import of the same later waits for this one.
     threading.Thread(target=_import_ahead, args=(last is None,), daemon=True).start()
@@ -110,9 +111,13 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
                     return_exceptions=True,
                 )
     except TimeoutError:
+        allowed = duration_text(config.warmup.deadline_ms)
+        if client is not None and client.away:
+            raise ExchangeUnreachableError(
+                f"{client.away}; given up after warmup.deadline ({allowed})"
+            ) from None
         raise DeadlineError(
-            f"not done within warmup.deadline ({duration_text(config.warmup.deadline_ms)}): "
-            "raise it, or ask for fewer bars"
+            f"not done within warmup.deadline ({allowed}): raise it, or ask for fewer bars"
         ) from None
     if isinstance(entries, BaseException):
         raise entries

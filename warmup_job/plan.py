@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from math import ceil, log
@@ -14,7 +14,14 @@ from warmup_job.config import Indicator, WarmupConfig
 from warmup_job.config import Stream as StreamConfig
 from warmup_job.errors import ConfigError, RefusedError
 from warmup_job.market.interval import Interval
-from warmup_job.market.plan import Page, plan_pages
+from warmup_job.market.plan import (
+    BOUNDS_ROWS,
+    TIME_WEIGHT,
+    Page,
+    exchange_info_weight,
+    page_weight,
+    plan_pages,
+)
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.nautilus.names import bar_type_name, instrument_id_of
 from warmup_job.regime.detector import DetectorSettings
@@ -52,6 +59,8 @@ class StreamPlan:
     last_open_ms: int
     """Open of the newest kline that is closed by then, UTC ms."""
     pages: tuple[Page, ...]
+    bounds_weight: int
+    """Request weight of the monthly klines for its lowest and highest price; 0: not needed."""
 
     @property
     def name(self) -> str:
@@ -62,7 +71,7 @@ class StreamPlan:
     @property
     def needs_bounds(self) -> bool:
         """Whether anything of it can be proven only with the lowest and highest price ever."""
-        return self.detector is not None or any(not each.bars for each in self.indicators)
+        return bool(self.bounds_weight)
 
     @property
     def weight(self) -> int:
@@ -83,6 +92,38 @@ class StreamPlan:
         """About how long its pages take, alone, within the budget and 100 ms from the venue."""
         waits = 60.0 * max(0, ceil(self.weight / weight_per_minute) - 1)
         return waits + _ROUND_TRIP_S * ceil(len(self.pages) / _PAGES_AT_ONCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Request weight of a first run, by what it asks for.
+
+    `auto` fetches more pages where the first do not prove enough, and rows that the venue lacks are
+    asked for again.
+    """
+
+    time: int
+    exchange_info: int
+    klines: int
+    bounds: int
+    """Monthly klines for the lowest and highest price ever."""
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return self.time + self.exchange_info + self.klines + self.bounds
+
+
+def weights(config: WarmupConfig, plans: Iterable[StreamPlan]) -> Weights:
+    """What a first run spends on ``plans``."""
+    planned = list(plans)
+    symbols = len({plan.symbol for plan in planned})
+    return Weights(
+        time=TIME_WEIGHT,
+        exchange_info=exchange_info_weight(config.venue.market, symbols),
+        klines=sum(plan.weight for plan in planned),
+        bounds=sum(plan.bounds_weight for plan in planned),
+    )
 
 
 def memory_text(settings: DetectorSettings) -> str:
@@ -183,6 +224,7 @@ def _plan(
     ladder = rungs(least, most)
     bars = min(max(FIRST_PAGE_BARS, ladder[0]), most) if auto else int(stream.bars)
     last_ms = interval.last_closed(until_ms)
+    bounded = detector is not None or any(not each.bars for each in indicators)
     return StreamPlan(
         symbol=symbol,
         interval=interval,
@@ -196,6 +238,7 @@ def _plan(
         indicators=indicators,
         last_open_ms=last_ms,
         pages=plan_pages(market, interval, bars, last_ms),
+        bounds_weight=page_weight(market, BOUNDS_ROWS[market]) if bounded else 0,
     )
 
 
@@ -228,6 +271,28 @@ def stream_settings_digest(config: WarmupConfig) -> str:
     declared = [msgspec.to_builtins(each) for each in config.warmup.indicators]
     ordered = sorted(streams, key=lambda stream: stream[0])
     return settings_digest({"streams": ordered, "indicators": declared})
+
+
+def check_network(config: WarmupConfig, *, live_data: bool = False) -> None:
+    """Check the proxy variables of the environment, before anything is sent.
+
+    Args:
+        live_data: also for the websocket, which must use the same proxy as REST.
+
+    Raises:
+        ConfigError: one that can take effect is unusable.
+    """
+    from warmup_job.exchange.endpoints import rest_url, websocket_url
+    from warmup_job.exchange.proxies import check_proxies, common_proxy
+
+    venue = config.venue
+    rest = rest_url(venue.market, venue.environment, venue.api.base_url)
+    if not live_data:
+        check_proxies([rest])
+        return
+    stream = websocket_url(venue.market, venue.environment, venue.api.ws_url)
+    check_proxies([rest, stream])
+    common_proxy(rest, stream)
 
 
 def open_client(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.modes import Mode
-from warmup_job.plan import endpoint, open_client
+from warmup_job.plan import check_network, endpoint, open_client
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
 from warmup_job.summary import TradeSummary
 from warmup_job.trading.health import serving
@@ -32,11 +32,13 @@ async def trade(
     """Trade until ``stop`` is set or a signal comes.
 
     Raises:
+        ConfigError: a proxy variable of the environment is unusable.
         LiveRefusedError: live, and something that it demands is missing.
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not come up, or could not go on, or another trader uses the same
             ``trade.state_dir``.
     """
+    check_network(config, live_data=True)
     url = endpoint(config)
     async with AsyncExitStack() as stack:
         # Before anything else: whoever comes second changes nothing and asks for nothing.

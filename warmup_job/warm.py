@@ -20,7 +20,7 @@ from warmup_job.errors import WarmupError
 from warmup_job.gather import Brought, Run, gather
 from warmup_job.market.moment import NS_PER_MS
 from warmup_job.nautilus import arrow
-from warmup_job.plan import endpoint, stream_settings_digest
+from warmup_job.plan import check_network, endpoint, stream_settings_digest
 from warmup_job.resume import last_snapshot, serves, written_by
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import STAGING
@@ -79,6 +79,7 @@ async def warm(
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
     run = Run(config, until, full, progress, time.monotonic())
+    check_network(config)
     stream_settings_digest(config)  # what is refused whatever the exchange says is refused now
     if dry_run:
         return await _prepare(run, None)

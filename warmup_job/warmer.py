@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from nautilus_trader.model.data import Bar, BarType
     from nautilus_trader.model.instruments import Instrument
 
-_DEADLINE_MS = 60_000
-
 
 class Console(Protocol):
     """Anything with rich's ``print``."""
@@ -47,9 +45,17 @@ class BinanceDataWarmer:
     Args:
         venue_config: as `VenueConfigLoader.load` returns it.
         console: where progress is shown (rich's Console, say); None: the log.
+        deadline_ms: how long one call may take, also while the exchange cannot be reached.
     """
 
-    def __init__(self, venue_config: VenueConfig, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        venue_config: VenueConfig,
+        console: Console | None = None,
+        *,
+        deadline_ms: int = 60_000,
+    ) -> None:
+        self._deadline_ms = deadline_ms
         self.venue_config = venue_config
         self.base_url = rest_url(
             venue_config.market, venue_config.environment, venue_config.api.base_url
@@ -166,7 +172,7 @@ class BinanceDataWarmer:
                 self.base_url,
                 weight_per_minute=self.venue_config.rate_limits.weight_per_minute,
             )
-        self._client.extend_deadline(_DEADLINE_MS)
+        self._client.extend_deadline(self._deadline_ms)
         await self._client.sync_clock()
         return self._client
 

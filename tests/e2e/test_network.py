@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import datetime as dt
-import ipaddress
 import json
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import Exchange, job, trade_until, write_config
+from tests.conftest import Exchange, job, job_process, trade_until, write_config
+from tests.e2e.volumes import until
 
 pytestmark = pytest.mark.e2e
 KEY, SECRET = "AKIA-not-for-your-eyes-1234", "s3cr3t-not-for-anyones-eyes-5678"
@@ -58,53 +60,174 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-def tunnel_to(exchange: Exchange, seen: list[str] | None = None) -> Handler:
-    """Pass every connection on to the exchange; note the first line of what came."""
+def tunnel_to(exchange: Exchange) -> Handler:
+    """Pass every connection on to the exchange."""
     host, port = exchange.url.removeprefix("http://").split(":")
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_in, there_out = await asyncio.open_connection(host, int(port))
-        if seen is not None:
-            head = await reader.readuntil(b"\r\n")
-            seen.append(head.decode())
-            method, target, version = head.decode().split()
-            path = "/" + target.split("/", 3)[3] if target.startswith("http") else target
-            there_out.write(f"{method} {path} {version}\r\nConnection: close\r\n".encode())
         await asyncio.gather(pipe(reader, there_out), pipe(there_in, writer))
 
     return handle
 
 
+def forward_proxy(exchange: Exchange, seen: list[str], login: str | None = None) -> Handler:
+    """An HTTP proxy: absolute requests and CONNECT, all of them to the exchange.
+
+    ``seen`` gets the first line of each request. With ``login`` (user:password) it answers 407 to
+    whoever does not send it.
+    """
+    host, port = exchange.url.removeprefix("http://").split(":")
+    wanted = None if login is None else f"Basic {base64.b64encode(login.encode()).decode()}"
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except asyncio.IncompleteReadError:  # nobody asked for anything
+            writer.close()
+            return
+        line, *headers = head.split("\r\n")
+        sent = [h.partition(":")[2].strip() for h in headers if h.lower().startswith("proxy-auth")]
+        if wanted is not None and sent != [wanted]:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            return
+        seen.append(line)
+        there_in, there_out = await asyncio.open_connection(host, int(port))
+        method, target, version = line.split()
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            kept = [h for h in headers if h and not h.lower().startswith(("connection", "proxy-"))]
+            path = "/" + target.split("/", 3)[3]
+            first = "\r\n".join([f"{method} {path} {version}", "Connection: close", *kept])
+            there_out.write(f"{first}\r\n\r\n".encode("latin-1"))
+        await asyncio.gather(pipe(reader, there_out), pipe(there_in, writer))
+
+    return handle
+
+
+def proxied(url: str, no_proxy: str = "") -> dict[str, str]:
+    """The environment in which ``url`` is everybody's proxy, whatever this machine's own is."""
+    names = ("http_proxy", "https_proxy", "all_proxy")
+    variables = dict.fromkeys(names, url) | {"no_proxy": no_proxy}
+    return {each: url for name, url in variables.items() for each in (name, name.upper())}
+
+
 def run(config: Path, root: Path, **env: str) -> tuple[int, str]:
     done = job("run", "--config", config, "--root", root, env=env)
-    assert "Traceback" not in done.err
+    assert "Traceback" not in done.err, done.err[-1500:]
     return done.code, done.err
 
 
+LOGIN = "some one:pa#ss/w@rd?"
+OF_LOGIN = "http://some%20one:pa#ss/w@rd?@"  # as people write it
+
+
 def test_a_proxy_of_the_environment_is_used(exchange: Exchange, tmp_path: Path) -> None:
+    """With a password whose special characters are not escaped."""
     config = write_config(tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail"})
     seen: list[str] = []
-    with serving(tunnel_to(exchange, seen)) as port:
-        proxy = f"http://127.0.0.1:{port}"
-        code, log = run(config, tmp_path / "s", HTTP_PROXY=proxy, http_proxy=proxy)
+    with serving(forward_proxy(exchange, seen, LOGIN)) as port:
+        code, log = run(config, tmp_path / "s", **proxied(f"{OF_LOGIN}127.0.0.1:{port}"))
     assert code == 0, log
     assert any("http://exchange.invalid/fapi/v1/klines" in line for line in seen)
+    assert "pa#ss" not in log
+
+
+def live_trader(config: Path, folder: Path, env: dict[str, str]) -> str:
+    """The log of a paper trader that was stopped when it was live."""
+    log = folder / "log"
+    with job_process(
+        "--log-level", "DEBUG", "trade", "--config", config, "--root", folder / "s",
+        "--state-dir", folder / "state", "--mode", "paper", "--node-log-level", "DEBUG",
+        env=env, log=log,
+    ) as process:  # fmt: skip
+        until(
+            lambda: "live: contiguous" in log.read_text() or process.poll() is not None,
+            "live", most_s=90,
+        )  # fmt: skip
+        process.terminate()
+        out, _ = process.communicate(timeout=60)
+    said: str = out + log.read_text()
+    assert "live: contiguous" in said, said[-3000:]
+    return said
+
+
+def test_a_trader_has_its_websocket_through_the_proxy(exchange: Exchange, tmp_path: Path) -> None:
+    config = write_config(tmp_path, "http://exchange.invalid", ws_url="ws://exchange.invalid")
+    seen: list[str] = []
+    with serving(forward_proxy(exchange, seen, LOGIN)) as port:
+        log = live_trader(config, tmp_path, proxied(f"{OF_LOGIN}127.0.0.1:{port}"))
+    assert any(line.startswith("CONNECT exchange.invalid") for line in seen), seen
+    assert any("GET http://exchange.invalid/fapi/v1/exchangeInfo" in line for line in seen)
+    for secret in ("pa#ss", "pa%23ss", base64.b64encode(LOGIN.encode()).decode()):
+        assert secret not in log
 
 
 def test_no_proxy_is_respected(exchange: Exchange, tmp_path: Path) -> None:
     config = write_config(tmp_path, exchange.url, warmup={"on_failure": "fail"})
-    code, log = run(
-        config,
-        tmp_path / "s",
-        HTTP_PROXY="http://127.0.0.1:9",
-        NO_PROXY="127.0.0.1",
-        no_proxy="127.0.0.1",
-    )
+    nobody = proxied("http://127.0.0.1:9", no_proxy="10.0.0.0/8,127.0.0.1")
+    code, log = run(config, tmp_path / "s", **nobody)
     assert code == 0, log
 
 
-def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server context for localhost, and the file of the authority that signed it."""
+def test_a_trader_respects_no_proxy(exchange: Exchange, tmp_path: Path) -> None:
+    """Also in a form that Nautilus' own REST client would not understand."""
+    config = write_config(tmp_path, exchange.url, ws_url=exchange.ws_url)
+    port = exchange.url.rpartition(":")[2]
+    live_trader(config, tmp_path, proxied("http://127.0.0.1:9", no_proxy=f"127.0.0.1:{port}"))
+
+
+@pytest.mark.parametrize("command", ["run", "trade"])
+@pytest.mark.parametrize(
+    "value", ["user:pa#ss@127.0.0.1:3128", "https://u:pa#ss@h:1", "socks5://u:pa#ss@h:1"]
+)
+def test_an_unusable_proxy_is_a_mistake_of_the_environment(
+    exchange: Exchange, tmp_path: Path, command: str, value: str
+) -> None:
+    config = write_config(tmp_path, exchange.url, ws_url=exchange.ws_url)
+    before = len(exchange.requests())
+    more = ("--mode", "paper", "--state-dir", tmp_path / "state") if command == "trade" else ()
+    done = job(command, "--config", config, "--root", tmp_path / "s", *more, env=proxied(value))
+    assert done.code == 2
+    assert "http_proxy" in done.err
+    assert "Traceback" not in done.err, done.err[-1500:]
+    assert "pa#ss" not in done.out + done.err
+    assert len(exchange.requests()) == before
+
+
+def test_a_proxy_that_wants_another_password(exchange: Exchange, tmp_path: Path) -> None:
+    """Nothing is gained by asking until the deadline."""
+    config = write_config(
+        tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail", "deadline": "10m"}
+    )
+    with serving(forward_proxy(exchange, [], LOGIN)) as port:
+        code, log = run(config, tmp_path / "s", **proxied(f"http://u:hunter2@127.0.0.1:{port}"))
+        secure = write_config(
+            tmp_path, "https://exchange.invalid", warmup={"on_failure": "fail", "deadline": "10m"}
+        )
+        other, more = run(secure, tmp_path / "s", **proxied(f"http://u:hunter2@127.0.0.1:{port}"))
+    assert (code, other) == (10, 10), log + more
+    for said in (log, more):
+        assert "407" in said
+        assert "hunter2" not in said
+
+
+def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
+    config = write_config(
+        tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail", "deadline": "40s"}
+    )
+    code, log = run(config, tmp_path / "s", **proxied("http://127.0.0.1:9"))
+    assert code == 10
+    assert "cannot connect to the proxy of http_proxy" in log
+
+
+def certificate(
+    folder: Path, host: str = "localhost", days: tuple[int, int] = (-1, 1)
+) -> tuple[ssl.SSLContext, Path]:
+    """A server context for ``host``, valid between ``days`` from now, and its authority's file."""
     now, key = dt.datetime.now(dt.UTC), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a company's own authority")])
     made = (
@@ -113,15 +236,10 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     authority, private = folder / "ca.pem", folder / "key.pem"
@@ -138,22 +256,52 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
     return context, authority
 
 
-@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("through_a_proxy", [False, True])
 def test_a_companys_own_certificate_authority(
-    exchange: Exchange, tmp_path: Path, trusted: bool
+    exchange: Exchange, tmp_path: Path, through_a_proxy: bool
 ) -> None:
     context, authority = certificate(tmp_path)
+    with serving(tunnel_to(exchange), context) as port:
+        url = f"https://localhost:{port}"
+        config = write_config(tmp_path / "config", url, warmup={"on_failure": "fail"})
+        env = {"SSL_CERT_FILE": str(authority)}
+        if not through_a_proxy:
+            code, log = run(config, tmp_path / "s", **proxied(""), **env)
+        else:
+            seen: list[str] = []
+            there = replace(exchange, url=f"http://127.0.0.1:{port}")
+            with serving(forward_proxy(there, seen, LOGIN)) as proxy:
+                env |= proxied(f"{OF_LOGIN}127.0.0.1:{proxy}")
+                code, log = run(config, tmp_path / "s", **env)
+            assert set(seen) == {f"CONNECT localhost:{port} HTTP/1.1"}
+    assert code == 0, log
+
+
+@pytest.mark.parametrize(
+    ("host", "days", "trusted", "words"),
+    [
+        ("localhost", (-1, 1), False, "self-signed certificate"),
+        ("localhost", (-2, -1), True, "certificate has expired"),
+        ("localhost", (1, 2), True, "certificate is not yet valid"),
+        ("binance.example", (-1, 1), True, "not valid for 'localhost'"),
+    ],
+)
+def test_a_certificate_that_is_not_accepted(
+    exchange: Exchange, tmp_path: Path, host: str, days: tuple[int, int], trusted: bool, words: str
+) -> None:
+    """It is said at once and not asked for again until the deadline."""
+    context, authority = certificate(tmp_path, host, days)
     with serving(tunnel_to(exchange), context) as port:
         config = write_config(
             tmp_path / "config",
             f"https://localhost:{port}",
-            warmup={"on_failure": "fail", "deadline": "5s"},
+            warmup={"on_failure": "fail", "deadline": "10m"},
         )
-        env = {"SSL_CERT_FILE": str(authority)} if trusted else {"SSL_CERT_FILE": ""}
-        code, log = run(config, tmp_path / "s", **env)
-    assert code == (0 if trusted else 10), log
-    if not trusted:
-        assert "certificate" in log.lower()
+        env = {"SSL_CERT_FILE": str(authority) if trusted else ""}
+        code, log = run(config, tmp_path / "s", **proxied(""), **env)
+    assert code == 10, log
+    assert words in log
+    assert "SSL_CERT_FILE" in log
 
 
 def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -> None:
@@ -188,29 +336,34 @@ def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -
     assert SECRET not in said
 
 
-def test_a_redirect_takes_no_key_along(exchange: Exchange, tmp_path: Path) -> None:
-    """Klines need no key, so none is sent, whatever the venue file holds."""
+def test_a_redirect_is_not_followed(exchange: Exchange, tmp_path: Path) -> None:
+    """Not even to a good exchange; and klines need no key, so none is sent along either."""
     heads: list[bytes] = []
 
     async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (line := await reader.readline()).strip():
             heads.append(line)
         writer.write(
-            b"HTTP/1.1 302 Found\r\nLocation: " + exchange.url.encode() + b"/fapi/v1/time\r\n"
+            b"HTTP/1.1 302 Found\r\nLocation: " + exchange.url.encode() + b"/fapi/v1/time?x=y\r\n"
             b"Content-Length: 0\r\nConnection: close\r\n\r\n"
         )
         await writer.drain()
         writer.close()
 
     api = {"api_key": KEY, "api_secret": SECRET}
+    before = len(exchange.requests())
     with serving(redirect) as port:
         config = write_config(
             tmp_path, "", venue={"api": api | {"base_url": f"http://127.0.0.1:{port}"}},
-            warmup={"deadline": "10s"},
+            warmup={"deadline": "10m", "on_failure": "fail"},
         )  # fmt: skip
-        run(config, tmp_path / "s")
+        code, log = run(config, tmp_path / "s", **proxied(""))
+    assert code == 10
+    assert "redirects to http://127.0.0.1" in log
+    assert "x=y" not in log
+    assert len(exchange.requests()) == before
     sent = b"".join(heads).decode()
-    assert "GET /fapi/v1/time" in sent
+    assert sent.count("GET ") == 1
     assert KEY not in sent
     assert "signature" not in sent
     assert "mbx-apikey" not in sent.lower()

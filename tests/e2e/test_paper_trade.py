@@ -302,7 +302,9 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
 
 
 def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
-    config = write_config(tmp_path, "http://127.0.0.1:9", ws_url="ws://127.0.0.1:9")
+    config = write_config(
+        tmp_path, "http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", warmup={"deadline": "5s"}
+    )
     done = job("trade", "--config", config, "--root", tmp_path, "--mode", "paper", timeout=90)
     assert done.code == 21
     assert "Traceback" not in done.err

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, job, trade_until, write_config
+from tests.conftest import Exchange, job, job_process, trade_until, write_config
+from tests.e2e.volumes import until
 from warmup_job.nautilus import arrow
 from warmup_job.nautilus.stored import StoredBars
 from warmup_job.regime.certificate import certify
@@ -226,15 +227,19 @@ def test_a_cold_start_is_proven_too_before_an_order_leaves(
 ) -> None:
     """Neither a snapshot nor an exchange that answers: the bars and the bounds come later."""
     running = start_exchange()
-    running.fault("503@klines:times=14")  # six tries for each of two requests, and two more
-    config = proven_config(tmp_path, running, on_failure="proceed", deadline="8s")
-    done = trade_until(
-        "Ladder around", "--config", config, "--root", tmp_path / "none", "--mode", "paper",
-        "--json", "--state-dir", tmp_path / "state",
-    )  # fmt: skip
-    assert any("STARTING COLD" in line for line in done.messages)
-    assert done.json["warm_start"] is False
-    assert done.json["orders"] > 0, done.err
+    running.fault("503@klines")
+    config = proven_config(tmp_path, running, on_failure="proceed", deadline="5s")
+    log = tmp_path / "log"
+    with job_process("trade", "--config", config, "--root", tmp_path / "none", "--mode", "paper",
+                     "--json", "--state-dir", tmp_path / "state", log=log) as trader:  # fmt: skip
+        until(lambda: "STARTING COLD" in log.read_text(), "cold", most_s=90)
+        running.clear_faults()
+        until(lambda: "orders sent" in log.read_text(), "orders sent", most_s=90)
+        trader.terminate()
+        out, _ = trader.communicate(timeout=60)
+    done = json.loads(out)
+    assert done["warm_start"] is False
+    assert done["orders"] > 0
 
 
 # -- study -----------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from warmup_job.errors import ExchangeUnreachableError, WarmupError
+from warmup_job.errors import BlockedError, ExchangeUnreachableError, WarmupError
 from warmup_job.exchange.client import make_ccxt
 from warmup_job.exchange.endpoints import public_url
+from warmup_job.exchange.failures import failure_of
+from warmup_job.exchange.proxies import Proxy, proxy_for
 from warmup_job.exchange.refusals import refusal
 
 _RECEIVE_WINDOW_MS = 5_000  # Nautilus' own
@@ -48,6 +50,7 @@ async def look_at_account(
 
     Raises:
         ExchangeUnreachableError, RateLimitedError: no answer; try again.
+        BlockedError: the exchange refuses this client, whoever's key it has.
     """
     shown = public_url(url)
 
@@ -56,10 +59,13 @@ async def look_at_account(
             return
         code = answer.get("code") if isinstance(answer, dict) else None
         lower = {name.lower(): value for name, value in headers.items()}
-        raise _named(shown, code) or refusal(shown, status, code, lower, now_ms)
+        message = answer.get("msg") if isinstance(answer, dict) else None
+        raise _named(shown, code) or refusal(shown, status, code, lower, now_ms, message=message)
 
+    proxy = proxy_for(url)
     ccxt = make_ccxt(
         on_answer,
+        proxy=proxy,
         api_key=api_key,
         api_secret=api_secret,
         receive_window_ms=_RECEIVE_WINDOW_MS,
@@ -76,7 +82,7 @@ async def look_at_account(
         )
     finally:
         await ccxt.close()
-    return _account(shown, list(answers), frozenset(symbols))
+    return _account(shown, proxy, list(answers), frozenset(symbols))
 
 
 def _named(url: str, code: object) -> WarmupError | None:
@@ -99,17 +105,15 @@ def _named(url: str, code: object) -> WarmupError | None:
     return None
 
 
-def _account(url: str, answers: list[Any], symbols: frozenset[str]) -> Account:
+def _account(url: str, proxy: Proxy | None, answers: list[Any], symbols: frozenset[str]) -> Account:
     problems: dict[str, None] = {}
     good: list[Any] = []
     for answer in answers:
         if isinstance(answer, BaseException):
             good.append(None)
             if not isinstance(answer, WarmupError):
-                raise ExchangeUnreachableError(
-                    f"cannot ask {url} for the account ({type(answer).__name__}): check the network"
-                ) from None
-            if answer.exit_code in {10, 11}:
+                raise failure_of(answer, url, proxy) from None
+            if answer.exit_code in {10, 11} or isinstance(answer, BlockedError):
                 raise answer
             problems[str(answer)] = None
         else:

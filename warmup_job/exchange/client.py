@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import random
 import re
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+import aiohttp
 import msgspec
 
 from warmup_job.errors import (
+    BlockedError,
     DataInvalidError,
     ExchangeUnreachableError,
     RateLimitedError,
@@ -23,19 +26,28 @@ from warmup_job.errors import (
 from warmup_job.exchange import retry
 from warmup_job.exchange.budget import Budget
 from warmup_job.exchange.endpoints import public_url
+from warmup_job.exchange.failures import failure_of
+from warmup_job.exchange.http_session import BoundedResponse, Session
 from warmup_job.exchange.lean_ccxt import import_binance
+from warmup_job.exchange.outage import Outage
+from warmup_job.exchange.proxies import Proxy, proxy_for
 from warmup_job.exchange.refusals import refusal
 from warmup_job.market.gaps import odd_kline, parse_rows
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
-from warmup_job.market.plan import Market, Page
+from warmup_job.market.plan import (
+    SYMBOLS_AT_ONCE,
+    TIME_WEIGHT,
+    Market,
+    Page,
+    exchange_info_weight,
+)
 
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 type PriceType = Literal["last", "mark"]
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
 type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 
-_INFO_WEIGHT: dict[Market, int] = {"um": 1, "spot": 20}
 _IN_FLIGHT = 16
 _TIMEOUT_MS = 10_000
 _SLOW_MS = 1_000
@@ -49,13 +61,26 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
     """ccxt's Binance with one door for every answer, so that no malformed one passes as data."""
 
     on_answer: Callable[[int, Mapping[str, str], object], None]
+    through: Proxy | None
+    session: Session | None
     _rows = msgspec.json.Decoder(list[_Row])
 
     def open(self, lazy: bool = False) -> None:
-        super().open(lazy)
-        # aiohttp asks once more by itself when a kept connection was cut: requests that nobody
-        # counts. It has no public switch.
-        self.session._retry_connection = False
+        super().open(lazy)  # makes the TLS context; the session is ours
+        if self.session is None:
+            self.tcp_connector = aiohttp.TCPConnector(
+                ssl=self.ssl_context, family=socket.AF_UNSPEC, happy_eyeballs_delay=0
+            )
+            inner = aiohttp.ClientSession(
+                connector=self.tcp_connector, response_class=BoundedResponse
+            )
+            self.session = Session(inner, self.through)
+
+    async def close(self, clean_instance_data: bool = False) -> None:
+        session = self.session  # ccxt closes its own only
+        await super().close(clean_instance_data)
+        if session is not None:
+            await session.close()
 
     def parse_json(self, http_response: str) -> object:
         """Decode an answer; None if it is no JSON. Most of what comes is kline pages."""
@@ -75,6 +100,7 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
 def make_ccxt(
     on_answer: Callable[[int, Mapping[str, str], object], None],
     *,
+    proxy: Proxy | None = None,
     api_key: str = "",
     api_secret: str = "",
     receive_window_ms: int = 5_000,
@@ -83,7 +109,7 @@ def make_ccxt(
     made = _Ccxt(
         {
             "enableRateLimit": False,  # the budget paces, by weight that is really counted
-            "aiohttp_trust_env": True,  # HTTPS_PROXY, NO_PROXY
+            "session": None,
             "timeout": _TIMEOUT_MS,
             "apiKey": api_key,
             "secret": api_secret,
@@ -91,6 +117,7 @@ def make_ccxt(
         }
     )
     made.on_answer = on_answer
+    made.through = proxy
     made.timeout_on_exit = 0
     return made
 
@@ -114,6 +141,9 @@ class BinanceClient:
         weight_per_minute: what may be spent, by everybody behind this IP.
         deadline_ms: how long from now all requests together may take.
         on_limit: told until when to be quiet (this machine's clock, UTC ms), at once.
+
+    Raises:
+        ConfigError: a proxy variable of the environment that is in effect is unusable.
     """
 
     def __init__(
@@ -131,13 +161,15 @@ class BinanceClient:
         self._server_ms = 0
         self._server_at = 0.0
         self._deadline_at = time.monotonic() + deadline_ms / 1000
-        self._quiet: RateLimitedError | None = None
+        self._quiet: RateLimitedError | BlockedError | None = None
         self._on_limit = on_limit
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._used: int | None = None
         self._sent_at = 0.0
         self.budget = Budget(weight_per_minute, self.now_ms)
-        self._ccxt = make_ccxt(self._on_answer)
+        self._outage = Outage(self.url)
+        self._proxy = proxy_for(url)
+        self._ccxt = make_ccxt(self._on_answer, proxy=self._proxy)
         urls = self._ccxt.urls["api"]
         urls["fapiPublic"] = f"{url}/fapi/v1"
         urls["public"] = f"{url}/api/v3"
@@ -151,6 +183,7 @@ class BinanceClient:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        self._outage.close()
         await self._ccxt.close()
 
     def now_ms(self) -> int:
@@ -161,6 +194,11 @@ class BinanceClient:
         if not self._server_ms:
             return _host_ms()
         return self._server_ms + int((_since_boot_s() - self._server_at) * 1000)
+
+    @property
+    def away(self) -> str:
+        """Why no answer comes, or came, from the exchange; empty: it answers."""
+        return self._outage.reason
 
     def extend_deadline(self, deadline_ms: int) -> None:
         """Start a new span: requests from now on may take ``deadline_ms`` together."""
@@ -177,7 +215,7 @@ class BinanceClient:
                 raise ExchangeUnreachableError(f"{self.url} does not answer like Binance: no time")
             return stamp
 
-        server_ms = await self._ask(ask, {}, 1, parse)
+        server_ms = await self._ask(ask, {}, TIME_WEIGHT, parse)
         round_trip_ms = round((time.monotonic() - self._sent_at) * 1000)
         # The stamp was made before it arrived here, so counting on from its arrival lags a little
         # and no forming kline can pass for closed. A slow answer lags too much to be better.
@@ -195,14 +233,23 @@ class BinanceClient:
             entries = await self._exchange_info(self._ccxt.fapiPublicGetExchangeInfo, {})
             return {symbol: entry for symbol, entry in entries.items() if symbol in wanted}
         found: dict[str, dict[str, Any]] = {}
-        for symbol in sorted(wanted):  # spot refuses all of them for one that it does not know
-            try:
-                found |= await self._exchange_info(
-                    self._ccxt.publicGetExchangeInfo, {"symbol": symbol}
-                )
-            except UnknownSymbolError:
-                continue
+        names = sorted(wanted)
+        for first in range(0, len(names), SYMBOLS_AT_ONCE):
+            found |= await self._spot_info(names[first : first + SYMBOLS_AT_ONCE])
         return found
+
+    async def _spot_info(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
+        """The entries of those that are listed. Spot refuses all for one that it does not know, and
+        does not say which, so halves are asked for until it is found.
+        """
+        names = msgspec.json.encode(symbols).decode()
+        try:
+            return await self._exchange_info(self._ccxt.publicGetExchangeInfo, {"symbols": names})
+        except UnknownSymbolError:
+            half = len(symbols) // 2
+            if not half:
+                return {}
+            return await self._spot_info(symbols[:half]) | await self._spot_info(symbols[half:])
 
     async def _exchange_info(
         self, endpoint: _Endpoint, params: dict[str, Any]
@@ -216,7 +263,7 @@ class BinanceClient:
             return {str(entry.get("symbol")): entry for entry in symbols}
 
         entries: dict[str, dict[str, Any]] = await self._ask(
-            endpoint, params, _INFO_WEIGHT[self.market], parse
+            endpoint, params, exchange_info_weight(self.market), parse
         )
         return entries
 
@@ -249,8 +296,8 @@ class BinanceClient:
 
         try:
             return await self._ask(ask, params, page.weight, parse)
-        except UnknownSymbolError as error:
-            raise UnknownSymbolError(f"{symbol}: {error}") from None
+        except (UnknownSymbolError, DataInvalidError) as error:
+            raise type(error)(f"{symbol}: {error}") from None
 
     async def first_open_ms(
         self, symbol: str, interval: Interval, price: PriceType = "last"
@@ -267,27 +314,34 @@ class BinanceClient:
         weight: int,
         parse: Callable[[object], T],
     ) -> T:
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                answer = await self._send(endpoint, params, weight)
-                return parse(answer)
-            except WarmupError as error:
-                failure = error
-            except ccxt.RequestTimeout:
-                failure = ExchangeUnreachableError(
-                    f"{self.url} did not answer within {_TIMEOUT_MS // 1000} s"
-                )
-            except ccxt.BaseError as error:
-                failure = ExchangeUnreachableError(
-                    f"cannot reach {self.url} ({_cause(error)}): check the network and api.base_url"
-                )
-            now_ms, left_ms = _host_ms(), round((self._deadline_at - time.monotonic()) * 1000)
-            wait = retry.wait_ms(failure, attempt, now_ms, now_ms + left_ms, random.random())
-            if wait is None:
-                raise failure
-            await asyncio.sleep(wait / 1000)
+        attempt, away, answered = 0, False, False
+        try:
+            while True:
+                attempt += 1
+                try:
+                    parsed = parse(await self._send(endpoint, params, weight))
+                except WarmupError as error:
+                    failure = error
+                except ccxt.RequestTimeout:
+                    failure = ExchangeUnreachableError(
+                        f"{self.url} did not answer within {_TIMEOUT_MS // 1000} s"
+                    )
+                except ccxt.BaseError as error:
+                    failure = failure_of(error, self.url, self._proxy)
+                else:
+                    answered = True
+                    return parsed
+                now_ms, left_ms = _host_ms(), round((self._deadline_at - time.monotonic()) * 1000)
+                wait = retry.wait_ms(failure, attempt, now_ms, now_ms + left_ms, random.random())
+                if wait is None:
+                    raise failure
+                if not away and isinstance(failure, ExchangeUnreachableError):
+                    away = True
+                    self._outage.begins(str(failure))
+                await asyncio.sleep(wait / 1000)
+        finally:
+            if away:
+                self._outage.ends(answered=answered)
 
     async def _send(self, endpoint: _Endpoint, params: dict[str, Any], weight: int) -> object:
         """One request, when there is room for it; none at all while we are to be quiet."""
@@ -310,11 +364,17 @@ class BinanceClient:
             if not isinstance(answer, dict | list):
                 raise ExchangeUnreachableError(f"{self.url} answered something that is not JSON")
             return
-        code = answer.get("code") if isinstance(answer, dict) else None
-        error = refusal(self.url, status, code, lower, _host_ms())
-        if isinstance(error, RateLimitedError) and error.until_ms is not None:
+        said = answer if isinstance(answer, dict) else {}
+        error = refusal(
+            self.url, status, said.get("code"), lower, _host_ms(),
+            message=said.get("msg"), server_ms=self.now_ms(),
+        )  # fmt: skip
+        if isinstance(error, BlockedError) or (
+            isinstance(error, RateLimitedError) and error.until_ms is not None
+        ):
             self._quiet = error
-            self._on_limit(error.until_ms)
+        if error.remember_until_ms is not None:
+            self._on_limit(error.remember_until_ms)
         raise error
 
 
@@ -326,11 +386,3 @@ def _since_boot_s() -> float:
 
 def _host_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _cause(error: BaseException) -> str:
-    """The name of the deepest cause: ccxt's own texts can hold URLs with signatures."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    reason = getattr(error, "strerror", None)
-    return f"{type(error).__name__}: {reason}" if reason else type(error).__name__

@@ -26,6 +26,19 @@ _HOSTS: dict[Market, dict[Environment, str]] = {
     },
 }
 
+_WEBSOCKET_HOSTS: dict[Market, dict[Environment, str]] = {
+    "um": {
+        "production": "wss://fstream.binance.com",
+        "testnet": "wss://stream.binancefuture.com",
+        "demo": "wss://demo-fstream.binance.com",
+    },
+    "spot": {
+        "production": "wss://stream.binance.com:9443",
+        "testnet": "wss://stream.testnet.binance.vision",
+        "demo": "wss://demo-stream.binance.com",
+    },
+}
+
 
 def public_url(url: str) -> str:
     """``url`` without a user's name and password, for logs, errors and manifests."""
@@ -36,3 +49,8 @@ def public_url(url: str) -> str:
 def rest_url(market: Market, environment: Environment, base_url: str | None = None) -> str:
     """The REST base URL, without a trailing slash; ``base_url`` overrides the environment's."""
     return (base_url or _HOSTS[market][environment]).rstrip("/")
+
+
+def websocket_url(market: Market, environment: Environment, ws_url: str | None = None) -> str:
+    """The base URL of the streams; ``ws_url`` overrides the environment's."""
+    return (ws_url or _WEBSOCKET_HOSTS[market][environment]).rstrip("/")

@@ -14,12 +14,11 @@ from warmup_job.errors import DataInvalidError, WarmupError
 from warmup_job.market.gaps import Gap, find_gaps, odd_kline
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import BarValues, Kline, Klines, bar_values, join_klines
-from warmup_job.market.plan import Page, largest_page, page_weight, plan_pages
+from warmup_job.market.plan import BOUNDS_ROWS, Page, largest_page, page_weight, plan_pages
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient, PriceType
 
-_MONTHS = 99  # the largest page of the least weight
 _VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock
 
 
@@ -243,23 +242,23 @@ async def fetch_klines(
 async def fetch_extremes(client: BinanceClient, stream: Stream) -> tuple[str, str]:
     """The lowest low and the highest high that the symbol ever had, the running month included.
 
-    One request, of the least weight, as long as the symbol is younger than 99 months.
+    One request of the least weight; on futures, one more for each 99 months of a symbol.
 
     Raises:
         WarmupError: as `BinanceClient` says; DataInvalidError: it has no klines.
     """
-    end_ms = client.now_ms()
+    end_ms, most = client.now_ms(), BOUNDS_ROWS[client.market]
     lows: list[str] = []
     highs: list[str] = []
     months = Interval.parse("1M")
     while True:
-        page = Page(None, end_ms, _MONTHS, page_weight(client.market, _MONTHS))
+        page = Page(None, end_ms, most, page_weight(client.market, most))
         rows = await client.klines(stream.symbol, months, page, stream.price)
         lows += rows.low
         highs += rows.high
         if rows.odd_ms is not None:  # what was before it is not among these
             raise DataInvalidError(f"{stream.symbol}: {odd_kline(rows.odd_ms, months)}")
-        if len(rows) < _MONTHS:
+        if len(rows) < most:
             break
         end_ms = rows.open_ms[0] - 1
     if not lows:

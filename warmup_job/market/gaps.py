@@ -78,7 +78,7 @@ def _columns(rows: list[Any]) -> list[tuple[Any, ...]]:
     shaped = len(columns) >= 11 and all(set(map(type, columns[i])) == {int} for i in _NUMBERS)
     shaped = shaped and all(set(map(type, columns[i])) == {str} for i in _TEXTS)
     if not shaped or not all(_DECIMALS.fullmatch(",".join(columns[i]) + ",") for i in _TEXTS):
-        raise DataInvalidError(f"kline rows of an unknown shape: {str(rows[0])[:120]}")
+        raise DataInvalidError(f"kline rows of an unknown shape: {rows[0]!r:.120}")
     return columns
 
 

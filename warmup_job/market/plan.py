@@ -18,6 +18,13 @@ _WEIGHT_STEPS: dict[Market, tuple[tuple[int, int], ...]] = {
     "um": ((99, 1), (499, 2), (1000, 5), (1500, 10)),
     "spot": ((1000, 2),),
 }
+_INFO_WEIGHT: dict[Market, int] = {"um": 1, "spot": 20}
+TIME_WEIGHT = 1
+"""What the exchange charges for its time."""
+SYMBOLS_AT_ONCE = 100
+"""How many symbols of spot are asked for in one request for exchangeInfo: a URL of 2 KB."""
+BOUNDS_ROWS: dict[Market, int] = {"um": 99, "spot": 1000}
+"""Monthly klines for a symbol's lowest and highest price: the largest page of least weight."""
 _CHEAPEST_PAGE: dict[Market, int] = {"um": 499, "spot": 1000}
 
 
@@ -44,6 +51,15 @@ def page_weight(market: Market, limit: int) -> int:
         if limit <= most:
             return weight
     raise ValueError(f"limit {limit} is above the {largest_page(market)} rows of a {market} page")
+
+
+def exchange_info_weight(market: Market, symbols: int = 1) -> int:
+    """What the exchange charges for the entries of ``symbols`` symbols.
+
+    On futures one answer holds them all; on spot it takes a request for each `SYMBOLS_AT_ONCE`.
+    """
+    requests = 1 if market == "um" else -(-symbols // SYMBOLS_AT_ONCE)
+    return _INFO_WEIGHT[market] * requests
 
 
 def plan_pages(

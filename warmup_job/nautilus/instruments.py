@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
 from nautilus_trader.adapters.binance.futures.providers import BinanceFuturesInstrumentProvider
 from nautilus_trader.adapters.binance.futures.schemas.market import BinanceFuturesSymbolInfo
@@ -17,6 +16,7 @@ from nautilus_trader.model.instruments import Instrument
 
 from warmup_job.errors import RefusedError
 from warmup_job.market.plan import Market
+from warmup_job.nautilus.entries import read_entry
 
 _ACCOUNT_TYPES: dict[Market, BinanceAccountType] = {
     "um": BinanceAccountType.USDT_FUTURES,
@@ -43,7 +43,7 @@ def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instr
             provider = BinanceFuturesInstrumentProvider(client, clock, _ACCOUNT_TYPES[market])
             rates = provider._fee_rates[0]  # what a live node without an account's fee tier takes
             provider._parse_instrument(
-                symbol_info=msgspec.convert(entry, BinanceFuturesSymbolInfo),
+                symbol_info=read_entry(entry, BinanceFuturesSymbolInfo),
                 ts_event=ts_ns,
                 fee=BinanceFuturesCommissionRate(
                     symbol=symbol,
@@ -54,7 +54,7 @@ def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instr
         else:
             provider = BinanceSpotInstrumentProvider(client, clock, _ACCOUNT_TYPES[market])
             provider._parse_instrument(
-                symbol_info=msgspec.convert(entry, BinanceSpotSymbolInfo), fee=None, ts_event=ts_ns
+                symbol_info=read_entry(entry, BinanceSpotSymbolInfo), fee=None, ts_event=ts_ns
             )
     except Exception as error:  # noqa: BLE001  # what breaks in there is up to the entry
         raise RefusedError(

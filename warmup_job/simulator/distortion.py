@@ -31,11 +31,16 @@ _OTHER_ERROR = (-1000, "The request was refused.")
 
 
 def refusal_of(fault: Fault, now_ms: int, left_s: float | None) -> Refusal:
-    """The error answer of a fault whose kind is an HTTP status.
+    """The error answer of a fault whose kind is an HTTP status, ``banned`` or ``symbol-status``.
 
     ``now_ms`` is the exchange's time. ``left_s`` is how much longer the fault lasts: without an
     argument of its own, that is what Retry-After says.
     """
+    if fault.kind == "symbol-status":
+        return Refusal(400, -1122, "Invalid symbol status.")
+    if fault.kind == "banned":  # as it comes through a proxy that drops the header
+        until_ms = now_ms + round((fault.number or 0) * 1000)
+        return Refusal(418, -1003, f"Way too many requests; IP banned until {until_ms}.")
     status = int(fault.kind)
     code, message = _ERRORS.get(status, _OTHER_ERROR)
     wait_s = fault.number if fault.number is not None else left_s
@@ -53,6 +58,12 @@ def html_page(status: int) -> str:
         f"<!DOCTYPE html>\n<html><head><title>{title}</title></head>"
         f"<body><h1>{title}</h1><p>This page is not from the exchange.</p></body></html>\n"
     )
+
+
+def with_unknown_values(entry: dict[str, Any]) -> dict[str, Any]:
+    """A symbol's entry of exchangeInfo with an order type and a filter that no client knows yet."""
+    filters = [*entry["filters"], {"filterType": "NOVEL_FILTER", "limit": 1}]
+    return entry | {"orderTypes": [*entry["orderTypes"], "NOVEL_TYPE"], "filters": filters}
 
 
 def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:

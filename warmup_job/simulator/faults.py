@@ -465,6 +465,12 @@ def _moment(text: str) -> _Argument:
     return float(text), ""
 
 
+def _symbol(text: str) -> _Argument:
+    if not re.fullmatch(r"[A-Z0-9_]{1,20}", text):
+        raise _BadPartError(f"{text!r} is not a symbol such as XRPUSDT")
+    return None, text
+
+
 def _is_error_status(text: str) -> bool:
     return re.fullmatch(r"[45]\d\d", text) is not None
 
@@ -487,6 +493,9 @@ _KINDS: dict[str, _Kind] = {
     "cut": _Kind(Stage.BODY, _share, "0.5"),
     "truncate": _Kind(Stage.BODY, _share, "0.5"),
     "html": _Kind(Stage.FRONT, _page_status, "200"),
+    "banned": _Kind(Stage.ANSWER, _span, "2m"),
+    "symbol-status": _Kind(Stage.ANSWER, where=_KLINES),
+    "enum": _Kind(Stage.BODY, _symbol, "XRPUSDT", "exchangeInfo"),
     "empty": _Kind(Stage.ANSWER),
     "null": _Kind(Stage.ANSWER),
     "object": _Kind(Stage.ANSWER, where=_KLINES),

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from warmup_job.simulator import klines, refusal
-from warmup_job.simulator.answers import FAULTS, answer
-from warmup_job.simulator.distortion import book_on_grid, distort, on_grid
+from warmup_job.simulator.answers import FAULTS, answer, first
+from warmup_job.simulator.distortion import (
+    book_on_grid,
+    distort,
+    on_grid,
+    with_unknown_values,
+)
 from warmup_job.simulator.faults import Stage
 from warmup_job.simulator.market import funding_time_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiohttp import web
 
@@ -92,15 +97,24 @@ class MarketRest:
                 {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
                 for asset in assets
             ],
-            "symbols": [self._listed(symbol) for symbol in symbols],
+            "symbols": self._entries(request, symbols),
         }
         return answer(request, info)
 
     async def _spot_info(self, request: web.Request) -> web.StreamResponse:
         symbols = [feed.symbol for feed in self._chosen_spot_feeds(request.query)]
         return answer(
-            request, self._info_head("spot") | {"symbols": [self._listed(s) for s in symbols]}
+            request, self._info_head("spot") | {"symbols": self._entries(request, symbols)}
         )
+
+    def _entries(self, request: web.Request, symbols: Iterable[Symbol]) -> list[dict[str, Any]]:
+        """The symbols' entries, one of them with values that no client knows."""
+        fault = first(request.get(FAULTS, ()), Stage.BODY)
+        odd = fault.word if fault is not None and fault.kind == "enum" else ""
+        return [
+            with_unknown_values(self._listed(each)) if each.name == odd else self._listed(each)
+            for each in symbols
+        ]
 
     def _listed(self, symbol: Symbol) -> dict[str, Any]:
         """The entry of a symbol, with the tick and step that it has now."""

@@ -17,20 +17,32 @@ from warmup_job.snapshot.durable import read_whole, replace_file
 from warmup_job.snapshot.layout import LIMITS, STAGING
 
 _MOST_BYTES = 65_536
+_LONGEST_MS = 3 * 24 * 3_600_000
+"""Binance's longest ban. What is further ahead was written by a wrong clock or by somebody else."""
 
 
 def quiet_until_ms(root: Path, endpoint: str) -> int:
-    """Until when nothing may be sent to ``endpoint`` (this machine's clock, UTC ms); 0: now.
+    """Return until when nothing may be sent to ``endpoint`` (this machine's clock, UTC ms); 0: now.
 
-    A file that is missing or unreadable says nothing: it is a courtesy, not a lock.
+    A file that is missing or unreadable says nothing: it is a courtesy, not a lock. An entry more
+    than three days ahead is ignored with a warning.
     """
-    return _read(root).get(endpoint, 0)
+    until_ms = _read(root).get(endpoint, 0)
+    if until_ms > _now_ms() + _LONGEST_MS:
+        logger.warning(
+            "ignoring {}: its entry for {} is more than three days ahead, longer than any ban of "
+            "Binance's; delete the file", root / LIMITS, endpoint,
+        )  # fmt: skip
+        return 0
+    return until_ms
 
 
 def remember_quiet(root: Path, endpoint: str, until_ms: int) -> None:
     """Note that ``endpoint`` wants no request before ``until_ms``; where that cannot be, go on."""
     limits = _read(root)
-    limits[endpoint] = max(until_ms, limits.get(endpoint, 0))
+    known_ms = limits.get(endpoint, 0)
+    believed = known_ms <= _now_ms() + _LONGEST_MS
+    limits[endpoint] = max(until_ms, known_ms) if believed else until_ms
     with contextlib.suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
         aside = root / STAGING if (root / STAGING).is_dir() else root
@@ -43,17 +55,24 @@ async def sit_out(places: Iterable[Path], endpoint: str, *, most_ms: int | None 
     Raises:
         RateLimitedError: that is ``most_ms`` away or more.
     """
-    until_ms = max(quiet_until_ms(place, endpoint) for place in places)
-    wait_ms = until_ms - time.time_ns() // 1_000_000
+    until_ms, place = max((quiet_until_ms(place, endpoint), place) for place in places)
+    wait_ms, file = until_ms - _now_ms(), place / LIMITS
     if most_ms is not None and wait_ms >= most_ms:
         raise RateLimitedError(
-            f"{endpoint} wants no request from this IP before {utc_text(until_ms)}, and none was "
-            "sent: start again then",
+            f"{endpoint} wants no request from this IP before {utc_text(until_ms)} (noted in "
+            f"{file}), and none was sent: start again then",
             until_ms=until_ms,
         )
     if wait_ms > 0:
-        logger.warning("{} wants no request before {}: waiting", endpoint, utc_text(until_ms))
+        logger.warning(
+            "{} wants no request before {} (noted in {}): waiting", endpoint, utc_text(until_ms),
+            file,
+        )  # fmt: skip
         await asyncio.sleep(wait_ms / 1000)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _read(root: Path) -> dict[str, int]:

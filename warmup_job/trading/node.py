@@ -22,7 +22,8 @@ from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import InstrumentId
 
-from warmup_job.exchange.endpoints import Environment
+from warmup_job.exchange.endpoints import Environment, rest_url, websocket_url
+from warmup_job.exchange.proxies import common_proxy
 from warmup_job.market.plan import Market
 from warmup_job.nautilus.names import VENUE
 
@@ -53,6 +54,19 @@ def account_type(settings: NodeSettings) -> BinanceAccountType:
 def environment(settings: NodeSettings) -> BinanceEnvironment:
     """What Nautilus calls the environment."""
     return _ENVIRONMENTS[settings.environment]
+
+
+def proxy_url(settings: NodeSettings) -> str | None:
+    """Return the proxy of both REST and websocket, with its password; None: connect directly.
+
+    Raises:
+        ConfigError: a proxy variable of the environment is unusable.
+    """
+    proxy = common_proxy(
+        rest_url(settings.market, settings.environment, settings.rest_url),
+        websocket_url(settings.market, settings.environment, settings.ws_url),
+    )
+    return None if proxy is None else proxy.url
 
 
 def provider(instrument_ids: Iterable[InstrumentId]) -> BinanceInstrumentProviderConfig:
@@ -93,6 +107,7 @@ def make_node(
                 environment=environment(settings),
                 base_url_http=settings.rest_url,
                 base_url_ws=settings.ws_url,
+                proxy_url=proxy_url(settings),
                 instrument_provider=provider(instrument_ids),
             )
         },

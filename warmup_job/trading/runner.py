@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
-from nautilus_trader.adapters.binance.factories import BinanceLiveExecClientFactory
 from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
 from nautilus_trader.adapters.sandbox.factory import SandboxLiveExecClientFactory
 from nautilus_trader.common.messages import ShutdownSystem, TradingStateChanged
@@ -31,8 +30,16 @@ from warmup_job.modes import Orders
 from warmup_job.nautilus.names import VENUE
 from warmup_job.trading import saved
 from warmup_job.trading.declared import differences
+from warmup_job.trading.exchange_info import ExecClientFactory
 from warmup_job.trading.feed import History
-from warmup_job.trading.node import NodeSettings, account_type, environment, make_node, provider
+from warmup_job.trading.node import (
+    NodeSettings,
+    account_type,
+    environment,
+    make_node,
+    provider,
+    proxy_url,
+)
 from warmup_job.trading.orders import cancel_orders, open_orders
 from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
@@ -557,7 +564,7 @@ class LiveRunner(BaseRunner):
     mode = "live"
 
     def _add_execution(self, node: TradingNode) -> None:
-        node.add_exec_client_factory(VENUE, BinanceLiveExecClientFactory)
+        node.add_exec_client_factory(VENUE, ExecClientFactory)
 
     def _execution_configs(self) -> dict[str, object]:
         settings = self.settings
@@ -572,6 +579,7 @@ class LiveRunner(BaseRunner):
                 base_url_http=settings.rest_url,
                 base_url_ws=settings.ws_url,
                 base_url_ws_stream=settings.ws_url,
+                proxy_url=proxy_url(settings),
                 instrument_provider=provider(self.instrument_ids),
                 # Hedge mode knows no reduce-only: which side an order closes is in its position.
                 use_reduce_only=not futures,

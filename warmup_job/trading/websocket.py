@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 from loguru import logger
-from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
 from nautilus_trader.adapters.binance.websocket.client import BinanceWebSocketClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 
 from warmup_job.errors import DataInvalidError, RefusedError
 from warmup_job.market.gaps import parse_rows
 from warmup_job.market.interval import Interval
+from warmup_job.trading.exchange_info import DataClientFactory
 
 _DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 _WARN_EVERY_S = 15.0
@@ -221,7 +221,7 @@ class Websockets:
         class Observed(LiveDataClientFactory):
             @staticmethod
             def create(**given: Any) -> Any:  # noqa: ANN401 - Nautilus' own types
-                made = BinanceLiveDataClientFactory.create(**given)
+                made = DataClientFactory.create(**given)
                 for client in (made._ws_client, made._ws_public_client):
                     observe(client)
                 return made

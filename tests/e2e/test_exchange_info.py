@@ -1,0 +1,105 @@
+"""exchangeInfo: what it costs, that the plan says so, and values that nobody knows yet."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Exchange, job, job_process, write_config
+from tests.e2e.volumes import until
+
+pytestmark = pytest.mark.e2e
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+
+
+def prepared(running: Exchange, market: str) -> Exchange:
+    """An exchange that has made its months, which takes so long on a busy machine that a client
+    would ask again.
+    """
+    path = "/fapi/v1/klines" if market == "um" else "/api/v3/klines"
+    for symbol in SYMBOLS:
+        urllib.request.urlopen(f"{running.url}{path}?symbol={symbol}&interval=1M&limit=99").close()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{running.url}/_sim/reset", method="POST")
+    ).close()
+    return running
+
+
+def config_of(folder: Path, exchange: Exchange, market: str, streams: list[dict[str, Any]]) -> Path:
+    return write_config(
+        folder, exchange.url, venue={"market": market},
+        warmup={"on_failure": "fail", "streams": streams, "require": "proven"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("market", "weights"),
+    [
+        # Three streams of 300 bars and one of 600, and the months of each.
+        ("um", {"time": 1, "exchange_info": 1, "klines": 3 * 2 + 5, "bounds": 4}),
+        ("spot", {"time": 1, "exchange_info": 20, "klines": 3 * 2 + 2, "bounds": 8}),
+    ],
+)
+def test_what_is_planned_is_what_is_spent(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, market: str, weights: dict[str, int]
+) -> None:
+    running = prepared(start_exchange(seed=7), market)
+    streams = [{"symbol": symbol, "interval": "1m", "bars": 300} for symbol in SYMBOLS]
+    streams.append({"symbol": "ETHUSDT", "interval": "5m", "bars": 600})
+    config = config_of(tmp_path, running, market, streams)
+    planned = job("plan", "--config", config, "--json").json
+    assert planned["weights"] == weights
+    assert planned["weight"] == sum(weights.values())
+
+    done = job("run", "--config", config, "--root", tmp_path / "s", "--json")
+    assert done.code in {0, 14}, done.err  # 300 bars need not prove a regime
+    # On a busy machine an answer can take longer than the client waits: then it asks once more.
+    asked = [(each["path"], str(each["params"]), each["weight"]) for each in running.requests()]
+    assert sum(weight for *_, weight in set(asked)) == planned["weight"]
+    assert done.json["manifest"]["weight_spent"] == sum(weight for *_, weight in asked)
+
+
+def info_requests(running: Exchange) -> list[dict[str, Any]]:
+    return [each for each in running.requests() if each["path"].endswith("/exchangeInfo")]
+
+
+def test_a_symbol_that_spot_does_not_list_is_found(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Spot refuses all for one, without a name: the others are published nevertheless."""
+    running = prepared(start_exchange(seed=7), "spot")
+    names = (*SYMBOLS, "NOSUCHUSDT")
+    streams = [{"symbol": name, "interval": "1m", "bars": 50} for name in names]
+    config = config_of(tmp_path, running, "spot", streams)
+    done = job("run", "--config", config, "--root", tmp_path / "s", "--json")
+    assert done.code >= 12
+    assert any("NOSUCHUSDT" in line for line in done.messages)
+    assert {each["symbol"] for each in done.json["manifest"]["streams"]} == set(SYMBOLS)
+    assert len(info_requests(running)) == 5  # all four, then two and two, one and one
+
+
+@pytest.mark.parametrize("symbol", ["XRPUSDT", "BTCUSDT"])
+def test_a_value_that_nautilus_does_not_know_keeps_no_trader_from_starting(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, symbol: str
+) -> None:
+    """Of another symbol, or of its own as far as no instrument is made of it."""
+    running = start_exchange(seed=7)
+    running.fault(f"enum={symbol}")
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    log = tmp_path / "log"
+    with job_process(
+        "trade", "--config", config, "--root", tmp_path / "s", "--mode", "paper", log=log
+    ) as trader:
+        until(
+            lambda: "live: contiguous" in log.read_text() or trader.poll() is not None,
+            "live", most_s=90,
+        )  # fmt: skip
+        trader.terminate()
+        trader.communicate(timeout=60)
+    said = log.read_text()
+    assert "live: contiguous" in said, said[-3000:]
+    assert ("left out" in said) == (symbol == "BTCUSDT")
