@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -328,11 +329,11 @@ def test_a_file_with_only_venue_and_strategy_is_whole(joined: Load, tmp_path: Pa
 def test_streams(joined: Load) -> None:
     config = joined(
         "warmup: {streams: [{symbol: BTCUSDT-PERP.BINANCE, interval: 1m, bars: 500},"
-        " {symbol: 币安人生USDT, interval: 7x}]}"
+        " {symbol: 币安人生USDT, interval: 1M}]}"
     )
     first, second = config.warmup.streams
     assert (first.symbol, first.interval, first.bars) == ("BTCUSDT", "1m", 500)
-    assert (second.symbol, second.interval, second.bars) == ("币安人生USDT", "7x", "auto")
+    assert (second.symbol, second.interval, second.bars) == ("币安人生USDT", "1M", "auto")
 
 
 @pytest.mark.parametrize(
@@ -416,6 +417,12 @@ def test_symbols_keep_what_binance_uses() -> None:
 )  # fmt: skip
 def test_what_is_no_symbol(name: str) -> None:
     with pytest.raises(ConfigError, match="is not a symbol"):
+        venue_symbol(name)
+
+
+@pytest.mark.parametrize("name", ["btcusdt", "BTCUSDt-PERP", "btcusdt-PERP.BINANCE", "币安rUSDT"])
+def test_a_symbol_in_lower_case_names_the_one_in_upper_case(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"did you mean {name.upper()}\\?"):
         venue_symbol(name)
 
 
@@ -562,6 +569,69 @@ def test_a_bad_option_is_called_by_its_name(joined: Load, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("key", "written", "complaint"),
+    [
+        ("max_position_pct", "65.0", "65.0 is above 1: use a fraction, 0.65 means 65 %"),
+        ("max_position_pct", "65", "65 is above 1: use a fraction, 0.65 means 65 %"),
+        ("max_position_pct", "65%", "'65%' is not a number: use a fraction, 0.65 means 65 %"),
+        ("max_position_pct", "-1", "-1 is below 0.1"),
+        ("max_position_pct", "6500", "6500 is above 1"),  # 65 is no fraction either
+        (
+            "emergency_liquidation_buffer", "12.5",
+            "12.5 is above 1: use a fraction, 0.125 means 12.5 %",
+        ),
+        ("counter_qty_scale", "50", "50 is above 1: use a fraction, 0.5 means 50 %"),
+        ("order_diff_qty_tolerance_pct", "1", "1.0 is above 0.5: use a fraction, 0.01 means 1 %"),
+        ("max_drawdown_pct", "0.2", "0.2 is below 1: it is a percentage, 20 means 20 %"),
+        ("max_drawdown_pct", "20%", "'20%' is not a number: it is a percentage, 20 means 20 %"),
+        ("grid_step_bps", "1%", "'1%' is not a number"),
+    ],
+)  # fmt: skip
+def test_a_share_in_the_other_way_of_writing(
+    strategy: Callable[..., StrategyFile], tmp_path: Path, key: str, written: str, complaint: str
+) -> None:
+    text = re.sub(rf"{key}: \S+", f"{key}: {written}", STRATEGY)
+    (line,) = complaints(tmp_path, lambda: strategy(text))
+    assert line.partition(f"{key}: ")[2] == complaint
+
+
+def test_budget_share_is_a_fraction(joined: Load, tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, lambda: joined(WARMUP_BUDGET_SHARE="50"))
+    assert line == "WARMUP_BUDGET_SHARE: 50.0 is above 1: use a fraction, 0.5 means 50 %"
+
+
+def test_every_share_says_which_way_it_is_written() -> None:
+    from warmup_job.config.fields import Between, Section, _fields_of, _section_type, _unwrapped
+
+    def shares(kind: type[Section]) -> set[str]:
+        found = set()
+        for key, field in _fields_of(kind).items():
+            inner = _section_type(field.type)
+            found |= shares(inner) if inner else set()
+            for mark in _unwrapped(field.type)[1]:
+                if isinstance(mark, Between) and (
+                    mark.unit or key.endswith(("_pct", "_share")) or mark.at_most == 1
+                ):
+                    assert mark.unit, key
+                    found.add(key)
+        return found
+
+    assert shares(StrategyFile) == {
+        "max_position_pct", "emergency_liquidation_buffer", "counter_qty_scale",
+        "order_diff_qty_tolerance_pct", "max_drawdown_pct",
+    }  # fmt: skip
+
+
+def test_mark_prices_on_spot_are_seen_in_the_files(joined: Load, tmp_path: Path) -> None:
+    spot = VENUE.replace("futures", "spot").replace("PERPETUAL_LINEAR", "CASH")
+    (tmp_path / "v.yaml").write_text(spot)
+    streams = "[{symbol: A, interval: 1s}, {symbol: B, interval: 1m, price: mark}]"
+    assert complaints(tmp_path, lambda: joined(f"warmup: {{streams: {streams}}}")) == [
+        "warmup.yaml: warmup.streams[1].price: spot has no mark prices; write last"
+    ]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ("grid_levels_long: 5", "grid_levels_long: 0", "grid.grid_levels_long: 0 is below 1"),
@@ -676,8 +746,36 @@ def test_an_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> Non
             "warmup: {streams: BTCUSDT}",
             "warmup.streams: 'BTCUSDT' is not SYMBOL:INTERVAL or SYMBOL:INTERVAL:BARS",
         ),
+        (
+            "warmup: {budget_share: 1.01}",
+            "warmup.budget_share: 1.01 is above 1: use a fraction, 0.0101 means 1.01 %",
+        ),
         ("warmup: {budget_share: 0}", "warmup.budget_share: 0.0 is not above 0"),
-        ("warmup: {budget_share: 1.01}", "warmup.budget_share: 1.01 is above 1"),
+        (
+            "warmup: {streams: [{symbol: BTCUSDT, interval: 7m}]}",
+            (
+                "warmup.streams[0].interval: Binance has no kline interval '7m'; did you mean 5m? "
+                "(it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
+            ),
+        ),
+        (
+            "warmup: {streams: [{symbol: BTCUSDT, interval: 1s}]}",
+            "warmup.streams[0].interval: futures have no interval 1s, only spot; the next is 1m",
+        ),
+        (
+            "warmup: {streams: [{symbol: btcusdt, interval: 1m}]}",
+            (
+                "warmup.streams[0].symbol: 'btcusdt' is not a symbol: Binance writes them in upper "
+                "case; did you mean BTCUSDT?"
+            ),
+        ),
+        (
+            "warmup: {indicators: [{kind: ema, period: 5, interval: 7d}]}",
+            (
+                "warmup.indicators[0].interval: Binance has no kline interval '7d'; did you mean "
+                "3d? (it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
+            ),
+        ),
         ("warmup: {max_bars: 1e30}", "warmup.max_bars: 1E+30 is too large"),
         ("warmup: {deadline: 1:30}", f"warmup.deadline: '1:30' {NO_TIME}"),
         (

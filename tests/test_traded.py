@@ -165,6 +165,19 @@ def test_a_strategy_that_cannot_be_made_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
+    "spec",
+    ["7-MINUTE-LAST-EXTERNAL", "9-TICK-LAST-EXTERNAL", "1-HOUR-LAST-INTERNAL@7-HOUR-EXTERNAL"],
+)
+def test_a_bar_type_that_binance_has_no_klines_for_is_seen_in_the_file(
+    tmp_path: Path, spec: str
+) -> None:
+    other = f"BTCUSDT-PERP.BINANCE-{spec}"
+    config = configured(tmp_path, crossing(second=other))
+    with pytest.raises(ConfigError, match=f"EMACross: Binance has no klines for {other}: its inte"):
+        traded(config)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("strategy_path: nope\nconfig_path: a.b:C", "strategy_path: 'nope' is not package"),

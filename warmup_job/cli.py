@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from warmup_job.summary import TradeSummary
     from warmup_job.warm import Outcome
 
-_SOFT = range(10, 17)  # what `on_failure: proceed` lets through
-
-
 _OPTION_HELP = {
     "root": "The snapshot volume.",
     "venue": "Another venue file.",
@@ -253,7 +250,7 @@ async def _run_once(
     except WarmupError as failure:
         error = failure
     code = error.exit_code if error else 0
-    proceed = config.warmup.on_failure == "proceed" and code in _SOFT
+    proceed = config.warmup.on_failure == "proceed" and error is not None and error.may_proceed
     exit_code = 0 if proceed else code
     last_word = _last_word(outcome, error, dry_run)
     name = outcome.folder.name if outcome.folder else None
@@ -266,8 +263,8 @@ async def _run_once(
         logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
         if proceed:
             logger.warning(
-                "PROCEEDING all the same (warmup.on_failure: proceed): the bot starts without a "
-                "whole warm-up and fetches or waits for what is missing"
+                "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
+                "fetch the missing bars itself"
             )
     _report(outcome, last_word, code, exit_code, as_json)
     if not dry_run:

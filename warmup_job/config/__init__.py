@@ -21,6 +21,7 @@ from warmup_job.config.warmup import (
     Warmup,
     WarmupConfig,
     load,
+    missing_stream,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "WarmupConfig",
     "duration_ms",
     "load",
+    "missing_stream",
 ]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Union, 
 
 import msgspec
 
-from warmup_job.config.document import read_document, shown_key
+from warmup_job.config.document import number, read_document, shown_key
 from warmup_job.config.values import CONVERSIONS, UnsetVariableError, shown, substitute_within
 from warmup_job.errors import ConfigError
 
@@ -56,17 +56,37 @@ class Between:
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
+    unit: Literal["fraction", "percent"] | None = None
+    """Of a share of something: 0.65 is 65 %, or 65 is. An error tells the other way of writing."""
 
     def check(self, value: float | Decimal) -> None:
         """Raise ``ValueError`` if ``value`` is outside."""
         # Through text, so that Decimal("0.1") is not below the float 0.1.
         exact = Decimal(str(value))
+        if (wrong := self._wrong(exact)) is None:
+            return
+        factor = {"fraction": Decimal("0.01"), "percent": Decimal(100)}.get(self.unit or "")
+        hint = ""
+        if factor is not None and self._wrong(meant := exact * factor) is None:
+            hint = f": {share_hint(self.unit, meant)}"
+        raise ValueError(f"{value} is {wrong}{hint}")
+
+    def _wrong(self, exact: Decimal) -> str | None:
         if self.at_least is not None and exact < Decimal(str(self.at_least)):
-            raise ValueError(f"{value} is below {self.at_least}")
+            return f"below {self.at_least}"
         if self.above is not None and exact <= Decimal(str(self.above)):
-            raise ValueError(f"{value} is not above {self.above}")
+            return f"not above {self.above}"
         if self.at_most is not None and exact > Decimal(str(self.at_most)):
-            raise ValueError(f"{value} is above {self.at_most}")
+            return f"above {self.at_most}"
+        return None
+
+
+def share_hint(unit: str | None, meant: Decimal) -> str:
+    """How a share is written, by the example of what was probably meant."""
+    plain = f"{meant.normalize():f}"
+    if unit == "fraction":
+        return f"use a fraction, {plain} means {(meant * 100).normalize():f} %"
+    return f"it is a percentage, {plain} means {plain} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +313,17 @@ def _below(at: str, key: str) -> str:
     return f"{at}{key}" if at.endswith(": ") else f"{at}.{key}"
 
 
+def _percent_sign_hint(marks: tuple[object, ...], raw: object) -> str:
+    """How to write ``65%`` where a share belongs; empty if it is not that."""
+    unit = next((mark.unit for mark in marks if isinstance(mark, Between)), None)
+    if unit is None or type(raw) is not str or not raw.endswith("%"):
+        return ""
+    percent = number(raw.removesuffix("%").strip())
+    if percent is None:
+        return ""
+    return share_hint(unit, Decimal(percent) / (100 if unit == "fraction" else 1))
+
+
 def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # noqa: ANN401
     """``raw`` as ``kind``: a plain type, a Literal, or a union of these and None."""
     members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
@@ -313,6 +344,8 @@ def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # 
     except ValueError as wrong:
         if SECRET in marks and not isinstance(raw, str):
             raise ValueError("not text (put it in quotes)") from None
+        if hint := _percent_sign_hint(marks, raw):
+            raise ValueError(f"{wrong}: {hint}") from None
         also = f", nor {', '.join(choices)}" if choices else ""
         raise ValueError(f"{wrong}{also}") from None
     for mark in marks:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from warmup_job.config.document import number, truth
 from warmup_job.errors import ConfigError
+from warmup_job.market.interval import Interval
 from warmup_job.market.symbol import venue_symbol
 
 _LARGEST_INT = 2**63 - 1
@@ -149,6 +150,17 @@ def symbol(value: object) -> str:
     """Binance's symbol, from itself or from a Nautilus id."""
     try:
         return venue_symbol(plain := text(value))
+    except ConfigError as error:
+        reason = str(error).replace(repr(plain), shown(value))
+        if isinstance(value, Substituted):
+            reason = reason.partition("; did you mean")[0]
+        raise ValueError(reason) from None
+
+
+def interval(value: object) -> str:
+    """The name of one of Binance's kline intervals, as written."""
+    try:
+        return Interval.parse(plain := text(value)).name
     except ConfigError as error:
         raise ValueError(str(error).replace(repr(plain), shown(value))) from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -23,10 +23,13 @@ from warmup_job.config.fields import (
     usable,
 )
 from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strategy
-from warmup_job.config.values import balance, duration_ms, paths, shown, symbol
+from warmup_job.config.values import balance, duration_ms, interval, paths, shown, symbol
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
 from warmup_job.modes import FirstBar, Orders, Replay
+
+if TYPE_CHECKING:
+    from warmup_job.market.plan import Market
 
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "venue": ("venue",),
@@ -80,8 +83,8 @@ class Stream(Section, frozen=True, kw_only=True):
 
     symbol: Annotated[str, Written(symbol)]
     """Binance's symbol, also where the file has a Nautilus id."""
-    interval: str
-    """As written; whether Binance has it is judged where it is asked for."""
+    interval: Annotated[str, Written(interval)]
+    """One that Binance has; whether this market has it, is judged with the venue file."""
     bars: Annotated[int | Literal["auto"], Between(1, 5_000_000)] = "auto"
     price: Literal["last", "mark"] = "last"
     """Mark prices exist on futures only."""
@@ -98,7 +101,7 @@ class Indicator(Section, frozen=True, kw_only=True):
     period: Annotated[int, Between(1)]
     bars: Annotated[int, Between(0)] = 0
     """How many bars it takes; 0: by its kind."""
-    interval: str = "1m"
+    interval: Annotated[str, Written(interval)] = "1m"
 
     def complaint(self) -> str | None:
         """An unknown kind needs a count."""
@@ -120,7 +123,7 @@ class Warmup(Section, frozen=True, kw_only=True):
     indicators: Annotated[tuple[Indicator, ...], Written(_indicators)] = ()
     max_bars: Annotated[int, Between(1)] = 3000
     max_gap_bars: Annotated[int, Between(0)] = 0
-    budget_share: Annotated[float, Between(above=0, at_most=1)] = 0.5
+    budget_share: Annotated[float, Between(above=0, at_most=1, unit="fraction")] = 0.5
     """Of the venue's ``rate_limits.weight_per_minute``."""
     deadline_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
         name="deadline", default=60_000
@@ -228,6 +231,7 @@ def load(
         place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
         venue, found = read_file(VenueConfig, place, environ, named_by)
         problems += found + _market_problems(place, venue)
+        problems += _stream_problems(path, venue, parts.get("warmup"))
     strategies: list[AnyStrategy] = []
     named = parts.pop("strategy", ())
     if not named and "strategy" in document:
@@ -294,6 +298,31 @@ def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, 
     if option is not None:
         return place, f"{option.label}: "
     return config_path.parent / place, ""
+
+
+def _stream_problems(path: Path, venue: VenueConfig | None, warmup: Warmup | None) -> list[str]:
+    """Streams that the venue's market does not have, whatever the exchange says."""
+    problems: list[str] = []
+    if venue is None or warmup is None:
+        return problems
+    try:
+        market = venue.market
+    except ConfigError:
+        return problems  # said already
+    for index, stream in enumerate(warmup.streams):
+        reason = missing_stream(market, stream.interval, stream.price)
+        if reason is not None:
+            problems.append(f"{path}: warmup.streams[{index}].{reason}")
+    return problems
+
+
+def missing_stream(market: Market, interval_name: str, price: str) -> str | None:
+    """Which key of a stream asks for what the market does not have, and why; None: it has it."""
+    if market == "spot" and price == "mark":
+        return "price: spot has no mark prices; write last"
+    if market == "um" and interval_name == "1s":
+        return "interval: futures have no interval 1s, only spot; the next is 1m"
+    return None
 
 
 def _market_problems(path: Path, venue: VenueConfig | None) -> list[str]:
