@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,8 +108,8 @@ def _on_config[R](command: Callable[..., R]) -> Callable[..., R]:
         overrides = {name: kwargs.pop(name) for name in _OPTION_HELP}
         given = {name: str(value) for name, value in overrides.items() if value is not None}
         config = load(config_path, overrides=given)
-        for warning in config.warnings:
-            logger.warning(warning)
+        for warning in (*config.warnings, *_unknown_variables(config.variables)):
+            logger.warning("{}", warning)
         return command(config, **kwargs)
 
     for name, text in reversed(_OPTION_HELP.items()):
@@ -124,6 +125,21 @@ def _on_config[R](command: Callable[..., R]) -> Callable[..., R]:
         show_default=True,
         type=click.Path(path_type=Path),
     )(loaded)
+
+
+def _unknown_variables(known: Iterable[str] = (), prefix: str = "WARMUP_") -> list[str]:
+    """A line for each variable of ours in the environment that no command reads, nor a file."""
+    from warmup_job.config import OPTIONS, unknown_variables
+
+    names = {*known, *(f"WARMUP_{name.upper()}" for name in OPTIONS)}
+    for command in (cli, *cli.commands.values()):
+        of_all = command.context_settings.get("auto_envvar_prefix")
+        for parameter in command.params:
+            written = parameter.envvar or ()
+            names.update([written] if isinstance(written, str) else written)
+            if of_all and parameter.name:
+                names.add(f"{of_all}_{parameter.name.upper()}")
+    return unknown_variables(os.environ, names, prefix)
 
 
 _as_json = click.option(
@@ -547,6 +563,8 @@ def exchange(
     """A local Binance to run against: REST and websockets, USD-M futures and spot, an account."""
     from warmup_job.simulator.server import ExchangeOptions, serve
 
+    for warning in _unknown_variables(prefix="WARMUP_EXCHANGE_"):
+        logger.warning("{}", warning)
     now_ms = None if now is None else _until_ms(now, time.time_ns() // 1_000_000, "--now")
     settings = ExchangeOptions(
         host=host, port=port, replay=replay, now_ms=now_ms,

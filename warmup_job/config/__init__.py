@@ -4,6 +4,7 @@
 lists every key. Only the top of the program reads these; below it plain values are handed down.
 """
 
+from warmup_job.config.environment import unknown_variables
 from warmup_job.config.strategy import (
     AnyStrategy,
     ImportedStrategy,
@@ -42,4 +43,5 @@ __all__ = [
     "duration_ms",
     "load",
     "missing_stream",
+    "unknown_variables",
 ]

@@ -17,7 +17,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Union, 
 import msgspec
 
 from warmup_job.config.document import number, read_document, shown_key
-from warmup_job.config.values import CONVERSIONS, UnsetVariableError, shown, substitute_within
+from warmup_job.config.values import (
+    CONVERSIONS,
+    UnsetVariableError,
+    references,
+    shown,
+    substitute_within,
+)
 from warmup_job.errors import ConfigError
 
 
@@ -47,6 +53,8 @@ class SettingsFile(Section, frozen=True, kw_only=True):
 
     warnings: Annotated[tuple[str, ...], _NOT_IN_FILE] = ()
     """What was odd in the file, one line each."""
+    variables: Annotated[frozenset[str], _NOT_IN_FILE] = frozenset()
+    """The names of all variables that the file refers to, also in parts that are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +256,9 @@ def read_file[F: SettingsFile](
     reader = FieldReader(path, environ)
     settings = reader.read(kind, document)
     if settings is not None:
-        settings = msgspec.structs.replace(settings, warnings=tuple(reader.warnings))
+        settings = msgspec.structs.replace(
+            settings, warnings=tuple(reader.warnings), variables=references(document)
+        )
     return settings, problems + reader.problems
 
 

@@ -87,6 +87,17 @@ def substitute_within(value: object, environ: Mapping[str, str]) -> object:
     return value
 
 
+def references(value: object) -> frozenset[str]:
+    """The names of the variables that a mapping, a list or a text refers to, however deep."""
+    if isinstance(value, str):
+        return frozenset(match["name"] for match in _REFERENCE.finditer(value) if match["name"])
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return frozenset[str]().union(*(references(inner) for inner in value))
+    return frozenset()
+
+
 def shown(value: object) -> str:
     """``value`` as an error message quotes it: short, on one line."""
     if value is None:

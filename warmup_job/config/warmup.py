@@ -23,7 +23,15 @@ from warmup_job.config.fields import (
     usable,
 )
 from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strategy
-from warmup_job.config.values import balance, duration_ms, interval, paths, shown, symbol
+from warmup_job.config.values import (
+    balance,
+    duration_ms,
+    interval,
+    paths,
+    references,
+    shown,
+    symbol,
+)
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
 from warmup_job.modes import FirstBar, Orders, Replay
@@ -188,6 +196,8 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The file that joins the others, as it was named."""
     warnings: tuple[str, ...] = ()
     """What was odd in any of the files, one line each."""
+    variables: frozenset[str] = frozenset()
+    """The names of all variables that any of the files refers to."""
 
     @property
     def strategy_classes(self) -> frozenset[str]:
@@ -245,12 +255,14 @@ def load(
 
     config = None
     if venue is not None and strategies:
-        odd = [line for each in (venue, *strategies) for line in each.warnings]
+        files = (venue, *strategies)
+        odd = [line for each in files for line in each.warnings]
         config = WarmupConfig(
             venue=venue,
             strategies=tuple(strategies),
             path=path,
             warnings=(*reader.warnings, *odd),
+            variables=references(document).union(*(each.variables for each in files)),
             **parts,
         )
     return usable(path, config, problems)
