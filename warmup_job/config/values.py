@@ -17,6 +17,7 @@ from warmup_job.config.document import number, truth
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.regime.kinds import kind_of
 
 _LARGEST_INT = 2**63 - 1
 _LONGEST_MS = 10 * 365 * 86_400_000
@@ -174,6 +175,14 @@ def interval(value: object) -> str:
         return Interval.parse(plain := text(value)).name
     except ConfigError as error:
         raise ValueError(str(error).replace(repr(plain), shown(value))) from None
+
+
+def indicator_kind(value: object) -> str:
+    """What kind of indicator a name stands for, in any spelling of it."""
+    kind = kind_of(plain := text(value))
+    if not kind:
+        raise ValueError(f"{shown(plain)} is not the name of an indicator")
+    return kind
 
 
 def instrument(value: object) -> str:

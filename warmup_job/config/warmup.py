@@ -26,6 +26,7 @@ from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strat
 from warmup_job.config.values import (
     balance,
     duration_ms,
+    indicator_kind,
     interval,
     paths,
     references,
@@ -35,6 +36,7 @@ from warmup_job.config.values import (
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
 from warmup_job.modes import FirstBar, Orders, Replay
+from warmup_job.regime.kinds import BOUNDED
 
 if TYPE_CHECKING:
     from warmup_job.market.plan import Market
@@ -98,14 +100,11 @@ class Stream(Section, frozen=True, kw_only=True):
     """Mark prices exist on futures only."""
 
 
-INDICATOR_KINDS = ("sma", "ema", "wilder", "atr", "adx")
-"""Those whose memory has a bound; see `warmup_job.regime.convergence`."""
-
-
 class Indicator(Section, frozen=True, kw_only=True):
     """An indicator of the strategy's, other than those of its regime detector."""
 
-    kind: str
+    kind: Annotated[str, Written(indicator_kind)]
+    """By the name that `kind_of` gives it, however it is written."""
     period: Annotated[int, Between(1)]
     bars: Annotated[int, Between(0)] = 0
     """How many bars it takes; 0: by its kind."""
@@ -113,11 +112,11 @@ class Indicator(Section, frozen=True, kw_only=True):
 
     def complaint(self) -> str | None:
         """An unknown kind needs a count."""
-        if self.bars or self.kind in INDICATOR_KINDS:
+        if self.bars or self.kind in BOUNDED:
             return None
         return (
-            f"kind: no bound is known for {shown(self.kind)}: give it a count of its own, bars: N "
-            f"(known are {', '.join(INDICATOR_KINDS)})"
+            f"bars: missing; how many {self.kind} needs is not known (it is known of "
+            f"{', '.join(BOUNDED)}, and of Nautilus' classes for them)"
         )
 
 
