@@ -142,6 +142,16 @@ def _unknown_variables(known: Iterable[str] = (), prefix: str = "WARMUP_") -> li
     return unknown_variables(os.environ, names, prefix)
 
 
+def _check_strategies(config: WarmupConfig) -> None:
+    """Import the strategies that are imported: what cannot be is told before anything is asked."""
+    from warmup_job.config import ImportedStrategy
+
+    if any(isinstance(each, ImportedStrategy) for each in config.strategies):
+        from warmup_job.importable import check_importable
+
+        check_importable(config)
+
+
 _as_json = click.option(
     "--json", "as_json", envvar="WARMUP_JSON", show_envvar=True, is_flag=True, help="For machines."
 )
@@ -158,6 +168,7 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     from warmup_job.plan import memory_text, plan_streams, weight_budget
 
     now_ms = time.time_ns() // 1_000_000
+    _check_strategies(config)
     plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
     budget = weight_budget(config)
     weight = sum(plan.weight for plan in plans)
@@ -224,6 +235,7 @@ def run(
     from warmup_job.config import duration_ms
 
     _until_ms(until, 0)
+    _check_strategies(config)
     pause_ms = None if every is None else _checked("--every", lambda: duration_ms(every))
 
     async def runs() -> int:
@@ -503,6 +515,7 @@ def trade(
     span_ms = None if span is None else _checked("--for", lambda: duration_ms(span))
     kept = stdout_kept_for_results(node_log_level.upper(), config.strategy_classes)
     with kept as results, stderr:
+        _check_strategies(config)
         from warmup_job.trade import trade as run_trader
 
         async def until_told() -> TradeSummary:

@@ -5,13 +5,14 @@ lists every key. Only the top of the program reads these; below it plain values 
 """
 
 from warmup_job.config.environment import unknown_variables
+from warmup_job.config.fields import nearest
 from warmup_job.config.strategy import (
     AnyStrategy,
     ImportedStrategy,
     StrategyConfigLoader,
     StrategyFile,
 )
-from warmup_job.config.values import duration_ms
+from warmup_job.config.values import Substituted, duration_ms
 from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
@@ -35,6 +36,7 @@ __all__ = [
     "StrategyConfigLoader",
     "StrategyFile",
     "Stream",
+    "Substituted",
     "Trade",
     "VenueConfig",
     "VenueConfigLoader",
@@ -43,5 +45,6 @@ __all__ = [
     "duration_ms",
     "load",
     "missing_stream",
+    "nearest",
     "unknown_variables",
 ]

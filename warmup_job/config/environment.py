@@ -23,7 +23,6 @@ def unknown_variables(
     Values are not shown.
     """
     known = {*known, *ELSEWHERE}
-    lower = {each.lower(): each for each in known}  # as `nearest` compares
     services = tuple(_service_prefixes(environ))
     lines = []
     for name in sorted(environ):
@@ -31,8 +30,8 @@ def unknown_variables(
             continue
         if name.startswith((_OF_TESTS, *services)):
             continue
-        near = nearest(name, lower)
-        hint = "" if near is None else f"; did you mean {lower[near]}?"
+        near = nearest(name, known)
+        hint = "" if near is None else f"; did you mean {near}?"
         lines.append(f"{shown_key(name)}: unknown variable, ignored{hint}")
     return lines
 

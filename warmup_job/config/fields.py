@@ -280,12 +280,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     plain = word.lower().replace("-", "_")
     if len(plain) > 60:
         return None
-    close = [k for k in known if abs(len(k) - len(plain)) <= 2]
+    names = {k.lower(): k for k in known}
+    close = [k for k in names if abs(len(k) - len(plain)) <= 2]
     for distance, key in sorted((_letters_off(plain, k), k) for k in close):
         if distance <= (1 if len(key) <= 4 else 2):
-            return key
-    near = difflib.get_close_matches(plain, known, n=1, cutoff=0.9)
-    return near[0] if near else None
+            return names[key]
+    near = difflib.get_close_matches(plain, names, n=1, cutoff=0.9)
+    return names[near[0]] if near else None
 
 
 def _letters_off(a: str, b: str) -> int:
