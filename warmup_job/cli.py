@@ -142,6 +142,12 @@ def _unknown_variables(known: Iterable[str] = (), prefix: str = "WARMUP_") -> li
     return unknown_variables(os.environ, names, prefix)
 
 
+def _warn_of_trading(config: WarmupConfig) -> None:
+    """Tell what does not concern this command, but will stop the trader."""
+    for problem in config.live_problems:
+        logger.warning("{} (`trade` refuses to start with this)", problem)
+
+
 def _check_strategies(config: WarmupConfig) -> None:
     """Import the strategies that are imported: what cannot be is told before anything is asked."""
     from warmup_job.config import ImportedStrategy
@@ -168,6 +174,7 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     from warmup_job.plan import memory_text, plan_streams, weight_budget
 
     now_ms = time.time_ns() // 1_000_000
+    _warn_of_trading(config)
     _check_strategies(config)
     plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
     budget = weight_budget(config)
@@ -235,6 +242,7 @@ def run(
     from warmup_job.config import duration_ms
 
     _until_ms(until, 0)
+    _warn_of_trading(config)
     _check_strategies(config)
     pause_ms = None if every is None else _checked("--every", lambda: duration_ms(every))
 

@@ -13,7 +13,7 @@ from warmup_job.config.strategy import (
     StrategyFile,
 )
 from warmup_job.config.values import Substituted, duration_ms
-from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
+from warmup_job.config.venue import VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
     Indicator,
@@ -25,6 +25,7 @@ from warmup_job.config.warmup import (
     load,
     missing_stream,
 )
+from warmup_job.exchange.endpoints import Environment
 
 __all__ = [
     "OPTIONS",

@@ -35,6 +35,7 @@ from warmup_job.config.values import (
 )
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
+from warmup_job.exchange.endpoints import Verdict
 from warmup_job.modes import FirstBar, Orders, Replay
 from warmup_job.regime.kinds import BOUNDED
 
@@ -195,6 +196,8 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The file that joins the others, as it was named."""
     warnings: tuple[str, ...] = ()
     """What was odd in any of the files, one line each."""
+    live_problems: tuple[str, ...] = ()
+    """Why nobody may trade with these files, though they can be fetched for; one line each."""
     variables: frozenset[str] = frozenset()
     """The names of all variables that any of the files refers to."""
 
@@ -236,10 +239,12 @@ def load(
     problems += unknown + reader.problems
 
     venue: VenueConfig | None = None
+    verdict = Verdict()
     if "venue" in parts:
         place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
         venue, found = read_file(VenueConfig, place, environ, named_by)
-        problems += found + _market_problems(place, venue)
+        verdict, wrong = _market_problems(place, venue)
+        problems += found + wrong
         problems += _stream_problems(path, venue, parts.get("warmup"))
     strategies: list[AnyStrategy] = []
     named = parts.pop("strategy", ())
@@ -260,7 +265,8 @@ def load(
             venue=venue,
             strategies=tuple(strategies),
             path=path,
-            warnings=(*reader.warnings, *odd),
+            warnings=(*reader.warnings, *odd, *verdict.odd),
+            live_problems=verdict.live,
             variables=references(document).union(*(each.variables for each in files)),
             **parts,
         )
@@ -336,9 +342,13 @@ def missing_stream(market: Market, interval_name: str, price: str) -> str | None
     return None
 
 
-def _market_problems(path: Path, venue: VenueConfig | None) -> list[str]:
+def _market_problems(path: Path, venue: VenueConfig | None) -> tuple[Verdict, list[str]]:
+    """What is to be said of the venue file's URLs, and what nobody can work with."""
+    if venue is None:
+        return Verdict(), []
     try:
-        _ = venue and venue.market
+        verdict = venue.judge_urls()
     except ConfigError as error:
-        return [f"{path}: {error}"]
-    return []
+        return Verdict(), [f"{path}: {error}"]
+    rest, live, odd = (tuple(f"{path}: {line}" for line in lines) for lines in verdict)
+    return Verdict((), live, odd), list(rest)
