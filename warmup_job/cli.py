@@ -570,7 +570,11 @@ def trade(
               help="Request weight a minute; left out, Binance's.")  # fmt: skip
 @click.option("--volatility-bps", default=10.0, show_envvar=True, help="Of one minute.")
 @click.option("--api-key", show_envvar=True, help="The account's; left out: local-key.")
-@click.option("--api-secret", show_envvar=True, help="The account's; left out: local-secret.")
+@click.option(
+    "--api-secret",
+    show_envvar=True,
+    help="The account's HMAC secret, or the PEM of an Ed25519 public key. Default: local-secret.",
+)
 @click.option("--one-way", is_flag=True, show_envvar=True, help="The account has no hedge mode.")
 @click.option("--no-trading", is_flag=True, show_envvar=True, help="The account may not trade.")
 @click.option("--balance", default="10000", show_envvar=True, help="The account's, in USDT.")

@@ -160,6 +160,16 @@ def public_url(url: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
+def account_ws_url(ws_url: str | None) -> str | None:
+    """Where an Ed25519 key logs on by websocket, at an exchange that is none of Binance's hosts.
+
+    None: the environment's own, which Nautilus knows.
+    """
+    if ws_url is None or place_of(ws_url) is not None:
+        return None
+    return f"{ws_url.rstrip('/')}/ws-fapi/v1"
+
+
 def rest_url(market: Market, environment: Environment, base_url: str | None = None) -> str:
     """The REST base URL, without a trailing slash; ``base_url`` overrides the environment's."""
     return (base_url or _HOSTS[market][environment]).rstrip("/")

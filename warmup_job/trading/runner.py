@@ -25,6 +25,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import TraderError, WarmupError
+from warmup_job.exchange.endpoints import account_ws_url
 from warmup_job.market.moment import utc_text
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import Orders
@@ -570,7 +571,7 @@ class LiveRunner(BaseRunner):
                 account_type=account_type(settings),
                 environment=environment(settings),
                 base_url_http=settings.rest_url,
-                base_url_ws=settings.ws_url,
+                base_url_ws=account_ws_url(settings.ws_url),
                 base_url_ws_stream=settings.ws_url,
                 instrument_provider=provider(self.instrument_ids),
                 # Hedge mode knows no reduce-only: which side an order closes is in its position.
