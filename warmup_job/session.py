@@ -110,7 +110,7 @@ def _summarise(runner: BaseRunner) -> TradeSummary:
         fills += sum(len(order.trade_ids) for order in sent)
         positions += strategy.cache.positions_open_count(strategy_id=strategy.id)
         detector = getattr(strategy, "detector", None)
-        if isinstance(detector, RegimeDetector):
+        if isinstance(detector, RegimeDetector) and detector.bars:
             regimes.append(detector.regime.value)
     report = runner.report()
     return TradeSummary(

@@ -18,7 +18,7 @@ from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFact
 from nautilus_trader.adapters.binance.websocket.client import BinanceWebSocketClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 
-from warmup_job.errors import DataInvalidError, ConfigError
+from warmup_job.errors import ConfigError, DataInvalidError
 from warmup_job.market.gaps import parse_rows
 from warmup_job.market.interval import Interval
 
