@@ -25,10 +25,12 @@ from warmup_job.config import (
     WarmupConfig,
     duration_ms,
     load,
+    unknown_variables,
 )
 from warmup_job.config.fields import nearest
 from warmup_job.errors import ConfigError
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.plan import plan_streams
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -1047,6 +1049,12 @@ _KEYS = st.sampled_from(
     ["venue", "api", "symbols", "warmup", "strategy", "streams", "deadline", "leverage", "trading",
      "testnet", "base_url", "grid", "base_qty", "exit", "name", "max_bars", "snapshot", "root"]
 )  # fmt: skip
+_ODD = ("${", "1e99", "-0", ".5", "0x10", "1_0", "65%", "null", "~", "∞")
+_TEXTS = (
+    "0", "-1", "1e99", "65%", "BTCUSDT:1m", "btcusdt:1m:5", "BTCUSDT:7m", "ema:5", "--:5",
+    "RSI:5:9", "1h30m", "9" * 30, "v.yaml", "s.yaml,s.yaml", "..", "\n", "proceed",
+)  # fmt: skip
+_JOINED = "venue: v.yaml\nstrategy: s.yaml\nwarmup: {max_bars: 900}\nsnapshot: {keep: 2}\n"
 _TREES = st.recursive(
     _SCALARS,
     lambda inner: (
@@ -1084,6 +1092,90 @@ def test_any_content_is_refused_properly(tmp_path: Path, tree: object) -> None:
     import yaml
 
     _only_config_errors(tmp_path / "any.yaml", yaml.safe_dump(tree))
+
+
+@settings(
+    max_examples=150 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(content=st.binary(max_size=200), place=st.integers(0, 2000))
+@example(content=b"\xff\xfe", place=0)
+@example(content=b"\x00", place=40)
+@example(content="\ud800".encode("utf-8", "surrogatepass"), place=40)
+def test_any_bytes_in_a_good_file_are_refused_or_read(
+    tmp_path: Path, content: bytes, place: int
+) -> None:
+    """Whatever a file is damaged by: a `ConfigError`, or a configuration."""
+    for name, text in (("v.yaml", FULL_VENUE), ("s.yaml", STRATEGY), ("warmup.yaml", _JOINED)):
+        (tmp_path / name).write_text(text)
+    for name in ("v.yaml", "s.yaml", "warmup.yaml"):
+        whole = (tmp_path / name).read_bytes()
+        at = place % len(whole)
+        (tmp_path / name).write_bytes(whole[:at] + content + whole[at + len(content) :])
+        _config_or_error(tmp_path / "warmup.yaml", {})
+        (tmp_path / name).write_bytes(whole)
+
+
+@settings(
+    max_examples=150 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_any_value_of_any_key_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    """Good files, but for one value that is a tree of anything."""
+    import yaml
+
+    files = {"v.yaml": FULL_VENUE, "s.yaml": STRATEGY, "warmup.yaml": _JOINED}
+    trees = {name: yaml.safe_load(text) for name, text in files.items()}
+    name = data.draw(st.sampled_from(sorted(files)))
+    section = data.draw(st.sampled_from(sorted(trees[name])))
+    value = data.draw(_TREES | st.sampled_from(_ODD))
+    inside = trees[name][section]
+    if isinstance(inside, dict) and data.draw(st.booleans()):
+        inside[data.draw(st.sampled_from(sorted(inside)))] = value
+    else:
+        trees[name][section] = value
+    for each, tree in trees.items():
+        (tmp_path / each).write_text(yaml.safe_dump(tree), encoding="utf-8")
+    _config_or_error(tmp_path / "warmup.yaml", {"BINANCE_API_KEY": "Hush\nHush"})
+
+
+_VARIABLES = st.sampled_from(
+    [*(f"WARMUP_{name.upper()}" for name in OPTIONS), "BINANCE_API_KEY", "WARMUP_CONFIG",
+     "WARMUP_KEPE", "WARMUP_X_SERVICE_HOST"]
+)  # fmt: skip
+
+
+@settings(
+    max_examples=300 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(environ=st.dictionaries(_VARIABLES, st.text(max_size=40) | st.sampled_from(_TEXTS)))
+@example(environ={"WARMUP_STREAMS": "::", "WARMUP_INDICATORS": ",:,"})
+@example(environ={"WARMUP_VENUE": "\0", "WARMUP_ROOT": "~nobody/x"})
+def test_any_environment_is_refused_or_read(tmp_path: Path, environ: dict[str, str]) -> None:
+    for name, text in (("v.yaml", FULL_VENUE), ("s.yaml", STRATEGY), ("warmup.yaml", _JOINED)):
+        (tmp_path / name).write_text(text)
+    _config_or_error(tmp_path / "warmup.yaml", environ | {"BINANCE_API_SECRET": "Hush\nHush"})
+    for line in unknown_variables(environ, {f"WARMUP_{name.upper()}" for name in OPTIONS}):
+        assert line.isprintable()
+
+
+def _config_or_error(path: Path, environ: dict[str, str]) -> None:
+    """What comes of the files is either; with a configuration the rest of the start goes on."""
+    try:
+        config = load(path, environ=environ)
+        for plan in plan_streams(config, 1_700_000_000_000):
+            assert plan.bars >= 1
+        lines = [*config.warnings, *config.live_problems, repr(config)]
+    except ConfigError as error:
+        lines = [str(error)]
+    for line in lines:
+        line.encode()  # can be printed
+        assert "Hush" not in line
 
 
 def _only_config_errors(path: Path, text: str) -> None:
