@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,12 +25,12 @@ from warmup_job.config import (
     WarmupConfig,
     duration_ms,
     load,
+    unknown_variables,
 )
 from warmup_job.config.fields import nearest
-from warmup_job.config.warmup import INDICATOR_KINDS
 from warmup_job.errors import ConfigError
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.regime.convergence import KINDS
+from warmup_job.plan import plan_streams
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -328,11 +329,11 @@ def test_a_file_with_only_venue_and_strategy_is_whole(joined: Load, tmp_path: Pa
 def test_streams(joined: Load) -> None:
     config = joined(
         "warmup: {streams: [{symbol: BTCUSDT-PERP.BINANCE, interval: 1m, bars: 500},"
-        " {symbol: 币安人生USDT, interval: 7x}]}"
+        " {symbol: 币安人生USDT, interval: 1M}]}"
     )
     first, second = config.warmup.streams
     assert (first.symbol, first.interval, first.bars) == ("BTCUSDT", "1m", 500)
-    assert (second.symbol, second.interval, second.bars) == ("币安人生USDT", "7x", "auto")
+    assert (second.symbol, second.interval, second.bars) == ("币安人生USDT", "1M", "auto")
 
 
 @pytest.mark.parametrize(
@@ -416,6 +417,12 @@ def test_symbols_keep_what_binance_uses() -> None:
 )  # fmt: skip
 def test_what_is_no_symbol(name: str) -> None:
     with pytest.raises(ConfigError, match="is not a symbol"):
+        venue_symbol(name)
+
+
+@pytest.mark.parametrize("name", ["btcusdt", "BTCUSDt-PERP", "btcusdt-PERP.BINANCE", "币安rUSDT"])
+def test_a_symbol_in_lower_case_names_the_one_in_upper_case(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"did you mean {name.upper()}\\?"):
         venue_symbol(name)
 
 
@@ -562,6 +569,69 @@ def test_a_bad_option_is_called_by_its_name(joined: Load, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("key", "written", "complaint"),
+    [
+        ("max_position_pct", "65.0", "65.0 is above 1: use a fraction, 0.65 means 65 %"),
+        ("max_position_pct", "65", "65 is above 1: use a fraction, 0.65 means 65 %"),
+        ("max_position_pct", "65%", "'65%' is not a number: use a fraction, 0.65 means 65 %"),
+        ("max_position_pct", "-1", "-1 is below 0.1"),
+        ("max_position_pct", "6500", "6500 is above 1"),  # 65 is no fraction either
+        (
+            "emergency_liquidation_buffer", "12.5",
+            "12.5 is above 1: use a fraction, 0.125 means 12.5 %",
+        ),
+        ("counter_qty_scale", "50", "50 is above 1: use a fraction, 0.5 means 50 %"),
+        ("order_diff_qty_tolerance_pct", "1", "1.0 is above 0.5: use a fraction, 0.01 means 1 %"),
+        ("max_drawdown_pct", "0.2", "0.2 is below 1: it is a percentage, 20 means 20 %"),
+        ("max_drawdown_pct", "20%", "'20%' is not a number: it is a percentage, 20 means 20 %"),
+        ("grid_step_bps", "1%", "'1%' is not a number"),
+    ],
+)  # fmt: skip
+def test_a_share_in_the_other_way_of_writing(
+    strategy: Callable[..., StrategyFile], tmp_path: Path, key: str, written: str, complaint: str
+) -> None:
+    text = re.sub(rf"{key}: \S+", f"{key}: {written}", STRATEGY)
+    (line,) = complaints(tmp_path, lambda: strategy(text))
+    assert line.partition(f"{key}: ")[2] == complaint
+
+
+def test_budget_share_is_a_fraction(joined: Load, tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, lambda: joined(WARMUP_BUDGET_SHARE="50"))
+    assert line == "WARMUP_BUDGET_SHARE: 50.0 is above 1: use a fraction, 0.5 means 50 %"
+
+
+def test_every_share_says_which_way_it_is_written() -> None:
+    from warmup_job.config.fields import Between, Section, _fields_of, _section_type, _unwrapped
+
+    def shares(kind: type[Section]) -> set[str]:
+        found = set()
+        for key, field in _fields_of(kind).items():
+            inner = _section_type(field.type)
+            found |= shares(inner) if inner else set()
+            for mark in _unwrapped(field.type)[1]:
+                if isinstance(mark, Between) and (
+                    mark.unit or key.endswith(("_pct", "_share")) or mark.at_most == 1
+                ):
+                    assert mark.unit, key
+                    found.add(key)
+        return found
+
+    assert shares(StrategyFile) == {
+        "max_position_pct", "emergency_liquidation_buffer", "counter_qty_scale",
+        "order_diff_qty_tolerance_pct", "max_drawdown_pct",
+    }  # fmt: skip
+
+
+def test_mark_prices_on_spot_are_seen_in_the_files(joined: Load, tmp_path: Path) -> None:
+    spot = VENUE.replace("futures", "spot").replace("PERPETUAL_LINEAR", "CASH")
+    (tmp_path / "v.yaml").write_text(spot)
+    streams = "[{symbol: A, interval: 1s}, {symbol: B, interval: 1m, price: mark}]"
+    assert complaints(tmp_path, lambda: joined(f"warmup: {{streams: {streams}}}")) == [
+        "warmup.yaml: warmup.streams[1].price: spot has no mark prices; write last"
+    ]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
         ("grid_levels_long: 5", "grid_levels_long: 0", "grid.grid_levels_long: 0 is below 1"),
@@ -649,14 +719,28 @@ def test_indicators(joined: Load) -> None:
     assert (first.kind, first.period, first.bars, first.interval) == ("ema", 200, 0, "1m")
     assert (second.kind, second.bars) == ("mine", 80)
     assert joined(WARMUP_INDICATORS="ema:200,mine:5:80").warmup.indicators == (first, second)
-    assert set(INDICATOR_KINDS) == set(KINDS)
 
 
 def test_an_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> None:
     (said,) = complaints(
         tmp_path, lambda: joined("warmup: {indicators: [{kind: rsi, period: 14}]}")
     )
-    assert said.startswith("warmup.yaml: warmup.indicators[0].kind: no bound is known for 'rsi'")
+    assert said == (
+        "warmup.yaml: warmup.indicators[0].bars: missing; how many rsi needs is not known (it is "
+        "known of sma, ema, wilder, atr, adx, and of Nautilus' classes for them)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["EMA", "ExponentialMovingAverage", "exponential-moving_average"])
+def test_an_indicator_by_any_spelling_of_its_name(joined: Load, kind: str) -> None:
+    config = joined(f"warmup: {{indicators: [{{kind: {kind}, period: 5}}]}}")
+    assert config.warmup.indicators == joined(WARMUP_INDICATORS="ema:5").warmup.indicators
+
+
+def test_an_indicator_without_a_name(joined: Load, tmp_path: Path) -> None:
+    assert complaints(
+        tmp_path, lambda: joined("warmup: {indicators: [{kind: --, period: 5}]}")
+    ) == ["warmup.yaml: warmup.indicators[0].kind: '--' is not the name of an indicator"]
 
 
 @pytest.mark.parametrize(
@@ -676,8 +760,36 @@ def test_an_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> Non
             "warmup: {streams: BTCUSDT}",
             "warmup.streams: 'BTCUSDT' is not SYMBOL:INTERVAL or SYMBOL:INTERVAL:BARS",
         ),
+        (
+            "warmup: {budget_share: 1.01}",
+            "warmup.budget_share: 1.01 is above 1: use a fraction, 0.0101 means 1.01 %",
+        ),
         ("warmup: {budget_share: 0}", "warmup.budget_share: 0.0 is not above 0"),
-        ("warmup: {budget_share: 1.01}", "warmup.budget_share: 1.01 is above 1"),
+        (
+            "warmup: {streams: [{symbol: BTCUSDT, interval: 7m}]}",
+            (
+                "warmup.streams[0].interval: Binance has no kline interval '7m'; did you mean 5m? "
+                "(it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
+            ),
+        ),
+        (
+            "warmup: {streams: [{symbol: BTCUSDT, interval: 1s}]}",
+            "warmup.streams[0].interval: futures have no interval 1s, only spot; the next is 1m",
+        ),
+        (
+            "warmup: {streams: [{symbol: btcusdt, interval: 1m}]}",
+            (
+                "warmup.streams[0].symbol: 'btcusdt' is not a symbol: Binance writes them in upper "
+                "case; did you mean BTCUSDT?"
+            ),
+        ),
+        (
+            "warmup: {indicators: [{kind: ema, period: 5, interval: 7d}]}",
+            (
+                "warmup.indicators[0].interval: Binance has no kline interval '7d'; did you mean "
+                "3d? (it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
+            ),
+        ),
         ("warmup: {max_bars: 1e30}", "warmup.max_bars: 1E+30 is too large"),
         ("warmup: {deadline: 1:30}", f"warmup.deadline: '1:30' {NO_TIME}"),
         (
@@ -937,6 +1049,12 @@ _KEYS = st.sampled_from(
     ["venue", "api", "symbols", "warmup", "strategy", "streams", "deadline", "leverage", "trading",
      "testnet", "base_url", "grid", "base_qty", "exit", "name", "max_bars", "snapshot", "root"]
 )  # fmt: skip
+_ODD = ("${", "1e99", "-0", ".5", "0x10", "1_0", "65%", "null", "~", "∞")
+_TEXTS = (
+    "0", "-1", "1e99", "65%", "BTCUSDT:1m", "btcusdt:1m:5", "BTCUSDT:7m", "ema:5", "--:5",
+    "RSI:5:9", "1h30m", "9" * 30, "v.yaml", "s.yaml,s.yaml", "..", "\n", "proceed",
+)  # fmt: skip
+_JOINED = "venue: v.yaml\nstrategy: s.yaml\nwarmup: {max_bars: 900}\nsnapshot: {keep: 2}\n"
 _TREES = st.recursive(
     _SCALARS,
     lambda inner: (
@@ -974,6 +1092,90 @@ def test_any_content_is_refused_properly(tmp_path: Path, tree: object) -> None:
     import yaml
 
     _only_config_errors(tmp_path / "any.yaml", yaml.safe_dump(tree))
+
+
+@settings(
+    max_examples=150 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(content=st.binary(max_size=200), place=st.integers(0, 2000))
+@example(content=b"\xff\xfe", place=0)
+@example(content=b"\x00", place=40)
+@example(content="\ud800".encode("utf-8", "surrogatepass"), place=40)
+def test_any_bytes_in_a_good_file_are_refused_or_read(
+    tmp_path: Path, content: bytes, place: int
+) -> None:
+    """Whatever a file is damaged by: a `ConfigError`, or a configuration."""
+    for name, text in (("v.yaml", FULL_VENUE), ("s.yaml", STRATEGY), ("warmup.yaml", _JOINED)):
+        (tmp_path / name).write_text(text)
+    for name in ("v.yaml", "s.yaml", "warmup.yaml"):
+        whole = (tmp_path / name).read_bytes()
+        at = place % len(whole)
+        (tmp_path / name).write_bytes(whole[:at] + content + whole[at + len(content) :])
+        _config_or_error(tmp_path / "warmup.yaml", {})
+        (tmp_path / name).write_bytes(whole)
+
+
+@settings(
+    max_examples=150 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_any_value_of_any_key_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    """Good files, but for one value that is a tree of anything."""
+    import yaml
+
+    files = {"v.yaml": FULL_VENUE, "s.yaml": STRATEGY, "warmup.yaml": _JOINED}
+    trees = {name: yaml.safe_load(text) for name, text in files.items()}
+    name = data.draw(st.sampled_from(sorted(files)))
+    section = data.draw(st.sampled_from(sorted(trees[name])))
+    value = data.draw(_TREES | st.sampled_from(_ODD))
+    inside = trees[name][section]
+    if isinstance(inside, dict) and data.draw(st.booleans()):
+        inside[data.draw(st.sampled_from(sorted(inside)))] = value
+    else:
+        trees[name][section] = value
+    for each, tree in trees.items():
+        (tmp_path / each).write_text(yaml.safe_dump(tree), encoding="utf-8")
+    _config_or_error(tmp_path / "warmup.yaml", {"BINANCE_API_KEY": "Hush\nHush"})
+
+
+_VARIABLES = st.sampled_from(
+    [*(f"WARMUP_{name.upper()}" for name in OPTIONS), "BINANCE_API_KEY", "WARMUP_CONFIG",
+     "WARMUP_KEPE", "WARMUP_X_SERVICE_HOST"]
+)  # fmt: skip
+
+
+@settings(
+    max_examples=300 * SCALE,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(environ=st.dictionaries(_VARIABLES, st.text(max_size=40) | st.sampled_from(_TEXTS)))
+@example(environ={"WARMUP_STREAMS": "::", "WARMUP_INDICATORS": ",:,"})
+@example(environ={"WARMUP_VENUE": "\0", "WARMUP_ROOT": "~nobody/x"})
+def test_any_environment_is_refused_or_read(tmp_path: Path, environ: dict[str, str]) -> None:
+    for name, text in (("v.yaml", FULL_VENUE), ("s.yaml", STRATEGY), ("warmup.yaml", _JOINED)):
+        (tmp_path / name).write_text(text)
+    _config_or_error(tmp_path / "warmup.yaml", environ | {"BINANCE_API_SECRET": "Hush\nHush"})
+    for line in unknown_variables(environ, {f"WARMUP_{name.upper()}" for name in OPTIONS}):
+        assert line.isprintable()
+
+
+def _config_or_error(path: Path, environ: dict[str, str]) -> None:
+    """What comes of the files is either; with a configuration the rest of the start goes on."""
+    try:
+        config = load(path, environ=environ)
+        for plan in plan_streams(config, 1_700_000_000_000):
+            assert plan.bars >= 1
+        lines = [*config.warnings, *config.live_problems, repr(config)]
+    except ConfigError as error:
+        lines = [str(error)]
+    for line in lines:
+        line.encode()  # can be printed
+        assert "Hush" not in line
 
 
 def _only_config_errors(path: Path, text: str) -> None:

@@ -5,15 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from nautilus_trader import indicators
 from nautilus_trader.indicators import (
     AverageTrueRange,
     ExponentialMovingAverage,
+    Indicator,
+    MovingAverageConvergenceDivergence,
     RelativeStrengthIndex,
     SimpleMovingAverage,
+    VolumeWeightedAveragePrice,
     WilderMovingAverage,
 )
 
+from warmup_job.regime.kinds import BOUNDED, NAUTILUS, kind_of
 from warmup_job.trading.declared import differences
+
+
+class MyOwn(Indicator):
+    """One that a strategy brings."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.period = 3
+
+
+def test_short_names_are_of_classes_that_nautilus_has() -> None:
+    assert set(NAUTILUS) <= set(dir(indicators))
+    assert len(set(NAUTILUS.values())) == len(NAUTILUS)
+    assert all(kind_of(kind) == kind for kind in (*NAUTILUS.values(), *BOUNDED))
 
 
 def test_all_are_there() -> None:
@@ -30,8 +49,17 @@ def test_all_are_there() -> None:
         ([("ema", 20)], [], ["declares ema 20"]),
         ([], [ExponentialMovingAverage(20)], ["ExponentialMovingAverage(20)"]),
         ([("ema", 20)], [ExponentialMovingAverage(21)], ["declares ema 20", "Average(21)"]),
-        ([], [RelativeStrengthIndex(14)], ["RelativeStrengthIndex(14"]),
+        ([], [RelativeStrengthIndex(14)], ["add {kind: rsi, period: 14, bars: N} there"]),
+        ([], [SimpleMovingAverage(3)], ["add {kind: sma, period: 3} there"]),
         ([("RelativeStrengthIndex", 14)], [RelativeStrengthIndex(14)], []),
+        ([("rsi", 14)], [RelativeStrengthIndex(14)], []),
+        ([("RSI", 14), ("rsi", 14)], [RelativeStrengthIndex(14)], []),
+        ([("rsi", 7)], [RelativeStrengthIndex(14)], ["declares rsi 7", "period: 14"]),
+        ([("macd", 26)], [MovingAverageConvergenceDivergence(12, 26)], []),
+        ([("macd", 9)], [MovingAverageConvergenceDivergence(12, 26)], ["macd 9", "period: 26"]),
+        ([("vwap", 1)], [VolumeWeightedAveragePrice()], []),
+        ([("my_own", 3)], [MyOwn()], []),
+        ([("ema", 20)], [SimpleMovingAverage(20)], ["declares ema 20", "sma"]),
     ],
 )
 def test_what_differs(declared: Any, registered: Any, words: list[str]) -> None:

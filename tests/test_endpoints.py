@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
-from nautilus_trader.adapters.binance.common.urls import get_http_base_url, get_ws_base_url
+from nautilus_trader.adapters.binance.common.urls import (
+    get_http_base_url,
+    get_ws_base_url,
+    get_ws_private_base_url,
+    get_ws_public_base_url,
+)
 
-from warmup_job.exchange.endpoints import Environment, rest_url, websocket_url
+from tests.conftest import Exchange, job, write_config
+from warmup_job.config import VenueConfig
+from warmup_job.config.venue import Api, Venue
+from warmup_job.exchange.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
 from warmup_job.market.plan import Market
 
 ACCOUNTS = {"um": BinanceAccountType.USDT_FUTURES, "spot": BinanceAccountType.SPOT}
@@ -30,3 +39,179 @@ def test_hosts_are_the_live_nodes(market: Market, environment: Environment) -> N
 
 def test_a_base_url_wins() -> None:
     assert rest_url("um", "production", "http://127.0.0.1:1/") == "http://127.0.0.1:1"
+
+
+# -- REST and websocket of one market ------------------------------------------------------------
+
+PRODUCTION, TESTNET = "https://fapi.binance.com", "https://testnet.binancefuture.com"
+DEMO, LOCAL = "https://demo-fapi.binance.com", "http://user:Hush@10.0.0.1:8080"
+WS, TESTNET_WS, DEMO_WS = (
+    "wss://fstream.binance.com", "wss://stream.binancefuture.com", "wss://demo-fstream.binance.com"
+)  # fmt: skip
+LOCAL_WS = "ws://10.0.0.1:8080"
+
+
+@pytest.mark.parametrize("market", get_args(Market))
+@pytest.mark.parametrize("environment", get_args(Environment))
+def test_every_host_of_nautilus_is_known(market: Market, environment: Environment) -> None:
+    account, theirs = ACCOUNTS[market], ENVIRONMENTS[environment]
+    for url in (
+        get_http_base_url(account, theirs, is_us=False),
+        get_ws_base_url(account, theirs, is_us=False),
+        get_ws_private_base_url(account, theirs, is_us=False),
+        get_ws_public_base_url(account, theirs, is_us=False),
+    ):
+        place = place_of(url)
+        assert place is not None, url
+        assert place.market == market
+        assert place.is_in(environment)
+
+
+def said(market: Market, base: str | None, ws: str | None, **api: Any) -> Verdict:
+    kinds: Any = {"um": ("futures", "PERPETUAL_LINEAR"), "spot": ("spot", "CASH")}[market]
+    venue = Venue(name="BINANCE", venue_type=kinds[0], account_type=kinds[1])
+    return VenueConfig(venue=venue, api=Api(base_url=base, ws_url=ws, **api)).judge_urls()
+
+
+@pytest.mark.parametrize(
+    ("market", "base", "ws", "api"),
+    [
+        ("um", None, None, {}),
+        ("um", None, None, {"testnet": True}),
+        ("um", PRODUCTION, None, {}),
+        ("um", PRODUCTION, None, {"testnet": False}),
+        ("um", TESTNET, None, {}),
+        ("um", TESTNET, None, {"testnet": True}),
+        ("um", DEMO, TESTNET_WS, {"testnet": True}),  # what Nautilus' own tables say
+        ("um", DEMO, DEMO_WS, {"environment": "demo"}),
+        ("um", None, TESTNET_WS, {}),
+        ("um", f"{PRODUCTION}/", f"{WS}/market/ws", {}),
+        ("um", LOCAL, LOCAL_WS, {"testnet": True}),
+        ("spot", "https://api2.binance.com", "wss://stream.binance.com:9443", {}),
+        ("spot", "https://testnet.binance.vision", None, {"testnet": True}),
+    ],
+)
+def test_what_is_of_one_market(market: Market, base: Any, ws: Any, api: dict[str, Any]) -> None:
+    assert said(market, base, ws, **api) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("market", "base", "ws", "api", "line"),
+    [
+        (
+            "um", TESTNET, None, {"testnet": False},
+            ("api.base_url is Binance's testnet for futures, and api.testnet is false: correct one "
+            "of them"),
+        ),
+        (
+            "um", PRODUCTION, None, {"testnet": True},
+            ("api.base_url is Binance's production for futures, and api.testnet is true: correct "
+            "one of them"),
+        ),
+        (
+            "um", None, WS, {"environment": "demo"},
+            ("api.ws_url is Binance's production for futures, and api.environment is demo: correct "
+            "one of them"),
+        ),
+        (
+            "um", TESTNET, WS, {},
+            ("api.base_url is Binance's testnet for futures, and api.ws_url is Binance's "
+            "production for futures: history and live bars would be of different markets; correct "
+            "one of them"),
+        ),
+        (
+            "um", TESTNET, WS, {"testnet": True},
+            ("api.ws_url is Binance's production for futures, and api.testnet is true: correct one "
+            "of them"),
+        ),
+        (
+            "um", LOCAL, None, {"testnet": True},
+            ("api.ws_url is missing: with api.base_url alone, history would come from 10.0.0.1 and "
+            "live bars from Binance's testnet; add the same exchange's websocket"),
+        ),
+        (
+            "um", None, LOCAL_WS, {},
+            ("api.base_url is missing: with api.ws_url alone, live bars would come from 10.0.0.1 "
+            "and history from Binance's production; add the same exchange's REST address"),
+        ),
+        (
+            "spot", None, WS, {},
+            ("api.ws_url is Binance's production for futures, and venue.venue_type is spot: "
+            "correct one of them"),
+        ),
+        (
+            "spot", "https://testnet.binance.vision", None, {"environment": "demo"},
+            ("api.base_url is Binance's testnet for spot, and api.environment is demo: correct one "
+            "of them"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_nobody_may_trade_on(
+    market: Market, base: Any, ws: Any, api: dict[str, Any], line: str
+) -> None:
+    assert said(market, base, ws, **api) == Verdict(live=(line,))
+
+
+def test_what_nothing_can_be_fetched_from() -> None:
+    line = (
+        "api.base_url is Binance's production for spot, and venue.venue_type is futures: correct "
+        "one of them"
+    )
+    assert said("um", "https://api.binance.com", None) == Verdict(rest=(line,))
+
+
+@pytest.mark.parametrize(
+    ("base", "ws", "words"),
+    [
+        (PRODUCTION, LOCAL_WS, "api.base_url is Binance's production for futures, and the other"),
+        (LOCAL, WS, "api.ws_url is Binance's production for futures, and the other one is 10.0.0."),
+    ],
+)
+def test_what_may_be_a_relay_is_asked_about(base: str, ws: str, words: str) -> None:
+    verdict = said("um", base, ws)
+    assert (verdict.rest, verdict.live) == ((), ())
+    assert verdict.odd[0].startswith(words)
+    assert "Hush" not in verdict.odd[0]
+
+
+@pytest.mark.parametrize(
+    ("base", "ws", "environment"),
+    [
+        (TESTNET, None, "testnet"),
+        (None, DEMO_WS, "demo"),
+        (LOCAL, LOCAL_WS, "production"),
+        (PRODUCTION, None, "production"),
+    ],
+)
+def test_a_known_host_tells_the_environment_where_the_file_does_not(
+    base: str | None, ws: str | None, environment: str
+) -> None:
+    venue = Venue(name="B", venue_type="futures", account_type="PERPETUAL_LINEAR")
+    assert VenueConfig(venue=venue, api=Api(base_url=base, ws_url=ws)).environment == environment
+
+
+@pytest.mark.e2e
+def test_a_trader_refuses_what_a_job_warns_of(exchange: Exchange, tmp_path: Path) -> None:
+    """naut_hedgegrid's own files have a base_url and no ws_url."""
+    config = write_config(
+        tmp_path, exchange.url, snapshot={"root": str(tmp_path / "snapshot")}, ws_url=None
+    )
+    words = "venue.yaml: api.ws_url is missing: with api.base_url alone"
+    done = job("run", "--config", config)
+    assert done.code == 0, done.err
+    assert any(words in line for line in done.messages)
+    before = len(exchange.requests())
+    for mode in ("paper", "live"):
+        refused = job("trade", "--config", config, "--mode", mode)
+        assert refused.code == 2, refused.err
+        assert words in refused.messages[-1]
+    assert len(exchange.requests()) == before
+
+
+@pytest.mark.e2e
+def test_a_job_refuses_the_rest_address_of_another_market(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "https://api.binance.com")
+    for command in ("plan", "run"):
+        done = job(command, "--config", config)
+        assert done.code == 2, done.err
+        assert "api.base_url is Binance's production for spot" in done.messages[-1]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmup_job.errors import RefusedError
+from warmup_job.errors import ConfigError
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 MOMENTS_MS = st.integers(min_value=1_500_000_000_000, max_value=2_500_000_000_000)
@@ -56,8 +56,8 @@ def test_the_last_closed_kline_is_closed_and_the_next_is_not(
 
 
 def test_an_interval_that_binance_lacks_is_an_error_that_names_the_nearest() -> None:
-    with pytest.raises(RefusedError, match=r"no kline interval '10m'.*1m, 3m") as failed:
+    with pytest.raises(ConfigError, match=r"no kline interval '10m'.*1m, 3m") as failed:
         Interval.parse("10m")
-    assert failed.value.exit_code == 12
-    with pytest.raises(RefusedError):
+    assert failed.value.exit_code == 2
+    with pytest.raises(ConfigError):
         Interval.parse("1Min")

@@ -148,10 +148,13 @@ def test_numbers_reach_the_strategys_config_digit_for_digit(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"strategy_path": "no.such:Class"}, "ModuleNotFoundError"),
-        ({"strategy_path": f"{CROSS}:Nothing"}, "AttributeError"),
-        ({"config": {"bar_type": MINUTES}}, "missing required field"),
-        ({"strategy_path": f"{CROSS}:EMACrossConfig"}, "cannot be made"),
+        ({"strategy_path": "no.such:Class"}, "strategy_path: there is no module no to import"),
+        ({"config_path": f"{CROSS}_.x:A"}, f"config_path: there is no module {CROSS}_ to import"),
+        ({"strategy_path": f"{CROSS}:EMACros"}, "has no class EMACros; did you mean EMACross?"),
+        ({"config": {"bar_type": MINUTES}}, "missing required field `instrument_id`"),
+        ({"strategy_path": f"{CROSS}:EMACrossConfig"}, "is no Strategy of Nautilus'"),
+        ({"config_path": f"{CROSS}:EMACross"}, "is no StrategyConfig of Nautilus'"),
+        ({"config_path": f"{CROSS}:Strategy"}, "is no StrategyConfig of Nautilus'"),
     ],
 )
 def test_a_strategy_that_cannot_be_made_is_one_clear_line(
@@ -162,6 +165,97 @@ def test_a_strategy_that_cannot_be_made_is_one_clear_line(
         make_strategies(config)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+MINE = """
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.model.data import BarType
+from nautilus_trader.trading.strategy import Strategy
+
+print("printed while it is imported")
+
+
+class MineConfig(StrategyConfig, frozen=True):
+    bar_type: BarType
+    token: str = ""
+
+    def __post_init__(self):
+        if self.token:
+            raise ValueError(f"the token {self.token} is\\nno good")
+
+
+class Mine(Strategy):
+    pass
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", ["plan", "run", "trade"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("unfound", "there is no module mine to import mine:Mine from: put the folder that holds"),
+        ("import no_such_package", "mine:Mine needs the module no_such_package: install it"),
+        ("raise RuntimeError('line\\nline')", "cannot be imported (RuntimeError: line line)"),
+        ("raise SystemExit(3)", "mine:Mine cannot be imported (SystemExit: 3)"),
+        ("this is no Python", "mine:Mine cannot be imported (SyntaxError: "),
+        ("token", "refuses its config (ValidationError: the token ${TOKEN} is no good): correct"),
+    ],
+)
+def test_a_strategy_of_ones_own_that_would_not_start_is_found_by_every_command(
+    tmp_path: Path, command: str, change: str, words: str
+) -> None:
+    """Before the exchange is asked for anything (there is none at its address), and whatever
+    `on_failure` says."""
+    file = {"strategy_path": "mine:Mine", "config_path": "mine:MineConfig"}
+    fields = {"bar_type": MINUTES} | ({"token": "${TOKEN}"} if change == "token" else {})
+    config = configured(tmp_path, crossing(), snapshot={"root": str(tmp_path / "snapshot")}).path
+    (tmp_path / "s0.yaml").write_text(json.dumps(file | {"config": fields}))
+    code = tmp_path / "code"
+    code.mkdir()
+    if change != "unfound":
+        (code / "mine.py").write_text(f"{MINE}\n{'' if change == 'token' else change}\n")
+    mode = ("--mode", "paper") if command == "trade" else ()
+    done = job(
+        command, "--config", config, *mode, env={"PYTHONPATH": str(code), "TOKEN": "Hush-Hush"}
+    )
+    assert done.code == 2, done.err
+    assert any(words in line for line in done.messages), done.err
+    assert "Hush" not in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert not (tmp_path / "snapshot").exists()
+
+
+@pytest.mark.e2e
+def test_what_a_strategy_prints_when_it_is_imported_is_no_result(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    file = {
+        "strategy_path": "mine:Mine", "config_path": "mine:MineConfig",
+        "config": {"bar_type": MINUTES},
+    }  # fmt: skip
+    (tmp_path / "own.yaml").write_text(json.dumps(file))
+    config = write_config(tmp_path, exchange.url, snapshot={"root": str(tmp_path / "snapshot")})
+    environ = {"PYTHONPATH": str(tmp_path), "WARMUP_STRATEGY": str(tmp_path / "own.yaml")}
+    assert job("plan", "--config", config, "--json", env=environ).json["weight"] == 2
+    done = job("run", "--config", config, "--json", env=environ)
+    assert done.code == 0, done.err
+    assert done.json["published"] is True
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["7-MINUTE-LAST-EXTERNAL", "9-TICK-LAST-EXTERNAL", "1-HOUR-LAST-INTERNAL@7-HOUR-EXTERNAL"],
+)
+def test_a_bar_type_that_binance_has_no_klines_for_is_seen_in_the_file(
+    tmp_path: Path, spec: str
+) -> None:
+    other = f"BTCUSDT-PERP.BINANCE-{spec}"
+    config = configured(tmp_path, crossing(second=other))
+    with pytest.raises(ConfigError, match=f"EMACross: Binance has no klines for {other}: its inte"):
+        traded(config)
 
 
 @pytest.mark.parametrize(

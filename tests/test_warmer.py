@@ -15,7 +15,7 @@ from nautilus_trader.model.data import BarType
 
 from tests.conftest import REPO, Exchange, clean_env
 from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
-from warmup_job.errors import ExchangeUnreachableError, RefusedError
+from warmup_job.errors import ConfigError, ExchangeUnreachableError, RefusedError
 from warmup_job.exchange.client import BinanceClient
 
 MINUTE_MS = 60_000
@@ -76,7 +76,7 @@ def test_end_time_is_when_the_last_bar_has_closed(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("spec", ["10-MINUTE", "2-DAY", "100-TICK"])
 def test_an_interval_that_binance_lacks_is_never_another(exchange: Exchange, spec: str) -> None:
-    with warmer(exchange) as warm, pytest.raises(RefusedError):
+    with warmer(exchange) as warm, pytest.raises(ConfigError):
         warm.fetch_historical_bars("BTCUSDT", bar_type(spec), 5)
 
 

@@ -60,6 +60,8 @@ def check(config: WarmupConfig, brought: Brought) -> Checked:
                     config, plan.symbol, brought.entries[plan.symbol], brought.last
                 )
             stream = _stream(plan, result, instruments[plan.symbol].entry)
+            if result.proof.certificate is not None and _needs_proof(config, plan):
+                logger.info("{}: {}", plan.name, explain(result.proof.certificate))
             short = _shortcomings(config, plan, stream, result)
         except WarmupError as error:
             logger.error("{}: {}", plan.name, error)
@@ -111,9 +113,12 @@ def _stream(plan: StreamPlan, gathered: Gathered, instrument: InstrumentEntry) -
     logger.info(
         "{}: {} bars, all closed, to {}", plan.name, entry.bar_count, utc_text(entry.last_close)
     )
-    if proof.certificate is not None:
-        logger.info("{}: {}", plan.name, explain(proof.certificate))
     return WarmStream(entry, bars)
+
+
+def _needs_proof(config: WarmupConfig, plan: StreamPlan) -> bool:
+    """Whether a strategy must not trade on this stream without a proof."""
+    return config.warmup.require == "proven" and plan.demanded
 
 
 def _shortcomings(
@@ -121,7 +126,7 @@ def _shortcomings(
 ) -> list[WarmupError]:
     max_gap_bars = config.warmup.max_gap_bars
     found: list[WarmupError] = []
-    if config.warmup.require == "proven" and plan.demanded:
+    if _needs_proof(config, plan):
         found += gathered.proof.shortcomings()
     odd_ms = gathered.fetched.odd_ms
     if odd_ms is not None and stream.entry.bar_count < plan.bars:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from warmup_job.snapshot.status import Status
     from warmup_job.summary import TradeSummary
     from warmup_job.warm import Outcome
-
-_SOFT = range(10, 17)  # what `on_failure: proceed` lets through
-
 
 _OPTION_HELP = {
     "root": "The snapshot volume.",
@@ -111,8 +109,8 @@ def _on_config[R](command: Callable[..., R]) -> Callable[..., R]:
         overrides = {name: kwargs.pop(name) for name in _OPTION_HELP}
         given = {name: str(value) for name, value in overrides.items() if value is not None}
         config = load(config_path, overrides=given)
-        for warning in config.warnings:
-            logger.warning(warning)
+        for warning in (*config.warnings, *_unknown_variables(config.variables)):
+            logger.warning("{}", warning)
         return command(config, **kwargs)
 
     for name, text in reversed(_OPTION_HELP.items()):
@@ -128,6 +126,37 @@ def _on_config[R](command: Callable[..., R]) -> Callable[..., R]:
         show_default=True,
         type=click.Path(path_type=Path),
     )(loaded)
+
+
+def _unknown_variables(known: Iterable[str] = (), prefix: str = "WARMUP_") -> list[str]:
+    """A line for each variable of ours in the environment that no command reads, nor a file."""
+    from warmup_job.config import OPTIONS, unknown_variables
+
+    names = {*known, *(f"WARMUP_{name.upper()}" for name in OPTIONS)}
+    for command in (cli, *cli.commands.values()):
+        of_all = command.context_settings.get("auto_envvar_prefix")
+        for parameter in command.params:
+            written = parameter.envvar or ()
+            names.update([written] if isinstance(written, str) else written)
+            if of_all and parameter.name:
+                names.add(f"{of_all}_{parameter.name.upper()}")
+    return unknown_variables(os.environ, names, prefix)
+
+
+def _warn_of_trading(config: WarmupConfig) -> None:
+    """Tell what does not concern this command, but will stop the trader."""
+    for problem in config.live_problems:
+        logger.warning("{} (`trade` refuses to start with this)", problem)
+
+
+def _check_strategies(config: WarmupConfig) -> None:
+    """Import the strategies that are imported: what cannot be is told before anything is asked."""
+    from warmup_job.config import ImportedStrategy
+
+    if any(isinstance(each, ImportedStrategy) for each in config.strategies):
+        from warmup_job.importable import check_importable
+
+        check_importable(config)
 
 
 _as_json = click.option(
@@ -146,6 +175,8 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
     from warmup_job.plan import memory_text, plan_streams, weight_budget, weights
 
     now_ms = time.time_ns() // 1_000_000
+    _warn_of_trading(config)
+    _check_strategies(config)
     plans = plan_streams(config, min(now_ms, _until_ms(until, now_ms)))
     budget = weight_budget(config)
     spent = weights(config, plans)
@@ -223,6 +254,8 @@ def run(
     from warmup_job.config import duration_ms
 
     _until_ms(until, 0)
+    _warn_of_trading(config)
+    _check_strategies(config)
     pause_ms = None if every is None else _checked("--every", lambda: duration_ms(every))
 
     async def runs() -> int:
@@ -265,7 +298,7 @@ async def _run_once(
     except WarmupError as failure:
         error = failure
     code = error.exit_code if error else 0
-    proceed = config.warmup.on_failure == "proceed" and code in _SOFT
+    proceed = config.warmup.on_failure == "proceed" and error is not None and error.may_proceed
     exit_code = 0 if proceed else code
     last_word = _last_word(outcome, error, dry_run)
     name = outcome.folder.name if outcome.folder else None
@@ -278,8 +311,8 @@ async def _run_once(
         logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
         if proceed:
             logger.warning(
-                "PROCEEDING all the same (warmup.on_failure: proceed): the bot starts without a "
-                "whole warm-up and fetches or waits for what is missing"
+                "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
+                "fetch the missing bars itself"
             )
     _report(outcome, last_word, code, exit_code, as_json)
     if not dry_run:
@@ -502,6 +535,7 @@ def trade(
     span_ms = None if span is None else _checked("--for", lambda: duration_ms(span))
     kept = stdout_kept_for_results(node_log_level.upper(), config.strategy_classes)
     with kept as results, stderr:
+        _check_strategies(config)
         from warmup_job.trade import trade as run_trader
 
         async def until_told() -> TradeSummary:
@@ -548,7 +582,11 @@ def trade(
               help="Request weight a minute; left out, Binance's.")  # fmt: skip
 @click.option("--volatility-bps", default=10.0, show_envvar=True, help="Of one minute.")
 @click.option("--api-key", show_envvar=True, help="The account's; left out: local-key.")
-@click.option("--api-secret", show_envvar=True, help="The account's; left out: local-secret.")
+@click.option(
+    "--api-secret",
+    show_envvar=True,
+    help="The account's HMAC secret, or the PEM of an Ed25519 public key. Default: local-secret.",
+)
 @click.option("--one-way", is_flag=True, show_envvar=True, help="The account has no hedge mode.")
 @click.option("--no-trading", is_flag=True, show_envvar=True, help="The account may not trade.")
 @click.option("--balance", default="10000", show_envvar=True, help="The account's, in USDT.")
@@ -562,6 +600,8 @@ def exchange(
     """A local Binance to run against: REST and websockets, USD-M futures and spot, an account."""
     from warmup_job.simulator.server import ExchangeOptions, serve
 
+    for warning in _unknown_variables(prefix="WARMUP_EXCHANGE_"):
+        logger.warning("{}", warning)
     now_ms = None if now is None else _until_ms(now, time.time_ns() // 1_000_000, "--now")
     settings = ExchangeOptions(
         host=host, port=port, replay=replay, now_ms=now_ms,

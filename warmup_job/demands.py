@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from warmup_job.errors import (
     WarmupError,
 )
 from warmup_job.exchange.endpoints import rest_url
+from warmup_job.exchange.keys import signing_secret
 from warmup_job.history import histories_of, open_for_trading
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan import endpoint
@@ -54,6 +56,7 @@ def _of_files(config: WarmupConfig) -> list[str]:
         for name in ("api_key", "api_secret")
         if not getattr(venue.api, name)
     ]
+    problems += _of_keys(venue.api.api_key or "", venue.api.api_secret or "")
     if venue.market == "spot":
         problems.append("live trading on spot is not offered by this version: use --mode paper")
     elif not venue.trading.hedge_mode:
@@ -71,18 +74,29 @@ def _of_files(config: WarmupConfig) -> list[str]:
     return problems
 
 
+def _of_keys(api_key: str, api_secret: str) -> list[str]:
+    """Why what is set cannot sign."""
+    problems = []
+    if api_key and not re.fullmatch(r"[!-~]+", api_key):
+        problems.append("api.api_key in the venue file: it holds a blank or a line break")
+    try:
+        _ = api_secret and signing_secret(api_secret)
+    except ValueError as error:
+        problems.append(f"api.api_secret in the venue file: {error}")
+    return problems
+
+
 async def _of_account(config: WarmupConfig) -> list[str]:
     from warmup_job.exchange.account import look_at_account
 
     venue = config.venue
-    if venue.market == "spot" or not (venue.api.api_key and venue.api.api_secret):
+    key, secret = venue.api.api_key or "", venue.api.api_secret or ""
+    if venue.market == "spot" or not (key and secret) or _of_keys(key, secret):
         return []  # that is said already
     symbols = {symbol for each in traded(config) for symbol in each.symbols}
     url = rest_url(venue.market, venue.environment, venue.api.base_url)
     try:
-        account = await look_at_account(
-            url, venue.api.api_key, venue.api.api_secret, symbols, now_ms()
-        )
+        account = await look_at_account(url, key, signing_secret(secret), symbols, now_ms())
     except WarmupError as error:
         if error.remember_until_ms is not None:
             remember_quiet(config.trade.state_dir, endpoint(config), error.remember_until_ms)

@@ -13,6 +13,8 @@ class WarmupError(Exception):
     exit_code = 1
     remember_until_ms: int | None = None
     """Until when no process on this volume may send anything, UTC ms; None: there is no limit."""
+    may_proceed = False
+    """Whether ``warmup.on_failure: proceed`` lets a run end with 0 all the same."""
 
 
 class ConfigError(WarmupError):
@@ -25,6 +27,7 @@ class ExchangeUnreachableError(WarmupError):
     """No usable answer came from the exchange: try again (10)."""
 
     exit_code = 10
+    may_proceed = True
 
 
 class NotTheExchangeError(ExchangeUnreachableError):
@@ -38,6 +41,7 @@ class RateLimitedError(WarmupError):
     """The exchange wants us to wait (11)."""
 
     exit_code = 11
+    may_proceed = True
 
     def __init__(self, message: str, *, until_ms: int | None = None) -> None:
         super().__init__(message)
@@ -50,6 +54,7 @@ class RefusedError(WarmupError):
     """The exchange says no and will not change its mind: location, symbol, interval (12)."""
 
     exit_code = 12
+    may_proceed = True
 
 
 class BlockedError(RefusedError):
@@ -70,24 +75,42 @@ class DataInvalidError(WarmupError):
     """What came is incomplete or not to be believed, beyond what the policy allows (13)."""
 
     exit_code = 13
+    may_proceed = True
 
 
 class NotConvergedError(WarmupError):
     """The strategy cannot be shown to be warm, and the policy demands it (14)."""
 
     exit_code = 14
+    may_proceed = True
 
 
 class VolumeError(WarmupError):
     """The snapshot volume cannot be written, or its lock not had (15)."""
 
     exit_code = 15
+    may_proceed = True
+
+    def __init__(self, message: str, *, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        """What the operating system said, where it was asked."""
+
+
+class UnusableVolumeError(VolumeError):
+    """The volume is set up so that it cannot be written, seen before anything is fetched (15).
+
+    Every later run would fail too, so ``on_failure: proceed`` does not hide it.
+    """
+
+    may_proceed = False
 
 
 class DeadlineError(WarmupError):
     """The time allowed for the run is over (16)."""
 
     exit_code = 16
+    may_proceed = True
 
 
 class SnapshotError(WarmupError):

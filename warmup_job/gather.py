@@ -127,12 +127,15 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
 async def _now_ms(client: BinanceClient, until: str | None) -> int:
     """Up to when klines count as closed, UTC ms: by the exchange's clock, or as it was wished."""
     clock = await client.sync_clock()
-    skewed = abs(clock.ahead_ms) > _SKEW_TO_TELL_MS
-    logger.log(
-        "WARNING" if skewed else "INFO",
-        "this machine's clock is {} ms {} the exchange's (round trip {} ms); nothing goes by it",
-        abs(clock.ahead_ms), "ahead of" if clock.ahead_ms > 0 else "behind", clock.round_trip_ms,
-    )  # fmt: skip
+    doubt_ms = clock.round_trip_ms // 2 + 1  # both clocks are read to the ms
+    if abs(clock.ahead_ms) > doubt_ms:  # else nobody can say that there is an offset
+        skewed = abs(clock.ahead_ms) > _SKEW_TO_TELL_MS
+        logger.log(
+            "WARNING" if skewed else "INFO",
+            "clock offset {:+d} ms ± {} ms; using the exchange's clock{}",
+            clock.ahead_ms, doubt_ms,
+            ". Have this machine's set by NTP: live trading signs by it" if skewed else "",
+        )  # fmt: skip
     now_ms = client.now_ms()
     return now_ms if until is None else min(now_ms, parse_when(until, now_ms))
 

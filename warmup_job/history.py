@@ -226,7 +226,7 @@ def _history(
 ) -> History:
     """What the runner starts from, and what it must see before an order may leave."""
     proven = config.warmup.require == "proven"
-    if certificate is not None:
+    if certificate is not None and proven:
         logger.info("{}: {}", plan.name, explain(certificate))
     proof = None
     if proven and plan.detector is not None:

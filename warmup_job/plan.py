@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from warmup_job.config import Indicator, WarmupConfig
+from warmup_job.config import Indicator, WarmupConfig, missing_stream
 from warmup_job.config import Stream as StreamConfig
-from warmup_job.errors import ConfigError, RefusedError
+from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.market.plan import (
     BOUNDS_ROWS,
@@ -161,7 +161,7 @@ def plan_streams(config: WarmupConfig, until_ms: int) -> list[StreamPlan]:
     """What to fetch, per stream, before anything is.
 
     Raises:
-        RefusedError: an interval or a kind of price that this market of Binance does not have.
+        ConfigError: an interval or a kind of price that this market of Binance does not have.
     """
     strategies = traded(config)
     plans: dict[tuple[str, str, str], StreamPlan] = {}
@@ -195,10 +195,8 @@ def _plan(
 ) -> StreamPlan:
     market, most = config.venue.market, config.warmup.max_bars
     interval, symbol = Interval.parse(stream.interval), venue_symbol(stream.symbol)
-    if market == "spot" and stream.price == "mark":
-        raise RefusedError(f"{symbol}: spot has no mark prices; write price: last")
-    if market == "um" and interval.name == "1s":
-        raise RefusedError(f"{symbol}: futures have no interval 1s, only spot; the next is 1m")
+    if missing := missing_stream(market, interval.name, stream.price):
+        raise ConfigError(f"{symbol}: {missing}")
     name = f"{symbol} {interval.name}"
     grids = [each for each in strategies if each.detector]
     of_symbol = [each for each in grids if symbol in each.symbols]

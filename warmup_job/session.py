@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
 from warmup_job.demands import prepared_for_live
+from warmup_job.exchange.keys import signing_secret
 from warmup_job.history import load_histories
 from warmup_job.modes import Mode
 from warmup_job.regime.detector import RegimeDetector
@@ -73,8 +75,15 @@ def _node_settings(config: WarmupConfig) -> NodeSettings:
         leverage=venue.trading.leverage,
         starting_balances=config.trade.starting_balances,
         api_key=venue.api.api_key,
-        api_secret=venue.api.api_secret,
+        api_secret=_signing_secret(venue.api.api_secret),
     )
+
+
+def _signing_secret(secret: str | None) -> str | None:
+    """As Nautilus reads it; what it cannot read is refused before it is used (`demands`)."""
+    with suppress(ValueError):
+        return signing_secret(secret) if secret else None
+    return None
 
 
 def _policy(config: WarmupConfig, state_dir: StateDir) -> Policy:
@@ -101,7 +110,7 @@ def _summarise(runner: BaseRunner) -> TradeSummary:
         fills += sum(len(order.trade_ids) for order in sent)
         positions += strategy.cache.positions_open_count(strategy_id=strategy.id)
         detector = getattr(strategy, "detector", None)
-        if isinstance(detector, RegimeDetector):
+        if isinstance(detector, RegimeDetector) and detector.bars:
             regimes.append(detector.regime.value)
     report = runner.report()
     return TradeSummary(

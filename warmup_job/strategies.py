@@ -5,12 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-from nautilus_trader.trading.config import ImportableStrategyConfig, StrategyFactory
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.config import AnyStrategy, ImportedStrategy, StrategyFile, WarmupConfig
 from warmup_job.errors import ConfigError
+from warmup_job.importable import import_strategy
 from warmup_job.market.interval import Interval
 from warmup_job.nautilus.bars import bar_type_of
 from warmup_job.traded import STRATEGY_INTERVAL, instrument_id, settings_of
@@ -39,32 +38,14 @@ def _make(config: WarmupConfig, strategy: AnyStrategy, at: int) -> Strategy:
 
 
 def _imported(strategy: ImportedStrategy, at: int) -> Strategy:
-    fields = {"order_id_tag": f"{at:03d}"} | strategy.config
-    importable = ImportableStrategyConfig(
-        strategy_path=strategy.strategy_path,
-        config_path=strategy.config_path,
-        config=_exact(fields),
-    )
+    made, config = import_strategy(strategy, at)
     try:
-        made = StrategyFactory.create(importable)
+        return made(config=config)
     except Exception as error:  # noqa: BLE001 - whatever somebody else's code raises
+        reason = " ".join(str(error).split())
         raise ConfigError(
-            f"{strategy.strategy_path} cannot be made: {type(error).__name__}: {error}"
+            f"{strategy.strategy_path} cannot be made: {type(error).__name__}: {reason}"
         ) from None
-    if not isinstance(made, Strategy):
-        raise ConfigError(f"{strategy.strategy_path} is no Nautilus Strategy")
-    return made
-
-
-def _exact(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
-    """Numbers as they were written, and not through a float."""
-    if isinstance(value, Decimal):
-        return msgspec.Raw(str(value).encode())
-    if isinstance(value, dict):
-        return {key: _exact(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_exact(inner) for inner in value]
-    return str(value) if isinstance(value, str) else value
 
 
 def _grid(config: WarmupConfig, strategy: StrategyFile, at: int) -> HedgeGridV1:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warmup_job.config import WarmupConfig
-from warmup_job.errors import TraderError, WarmupError
+from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.modes import Mode
 from warmup_job.plan import check_network, endpoint, open_client
 from warmup_job.snapshot.quiet import remember_quiet, sit_out
@@ -37,7 +37,10 @@ async def trade(
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not come up, or could not go on, or another trader uses the same
             ``trade.state_dir``.
+        ConfigError: history and live bars would be of different markets.
     """
+    if config.live_problems:
+        raise ConfigError("\n  ".join(config.live_problems))
     check_network(config, live_data=True)
     url = endpoint(config)
     async with AsyncExitStack() as stack:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from warmup_job.config import ImportedStrategy, StrategyFile, WarmupConfig
 from warmup_job.errors import ConfigError
-from warmup_job.market.interval import Interval
+from warmup_job.market.interval import INTERVAL_NAMES, Interval
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.nautilus.names import bar_stream_of, instrument_id_of, is_instrument_id
+from warmup_job.nautilus.names import bar_stream_of, instrument_id_of, is_bar_type, is_instrument_id
 from warmup_job.regime.detector import DetectorSettings
 
 STRATEGY_INTERVAL = "1m"
@@ -95,6 +95,11 @@ def _imported(config: WarmupConfig, strategy: ImportedStrategy) -> Traded:
     streams: dict[tuple[str, Interval], None] = {}
     for text in _texts(strategy.config):
         named = bar_stream_of(text)
+        if named is None and is_bar_type(text):
+            raise ConfigError(
+                f"{strategy.strategy_path.rpartition(':')[2]}: Binance has no klines for {text}: "
+                f"its intervals are {', '.join(INTERVAL_NAMES)}"
+            )
         if named is not None:
             ids[instrument_id(config, named[0])] = None
             streams[venue_symbol(named[0]), named[1]] = None

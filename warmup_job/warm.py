@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from loguru import logger
 from warmup_job.check import Checked, check, worst_of
 from warmup_job.collector import imports_are_done
 from warmup_job.config import WarmupConfig
-from warmup_job.errors import WarmupError
+from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
 from warmup_job.gather import Brought, Run, gather
 from warmup_job.market.moment import NS_PER_MS
 from warmup_job.nautilus import arrow
@@ -28,6 +29,12 @@ from warmup_job.snapshot.lease import Lease, take_lease
 from warmup_job.snapshot.manifest import Manifest
 from warmup_job.snapshot.publish import Published, clear_leftovers, prepare_volume, publish
 from warmup_job.snapshot.verify import Snapshot
+
+_MAY_PASS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN,
+     errno.EBUSY, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)  # fmt: skip
+"""What a volume that is set up right may answer for a while."""
 
 
 @dataclass(slots=True)
@@ -83,7 +90,7 @@ async def warm(
     stream_settings_digest(config)  # what is refused whatever the exchange says is refused now
     if dry_run:
         return await _prepare(run, None)
-    prepare_volume(config.snapshot.root)
+    _prepare_volume(config.snapshot.root)
     lease = await take_lease(
         config.snapshot.root,
         lambda name: _other_jobs(run, name),
@@ -101,6 +108,21 @@ async def warm(
         done = outcome.folder if until is None and not outcome.errors else None
         lease.release(None if done is None else done.name)
     return outcome
+
+
+def _prepare_volume(root: Path) -> None:
+    """`prepare_volume`, telling what somebody must mend from what may pass by itself.
+
+    Raises:
+        UnusableVolumeError: the volume is set up wrong: ``on_failure: proceed`` must not hide it.
+        VolumeError: it is full, or fails now.
+    """
+    try:
+        prepare_volume(root)
+    except VolumeError as error:
+        if error.errno in _MAY_PASS:
+            raise
+        raise UnusableVolumeError(str(error), errno=error.errno) from None
 
 
 def _other_jobs(run: Run, name: str) -> Snapshot | None:

@@ -132,6 +132,19 @@ def test_an_error_at_any_call_is_one_line_and_loses_nothing(
         shutil.rmtree(root)
 
 
+def test_a_full_volume_may_pass_so_proceed_hides_it(hourly: Hourly, tmp_path: Path) -> None:
+    """Unlike one that is set up wrong (test_warm_run): found before anything is fetched too."""
+    with mounted(tmp_path / "mount", "size=1m") as mount:
+        (mount.root / "volume").mkdir()
+        taken = sum(1 for _ in mount.root.rglob("*")) + 1
+        mount.remount(f"nr_inodes={taken}")
+        run = ("run", "--config", hourly.config, "--root", mount.path / "volume")
+        done = mount.job(*run, "--on-failure", "proceed")
+        assert done.code == 0, done.err
+        assert any("code 15" in line and "No space left" in line for line in done.messages)
+        assert mount.job(*run).code == 15
+
+
 @pytest.mark.parametrize("verdict", [errno.ENOSPC, KILL])
 def test_a_long_history_is_set_aside_and_tidied_away(
     hourly: Hourly, tmp_path: Path, verdict: int

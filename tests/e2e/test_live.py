@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Exchange, Result, job, job_process, write_config
+from tests.test_keys import RSA, WRITTEN, pem, public_pem
 
 pytestmark = pytest.mark.e2e
-KEY, SECRET = "local-key", "local-secret"
+KEY, SECRET, ED25519 = "local-key", "local-secret", WRITTEN
 MINUTE_MS = 60_000
 
 
@@ -47,11 +48,11 @@ def go_live(config: Path, *options: str, key: str = KEY, secret: str = SECRET) -
     )
 
 
-def trade_until_it_orders(config: Path, exchange: Exchange) -> Result:
+def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET) -> Result:
     """A trader that is told to stop when the exchange has had an order of it."""
     log = config.with_name("log")
     options = ("--config", config, "--mode", "live", "--json")
-    with job_process("trade", *options, env={"KEY": KEY, "SECRET": SECRET}, log=log) as trader:
+    with job_process("trade", *options, env={"KEY": KEY, "SECRET": secret}, log=log) as trader:
         deadline = time.monotonic() + 60
         while "/fapi/v1/order" not in paths(exchange):
             assert trader.poll() is None, log.read_text()
@@ -99,6 +100,46 @@ def test_with_all_that_it_demands_it_goes_live_on_the_account(
     assert (said["mode"], said["state"]) == ("live", "stopping")
     assert KEY not in done.err
     assert SECRET not in done.err + (tmp_path / "state" / "live.json").read_text()
+
+
+def test_an_ed25519_key_goes_live_too(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """By PEM from the environment; Nautilus logs on by websocket with it, and asks for no REST
+    listen key. The job needs no key, and is not stopped by one in several lines."""
+    running = start_exchange(api_secret=public_pem())
+    config = live_config(tmp_path, running)
+    done = job("run", "--config", config, env={"KEY": KEY, "SECRET": ED25519})
+    assert done.code == 0, done.err
+    done = trade_until_it_orders(config, running, secret=ED25519)
+    assert done.code == 143, done.err
+    assert done.json["warm_start"] is True
+    asked = paths(running)
+    assert "/ws-fapi/v1" in asked
+    assert "/fapi/v1/listenKey" not in asked
+    secret_line = ED25519.splitlines()[1]
+    assert secret_line not in done.err + done.out
+    for path in tmp_path.rglob("*.json"):
+        assert secret_line not in path.read_text()
+
+
+def test_an_rsa_key_is_refused_live_and_hinders_nothing_else(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = live_config(tmp_path, running)
+    rsa_key = pem(RSA)
+    keys = {"KEY": f"{KEY}\n", "SECRET": rsa_key}
+    assert job("run", "--config", config, env=keys).code == 0
+    paper = job("trade", "--config", config, "--mode", "paper", "--for", "1s", "--json", env=keys)
+    assert paper.code in {0, 21}, paper.err  # 21: it had not come alive within that second
+    said = refusals(go_live(config, secret=rsa_key))
+    assert "api.api_secret in the venue file: it is an RSA key" in said
+    assert "Ed25519 (unencrypted PEM) and HMAC keys work" in said
+    assert rsa_key.splitlines()[1] not in said
+    assert "/fapi/v2/account" not in paths(running)
+    said = refusals(go_live(config, key=f"{KEY}\nmore"))
+    assert "api.api_key in the venue file: it holds a blank or a line break" in said
 
 
 def test_everything_that_is_missing_is_said_at_once_and_no_node_is_built(
@@ -231,7 +272,6 @@ def test_a_ban_that_the_account_meets_is_remembered(
 
 def test_live_on_spot_is_refused(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
     running = start_exchange()
-    config = live_config(
-        tmp_path, running, venue={"market": "spot", "api": {"base_url": running.url}}
-    )
+    api = {"base_url": running.url, "ws_url": running.ws_url}
+    config = live_config(tmp_path, running, venue={"market": "spot", "api": api})
     assert "live trading on spot" in refusals(go_live(config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -360,8 +361,20 @@ def test_a_host_clock_that_is_minutes_wrong_changes_nothing(
     (stream,) = done.json["manifest"]["streams"]
     lag_ms = running.now_ms() - stream["last_close"]
     assert 0 < lag_ms < MINUTE_MS + 20_000
-    side = "behind" if skew[0] == "+" else "ahead of"
-    assert any(side in line and "the exchange's" in line for line in done.messages)
+    (told,) = [line for line in done.messages if line.startswith("clock offset")]
+    offset = re.match(r"clock offset ([+-]\d+) ms ± (\d+) ms; using the exchange's clock", told)
+    assert offset is not None, told
+    assert int(offset[1]) == pytest.approx(-int(skew[:-1]) * 1000, abs=int(offset[2]) + 1)
+    assert told.endswith("Have this machine's set by NTP: live trading signs by it")
+
+
+def test_a_clock_offset_within_its_own_error_is_not_told(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(latency_ms=300)  # both go by the same clock
+    done = run(running, tmp_path)
+    assert done.code == 0, done.err
+    assert not [line for line in done.messages if line.startswith("clock offset")]
 
 
 def test_mark_prices_have_a_precision_of_their_own(exchange: Exchange, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_runs_that_fail_say_what_is_there_and_how_many_and_are_noticed(
         assert f"the current snapshot, {first['snapshot']}, lacks bars since" in said
         assert until_logged(log, "1 run(s) in a row have failed", process)[0] == "WARNING"
         told = " ".join(message for _, message in lines(log))
-        assert "PROCEEDING" not in told
+        assert "exiting 0 because" not in told
         assert "the bot" not in told
         status = json.loads((root / "status.json").read_text())
         assert status["failed_in_a_row"] >= 2  # the log is ahead of the file

@@ -291,7 +291,7 @@ def test_an_unreachable_exchange(tmp_path: Path, policy: str) -> None:
     assert done.json["code"] == 10
     assert done.code == (10 if policy == "fail" else 0)
     one_clear_line(done, "cannot reach", "check the network")
-    assert any("PROCEEDING" in line for line in done.messages) == (policy == "proceed")
+    assert any("exiting 0 because" in line for line in done.messages) == (policy == "proceed")
     assert nothing_current(root)
     assert json.loads((root / "status.json").read_text())["code"] == 10
 
@@ -309,15 +309,32 @@ def test_an_unknown_symbol(exchange: Exchange, tmp_path: Path) -> None:
     assert nothing_current(tmp_path / "snapshot")
 
 
-@pytest.mark.parametrize(("interval", "near"), [("7m", "1m"), ("1Min", "1m"), ("1s", "interval")])
-def test_an_interval_that_binance_lacks(
-    exchange: Exchange, tmp_path: Path, interval: str, near: str
+@pytest.mark.parametrize("policy", ["fail", "proceed"])
+@pytest.mark.parametrize(
+    ("stream", "near"),
+    [
+        ({"interval": "7m"}, "5m"),
+        ({"interval": "1Min"}, "1m"),
+        ({"interval": "1s"}, "only spot"),
+        ({"symbol": "btcusdt"}, "did you mean BTCUSDT"),
+    ],
+)
+def test_a_stream_that_cannot_exist_is_seen_without_the_exchange_and_never_hidden(
+    start_exchange: Callable[..., Exchange],
+    tmp_path: Path,
+    policy: str,
+    stream: dict[str, str],
+    near: str,
 ) -> None:
-    streams = [{"symbol": "BTCUSDT", "interval": interval, "bars": 10}]
-    config = write_config(tmp_path, exchange.url, warmup={"on_failure": "fail", "streams": streams})
-    done = job("run", "--config", config, "--root", tmp_path / "snapshot")
-    assert done.code == 12
-    one_clear_line(done, "interval", near)
+    running = start_exchange()
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 10} | stream]
+    warmup = {"on_failure": policy, "streams": streams}
+    config = write_config(tmp_path, running.url, warmup=warmup)
+    for command in ("run", "plan"):
+        done = job(command, "--config", config, "--root", tmp_path / "snapshot")
+        assert done.code == 2, done.err
+        one_clear_line(done, "warmup.streams[0]", near)
+    assert running.requests() == []
 
 
 @pytest.mark.parametrize("policy", ["fail", "proceed"])
@@ -335,12 +352,13 @@ def test_a_malformed_config_is_never_let_through(
     assert "Traceback" not in done.err
 
 
-def test_a_root_that_cannot_be_written_is_found_before_anything_is_fetched(
-    start_exchange: Callable[..., Exchange], tmp_path: Path
+@pytest.mark.parametrize("policy", ["fail", "proceed"])
+def test_a_root_that_cannot_be_written_is_found_before_anything_is_fetched_and_never_hidden(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, policy: str
 ) -> None:
     running = start_exchange()
     (tmp_path / "file").write_text("in the way")
-    config = write_config(tmp_path, running.url, warmup={"on_failure": "fail"})
+    config = write_config(tmp_path, running.url, warmup={"on_failure": policy})
     done = job("run", "--config", config, "--root", tmp_path / "file" / "snapshot")
     assert done.code == 15
     one_clear_line(done, "cannot be written", "--root")

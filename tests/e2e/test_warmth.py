@@ -49,6 +49,23 @@ def proven_config(folder: Path, running: Exchange, **warmup: Any) -> Path:
     return write_config(folder / "config", running.url, ws_url=running.ws_url, warmup=wishes)
 
 
+@pytest.mark.parametrize(("require", "told"), [("proven", ["BTCUSDT 1m"]), ("bars", [])])
+def test_a_verdict_is_told_of_a_stream_that_must_be_proven_only(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, require: str, told: list[str]
+) -> None:
+    running = start_exchange(now_ms=NOW_MS)
+    streams = [
+        {"symbol": "BTCUSDT", "interval": "1m"},
+        {"symbol": "ETHUSDT", "interval": "1m", "bars": 70},
+    ]
+    config = proven_config(tmp_path, running, require=require, streams=streams)
+    done = job("run", "--config", config, "--root", tmp_path / "snapshot", "--json")
+    assert done.code == 0, done.err
+    assert all(stream["certificate"] for stream in done.json["manifest"]["streams"])
+    verdicts = [line.partition(":")[0] for line in done.messages if "proven" in line.lower()]
+    assert verdicts == told
+
+
 def test_as_many_bars_as_it_takes_and_a_certificate_of_them(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
@@ -97,7 +114,7 @@ def test_bars_that_prove_nothing_are_published_and_said_to(
     assert job("verify", root).code == 0
     proceed = job("run", "--config", config, "--root", root, "--on-failure", "proceed")
     assert proceed.code == 0
-    assert any("PROCEEDING" in line for line in proceed.messages)
+    assert any("exiting 0 because" in line for line in proceed.messages)
 
 
 @pytest.mark.parametrize(("bars", "code"), [(70, 14), (600, 0)])

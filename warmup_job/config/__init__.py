@@ -4,14 +4,16 @@
 lists every key. Only the top of the program reads these; below it plain values are handed down.
 """
 
+from warmup_job.config.environment import unknown_variables
+from warmup_job.config.fields import nearest
 from warmup_job.config.strategy import (
     AnyStrategy,
     ImportedStrategy,
     StrategyConfigLoader,
     StrategyFile,
 )
-from warmup_job.config.values import duration_ms
-from warmup_job.config.venue import Environment, VenueConfig, VenueConfigLoader
+from warmup_job.config.values import Substituted, duration_ms
+from warmup_job.config.venue import VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
     Indicator,
@@ -21,7 +23,9 @@ from warmup_job.config.warmup import (
     Warmup,
     WarmupConfig,
     load,
+    missing_stream,
 )
+from warmup_job.exchange.endpoints import Environment
 
 __all__ = [
     "OPTIONS",
@@ -33,6 +37,7 @@ __all__ = [
     "StrategyConfigLoader",
     "StrategyFile",
     "Stream",
+    "Substituted",
     "Trade",
     "VenueConfig",
     "VenueConfigLoader",
@@ -40,4 +45,7 @@ __all__ = [
     "WarmupConfig",
     "duration_ms",
     "load",
+    "missing_stream",
+    "nearest",
+    "unknown_variables",
 ]

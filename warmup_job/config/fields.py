@@ -16,8 +16,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Union, 
 
 import msgspec
 
-from warmup_job.config.document import read_document, shown_key
-from warmup_job.config.values import CONVERSIONS, UnsetVariableError, shown, substitute_within
+from warmup_job.config.document import number, read_document, shown_key
+from warmup_job.config.values import (
+    CONVERSIONS,
+    UnsetVariableError,
+    references,
+    shown,
+    substitute_within,
+)
 from warmup_job.errors import ConfigError
 
 
@@ -47,6 +53,8 @@ class SettingsFile(Section, frozen=True, kw_only=True):
 
     warnings: Annotated[tuple[str, ...], _NOT_IN_FILE] = ()
     """What was odd in the file, one line each."""
+    variables: Annotated[frozenset[str], _NOT_IN_FILE] = frozenset()
+    """The names of all variables that the file refers to, also in parts that are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +64,37 @@ class Between:
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
+    unit: Literal["fraction", "percent"] | None = None
+    """Of a share of something: 0.65 is 65 %, or 65 is. An error tells the other way of writing."""
 
     def check(self, value: float | Decimal) -> None:
         """Raise ``ValueError`` if ``value`` is outside."""
         # Through text, so that Decimal("0.1") is not below the float 0.1.
         exact = Decimal(str(value))
+        if (wrong := self._wrong(exact)) is None:
+            return
+        factor = {"fraction": Decimal("0.01"), "percent": Decimal(100)}.get(self.unit or "")
+        hint = ""
+        if factor is not None and self._wrong(meant := exact * factor) is None:
+            hint = f": {share_hint(self.unit, meant)}"
+        raise ValueError(f"{value} is {wrong}{hint}")
+
+    def _wrong(self, exact: Decimal) -> str | None:
         if self.at_least is not None and exact < Decimal(str(self.at_least)):
-            raise ValueError(f"{value} is below {self.at_least}")
+            return f"below {self.at_least}"
         if self.above is not None and exact <= Decimal(str(self.above)):
-            raise ValueError(f"{value} is not above {self.above}")
+            return f"not above {self.above}"
         if self.at_most is not None and exact > Decimal(str(self.at_most)):
-            raise ValueError(f"{value} is above {self.at_most}")
+            return f"above {self.at_most}"
+        return None
+
+
+def share_hint(unit: str | None, meant: Decimal) -> str:
+    """How a share is written, by the example of what was probably meant."""
+    plain = f"{meant.normalize():f}"
+    if unit == "fraction":
+        return f"use a fraction, {plain} means {(meant * 100).normalize():f} %"
+    return f"it is a percentage, {plain} means {plain} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +256,9 @@ def read_file[F: SettingsFile](
     reader = FieldReader(path, environ)
     settings = reader.read(kind, document)
     if settings is not None:
-        settings = msgspec.structs.replace(settings, warnings=tuple(reader.warnings))
+        settings = msgspec.structs.replace(
+            settings, warnings=tuple(reader.warnings), variables=references(document)
+        )
     return settings, problems + reader.problems
 
 
@@ -250,12 +280,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     plain = word.lower().replace("-", "_")
     if len(plain) > 60:
         return None
-    close = [k for k in known if abs(len(k) - len(plain)) <= 2]
+    names = {k.lower(): k for k in known}
+    close = [k for k in names if abs(len(k) - len(plain)) <= 2]
     for distance, key in sorted((_letters_off(plain, k), k) for k in close):
         if distance <= (1 if len(key) <= 4 else 2):
-            return key
-    near = difflib.get_close_matches(plain, known, n=1, cutoff=0.9)
-    return near[0] if near else None
+            return names[key]
+    near = difflib.get_close_matches(plain, names, n=1, cutoff=0.9)
+    return names[near[0]] if near else None
 
 
 def _letters_off(a: str, b: str) -> int:
@@ -293,6 +324,17 @@ def _below(at: str, key: str) -> str:
     return f"{at}{key}" if at.endswith(": ") else f"{at}.{key}"
 
 
+def _percent_sign_hint(marks: tuple[object, ...], raw: object) -> str:
+    """How to write ``65%`` where a share belongs; empty if it is not that."""
+    unit = next((mark.unit for mark in marks if isinstance(mark, Between)), None)
+    if unit is None or type(raw) is not str or not raw.endswith("%"):
+        return ""
+    percent = number(raw.removesuffix("%").strip())
+    if percent is None:
+        return ""
+    return share_hint(unit, Decimal(percent) / (100 if unit == "fraction" else 1))
+
+
 def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # noqa: ANN401
     """``raw`` as ``kind``: a plain type, a Literal, or a union of these and None."""
     members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
@@ -304,6 +346,9 @@ def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # 
         raise ValueError("nothing is given; leave the key out to have its default")
     for mark in marks:
         raw = mark.read(raw) if isinstance(mark, Written) else raw
+    if SECRET in marks and isinstance(raw, str):
+        # A PEM has several lines, and what is wrong with a key concerns only who signs with it.
+        return str(raw).strip() or None
     if raw in choices:
         return choices[choices.index(raw)]
     if not plain:
@@ -313,6 +358,8 @@ def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # 
     except ValueError as wrong:
         if SECRET in marks and not isinstance(raw, str):
             raise ValueError("not text (put it in quotes)") from None
+        if hint := _percent_sign_hint(marks, raw):
+            raise ValueError(f"{wrong}: {hint}") from None
         also = f", nor {', '.join(choices)}" if choices else ""
         raise ValueError(f"{wrong}{also}") from None
     for mark in marks:

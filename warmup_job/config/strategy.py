@@ -72,7 +72,7 @@ class Execution(Section, frozen=True, kw_only=True):
     tp_sl_adjustment_buffer_bps: Annotated[Decimal, Between(1, 50)] = Decimal(5)
     max_bar_staleness_seconds: Annotated[int, Between(30, 3600)] = 300
     order_diff_price_tolerance_bps: Annotated[float, Between(0, 50)] = 1.0
-    order_diff_qty_tolerance_pct: Annotated[float, Between(0, 0.5)] = 0.01
+    order_diff_qty_tolerance_pct: Annotated[float, Between(0, 0.5, unit="fraction")] = 0.01
 
 
 class Funding(Section, frozen=True, kw_only=True):
@@ -103,8 +103,8 @@ class Position(Section, frozen=True, kw_only=True):
     max_position_size: Positive
     """Base currency."""
     max_leverage_used: Annotated[Decimal, Between(above=0, at_most=125)]
-    emergency_liquidation_buffer: Annotated[float, Between(0.05, 1)]
-    max_position_pct: Annotated[Decimal, Between(0.1, 1)] = Decimal("0.95")
+    emergency_liquidation_buffer: Annotated[float, Between(0.05, 1, unit="fraction")]
+    max_position_pct: Annotated[Decimal, Between(0.1, 1, unit="fraction")] = Decimal("0.95")
     """A fraction of the balance."""
 
 
@@ -113,7 +113,7 @@ class Policy(Section, frozen=True, kw_only=True):
 
     strategy: Literal["core-and-scalp", "throttled-counter"]
     counter_levels: Annotated[int, Between(0, 20)]
-    counter_qty_scale: Annotated[Decimal, Between(0, 1)]
+    counter_qty_scale: Annotated[Decimal, Between(0, 1, unit="fraction")]
 
 
 class RiskManagement(Section, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ class RiskManagement(Section, frozen=True, kw_only=True):
     max_errors_per_minute: Annotated[int, Between(1, 100)] = 10
     circuit_breaker_cooldown_seconds: Annotated[int, Between(60, 3600)] = 300
     circuit_breaker_window_seconds: Annotated[int, Between(10, 600)] = 60
-    max_drawdown_pct: Annotated[float, Between(1, 50)] = 20.0
+    max_drawdown_pct: Annotated[float, Between(1, 50, unit="percent")] = 20.0
     enable_position_validation: bool = True
     enable_circuit_breaker: bool = True
     enable_drawdown_protection: bool = True

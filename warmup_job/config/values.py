@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 
 from warmup_job.config.document import number, truth
 from warmup_job.errors import ConfigError
+from warmup_job.market.interval import Interval
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.regime.kinds import kind_of
 
 _LARGEST_INT = 2**63 - 1
 _LONGEST_MS = 10 * 365 * 86_400_000
@@ -86,6 +88,17 @@ def substitute_within(value: object, environ: Mapping[str, str]) -> object:
     return value
 
 
+def references(value: object) -> frozenset[str]:
+    """The names of the variables that a mapping, a list or a text refers to, however deep."""
+    if isinstance(value, str):
+        return frozenset(match["name"] for match in _REFERENCE.finditer(value) if match["name"])
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return frozenset[str]().union(*(references(inner) for inner in value))
+    return frozenset()
+
+
 def shown(value: object) -> str:
     """``value`` as an error message quotes it: short, on one line."""
     if value is None:
@@ -150,7 +163,26 @@ def symbol(value: object) -> str:
     try:
         return venue_symbol(plain := text(value))
     except ConfigError as error:
+        reason = str(error).replace(repr(plain), shown(value))
+        if isinstance(value, Substituted):
+            reason = reason.partition("; did you mean")[0]
+        raise ValueError(reason) from None
+
+
+def interval(value: object) -> str:
+    """The name of one of Binance's kline intervals, as written."""
+    try:
+        return Interval.parse(plain := text(value)).name
+    except ConfigError as error:
         raise ValueError(str(error).replace(repr(plain), shown(value))) from None
+
+
+def indicator_kind(value: object) -> str:
+    """What kind of indicator a name stands for, in any spelling of it."""
+    kind = kind_of(plain := text(value))
+    if not kind:
+        raise ValueError(f"{shown(plain)} is not the name of an indicator")
+    return kind
 
 
 def instrument(value: object) -> str:

@@ -19,11 +19,11 @@ from warmup_job.config.fields import (
 )
 from warmup_job.config.values import http_url, instrument, ws_url
 from warmup_job.errors import ConfigError
+from warmup_job.exchange.endpoints import Environment, Verdict, environment_of, judge
 
 if TYPE_CHECKING:
     from warmup_job.market.plan import Market
 
-Environment = Literal["production", "testnet", "demo"]
 Leverage = Annotated[int, Between(1, 125)]
 Count = Annotated[int, Between(1)]
 Positive = Annotated[Decimal, Between(above=0)]
@@ -43,7 +43,7 @@ class Api(Section, frozen=True, kw_only=True):
 
     api_key: Annotated[str | None, SECRET] = None
     api_secret: Annotated[str | None, SECRET] = None
-    testnet: bool = False
+    testnet: bool | None = None
     environment: Environment | None = None
     """As written; ``VenueConfig.environment`` is what it comes to."""
     base_url: Annotated[str | None, Written(http_url)] = None
@@ -135,8 +135,28 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
 
     @property
     def environment(self) -> Environment:
-        """``api.environment``, or what ``api.testnet`` says where it is left out."""
-        return self.api.environment or ("testnet" if self.api.testnet else "production")
+        """What ``api`` says; where it says nothing, that of Binance's host in it; or production."""
+        return environment_of(self._said, self.api.base_url, self.api.ws_url)
+
+    @property
+    def _said(self) -> Environment | None:
+        if self.api.environment is None and self.api.testnet is not None:
+            return "testnet" if self.api.testnet else "production"
+        return self.api.environment
+
+    def judge_urls(self) -> Verdict:
+        """Whether REST and websocket are of one market, and of the one that the file names.
+
+        Raises:
+            ConfigError: there is no such market.
+        """
+        api = self.api
+        said_by = (
+            f"api.environment is {api.environment}"
+            if api.environment is not None
+            else f"api.testnet is {'true' if api.testnet else 'false'}"
+        )
+        return judge(self.market, self._said, said_by, api.base_url, api.ws_url)
 
 
 class VenueConfigLoader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -23,10 +23,24 @@ from warmup_job.config.fields import (
     usable,
 )
 from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strategy
-from warmup_job.config.values import balance, duration_ms, paths, shown, symbol
+from warmup_job.config.values import (
+    balance,
+    duration_ms,
+    indicator_kind,
+    interval,
+    paths,
+    references,
+    shown,
+    symbol,
+)
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
+from warmup_job.exchange.endpoints import Verdict
 from warmup_job.modes import FirstBar, Orders, Replay
+from warmup_job.regime.kinds import BOUNDED
+
+if TYPE_CHECKING:
+    from warmup_job.market.plan import Market
 
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "venue": ("venue",),
@@ -80,33 +94,30 @@ class Stream(Section, frozen=True, kw_only=True):
 
     symbol: Annotated[str, Written(symbol)]
     """Binance's symbol, also where the file has a Nautilus id."""
-    interval: str
-    """As written; whether Binance has it is judged where it is asked for."""
+    interval: Annotated[str, Written(interval)]
+    """One that Binance has; whether this market has it, is judged with the venue file."""
     bars: Annotated[int | Literal["auto"], Between(1, 5_000_000)] = "auto"
     price: Literal["last", "mark"] = "last"
     """Mark prices exist on futures only."""
 
 
-INDICATOR_KINDS = ("sma", "ema", "wilder", "atr", "adx")
-"""Those whose memory has a bound; see `warmup_job.regime.convergence`."""
-
-
 class Indicator(Section, frozen=True, kw_only=True):
     """An indicator of the strategy's, other than those of its regime detector."""
 
-    kind: str
+    kind: Annotated[str, Written(indicator_kind)]
+    """By the name that `kind_of` gives it, however it is written."""
     period: Annotated[int, Between(1)]
     bars: Annotated[int, Between(0)] = 0
     """How many bars it takes; 0: by its kind."""
-    interval: str = "1m"
+    interval: Annotated[str, Written(interval)] = "1m"
 
     def complaint(self) -> str | None:
         """An unknown kind needs a count."""
-        if self.bars or self.kind in INDICATOR_KINDS:
+        if self.bars or self.kind in BOUNDED:
             return None
         return (
-            f"kind: no bound is known for {shown(self.kind)}: give it a count of its own, bars: N "
-            f"(known are {', '.join(INDICATOR_KINDS)})"
+            f"bars: missing; how many {self.kind} needs is not known (it is known of "
+            f"{', '.join(BOUNDED)}, and of Nautilus' classes for them)"
         )
 
 
@@ -120,7 +131,7 @@ class Warmup(Section, frozen=True, kw_only=True):
     indicators: Annotated[tuple[Indicator, ...], Written(_indicators)] = ()
     max_bars: Annotated[int, Between(1)] = 3000
     max_gap_bars: Annotated[int, Between(0)] = 0
-    budget_share: Annotated[float, Between(above=0, at_most=1)] = 0.5
+    budget_share: Annotated[float, Between(above=0, at_most=1, unit="fraction")] = 0.5
     """Of the venue's ``rate_limits.weight_per_minute``."""
     deadline_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
         name="deadline", default=60_000
@@ -185,6 +196,10 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The file that joins the others, as it was named."""
     warnings: tuple[str, ...] = ()
     """What was odd in any of the files, one line each."""
+    live_problems: tuple[str, ...] = ()
+    """Why nobody may trade with these files, though they can be fetched for; one line each."""
+    variables: frozenset[str] = frozenset()
+    """The names of all variables that any of the files refers to."""
 
     @property
     def strategy_classes(self) -> frozenset[str]:
@@ -224,10 +239,13 @@ def load(
     problems += unknown + reader.problems
 
     venue: VenueConfig | None = None
+    verdict = Verdict()
     if "venue" in parts:
         place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
         venue, found = read_file(VenueConfig, place, environ, named_by)
-        problems += found + _market_problems(place, venue)
+        verdict, wrong = _market_problems(place, venue)
+        problems += found + wrong
+        problems += _stream_problems(path, venue, parts.get("warmup"))
     strategies: list[AnyStrategy] = []
     named = parts.pop("strategy", ())
     if not named and "strategy" in document:
@@ -241,12 +259,15 @@ def load(
 
     config = None
     if venue is not None and strategies:
-        odd = [line for each in (venue, *strategies) for line in each.warnings]
+        files = (venue, *strategies)
+        odd = [line for each in files for line in each.warnings]
         config = WarmupConfig(
             venue=venue,
             strategies=tuple(strategies),
             path=path,
-            warnings=(*reader.warnings, *odd),
+            warnings=(*reader.warnings, *odd, *verdict.odd),
+            live_problems=verdict.live,
+            variables=references(document).union(*(each.variables for each in files)),
             **parts,
         )
     return usable(path, config, problems)
@@ -296,9 +317,38 @@ def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, 
     return config_path.parent / place, ""
 
 
-def _market_problems(path: Path, venue: VenueConfig | None) -> list[str]:
+def _stream_problems(path: Path, venue: VenueConfig | None, warmup: Warmup | None) -> list[str]:
+    """Streams that the venue's market does not have, whatever the exchange says."""
+    problems: list[str] = []
+    if venue is None or warmup is None:
+        return problems
     try:
-        _ = venue and venue.market
+        market = venue.market
+    except ConfigError:
+        return problems  # said already
+    for index, stream in enumerate(warmup.streams):
+        reason = missing_stream(market, stream.interval, stream.price)
+        if reason is not None:
+            problems.append(f"{path}: warmup.streams[{index}].{reason}")
+    return problems
+
+
+def missing_stream(market: Market, interval_name: str, price: str) -> str | None:
+    """Which key of a stream asks for what the market does not have, and why; None: it has it."""
+    if market == "spot" and price == "mark":
+        return "price: spot has no mark prices; write last"
+    if market == "um" and interval_name == "1s":
+        return "interval: futures have no interval 1s, only spot; the next is 1m"
+    return None
+
+
+def _market_problems(path: Path, venue: VenueConfig | None) -> tuple[Verdict, list[str]]:
+    """What is to be said of the venue file's URLs, and what nobody can work with."""
+    if venue is None:
+        return Verdict(), []
+    try:
+        verdict = venue.judge_urls()
     except ConfigError as error:
-        return [f"{path}: {error}"]
-    return []
+        return Verdict(), [f"{path}: {error}"]
+    rest, live, odd = (tuple(f"{path}: {line}" for line in lines) for lines in verdict)
+    return Verdict((), live, odd), list(rest)

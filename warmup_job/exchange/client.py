@@ -216,7 +216,7 @@ class BinanceClient:
             return stamp
 
         server_ms = await self._ask(ask, {}, TIME_WEIGHT, parse)
-        round_trip_ms = round((time.monotonic() - self._sent_at) * 1000)
+        round_trip_ms, host_ms = round((time.monotonic() - self._sent_at) * 1000), _host_ms()
         # The stamp was made before it arrived here, so counting on from its arrival lags a little
         # and no forming kline can pass for closed. A slow answer lags too much to be better.
         if not self._server_ms or round_trip_ms <= _SLOW_MS:
@@ -224,7 +224,7 @@ class BinanceClient:
             self._server_ms, self._server_at = server_ms, _since_boot_s()
             if first:
                 self.budget.clock_was_set(self._used)
-        return Clock(_host_ms() - server_ms - round_trip_ms // 2, round_trip_ms)
+        return Clock(host_ms - server_ms - round_trip_ms // 2, round_trip_ms)
 
     async def exchange_info(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The venue's raw entries, by symbol; a symbol that it does not list has none."""

@@ -10,7 +10,7 @@ import difflib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from warmup_job.errors import RefusedError
+from warmup_job.errors import ConfigError
 
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
@@ -48,13 +48,13 @@ class Interval:
         """Return the interval called ``name``.
 
         Raises:
-            RefusedError: Binance has no such interval; never another one in its place.
+            ConfigError: Binance has no such interval; never another one in its place.
         """
         if name not in _LENGTHS_MS:
             near = difflib.get_close_matches(name, INTERVAL_NAMES, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ";"
+            hint = f"; did you mean {near[0]}?" if near else ""
             offered = ", ".join(INTERVAL_NAMES)
-            raise RefusedError(f"Binance has no kline interval {name!r}{hint} It offers {offered}")
+            raise ConfigError(f"Binance has no kline interval {name!r}{hint} (it has {offered})")
         return Interval(name, _LENGTHS_MS[name])
 
     def floor(self, at_ms: int) -> int:

@@ -13,7 +13,8 @@ def venue_symbol(name: str) -> str:
 
     Raises:
         ConfigError: nothing is left, or it holds what no symbol has and what would escape from a
-            folder or a URL: a dot, a path separator, whitespace, a control character.
+            folder or a URL: a dot, a path separator, whitespace, a control character; or letters
+            in lower case, which no symbol of Binance's has.
     """
     head, dot, venue = name.rpartition(".")
     symbol = (head if dot else name).removesuffix("-PERP")
@@ -24,5 +25,10 @@ def venue_symbol(name: str) -> str:
     if "." in symbol or any(c.isspace() or not c.isprintable() for c in name):
         raise ConfigError(
             f"{name!r} is not a symbol: it holds a dot, a blank or a control character"
+        )
+    if symbol != symbol.upper():  # letters without case are left alone by it
+        raise ConfigError(
+            f"{name!r} is not a symbol: Binance writes them in upper case; did you mean "
+            f"{name.upper()}?"
         )
     return symbol

@@ -11,7 +11,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Price, Quantity
 
-from warmup_job.errors import DataInvalidError, RefusedError
+from warmup_job.errors import ConfigError, DataInvalidError
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline, decimals_used
 from warmup_job.market.moment import NS_PER_MS
@@ -29,12 +29,12 @@ def interval_of(bar_type: BarType) -> Interval:
     """The Binance interval whose klines a bar type means.
 
     Raises:
-        RefusedError: Binance has no such klines; never another interval in its place.
+        ConfigError: Binance has no such klines; never another interval in its place.
     """
     spec = bar_type.spec
     aggregation = BarAggregation(spec.aggregation).name
     if aggregation not in _LETTERS or spec.price_type != PriceType.LAST:
-        raise RefusedError(f"Binance has no klines for {bar_type}: last prices over time only")
+        raise ConfigError(f"Binance has no klines for {bar_type}: last prices over time only")
     return Interval.parse(f"{spec.step}{_LETTERS[aggregation]}")
 
 

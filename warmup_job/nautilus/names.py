@@ -56,6 +56,11 @@ def bar_stream_of(bar_type: str) -> tuple[str, Interval] | None:
         return None
 
 
+def is_bar_type(text: str) -> bool:
+    """Whether it is written like a bar type of the venue's last prices, of whatever interval."""
+    return _BAR_TYPE.fullmatch(text) is not None
+
+
 def is_instrument_id(text: str) -> bool:
     """Whether it is the Nautilus id of an instrument of the venue's."""
     return text.endswith(f".{VENUE}") and text.isprintable() and " " not in text

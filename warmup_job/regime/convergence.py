@@ -18,6 +18,7 @@ from bisect import bisect_left
 
 from warmup_job.regime.bands import adx_band, rounding
 from warmup_job.regime.evidence import Bounds, Window, ema_decay, wilder_decay, wilder_share
+from warmup_job.regime.kinds import BOUNDED
 from warmup_job.regime.recurrence import powers
 from warmup_job.regime.verdict import ADX_CONVERGED, EMA_CONVERGED_BPS
 
@@ -25,7 +26,7 @@ PRICE_CONVERGED_BPS = EMA_CONVERGED_BPS
 """An average of prices or ranges whose error is below this (bps of the last close) converged."""
 
 _DECAYS = {"ema": ema_decay, "wilder": wilder_decay, "atr": wilder_decay}
-KINDS = ("sma", *_DECAYS, "adx")
+KINDS = BOUNDED
 """The indicators that have a bound."""
 
 

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from warmup_job.errors import RefusedError
+from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.simulator import refusal
 
@@ -68,7 +68,7 @@ def read_query(params: Mapping[str, str], market: Market) -> KlineQuery:
         raise refusal.missing("interval")
     try:
         interval = Interval.parse(name)
-    except RefusedError:
+    except ConfigError:
         raise refusal.invalid_interval() from None
 
     start_ms, end_ms = read_number(params, "startTime"), read_number(params, "endTime")

@@ -63,6 +63,21 @@ def unknown_key() -> Refusal:
     return Refusal(401, -2015, "Invalid API-key, IP, or permissions for action.")
 
 
+def key_cannot_log_on() -> Refusal:
+    """The websocket API lets Ed25519 keys log on, and no others."""
+    return Refusal(400, -4056, "HMAC_SHA256 API key is not supported.")
+
+
+def malformed_request() -> Refusal:
+    """A message to the websocket API is not JSON, or not a request."""
+    return Refusal(400, -1135, "Invalid JSON request.")
+
+
+def unknown_method() -> Refusal:
+    """The websocket API has no such method here."""
+    return Refusal(400, -1000, "Unknown method.")
+
+
 def wrong_signature() -> Refusal:
     """What was sent is not what the owner of the key has signed."""
     return Refusal(400, -1022, "Signature for this request is not valid.")

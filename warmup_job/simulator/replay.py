@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from warmup_job.errors import ConfigError, RefusedError
+from warmup_job.errors import ConfigError
 from warmup_job.market.interval import SECOND_MS, Interval
 from warmup_job.market.kline import Kline
 from warmup_job.simulator.feed import Book, Trade, fixed
@@ -65,7 +65,7 @@ def read_recording(spec: str) -> Recording:
         )
     try:
         interval = Interval.parse(interval_name)
-    except RefusedError as error:
+    except ConfigError as error:
         raise ConfigError(f"{spec}: {error}") from None
     try:
         rows = _read_rows(path)

@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from warmup_job.errors import ConfigError
+from warmup_job.simulator import ws_api
 from warmup_job.simulator.account import Account
 from warmup_job.simulator.account_rest import SENT, AccountRest
 from warmup_job.simulator.answers import FAULTS, answer, cut, error_answer, first, html_answer
@@ -160,6 +161,7 @@ class RunningExchange:
         """Close every connection and free the port."""
         await self._exchange.close_door()
         await self._exchange.hub.close()
+        await self._exchange.ws_api.close()
         await self._runner.cleanup()
 
 
@@ -252,6 +254,9 @@ class _Exchange:
         self._account_rest = AccountRest(
             account, credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
         )
+        self.ws_api = ws_api.WsApi(
+            credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
+        )
         self._door: Door | None = None
         self._reopening: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
@@ -273,6 +278,7 @@ class _Exchange:
             app.router.add_get(f"{prefix}/stream", self._combined_streams(market))
             app.router.add_get(f"{prefix}/ws", self._raw_streams(market))
             app.router.add_get(f"{prefix}/ws/{{streams:.+}}", self._raw_streams(market))
+        app.router.add_get(ws_api.PATH, self.ws_api.serve)
         app.router.add_get("/_sim/requests", self._show_requests)
         app.router.add_post("/_sim/reset", self._reset)
         app.router.add_get("/_sim/faults", self._show_faults)

@@ -1,16 +1,24 @@
 """Who may ask about the account: the key in the header, and the signature of what was sent.
 
+A signature is HMAC-SHA256 with the secret, or Ed25519 by the private half of the key that the
+exchange was given.
+
 Pure: it is handed the characters of a request and the exchange's time.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from warmup_job.errors import ConfigError
 from warmup_job.simulator import refusal
@@ -58,11 +66,23 @@ class Credentials:
 
     key: str = field(repr=False)
     secret: str = field(repr=False)
+    """Of HMAC; or an Ed25519 public key, PEM."""
+    _public: Ed25519PublicKey | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
-        for name, text in (("api_key", self.key), ("api_secret", self.secret)):
+        named = [("api_key", self.key)]
+        if "-----BEGIN" in self.secret:
+            object.__setattr__(self, "_public", _public_key(self.secret))
+        else:
+            named.append(("api_secret", self.secret))
+        for name, text in named:
             if not re.fullmatch(_KEY_FORM, text):
                 raise ConfigError(f"{name} must be 8 to 128 letters, digits, - and _.")
+
+    @property
+    def is_ed25519(self) -> bool:
+        """Whether requests are signed by Ed25519; else by HMAC."""
+        return self._public is not None
 
     def check_key(self, key: str | None) -> None:
         """Check the key of a request.
@@ -97,10 +117,22 @@ class Credentials:
             raise refusal.ahead_of_the_clock()
         if timestamp_ms < now_ms - window_ms:
             raise refusal.outside_receive_window()
-        # Upper or lower case: the documentation says that both will do.
-        signature = sent.signature.lower().encode()
-        if not hmac.compare_digest(signature, signature_of(self.secret, sent.payload).encode()):
+        if not self._has_signed(sent):
             raise refusal.wrong_signature()
+
+    def _has_signed(self, sent: Sent) -> bool:
+        if self._public is None:
+            # Upper or lower case: the documentation says that both will do.
+            signature = sent.signature.lower().encode()
+            right = signature_of(self.secret, sent.payload).encode()
+            return hmac.compare_digest(signature, right)
+        try:
+            self._public.verify(
+                base64.b64decode(sent.signature, validate=True), sent.payload.encode()
+            )
+        except (InvalidSignature, ValueError):
+            return False
+        return True
 
     def concealed(self, path: str, params: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """A path and its parameters as they may be shown: without keys, secrets and signatures."""
@@ -119,6 +151,16 @@ class Credentials:
 def signature_of(secret: str, payload: str) -> str:
     """HMAC-SHA256 as lower-case hexadecimal digits."""
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError("api_secret must be the PEM of an Ed25519 public key, or one of HMAC.")
+    return key
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
-from warmup_job.errors import RefusedError
+from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.simulator.distortion import book_on_grid
 from warmup_job.simulator.faults import Facts
@@ -230,7 +230,7 @@ class StreamHub:
         if kind.startswith("kline_"):
             try:
                 interval = Interval.parse(kind.removeprefix("kline_"))
-            except RefusedError:
+            except ConfigError:
                 return None
             return self._kline_messages(feed, interval) if feed.klines.offers(interval) else None
         if kind == "bookTicker":

@@ -117,5 +117,6 @@ def volume_error(root: Path, error: OSError) -> VolumeError:
     return VolumeError(
         f"the volume {root} cannot be written ({where}{error.strerror or error}): check that it is "
         "mounted writable, has space, and belongs to this user or its group, or choose another "
-        "--root"
+        "--root",
+        errno=error.errno,
     )

@@ -75,8 +75,10 @@ class Account:
         return exposure
 
     def caps(self, config: HedgeGridV1Config, mid: Decimal | None) -> Caps:
-        """How much may be held."""
+        """How much may be held; nothing where the account has no quote currency at all."""
         balance = self.balance()
+        if balance is None and self._cache.account_for_venue(self._instrument.venue) is not None:
+            balance = Decimal(0)
         if balance is None or not config.enable_position_validation:
             return Caps(config.max_inventory_quote)
         return caps_of(

@@ -20,6 +20,10 @@ class Caps:
     """Per book, base currency."""
     gross: Decimal | None = None
     """Both books together, quote currency."""
+    quote_key: str = "max_inventory_quote"
+    """The key whose rule is the tightest of those that make ``quote``."""
+    equity: Decimal | None = None
+    """What they were reckoned from, quote currency; None: not from the equity."""
 
 
 class Exposure(NamedTuple):
@@ -53,12 +57,13 @@ def caps_of(
             were it filled alone and the other book empty.
     """
     equity = max(equity, Decimal(0))
-    quote = min(
-        max_inventory_quote,
-        max_position_pct * equity * account_leverage,
-        equity / (liquidation_buffer + maintenance),
-    )
-    return Caps(quote, max_position_size, max_leverage_used * equity)
+    rules = {
+        "max_inventory_quote": max_inventory_quote,
+        "max_position_pct": max_position_pct * equity * account_leverage,
+        "emergency_liquidation_buffer": equity / (liquidation_buffer + maintenance),
+    }
+    tightest = min(rules, key=rules.__getitem__)
+    return Caps(rules[tightest], max_position_size, max_leverage_used * equity, tightest, equity)
 
 
 def admit(rungs: Iterable[Rung], exposure: Mapping[Book, Exposure], caps: Caps) -> list[Rung]:

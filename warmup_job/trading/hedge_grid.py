@@ -45,6 +45,7 @@ from warmup_job.trading.grid_config import (
     make_breaker,
 )
 from warmup_job.trading.ladder import BOOKS, BPS, Book, Rung, build_ladder, is_makers
+from warmup_job.trading.no_entries import why_none
 from warmup_job.trading.order_diff import Standing, match
 from warmup_job.trading.prices import Prices
 
@@ -94,6 +95,7 @@ class HedgeGridV1(Strategy):
         self._laid: tuple[object, list[Rung]] = (None, [])
         self._lay_again = False  # once the cancels that are on their way have made room
         self._blocked = ""
+        self._none: str | None = None  # the kind of reason why no order can leave at all
         self._earnings = Earnings()
         self._stopped = False  # by a drawdown
 
@@ -111,6 +113,8 @@ class HedgeGridV1(Strategy):
             regime = self.detector.update(bar)
             if count % 1000 == 0:
                 self.log.info(f"Warm-up: {count}/{len(bars)} bars, {regime.value}")
+        if not bars:
+            return  # a regime of no bars is none
         warm = "warm" if self.detector.is_warm else "still cold"
         self.log.info(
             f"Regime detector {warm}: {self.detector.describe()}",
@@ -296,11 +300,25 @@ class HedgeGridV1(Strategy):
         if center is None or abs(mid - center) / center * BPS > self.config.recenter_trigger_bps:
             center = self._center = mid
         whole = self._ladder(center)
+        self._tell_if_none(whole)
         sent, dropped = self._send_missing(whole, mid)
         if sent or dropped:
             ends = f", from {_ends(whole)}" if whole else ""
             gone = f", {dropped} cancelled" if dropped else ""
             self._say(f"Ladder around {center:.2f}: {sent} of {len(whole)} orders sent{gone}{ends}")
+
+    def _tell_if_none(self, whole: list[Rung]) -> None:
+        """Say once why no order can leave, and again when there is another reason."""
+        caps = self._account.caps(self.config, self._prices.mid)
+        regime, instrument = self.detector.regime, self._desk.instrument
+        why = why_none(whole, caps, self.grid, instrument, regime, self._shares())
+        kind = None if why is None else why.kind
+        if why is not None and kind != self._none:
+            if why.is_wanted:
+                self._say(f"No entries: {why.text}")
+            else:
+                self.log.warning(f"No entries: {why.text}")
+        self._none = kind
 
     def _ladder(self, center: Decimal) -> list[Rung]:
         """The whole ladder around it; that of the last bar where nothing has changed."""

@@ -24,6 +24,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import TraderError, WarmupError
+from warmup_job.exchange.endpoints import account_ws_url
 from warmup_job.market.moment import utc_text
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import Orders
@@ -577,7 +578,7 @@ class LiveRunner(BaseRunner):
                 account_type=account_type(settings),
                 environment=environment(settings),
                 base_url_http=settings.rest_url,
-                base_url_ws=settings.ws_url,
+                base_url_ws=account_ws_url(settings.ws_url),
                 base_url_ws_stream=settings.ws_url,
                 proxy_url=proxy_url(settings),
                 instrument_provider=provider(self.instrument_ids),

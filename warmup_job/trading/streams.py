@@ -24,7 +24,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.errors import RefusedError, TraderError, WarmupError
+from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.exchange.fetch import fetch_range
 from warmup_job.market.moment import NS_PER_MS, duration_text, utc_text
 from warmup_job.modes import FirstBar, Replay
@@ -259,7 +259,7 @@ class Streams:
         if plain not in self.feeds:
             try:
                 interval = interval_of(plain)
-            except RefusedError:
+            except ConfigError:
                 self._subscribed.pop(bar_type, None)
                 return  # not klines
             self.unwarmed.append(plain)

@@ -17,7 +17,7 @@ from loguru import logger
 from nautilus_trader.adapters.binance.websocket.client import BinanceWebSocketClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 
-from warmup_job.errors import DataInvalidError, RefusedError
+from warmup_job.errors import ConfigError, DataInvalidError
 from warmup_job.market.gaps import parse_rows
 from warmup_job.market.interval import Interval
 from warmup_job.trading.exchange_info import DataClientFactory
@@ -113,7 +113,7 @@ def _check_kline(stream: str, event: _KlineEvent) -> int:
     kline = event.k
     try:
         interval = Interval.parse(kline.i)
-    except RefusedError:
+    except ConfigError:
         raise ValueError(f"unknown interval {kline.i[:10]!r}") from None
     if not event.s == kline.s or stream != kline_stream(kline.s, interval):
         raise ValueError(f"a kline of {kline.s[:30]!r} {kline.i} in the stream {stream}")

@@ -1,0 +1,100 @@
+"""Variables of ours that nothing reads are told; those that something reads are not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO, Exchange, job, write_config
+from warmup_job.config import unknown_variables
+
+KNOWN = {"WARMUP_MAX_BARS", "WARMUP_KEEP", "WARMUP_EXCHANGE_SEED"}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "WARMUP_MAX_BAR",
+            "WARMUP_MAX_BAR: unknown variable, ignored; did you mean WARMUP_MAX_BARS?",
+        ),
+        ("WARMUP_KEPE", "WARMUP_KEPE: unknown variable, ignored; did you mean WARMUP_KEEP?"),
+        ("WARMUP_COLOUR", "WARMUP_COLOUR: unknown variable, ignored"),
+        ("WARMUP_a\nb", r"'WARMUP_a\nb': unknown variable, ignored"),
+    ],
+)
+def test_one_that_nothing_reads(name: str, line: str) -> None:
+    assert unknown_variables({name: "Hush"}, KNOWN) == [line]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"WARMUP_KEEP": "3"},
+        {"WARMUP_KEPE": ""},
+        {"WARM_UP": "1", "OTHER": "1"},
+        {"WARMUP_TEST_SCALE": "3", "WARMUP_IMAGE": "i", "WARMUP_EXCHANGE_URL": "u"},
+        {
+            "WARMUP_MARKET_SERVICE_HOST": "10.0.0.1",
+            "WARMUP_MARKET_SERVICE_PORT_HTTP": "80",
+            "WARMUP_MARKET_PORT": "tcp://10.0.0.1:80",
+            "WARMUP_MARKET_PORT_80_TCP_ADDR": "10.0.0.1",
+        },
+    ],
+)
+def test_those_that_are_no_mistake(environ: dict[str, str]) -> None:
+    assert unknown_variables(environ, KNOWN) == []
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", ["plan", "run", "trade"])
+def test_a_command_warns_and_goes_on(exchange: Exchange, tmp_path: Path, command: str) -> None:
+    config = write_config(
+        tmp_path,
+        exchange.url,
+        ws_url=exchange.ws_url,
+        venue={"symbols": ["${WARMUP_MY_SYMBOL:-A}"]},
+        snapshot={"root": str(tmp_path / "snapshot")},
+    )
+    environ = {
+        "WARMUP_MAX_BRAS": "Hush", "WARMUP_MY_SYMBOL": "BTCUSDT", "WARMUP_UNTIL": "-1m",
+        "WARMUP_EXCHANGE_SEED": "3", "WARMUP_LOG_LEVEL": "info",
+    }  # fmt: skip
+    more = ("--mode", "paper", "--for", "100ms") if command == "trade" else ()
+    done = job(command, "--config", config, *more, env=environ)
+    told = [line for line in done.messages if "unknown variable" in line]
+    assert told == ["WARMUP_MAX_BRAS: unknown variable, ignored; did you mean WARMUP_MAX_BARS?"]
+    assert "Hush" not in done.err
+
+
+@pytest.mark.e2e
+def test_the_local_exchange_knows_its_own() -> None:
+    environ = {"WARMUP_EXCHANGE_SEDE": "3", "WARMUP_EXCHANGE_PORT": "x", "WARMUP_MINE": "1"}
+    done = job("exchange", env=environ)
+    assert done.code == 2  # the port is no number; nothing is started
+    done = job("exchange", "--now", "nonsense", env=environ | {"WARMUP_EXCHANGE_PORT": "0"})
+    told = [line for line in done.messages if "unknown variable" in line]
+    assert told == [
+        "WARMUP_EXCHANGE_SEDE: unknown variable, ignored; did you mean WARMUP_EXCHANGE_SEED?"
+    ]
+
+
+def test_every_variable_that_is_written_down_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In docs, compose files, manifests and configurations: none of them would be warned of."""
+    from warmup_job.cli import _unknown_variables
+
+    places = [REPO / name for name in ("README.md", "Dockerfile", "docker-compose.yml", "Makefile")]
+    for folder in ("docs", "k8s", "configs"):
+        places += [path for path in (REPO / folder).rglob("*") if path.is_file()]
+    found = {
+        name
+        for place in places
+        for name in re.findall(r"\bWARMUP_[A-Z][A-Z0-9_]*[A-Z0-9]\b", place.read_text("utf-8"))
+    }
+    assert len(found) > 20
+    for name in found:
+        monkeypatch.setenv(name, "1")
+    told = {line.partition(":")[0] for line in _unknown_variables()}
+    assert told & found == set()

@@ -1,0 +1,171 @@
+"""A grid that cannot send any order says why, once; the same when nothing is wrong with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPO
+from tests.made_up_market import config, instrument
+from warmup_job.regime.detector import Regime
+from warmup_job.trading.caps import Caps, caps_of
+from warmup_job.trading.grid_config import grid_settings
+from warmup_job.trading.ladder import build_ladder
+from warmup_job.trading.no_entries import NoEntries, why_none
+
+MID = D(50_000)
+
+
+def why(
+    *, equity: str = "100000", regime: Regime = Regime.SIDEWAYS, share: str = "1", **changes: Any
+) -> NoEntries | None:
+    settings, listed = config(**changes), instrument()
+    grid = grid_settings(settings)
+    caps = caps_of(
+        equity=D(equity), account_leverage=D(10), maintenance=D("0.025"),
+        max_inventory_quote=settings.max_inventory_quote,
+        max_position_size=settings.max_position_size,
+        max_position_pct=settings.max_position_pct,
+        max_leverage_used=settings.max_leverage_used,
+        liquidation_buffer=settings.emergency_liquidation_buffer,
+    )  # fmt: skip
+    parts: Any = {"LONG": D(share), "SHORT": D(share)}
+    ladder = build_ladder(MID, regime, grid, listed, parts)
+    return why_none(ladder, caps, grid, listed, regime, parts)
+
+
+def test_a_grid_that_can_send_says_nothing() -> None:
+    assert why() is None
+    assert why(grid_levels_short=0) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        (
+            {"max_position_size": D("0.003")}, "max_position_size",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_position_size allows 0.003 "
+            "BTC: raise it, or lower base_qty"),
+        ),
+        (
+            {"max_position_size": D("0.001"), "base_qty": D("0.001")}, "max_position_size",
+            ("the smallest order is 0.003 BTC, worth 149.85 USDT, the least that the exchange "
+            "takes; max_position_size allows 0.001 BTC: raise it"),
+        ),
+        (
+            {"max_inventory_quote": D(150)}, "max_inventory_quote",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_inventory_quote allows "
+            "150.00 USDT a book: raise it, or lower base_qty"),
+        ),
+        (
+            {"equity": "10", "max_position_pct": D("0.5")}, "max_position_pct",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_position_pct allows 50.00 "
+            "USDT a book of an equity of 10.00: raise it, or lower base_qty"),
+        ),
+        (
+            {"equity": "100", "emergency_liquidation_buffer": D("0.975")},
+            "emergency_liquidation_buffer",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; emergency_liquidation_buffer "
+            "allows 100.00 USDT a book of an equity of 100.00: lower it, or lower base_qty"),
+        ),
+        (
+            {"max_leverage_used": D("0.003")}, "max_leverage_used",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_leverage_used allows 300.00 "
+            "USDT for both books together of an equity of 100000.00, which is less than the "
+            "nearest orders of both: raise it, or lower base_qty"),
+        ),
+        (
+            {"equity": "0"}, "equity",
+            ("the account has no USDT to trade with: transfer some (on paper, set "
+            "trade.starting_balances)"),
+        ),
+        (
+            {"base_qty": D(5000)}, "instrument",
+            ("even the first order is beyond the exchange's largest quantity, notional or price: "
+            "lower base_qty, or choose another grid_step_bps"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_makes_every_order_impossible(changes: dict[str, Any], kind: str, text: str) -> None:
+    assert why(**changes) == NoEntries(kind, text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"regime": Regime.UP, "policy": "core-and-scalp", "counter_levels": 0},
+            "in regime UP policy core-and-scalp has none (counter_levels 0, counter_qty_scale 0.5)",
+        ),
+        ({"share": "0"}, "funding costs more than funding_max_cost_bps"),
+    ],
+)
+def test_what_is_meant_to_be_is_no_warning(changes: dict[str, Any], text: str) -> None:
+    found = why(**changes)
+    assert found is not None
+    assert (found.text, found.is_wanted) == (text, True)
+
+
+def test_without_position_validation_no_equity_is_named() -> None:
+    listed, grid = instrument(), grid_settings(config())
+    ladder = build_ladder(MID, Regime.SIDEWAYS, grid, listed)
+    found = why_none(ladder, Caps(D(100)), grid, listed, Regime.SIDEWAYS, {})
+    assert found is not None
+    assert "max_inventory_quote allows 100.00 USDT a book: raise it" in found.text
+
+
+SCRIPT = """
+from decimal import Decimal as D
+from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.model.enums import AccountType, OmsType
+from nautilus_trader.model.identifiers import Venue
+from nautilus_trader.model.objects import Money
+from tests.made_up_market import Market, config, instrument, warm
+from warmup_job.trading.hedge_grid import HedgeGridV1
+
+logs = LoggingConfig(log_level="WARNING", log_colors=False)
+engine = BacktestEngine(BacktestEngineConfig(logging=logs))
+engine.add_venue(
+    Venue("BINANCE"), OmsType.HEDGING, AccountType.MARGIN, [Money.from_str("BALANCE")],
+    default_leverage=D(10), bar_execution=False, use_reduce_only=False,
+)
+engine.add_instrument(instrument())
+strategy = HedgeGridV1(config(max_position_size=D("MOST")))
+warm(strategy)
+engine.add_strategy(strategy)
+market = Market().quote(1, "50000")
+for minute in range(6):
+    price = str(50000 + 700 * minute)
+    market.quote(2 + 60 * minute, price).bar(3 + 60 * minute, price)
+engine.add_data(market.data)
+engine.run()
+print("ORDERS", engine.cache.orders_total_count())
+"""
+
+
+@pytest.mark.parametrize(
+    ("balance", "most", "words", "orders"),
+    [
+        ("100000 USDT", "0.001", "max_position_size allows 0.001 BTC", False),
+        ("3 BTC", "1", "the account has no USDT to trade with", False),
+        ("0 USDT", "1", "the account has no USDT to trade with", False),
+        ("100000 USDT", "1", "", True),
+    ],
+)
+def test_it_is_said_once_while_the_ladder_moves(
+    balance: str, most: str, words: str, orders: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("BALANCE", balance).replace("MOST", most)],
+        cwd=REPO, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "No entries: " in line]
+    assert len(told) == (1 if words else 0), done.stdout
+    assert all(words in line and "WARN" in line for line in told)
+    assert ("ORDERS 0" not in done.stdout) is orders

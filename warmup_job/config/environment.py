@@ -1,0 +1,43 @@
+"""Variables of ours that nothing reads: most likely misspelt, and their owner does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from warmup_job.config.document import shown_key
+from warmup_job.config.fields import nearest
+
+PREFIX = "WARMUP_"
+ELSEWHERE = frozenset({"WARMUP_IMAGE", "WARMUP_EXCHANGE_URL", "WARMUP_EXCHANGE_WS_URL"})
+"""Of docker-compose.yml, and of configs/venues/simulated.yaml, be it loaded or not."""
+_OF_TESTS = "WARMUP_TEST_"
+
+
+def unknown_variables(
+    environ: Mapping[str, str], known: Iterable[str], prefix: str = PREFIX
+) -> list[str]:
+    """A line for each variable that begins with ``prefix`` and is none of ``known``.
+
+    One that is set to nothing counts as not set. What Kubernetes sets for a Service that is called
+    warmup-… (``WARMUP_EXCHANGE_SERVICE_HOST``, ``WARMUP_EXCHANGE_PORT_8080_TCP``) is no setting.
+    Values are not shown.
+    """
+    known = {*known, *ELSEWHERE}
+    services = tuple(_service_prefixes(environ))
+    lines = []
+    for name in sorted(environ):
+        if not name.startswith(prefix) or not environ[name] or name in known:
+            continue
+        if name.startswith((_OF_TESTS, *services)):
+            continue
+        near = nearest(name, known)
+        hint = "" if near is None else f"; did you mean {near}?"
+        lines.append(f"{shown_key(name)}: unknown variable, ignored{hint}")
+    return lines
+
+
+def _service_prefixes(environ: Iterable[str]) -> Iterable[str]:
+    for name in environ:
+        service, end, rest = name.partition("_SERVICE_HOST")
+        if end and not rest:
+            yield from (f"{service}_SERVICE_", f"{service}_PORT")
