@@ -500,6 +500,9 @@ def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> Non
         "http_port": "8090",
         "on_stop": "keep",
         "on_gap": "cancel_all",
+        "silence": "30s",
+        "first_bar": "on_bar",
+        "replay": "on_bar",
     }
     assert set(options) == set(OPTIONS)
     variables = {f"WARMUP_{name.upper()}": value for name, value in options.items()}
@@ -516,6 +519,8 @@ def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> Non
         assert config.trade.state_dir == Path("/elsewhere")
         assert config.trade.http_port == 8090
         assert (config.trade.on_stop, config.trade.on_gap) == ("keep", "cancel_all")
+        assert config.trade.silence_ms == 30_000
+        assert (config.trade.first_bar, config.trade.replay) == ("on_bar", "on_bar")
 
 
 def test_command_line_before_environment_before_file_before_default(joined: Load) -> None:
