@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _GRACE_MS = 2_000  # how late a live kline may be before it is asked for
 _RETRY_S, _MOST_RETRY_S = 1.0, 30.0
-_FILL_DEADLINE_MS = 30_000
+_FILL_DEADLINE_MS = 10_000
 _LONGEST_WAIT_S = 600.0
 _MOST_POLLED = 2  # times in a row that bars may be asked for before the stream counts as dead
 
