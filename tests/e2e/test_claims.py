@@ -425,6 +425,64 @@ def test_composite_bars_have_a_history_and_go_on_without_a_seam(
     assert seam.runner.started_warm
 
 
+def test_letting_go_of_one_composite_series_leaves_the_bars_of_the_other(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    fives, tens = (
+        BarType.from_str(f"BTCUSDT.BINANCE-{n}-SECOND-LAST-INTERNAL@1-SECOND-EXTERNAL")
+        for n in (5, 10)
+    )
+    config = imported_config(
+        tmp_path, running, [witness(fives, tens)], streams={"1s": 60}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live")
+        strategy.unsubscribe_bars(tens)
+        live = seam.runner.live_bars
+        await until(lambda: seam.live(live + 12))
+
+    seam = asyncio.run(start_over(running, config, during))
+    closes = [each.close_ms for each in seam.strategies[0].given if "5-SEC" in each.bar_type]
+    assert closes == list(range(closes[0], closes[-1] + 1, 5000))
+
+
+def test_a_late_request_holds_nothing_back(start_exchange: Start, tmp_path: Path) -> None:
+    """The older bars go to on_historical_data alone; the strategy has had newer ones."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, period=5)], streams={"1s": 30}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        (average,) = strategy.averages.values()
+        await until(lambda: seam.live(1))
+        running.fault("delay=3s@klines")
+        strategy._request()
+        seen, live = len(seam.states), seam.runner.live_bars
+        await until(lambda: seam.live(live + 2))
+        assert not strategy.answered
+        running.clear_faults()
+        await until(lambda: strategy.answered)
+        assert "filling" not in seam.states[seen:]
+        assert average.count == len(strategy.given) - len(older(strategy))
+
+    seam = asyncio.run(start_over(running, config, during))
+    (strategy,) = seam.strategies
+    late = older(strategy)
+    assert late == list(range(late[0], late[-1] + 1, 1000))
+    assert late[-1] == strategy.given[0].close_ms - 1000
+
+
+def older(strategy: Any) -> list[int]:
+    """When the bars closed that are older than the first one that was given."""
+    first_ms = strategy.given[0].close_ms
+    return [each.close_ms for each in strategy.given if each.close_ms < first_ms]
+
+
 def values(bar: Bar) -> tuple[str, ...]:
     return tuple(map(str, (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ts_event)))
 

@@ -36,6 +36,8 @@ class Composite:
     """
 
     def __init__(self, bar_type: BarType, instrument: Instrument, interval: Interval) -> None:
+        self.requested = bar_type
+        """With the source that it names."""
         self.bar_type = bar_type.standard()
         """What its bars are called, and what is published."""
         self.source = bar_type.composite()

@@ -27,6 +27,7 @@ class Gate:
         on_bar: takes a bar; False: nobody keeps that stream, so that it goes on as it is.
         on_quote: what the engine gets of a quote; None: nothing.
         source_of: the bar type whose subscription stands in for one of this type.
+        is_needed: whether somebody still needs the venue's bars of a type that was let go of.
         on_subscribed: called with a bar type that somebody has just subscribed to.
         on_unsubscribed: called with one that somebody has just let go of.
         on_request: takes a request for bars; False: Nautilus answers it itself.
@@ -36,6 +37,7 @@ class Gate:
     on_bar: Callable[[Bar], bool]
     on_quote: Callable[[QuoteTick], QuoteTick | None]
     source_of: Callable[[BarType], BarType]
+    is_needed: Callable[[BarType], bool]
     on_subscribed: Callable[[BarType], None]
     on_unsubscribed: Callable[[BarType], None]
     on_request: Callable[[RequestBars], bool]
@@ -56,13 +58,10 @@ def install(gate: Gate, node: TradingNode) -> None:
         engine.process(data)
 
     def execute(command: object) -> None:
-        if not isinstance(command, SubscribeBars | UnsubscribeBars):
+        if isinstance(command, SubscribeBars | UnsubscribeBars):
+            _subscription(gate, engine.execute, command)
+        else:
             engine.execute(command)
-            return
-        source = gate.source_of(command.bar_type)
-        engine.execute(command if source == command.bar_type else _of(command, source))
-        told = gate.on_subscribed if isinstance(command, SubscribeBars) else gate.on_unsubscribed
-        told(command.bar_type)
 
     def request(asked: object) -> None:
         if not (isinstance(asked, RequestBars) and gate.on_request(asked)):
@@ -88,6 +87,18 @@ def install(gate: Gate, node: TradingNode) -> None:
     for endpoint, before, after in handlers:
         kernel.msgbus.deregister(endpoint=endpoint, handler=before)
         kernel.msgbus.register(endpoint=endpoint, handler=after)
+
+
+def _subscription(
+    gate: Gate, execute: Callable[[object], None], command: SubscribeBars | UnsubscribeBars
+) -> None:
+    """Pass a subscription on for the venue's bars, as the engine knows of no composite ones."""
+    source = gate.source_of(command.bar_type)
+    begins = isinstance(command, SubscribeBars)
+    if begins or not gate.is_needed(source):
+        execute(command if source == command.bar_type else _of(command, source))
+    told = gate.on_subscribed if begins else gate.on_unsubscribed
+    told(command.bar_type)
 
 
 def _of(

@@ -395,7 +395,7 @@ class BaseRunner(ABC):
         self._set_trading(TradingState.HALTED)
         phases = {feed.phase for feed in self.streams.kept}
         silent = self.websockets.first_silent(self._expected()) is not None
-        opening = not self.streams.live and self.streams.is_holding()
+        opening = not self.streams.live and self.streams.is_delivering()
         passing = opening or not self._is_heard() or phases & {"filling", "waiting"}
         if "stuck" in phases or silent or self.state == "degraded" or not passing:
             self.enter("degraded", why)
@@ -410,7 +410,9 @@ class BaseRunner(ABC):
             return f"{behind[0].name}: {behind[0].why_not()}"
         if why := self._why_not_heard():
             return why
-        if not self.streams.live and self.streams.is_holding():
+        if self.streams.is_introducing() or (
+            not self.streams.live and self.streams.is_delivering()
+        ):
             return "bars are still to be delivered"
         for feed in self.streams.kept:
             if why := feed.why_not():

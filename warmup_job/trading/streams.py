@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _NEWS_MS = 60_000  # a first bar that closed longer ago than this is history
 _OLDER_DEADLINE_MS = 60_000
+_CACHED = 10_000  # bars of each type that Nautilus' cache holds
 _MOST_OLDER = 50_000  # bars that one request may fetch from before the window
 
 type Watch = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
@@ -132,6 +133,7 @@ class Streams:
             on_bar=self._on_bar,
             on_quote=self._on_quote,
             source_of=lambda bar_type: source_of(bar_type) or bar_type,
+            is_needed=self._is_needed,
             on_subscribed=self._on_subscribed,
             on_unsubscribed=self._on_unsubscribed,
             on_request=self._on_request,
@@ -156,9 +158,18 @@ class Streams:
         for keeper in self.kept.values():
             keeper.cancel()
 
-    def is_holding(self) -> bool:
-        """Whether bars are there that have not been delivered."""
-        return any(feed.handoff.newest_held_ms() is not None for feed in self.kept)
+    def is_introducing(self) -> bool:
+        """Whether somebody follows a stream whose history is still being fetched for him."""
+        return any(
+            (actor.id, stream) in self._pending
+            for stream in {key[1] for key in self._pending}
+            for actor in self._followers(stream)
+        )
+
+    def is_delivering(self) -> bool:
+        """Whether bars are there, or on their way, that have not been delivered."""
+        held = any(feed.handoff.newest_held_ms() is not None for feed in self.kept)
+        return held or self.is_introducing()
 
     def cold(self) -> list[str]:
         """Why strategies are not warm although their history is there, one line each."""
@@ -300,6 +311,11 @@ class Streams:
         actors = [*self._strategies, *self._node.trader.actors()]
         return [actor for actor in actors if msgbus.is_subscribed(topic, actor.handle_bar)]
 
+    def _is_needed(self, source: BarType) -> bool:
+        """Whether anybody follows these bars, or others that are built from them."""
+        feed = self.feeds.get(source)
+        return feed is not None and any(self._subscribers(each) for each in self._of_feed(feed))
+
     def _subscribers(self, stream: BarType) -> bool:
         topic = f"data.bars.{stream}"
         return self._node is not None and self._node.kernel.msgbus.has_subscribers(topic)
@@ -330,7 +346,9 @@ class Streams:
         if first_ms > last_ms:
             self._give(actor, stream, [], requests)
             return
-        self._pending.add((actor.id, stream))
+        if (actor.id, stream) not in self._introduced:
+            self._pending.add((actor.id, stream))
+            self._changed()
         name = f"history of {stream} for {actor.id}"
         self._watch(self._introduce_with(actor, stream, requests, first_ms, last_ms), name)
 
@@ -340,6 +358,8 @@ class Streams:
         interval, had = feed.history.interval, self._had(feed.bar_type)
         window_ms = open_ms_of(had[0], interval) if had else interval.next(feed.handoff.cursor_ms)
         last_ms = interval.shift(window_ms, -1)
+        if len(had) >= _CACHED:  # the cache loses a bar with each new one, also meanwhile
+            last_ms = interval.shift(last_ms, _CACHED // 2)
         first_ms = window_ms
         for request in requests:
             start_ms = interval.floor(int(request.start.timestamp() * 1000))
@@ -347,7 +367,15 @@ class Streams:
                 least_ms = interval.shift(window_ms, len(had) - request.limit)
                 start_ms = max(start_ms, least_ms)
             first_ms = min(first_ms, start_ms)
-        return max(first_ms, interval.shift(window_ms, -_MOST_OLDER)), last_ms
+        if first_ms == window_ms:
+            return window_ms, interval.shift(window_ms, -1)
+        least_ms = interval.shift(window_ms, -_MOST_OLDER)
+        if first_ms < least_ms:
+            logger.warning(
+                "{}: a request reaches back to {}; {} older bars are fetched at most",
+                feed.name, utc_text(first_ms), _MOST_OLDER,
+            )  # fmt: skip
+        return max(first_ms, least_ms), last_ms
 
     async def _introduce_with(
         self,
@@ -394,10 +422,10 @@ class Streams:
         known_ms = self._given_ms.get(key)
         bars = self._had(stream)
         if older and stream in self.composites:
-            fresh = Composite(self._type_of(stream), feed.instrument(), interval)
-            bars, older = fresh.add_all([*older, *self._had(feed.bar_type)]), []
+            fresh = Composite(self.composites[stream].requested, feed.instrument(), interval)
+            bars, older = fresh.add_all(self._joined(older, feed.bar_type)), []
         if known_ms is None:
-            bars = [*older, *bars]
+            bars = self._joined(older, stream) if older else bars
         else:
             bars = [bar for bar in bars if self._open_ms(bar) > known_ms]
             self._give_older(actor, older)
@@ -412,14 +440,16 @@ class Streams:
                 with self._blaming(actor, f"the answer to its request for {stream}"):
                     answer(self._node, request, len(bars))
 
+    def _joined(self, older: list[Bar], stream: BarType) -> list[Bar]:
+        """Older bars, then what the stream has had after them."""
+        newest_ms = self._open_ms(older[-1])
+        return [*older, *(bar for bar in self._had(stream) if self._open_ms(bar) > newest_ms)]
+
     def _give_older(self, actor: Actor, older: list[Bar]) -> None:
         """A late request for what lies before the window: indicators have gone on and get none."""
         with self._blaming(actor, "bars that it asked for"):
             for bar in older:
                 actor.on_historical_data(bar)
-
-    def _type_of(self, stream: BarType) -> BarType:
-        return next(each for each in self._subscribed if each.standard() == stream)
 
     def _hand_history(self, actor: Actor, stream: BarType, bars: Sequence[Bar]) -> None:
         warmup = getattr(actor, "warmup_regime_detector", None)
@@ -503,7 +533,7 @@ class Streams:
         if feed.arrived(bar):
             try:
                 self.advance()
-            except TraderError as error:  # Nautilus' client would only log it
+            except Exception as error:  # noqa: BLE001 - Nautilus' client would only log it
                 self._fail(error)
         return True
 
@@ -530,7 +560,7 @@ class Streams:
         last bar when it begins; streams whose bars cannot be fetched are left out. Afterwards those
         that share a follower do.
         """
-        if self._stopped or not self.warmed or self._pending:
+        if self._stopped or not self.warmed or self.is_introducing():
             return
         if not self.opened and not self._is_heard():
             return  # the newest bars are kept, for strategies to act on once orders may leave
@@ -617,7 +647,10 @@ class Streams:
             if is_matching_py(topic, each.topic) and each.handler not in followers
         ]
         for each in sorted(others, key=lambda other: -other.priority):
-            each.handler(due.bar)
+            try:
+                each.handler(due.bar)
+            except Exception as error:
+                raise TraderError(f"a subscriber of {topic} failed: {error!r}") from error
 
     def _hand(self, actor: Actor, due: Due[Bar], opening: set[BarType]) -> None:
         """One bar to one follower: as history if it is superseded or no news, else to on_bar."""
