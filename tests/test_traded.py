@@ -239,7 +239,8 @@ def test_what_a_strategy_prints_when_it_is_imported_is_no_result(
     (tmp_path / "own.yaml").write_text(json.dumps(file))
     config = write_config(tmp_path, exchange.url, snapshot={"root": str(tmp_path / "snapshot")})
     environ = {"PYTHONPATH": str(tmp_path), "WARMUP_STRATEGY": str(tmp_path / "own.yaml")}
-    assert job("plan", "--config", config, "--json", env=environ).json["weight"] == 2
+    (stream,) = job("plan", "--config", config, "--json", env=environ).json["streams"]
+    assert stream["symbol"] == "BTCUSDT"
     done = job("run", "--config", config, "--json", env=environ)
     assert done.code == 0, done.err
     assert done.json["published"] is True
