@@ -290,7 +290,7 @@ def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_comes(
     )
 
     async def break_it(seam: Seam) -> None:
-        running.fault("451@klines")
+        running.fault("nan@klines")
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies

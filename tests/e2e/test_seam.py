@@ -648,7 +648,7 @@ def test_a_gap_that_cannot_be_filled_halts_trading_until_it_is(
         await until(lambda: seam.runner.report().orders_open == 2)
         states.append(seam.trading)
         running.fault("ws-miss=1")
-        running.fault("451@klines")
+        running.fault("nan@klines")
         await until(lambda: seam.runner.state == "degraded")
         await until(lambda: seam.runner.report().orders_open == len(left))
         states.append(seam.trading)
