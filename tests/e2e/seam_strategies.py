@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -241,6 +243,8 @@ class WitnessConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
     request_minutes: int = 60
     orders: bool = False
     """Whether it sends an order in each on_bar."""
+    terminate: bool = False
+    """Whether it tells its own process to end right after that."""
 
 
 class Given(NamedTuple):
@@ -296,6 +300,8 @@ class ByHand(Strategy):
                 instrument.make_price("10000.00"),
             )
             self.submit_order(order)
+            if self.config.terminate:
+                os.kill(os.getpid(), signal.SIGTERM)
         close_ms = round(bar.ts_event / NS_PER_MS)
         self.given.append(Given(way, str(bar.bar_type), close_ms, order))
 

@@ -241,6 +241,27 @@ def test_a_normal_stop_is_no_error(start_exchange: Start, tmp_path: Path) -> Non
     assert not levels & {"ERROR", "CRITICAL"}, err
 
 
+@pytest.mark.parametrize("policy", ["cancel_entries", "cancel_all"])
+def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
+    start_exchange: Start, tmp_path: Path, policy: str
+) -> None:
+    """Its cancel comes before it is accepted, so that it is asked for once more."""
+    running = start_exchange(now_ms=before_the_minute(40))
+    config = imported_config(
+        tmp_path, running, [witness(MINUTES, orders=True, terminate=True)], streams={"1m": 20},
+        trade={"on_stop": policy},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: seam.runner.state == "stopping")
+
+    seam = asyncio.run(start_over(running, config, during))
+    (strategy,) = seam.strategies
+    statuses = [each.order.status for each in strategy.given if each.order]
+    assert statuses
+    assert set(statuses) <= {OrderStatus.CANCELED, OrderStatus.DENIED}
+
+
 # -- warm ------------------------------------------------------------------------------------------
 
 

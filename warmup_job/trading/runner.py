@@ -41,7 +41,7 @@ from warmup_job.trading.node import (
     provider,
     proxy_url,
 )
-from warmup_job.trading.orders import cancel_orders, open_orders
+from warmup_job.trading.orders import cancel_orders, has_orders_under_way, open_orders
 from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
 from warmup_job.trading.state_dir import StateDir
@@ -55,6 +55,7 @@ _CLOCK_SYNC_S = 600.0
 _LOOK_S = 0.5  # how often the node is looked at, whether it lives
 _REPORT_S = 5.0
 _SILENCE_LOG_S = 15.0
+_CANCEL_AGAIN_S = 0.05
 _CANCEL_S = 3.0  # how long cancels may take on the way out
 _STOP_S = 10.0
 
@@ -254,11 +255,15 @@ class BaseRunner(ABC):
         """
         self._set_trading(TradingState.REDUCING)
         policy = self.policy.on_stop
-        cancel_orders(node.cache, self.strategies, policy)
+        self._cancel(policy)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CANCEL_S):
-                while not node_task.done() and open_orders(node.cache, self.strategies, policy):
-                    await asyncio.sleep(0.02)
+                quiet = 0  # times in a row that nothing was open nor on its way
+                while not node_task.done() and quiet < 2:
+                    await asyncio.sleep(_CANCEL_AGAIN_S)
+                    cancel_orders(node.cache, self.strategies, policy)
+                    left = open_orders(node.cache, self.strategies, policy)
+                    quiet = 0 if left or has_orders_under_way(node.kernel) else quiet + 1
         self._save()
         if not node.trader.is_running:
             node_task.cancel()  # it may wait for the exchange for long
@@ -302,6 +307,8 @@ class BaseRunner(ABC):
             if not node.trader.is_running or not any(s.is_running for s in self.strategies):
                 raise TraderError("the trader is not running any more; its log above says why")
             self._look_at_websockets()
+            if self.state == "degraded":  # what was on its way may have been accepted since
+                self._cancel(self.policy.on_gap)
             waited_s = loop.time() - started_at
             if not self.websockets.heard.ever and waited_s > self.settings.connect_timeout_s:
                 raise TraderError(
@@ -449,9 +456,15 @@ class BaseRunner(ABC):
             self._live_after_s = (self._since_ms - self._started_ms) / 1000
         log = logger.warning if state == "degraded" else logger.info
         log("{}: {}", state, why)
-        if state == "degraded" and self.node is not None:
-            cancel_orders(self.node.cache, self.strategies, self.policy.on_gap)
+        if state == "degraded":
+            self._cancel(self.policy.on_gap)
         self.on_report(self.report())
+
+    def _cancel(self, policy: Orders) -> None:
+        if self.node is not None:
+            asked = cancel_orders(self.node.cache, self.strategies, policy)
+            if asked:
+                logger.warning("{} open order(s) are cancelled ({})", asked, policy)
 
     def _save(self) -> None:
         if self.policy.state_dir is not None:
