@@ -31,6 +31,9 @@ SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))
 hypothesis.settings.register_profile("warmup", derandomize=SCALE == 1)
 hypothesis.settings.load_profile("warmup")
 
+HANG_S = 300.0
+"""What takes longer than this hangs; it is no claim about how long anything takes."""
+
 REPO = Path(__file__).resolve().parent.parent
 RECORDINGS = REPO.parent / "shared" / "data"
 
@@ -52,12 +55,11 @@ class Exchange:
             return list(json.load(answer)["requests"])
 
     def await_request(self) -> None:
-        """Until somebody has asked for something, and has begun to wait for the answer."""
-        deadline = time.monotonic() + 20
+        """Until somebody has asked for something."""
+        deadline = time.monotonic() + HANG_S
         while not self.requests():
             assert time.monotonic() < deadline, "nobody asked for anything"
             time.sleep(0.05)
-        time.sleep(0.2)
 
     def klines(self) -> list[dict[str, Any]]:
         """The requests for bars among them: all klines but the months that give the bounds."""
@@ -98,13 +100,15 @@ def running_exchange(**options: Any) -> Iterator[Exchange]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    running = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop).result(20)
+    running = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop).result(
+        HANG_S
+    )
     stopped = threading.Event()
 
     def stop() -> None:
         if not stopped.is_set():
             stopped.set()
-            asyncio.run_coroutine_threadsafe(running.stop(), loop).result(20)
+            asyncio.run_coroutine_threadsafe(running.stop(), loop).result(HANG_S)
 
     try:
         with tempfile.TemporaryDirectory() as state:
@@ -112,7 +116,7 @@ def running_exchange(**options: Any) -> Iterator[Exchange]:
     finally:
         stop()
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(HANG_S)
         loop.close()
 
 
@@ -183,7 +187,7 @@ def clean_env(**extra: str) -> dict[str, str]:
     return kept | extra
 
 
-def job(*arguments: object, env: dict[str, str] | None = None, timeout: float = 60) -> Result:
+def job(*arguments: object, env: dict[str, str] | None = None, timeout: float = HANG_S) -> Result:
     """Run ``warmup-job`` to its end, from the repository."""
     done = subprocess.run(
         [sys.executable, "-m", "warmup_job", *map(str, arguments)],
@@ -231,13 +235,13 @@ def trade_until(words: str, *arguments: object, env: dict[str, str] | None = Non
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with job_process("trade", *arguments, env=env, log=log) as trader:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + HANG_S
             while words not in log.read_text():
                 assert trader.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
             trader.terminate()
-            out, _ = trader.communicate(timeout=60)
+            out, _ = trader.communicate(timeout=HANG_S)
         return Result(trader.returncode, out, log.read_text())
 
 

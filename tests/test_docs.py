@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO, Exchange, job
+from tests.conftest import HANG_S, REPO, Exchange, job
 
 PAGE = (REPO / "docs/snapshots.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -35,7 +35,7 @@ def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> Non
     assert len(EXAMPLES) == 3
     code = EXAMPLES[number].replace("/var/lib/snapshot", str(volume))
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=HANG_S
     )
     assert done.returncode == 0, done.stderr
     (said,) = [words for mark, words in SAYS.items() if mark in code]
@@ -45,7 +45,7 @@ def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> Non
 def test_the_grid_is_run_over_a_snapshot_by_one_command(volume: Path, exchange: Exchange) -> None:
     done = subprocess.run(
         [sys.executable, "examples/backtest.py", "configs/demo.yaml", str(volume)],
-        capture_output=True, text=True, check=False, timeout=60, env=os.environ | exchange.env(),
+        capture_output=True, text=True, check=False, timeout=HANG_S, env=os.environ | exchange.env(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "499 bars" in done.stdout

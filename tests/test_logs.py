@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.conftest import clean_env
+from tests.conftest import HANG_S, clean_env
 
 BEGIN = """
 import os, signal, sys, threading
@@ -33,7 +33,7 @@ ENDS = {
 def test_every_line_is_json_and_the_last_one_is_not_lost(end: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + ENDS[end]],
-        capture_output=True, text=True, check=False, env=clean_env(), timeout=30,
+        capture_output=True, text=True, check=False, env=clean_env(), timeout=HANG_S,
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     said = {(line["level"], line["message"]) for line in lines}

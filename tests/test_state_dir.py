@@ -19,7 +19,7 @@ from loguru import logger
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import Exchange, job, job_process, write_config
+from tests.conftest import HANG_S, Exchange, job, job_process, write_config
 from tests.made_up_market import make_engine
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.modes import Mode
@@ -226,7 +226,7 @@ def test_a_strategy_that_cannot_be_saved_is_logged_once(
 
 def until(holds: Callable[[], bool], process: Any) -> None:
     """Wait for something to hold while a process lives."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + HANG_S
     while not holds():
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -290,7 +290,7 @@ def test_paper_trades_without_its_folder_and_says_so_once(
     with job_process(*trade, log=log) as trader:
         until(lambda: "live: contiguous" in log.read_text(), trader)
         trader.terminate()
-        trader.wait(60)
+        trader.wait(HANG_S)
     lines = [json.loads(line) for line in log.read_text().splitlines() if line[:1] == "{"]
     about = [each for each in lines if str(state) in each["message"]]
     assert [each["level"] for each in about] == ["WARNING"]

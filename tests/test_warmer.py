@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from nautilus_trader.model.data import BarType
 
-from tests.conftest import REPO, Exchange, clean_env
+from tests.conftest import HANG_S, REPO, Exchange, clean_env
 from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
 from warmup_job.errors import ConfigError, ExchangeUnreachableError, RefusedError
 from warmup_job.exchange.client import BinanceClient
@@ -175,7 +175,7 @@ def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
     ):
         done = subprocess.run(
             [sys.executable, f"examples/{script}", *arguments],
-            cwd=REPO, env=env, capture_output=True, text=True, check=False, timeout=60,
+            cwd=REPO, env=env, capture_output=True, text=True, check=False, timeout=HANG_S,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert said in done.stdout.splitlines()[-1] or said in done.stdout

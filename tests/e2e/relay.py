@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.conftest import Exchange
+from tests.conftest import HANG_S, Exchange
 
 type Rows = list[list[Any]]
 
@@ -49,7 +49,7 @@ class Relay:
                     with contextlib.suppress(ConnectionError):
                         await socket.send_str(text)
 
-        asyncio.run_coroutine_threadsafe(send(), self._loop).result(60)
+        asyncio.run_coroutine_threadsafe(send(), self._loop).result(HANG_S)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -101,11 +101,11 @@ def relaying(exchange: Exchange) -> Iterator[Relay]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     relay = Relay(exchange, loop)
-    runner = asyncio.run_coroutine_threadsafe(relay.start(), loop).result(20)
+    runner = asyncio.run_coroutine_threadsafe(relay.start(), loop).result(HANG_S)
     try:
         yield relay
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(HANG_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(HANG_S)
         loop.close()

@@ -20,7 +20,7 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import TradingState
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import Exchange, write_config
+from tests.conftest import HANG_S, Exchange, write_config
 from tests.e2e.seam_strategies import Impatient, Recorder
 from warmup_job.config import WarmupConfig, load
 from warmup_job.exchange.client import BinanceClient
@@ -67,7 +67,7 @@ def before_the_minute(seconds: float) -> int:
     return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
 
 
-async def until(condition: Callable[[], object], most_s: float = 60) -> None:
+async def until(condition: Callable[[], object], most_s: float = HANG_S) -> None:
     """Wait for it; a test that hangs fails."""
     async with asyncio.timeout(most_s):
         while not condition():

@@ -171,7 +171,7 @@ def test_a_trader_on_a_forged_snapshot_as_a_process(
     bars_as_instrument(root)
     refused = job(
         "trade", "--config", path, "--root", root, "--mode", "paper", "--on-failure", "fail",
-        env=exchange.env(), timeout=120,
+        env=exchange.env(),
     )  # fmt: skip
     assert refused.code == 20, refused.err
     assert "Traceback" not in refused.err

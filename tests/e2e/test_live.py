@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, Result, job, job_process, write_config
+from tests.conftest import HANG_S, Exchange, Result, job, job_process, write_config
 from tests.test_keys import RSA, WRITTEN, pem, public_pem
 
 pytestmark = pytest.mark.e2e
@@ -53,14 +53,14 @@ def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET
     log = config.with_name("log")
     options = ("--config", config, "--mode", "live", "--json")
     with job_process("trade", *options, env={"KEY": KEY, "SECRET": secret}, log=log) as trader:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG_S
         while "/fapi/v1/order" not in paths(exchange):
             assert trader.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         time.sleep(0.5)  # the others of the ladder are on their way
         trader.terminate()
-        out, _ = trader.communicate(timeout=30)
+        out, _ = trader.communicate(timeout=HANG_S)
     return Result(trader.returncode, out, log.read_text())
 
 

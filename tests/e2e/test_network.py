@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import Exchange, job, job_process, trade_until, write_config
+from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
 from tests.e2e.volumes import until
 
 pytestmark = pytest.mark.e2e
@@ -35,7 +35,7 @@ def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[int
     thread.start()
     server = asyncio.run_coroutine_threadsafe(
         asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls), loop
-    ).result(10)
+    ).result(HANG_S)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -46,9 +46,9 @@ def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[int
                 task.cancel()
             await asyncio.sleep(0.05)
 
-        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(HANG_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(HANG_S)
         loop.close()
 
 

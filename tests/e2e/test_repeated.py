@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, clean_env, job, job_process, write_config
+from tests.conftest import HANG_S, Exchange, clean_env, job, job_process, write_config
 
 pytestmark = pytest.mark.e2e
 
@@ -26,7 +26,7 @@ def lines(log: Path) -> list[tuple[str, str]]:
 
 def until_logged(log: Path, word: str, process: Any) -> tuple[str, str]:
     """Wait for a line with that word."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + HANG_S
     while True:
         for level, message in lines(log):
             if word in message:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPO, Exchange, Result, clean_env, job, write_config
+from tests.conftest import HANG_S, REPO, Exchange, Result, clean_env, job, write_config
 from tests.e2e.volume_trace import GO_ON, Call, Jobs, Watched, at
 from tests.e2e.volumes import (
     BARS,
@@ -49,7 +49,7 @@ class Running:
     def says(self, words: str) -> bool:
         return words in self.err.read_text()
 
-    def end(self, timeout: float = 90) -> Result:
+    def end(self, timeout: float = HANG_S) -> Result:
         """How it ended."""
         code = self.process.wait(timeout)
         return Result(code, self.out.read_text(), self.err.read_text())
@@ -94,7 +94,7 @@ def test_of_jobs_that_start_together_one_fetches_for_all(
         reading(tmp_path / "volume", 0.1) as reader,
         running(tmp_path, 100 if FULL else 12, *options) as jobs,
     ):
-        ended = [each.end(timeout=180) for each in jobs]
+        ended = [each.end() for each in jobs]
     assert [each.code for each in ended] == [0] * len(jobs), {each.err for each in ended}
     (name,) = snapshots(tmp_path / "volume")
     assert {each.json["snapshot"] for each in ended} == {name}
@@ -221,7 +221,7 @@ def stopped_at(
         return GO_ON
 
     watched = hourly.jobs.watch(
-        root, *run_on(hourly, root, "--full", "--json"), decide=decide, looks=looks, timeout=120
+        root, *run_on(hourly, root, "--full", "--json"), decide=decide, looks=looks
     )
     assert met, f"it never came by {point}"
     return watched

@@ -31,7 +31,7 @@ from typing import IO, Literal
 
 import pytest
 
-from tests.conftest import REPO, Result, clean_env
+from tests.conftest import HANG_S, REPO, Result, clean_env
 from tests.e2e.job_server import MOST_BYTES
 
 Effect = Literal["make", "write", "mode", "settle", "move", "remove", "lock", "look"]
@@ -163,7 +163,7 @@ class Jobs:
     def close(self) -> None:
         """No more jobs."""
         self._channel.close()
-        self._server.wait(10)
+        self._server.wait(HANG_S)
 
     def run(self, *arguments: object) -> Result:
         """Run ``warmup-job`` to its end."""
@@ -175,7 +175,7 @@ class Jobs:
         *arguments: object,
         decide: Callable[[Call], int] = lambda _: GO_ON,
         looks: bool = False,
-        timeout: float = 60,
+        timeout: float = HANG_S,
     ) -> Watched:
         """Run ``warmup-job`` to its end and ask ``decide`` before each call that touches ``root``.
 
@@ -211,7 +211,7 @@ class Jobs:
                     answer(pid, listeners[0])
                 elif program:
                     pytest.fail(f"nothing to watch it by: {_content(err)}")
-                ended, _, _ = select.select([self._channel], [], [], 60)
+                ended, _, _ = select.select([self._channel], [], [], HANG_S)
             except BaseException:
                 self._end(pid)
                 raise

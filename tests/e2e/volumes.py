@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import REPO, Exchange, Result, clean_env
+from tests.conftest import HANG_S, REPO, Exchange, Result, clean_env
 from tests.e2e.volume_trace import Jobs
 from warmup_job.errors import SnapshotError
 from warmup_job.snapshot.verify import verify
@@ -208,7 +208,7 @@ class Mount:
         enter = ["nsenter", "-t", str(self.keeper), "-U", "-m", "--preserve-credentials"]
         return subprocess.run(
             [*enter, "sh", "-c", 'cd "$0" && exec "$@"', str(REPO), *command],
-            env=clean_env(), capture_output=True, text=True, timeout=60, check=False,
+            env=clean_env(), capture_output=True, text=True, timeout=HANG_S, check=False,
         )  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def mounted(path: Path, options: str) -> Iterator[Mount]:
         keeper.stdin.close()
 
 
-def until(condition: Any, what: str, most_s: float = 20) -> None:
+def until(condition: Any, what: str, most_s: float = HANG_S) -> None:
     """Wait until ``condition()`` is true."""
     give_up_at = time.monotonic() + most_s
     while not condition():
