@@ -100,9 +100,8 @@ def running_exchange(**options: Any) -> Iterator[Exchange]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    running = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop).result(
-        HANG_S
-    )
+    starting = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop)
+    running = starting.result(HANG_S)
     stopped = threading.Event()
 
     def stop() -> None:

@@ -45,7 +45,8 @@ def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> Non
 def test_the_grid_is_run_over_a_snapshot_by_one_command(volume: Path, exchange: Exchange) -> None:
     done = subprocess.run(
         [sys.executable, "examples/backtest.py", "configs/demo.yaml", str(volume)],
-        capture_output=True, text=True, check=False, timeout=HANG_S, env=os.environ | exchange.env(),
+        capture_output=True, text=True, check=False, timeout=HANG_S,
+        env=os.environ | exchange.env(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "499 bars" in done.stdout

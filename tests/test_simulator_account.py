@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.conftest import job_process
+from tests.conftest import HANG_S, job_process
 from warmup_job.errors import ConfigError
 from warmup_job.simulator.account import Account
 from warmup_job.simulator.server import ExchangeOptions, RunningExchange, start
@@ -457,14 +457,14 @@ def test_the_account_stream_is_silent_until_its_key_ends(path: str) -> None:
                 await asyncio.wait_for(stream.receive(), 0.4)
             assert (await seen(exchange))["websockets"] == 1
             exchange.add_fault("skew=+61m")
-            message = await asyncio.wait_for(stream.receive_json(), 3)
+            message = await asyncio.wait_for(stream.receive_json(), HANG_S)
             event = message.get("data", message)
             assert (event["e"], event["listenKey"]) == ("listenKeyExpired", key)
             await stream.close()
 
             _, stream = await open_stream(session)
             await send(exchange, "DELETE", LISTEN_KEY)
-            ended = await asyncio.wait_for(stream.receive(), 3)
+            ended = await asyncio.wait_for(stream.receive(), HANG_S)
             assert ended.type is aiohttp.WSMsgType.CLOSE
             await stream.close()
 
@@ -479,7 +479,7 @@ def test_the_account_stream_is_a_futures_stream_also_where_the_root_is_spot() ->
             session.ws_connect(f"{exchange.ws_url}/ws?listenKey={key}") as stream,
         ):
             exchange.add_fault("skew=+61m")
-            event = await asyncio.wait_for(stream.receive_json(), 3)
+            event = await asyncio.wait_for(stream.receive_json(), HANG_S)
             assert event["e"] == "listenKeyExpired"
 
     with_exchange(use, root_streams="spot")
@@ -585,7 +585,7 @@ def test_the_command_takes_the_pair_from_its_environment_and_does_not_tell_it() 
         assert (told["canTrade"], told["availableBalance"]) == (False, "5.00000000")
         assert mode == {"dualSidePosition": False}
         process.terminate()
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=HANG_S)
     assert not any(value in line + out + err for value in pair.values())
 
 
@@ -640,7 +640,7 @@ def test_nautilus_own_execution_client_comes_up_and_reconciles() -> None:
         [sys.executable, __file__],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=HANG_S,
         check=False,
         env=environment,
     )
@@ -743,7 +743,10 @@ async def meet_nautilus() -> None:
         exec_engine=LiveExecEngineConfig(reconciliation=True),
         data_clients={"BINANCE": data},
         exec_clients={"BINANCE": execution},
-        timeout_disconnection=5.0,
+        timeout_connection=120.0,
+        timeout_reconciliation=120.0,
+        timeout_portfolio=120.0,
+        timeout_disconnection=120.0,
         timeout_post_stop=0.2,
     )
     node = TradingNode(config, loop=asyncio.get_running_loop())
@@ -752,7 +755,7 @@ async def meet_nautilus() -> None:
     node.add_exec_client_factory("BINANCE", BinanceLiveExecClientFactory)
     node.build()
     running = asyncio.create_task(node.run_async())
-    told: dict[str, Any] = {"rejected": await asyncio.wait_for(rejected, 30)}
+    told: dict[str, Any] = {"rejected": await asyncio.wait_for(rejected, HANG_S)}
     account = node.cache.account_for_venue(Venue("BINANCE"))
     told |= {
         "state": node.trader.state.name,

@@ -23,7 +23,7 @@ def hourly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hourly]:
             warmup={
                 "streams": [{"symbol": "BTCUSDT", "interval": "1h", "bars": BARS}],
                 "on_failure": "fail",
-                "deadline": "30s",
+                "deadline": "4m",
             },
             snapshot={"keep": 1},
         )

@@ -159,7 +159,7 @@ def test_a_job_that_dies_in_a_heartbeat_is_replaced_at_once(
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
     root, config = tmp_path / "volume", write_config(tmp_path, exchange.url)
-    exchange.fault("delay=3s@klines:times=1")
+    exchange.fault("delay=9s@klines:times=1")
     run = ("run", "--config", config, "--root", root, "--streams", "BTCUSDT:1h:40")
 
     def kill_the_heart(call: Call) -> int:

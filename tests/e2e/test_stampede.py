@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,10 +113,11 @@ def test_a_killed_jobs_place_is_taken_at_once(
         until(exchange.klines, "a request for klines")
         until(lambda: sum(each.says("waiting") for each in [holder, *others]) == 3, "three wait")
         (working,) = (each for each in [holder, *others] if not each.says("waiting"))
+        lease = (tmp_path / "volume" / ".lease").stat().st_ino
         working.process.kill()
-        killed = time.monotonic()
         until(lambda: len(exchange.klines()) == 2, "a second request for klines")
-        assert time.monotonic() - killed < STALE_S
+        # One that had become stale is replaced.
+        assert (tmp_path / "volume" / ".lease").stat().st_ino == lease
         ended = [each.end() for each in [holder, *others] if each is not working]
     assert [each.code for each in ended] == [0] * 3, {each.err for each in ended}
     clock = [each for each in exchange.requests() if each["path"].endswith("/time")]
@@ -165,7 +165,7 @@ def test_a_job_that_stands_still_in_mid_fetch_is_taken_over(
     """As when a machine sleeps: it wakes, has its klines, and must not publish them."""
     exchange = start_exchange(now_ms=HALF_PAST_MS)
     root, options = tmp_path / "volume", options_of(exchange, tmp_path)
-    exchange.fault("delay=2s@klines:times=1")
+    exchange.fault("delay=9s@klines:times=1")  # it cannot have its answer before it stands still
     with running(tmp_path, 1, *options) as (sleeper,):
         until(exchange.klines, "a request for klines")
         sleeper.process.send_signal(signal.SIGSTOP)
@@ -243,7 +243,7 @@ def test_a_job_that_wakes_up_clears_nothing_of_its_successors(
     def wait_when_staged(call: Call) -> int:
         if call.point == "symlink .staging/current.R":
             staged.set()
-            assert cleared.wait(60)
+            assert cleared.wait(HANG_S)
         return GO_ON
 
     def work() -> Watched:
@@ -260,7 +260,7 @@ def test_a_job_that_wakes_up_clears_nothing_of_its_successors(
             woken = stopped_at(point, hourly, root, take_over, behind=behind, looks=True).result
         finally:
             cleared.set()
-        other = running_other[0].result(60).result
+        other = running_other[0].result(HANG_S).result
     assert other.code == 0, other.err
     assert current(root) == other.json["snapshot"] == read_whole(root)
     if taken_over == [True]:
@@ -319,7 +319,7 @@ def test_a_job_that_stands_still_in_the_middle_of_the_swap_is_waited_for(
 
     def wait() -> None:
         for _ in range(2):
-            others.append(other_jobs.run(*run_on(hourly, root, "--deadline", "2s")))
+            others.append(other_jobs.run(*run_on(hourly, root, "--deadline", "6s")))
             assert read_whole(root) == before
 
     woken = stopped_at(point, hourly, root, wait)
@@ -338,14 +338,16 @@ def test_who_waits_in_vain_ends_in_time_and_says_for_whom(
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
     root, options = tmp_path / "volume", options_of(exchange, tmp_path)
-    exchange.fault("delay=8s@klines:times=1")
-    with running(tmp_path, 1, *options) as (holder,):
+    exchange.fault("stall@klines")  # and again, until we have seen who waits
+    with running(tmp_path, 1, *options, "--deadline", "1h") as (holder,):
         until(exchange.klines, "a request for klines")
-        waiter = job("run", *options, "--deadline", "2s")
+        waiter = job("run", *options, "--deadline", "6s")
         assert holder.process.poll() is None  # it was not waited for to the end
         assert_refused(waiter, 15, "code 15", str(root), f":{holder.process.pid})")
+        count = len(exchange.klines())
+        exchange.clear_faults()
         assert holder.end().code == 0
-    assert len(exchange.klines()) == 1
+    assert len(exchange.klines()) <= count + 1  # all of them the holder's
     assert_in_order(root)
 
 
