@@ -18,7 +18,7 @@ from nautilus_trader.adapters.binance.common.credentials import (
     is_ed25519_private_key,
 )
 
-from tests.conftest import Exchange, running_exchange
+from tests.conftest import HANG_S, Exchange, running_exchange
 from warmup_job.errors import WarmupError
 from warmup_job.exchange.account import look_at_account
 from warmup_job.exchange.keys import signing_secret
@@ -167,7 +167,7 @@ def talk(running: Exchange, *requests: object) -> list[Any]:
             for request in requests:
                 text = request if isinstance(request, str) else json.dumps(request)
                 await socket.send_str(text)
-                answers.append(await socket.receive_json(timeout=20))
+                answers.append(await socket.receive_json(timeout=HANG_S))
         return answers
 
     return asyncio.run(connect())

@@ -514,7 +514,8 @@ def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody() -> None:
             asyncio.timeout(HANG_S),
         ):
             while True:
-                await diligent.receive_json()
+                for _ in range(20):
+                    await diligent.receive_json()
                 log = await get(exchange, "/_sim/requests")
                 if log["count"] >= 2 and log["websockets"] == 1:
                     break

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, job, job_process, write_config
+from tests.conftest import HANG_S, Exchange, job, job_process, write_config
 from tests.e2e.volumes import until
 
 pytestmark = pytest.mark.e2e
@@ -94,12 +94,9 @@ def test_a_value_that_nautilus_does_not_know_keeps_no_trader_from_starting(
     with job_process(
         "trade", "--config", config, "--root", tmp_path / "s", "--mode", "paper", log=log
     ) as trader:
-        until(
-            lambda: "live: contiguous" in log.read_text() or trader.poll() is not None,
-            "live", most_s=90,
-        )  # fmt: skip
+        until(lambda: "live: contiguous" in log.read_text() or trader.poll() is not None, "live")
         trader.terminate()
-        trader.communicate(timeout=60)
+        trader.communicate(timeout=HANG_S)
     said = log.read_text()
     assert "live: contiguous" in said, said[-3000:]
     assert ("left out" in said) == (symbol == "BTCUSDT")

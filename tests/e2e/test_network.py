@@ -42,9 +42,10 @@ def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[int
 
         async def end() -> None:
             server.close()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
                 task.cancel()
-            await asyncio.sleep(0.05)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(end(), loop).result(HANG_S)
         loop.call_soon_threadsafe(loop.stop)
@@ -149,7 +150,7 @@ def live_trader(config: Path, folder: Path, env: dict[str, str]) -> str:
             "live", most_s=90,
         )  # fmt: skip
         process.terminate()
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=HANG_S)
     said: str = out + log.read_text()
     assert "live: contiguous" in said, said[-3000:]
     return said
@@ -320,10 +321,12 @@ def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -
     said = ""
     for config in (good, bad):
         for command in (
-            ("plan",), ("run", "--root", root, "--deadline", "2s", "--json"),
-        ):  # fmt: skip
+            ("plan",),
+            ("run", "--root", root, "--json", "--deadline", "5s" if config == bad else "2m"),
+        ):
             done = job("--log-level", "DEBUG", command[0], "--config", config, *command[1:])
             said += done.out + done.err
+    assert (root / "current").is_symlink()
     traded = trade_until(
         '"live: ', "--config", good, "--root", root, "--mode", "paper",
         "--node-log-level", "DEBUG", "--json", env={"WARMUP_LOG_LEVEL": "DEBUG"},

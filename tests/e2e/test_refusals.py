@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, Result, job, job_process, trade_until, write_config
+from tests.conftest import HANG_S, Exchange, Result, job, job_process, trade_until, write_config
 from tests.e2e.volumes import until
 from warmup_job.nautilus.catalog import read_bars
 
@@ -85,9 +85,8 @@ def test_no_request_leaves_while_others_are_told_to_wait(
     assert done.code == 0, done.err
     entries = asked(running)
     banned = next(each["time"] for each in entries if each["status"] == 418)
-    # What was on its way when the answer came, on a busy machine too.
-    quiet = [e for e in entries if banned + 1_500 < e["time"] < banned + 5_900]
-    assert quiet == []
+    # No more than what was on its way when the answer came.
+    assert sum(banned < e["time"] < banned + 5_900 for e in entries) < 16  # at once
     assert len(entries) >= 41
 
 
@@ -95,21 +94,18 @@ def test_a_job_that_is_killed_in_a_ban_does_not_ask_again_before_its_end(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    running.fault("418=6@klines/BTCUSDT/1m:times=1")
+    running.fault("418=12@klines/BTCUSDT/1m:times=1")  # longer than a start takes
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail"})
     root = tmp_path / "snapshot"
     with job_process("run", "--config", config, "--root", root) as process:
-        for _ in range(300):
-            if (root / "limits.json").exists():
-                break
-            time.sleep(0.05)
+        until((root / "limits.json").exists, "a note of the ban")
         process.kill()
     banned_at = running.klines()[0]["time"]
     count = len(running.requests())
     done = job("run", "--config", config, "--root", root)
     assert done.code == 0, done.err
     after = running.requests()[count:]
-    assert min(each["time"] for each in after) >= banned_at + 5_900
+    assert min(each["time"] for each in after) >= banned_at + 11_900
 
 
 def test_the_trader_waits_too_before_it_builds_its_node(
@@ -254,9 +250,9 @@ def test_an_exchange_that_is_in_trouble_is_asked_until_it_comes_back(
     running.fault(f"{fault}@klines")
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "10m"})
     with job_process("run", "--config", config, "--root", tmp_path / "snapshot") as process:
-        until(lambda: len(running.klines()) > 6, "asked seven times", most_s=120)
+        until(lambda: len(running.klines()) > 6, "asked seven times")
         running.clear_faults()
-        _, log = process.communicate(timeout=120)
+        _, log = process.communicate(timeout=HANG_S)
     assert process.returncode == 0, log
     assert "answers again after" in log
     asked_s = times_s(running.klines())
@@ -273,9 +269,9 @@ def test_an_exchange_that_is_away_is_said_once_and_then_every_15_s(
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "10m"})
     log = tmp_path / "log"
     with job_process("run", "--config", config, "--root", tmp_path / "s", log=log) as process:
-        until(lambda: "has been away for" in log.read_text(), "said again", most_s=120)
+        until(lambda: "has been away for" in log.read_text(), "said again")
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=HANG_S)
     said = log.read_text()
     assert said.count("asking again until the deadline") == 1
     assert said.count("cannot reach") == 1
@@ -288,7 +284,7 @@ def test_an_exchange_that_stays_away_until_the_deadline_is_10(
     running = start_exchange()
     running.fault("refuse:for=1h")
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "40s"})
-    done = job("run", "--config", config, "--root", tmp_path / "snapshot", timeout=150)
+    done = job("run", "--config", config, "--root", tmp_path / "snapshot")
     assert done.code == 10, done.err
     assert not (tmp_path / "snapshot" / "current").exists()
 
@@ -359,8 +355,8 @@ def test_a_host_clock_that_is_minutes_wrong_changes_nothing(
     done = run(running, tmp_path)
     assert done.code == 0, done.err
     (stream,) = done.json["manifest"]["streams"]
-    lag_ms = running.now_ms() - stream["last_close"]
-    assert 0 < lag_ms < MINUTE_MS + 20_000
+    (page,) = running.klines()
+    assert 0 < page["time"] - stream["last_close"] <= MINUTE_MS
     (told,) = [line for line in done.messages if line.startswith("clock offset")]
     offset = re.match(r"clock offset ([+-]\d+) ms ± (\d+) ms; using the exchange's clock", told)
     assert offset is not None, told
@@ -403,14 +399,14 @@ def test_two_processes_share_one_budget_without_one_429(
         tmp_path,
         running.url,
         venue={"rate_limits": {"weight_per_minute": 60}},
-        warmup={"on_failure": "fail", "streams": streams, "deadline": "3m"},
+        warmup={"on_failure": "fail", "streams": streams, "deadline": "4m"},
     )
     with (
         job_process("run", "--config", config, "--root", tmp_path / "a") as one,
         job_process("run", "--config", config, "--root", tmp_path / "b") as two,
     ):
         for process in (one, two):
-            _, log = process.communicate(timeout=150)
+            _, log = process.communicate(timeout=HANG_S)
             assert process.returncode == 0, log
     assert {each["status"] for each in running.requests()} == {200}
     assert max(running.minutes().values()) <= 60

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, job, job_process, trade_until, write_config
+from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
 from tests.e2e.volumes import until
 from warmup_job.nautilus import arrow
 from warmup_job.nautilus.stored import StoredBars
@@ -249,11 +249,11 @@ def test_a_cold_start_is_proven_too_before_an_order_leaves(
     log = tmp_path / "log"
     with job_process("trade", "--config", config, "--root", tmp_path / "none", "--mode", "paper",
                      "--json", "--state-dir", tmp_path / "state", log=log) as trader:  # fmt: skip
-        until(lambda: "STARTING COLD" in log.read_text(), "cold", most_s=90)
+        until(lambda: "STARTING COLD" in log.read_text(), "cold")
         running.clear_faults()
-        until(lambda: "orders sent" in log.read_text(), "orders sent", most_s=90)
+        until(lambda: "orders sent" in log.read_text(), "orders sent")
         trader.terminate()
-        out, _ = trader.communicate(timeout=60)
+        out, _ = trader.communicate(timeout=HANG_S)
     done = json.loads(out)
     assert done["warm_start"] is False
     assert done["orders"] > 0
