@@ -18,14 +18,9 @@ from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.model.data import Bar
 
 from tests.conftest import Exchange, write_config
+from tests.e2e.seam import before_the_minute
 from tests.e2e.test_incremental import MINUTE_MS, Situation, digest, situation
-from tests.e2e.test_paper_trade import (
-    BAR_TYPE,
-    MINUTE,
-    make_grid,
-    run_for,
-    seconds_before_the_minute,
-)
+from tests.e2e.test_paper_trade import BAR_TYPE, MINUTE, make_grid, run_until
 from warmup_job.config import load
 from warmup_job.exchange.fetch import Stream, fetch_klines
 from warmup_job.history import load_histories
@@ -45,7 +40,7 @@ __all__ = ["situation"]  # the fixture
 LINK_BARS = 400
 LINK = [{"symbol": "LINKUSDT", "interval": "1m", "bars": LINK_BARS}]
 LINK_TYPE = "LINKUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
-LINK_MS = 1_770_600_030_000  # 2026-02-09T01:20:30Z
+LINK_MS = 1_770_600_003_000  # 2026-02-09T01:20:03Z: no minute closes while a test runs
 
 
 def same(bars: Sequence[Bar], klines: Sequence[Kline]) -> bool:
@@ -172,7 +167,7 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
     start_exchange: Callable[..., Exchange], tmp_path: Path, old_min: int, grid: str
 ) -> None:
     """Restarted on it, and then its websocket misses a bar: nothing is lost, nothing halts it."""
-    running = start_exchange(now_ms=seconds_before_the_minute(8))
+    running = start_exchange(now_ms=before_the_minute(8))
     path = write_config(tmp_path, running.url, ws_url=running.ws_url)
     config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
     from_ms = MINUTE.floor(running.now_ms()) - 3 * MINUTE_MS
@@ -187,7 +182,7 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
             strategy = make_grid(config)
             runner = PaperRunner(_node_settings(config), [strategy], [history], client)
             running.fault("ws-miss=1@*btcusdt@kline_1m")
-            await run_for(runner, 2, most_s=90)
+            await run_until(runner, lambda: runner.on_bars >= 2)
             bars = list(reversed(strategy.cache.bars(BAR_TYPE)))
             last_ms = open_ms_of(bars[-1], MINUTE)
             klines, _ = await fetch_klines(

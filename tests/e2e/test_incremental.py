@@ -19,7 +19,7 @@ from warmup_job.warm import Outcome, warm
 
 pytestmark = pytest.mark.e2e
 MINUTE_MS = 60_000
-HALF_PAST_MS = 1_780_000_230_000  # 30 s into a minute
+EARLY_MS = 1_780_000_203_000  # 3 s into a minute
 
 
 class Situation:
@@ -81,9 +81,9 @@ def limits(running: Exchange) -> list[int]:
 def test_only_what_has_closed_since_is_fetched(
     situation: Situation, minutes: int, asked: int
 ) -> None:
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     first = situation.run()
-    running = situation.at(HALF_PAST_MS + minutes * MINUTE_MS)
+    running = situation.at(EARLY_MS + minutes * MINUTE_MS)
     second = situation.run()
     assert limits(running) == [asked]
     assert digest(second) != digest(first)
@@ -94,9 +94,9 @@ def test_only_what_has_closed_since_is_fetched(
 
 
 def test_nothing_new_costs_one_look_at_the_clock(situation: Situation) -> None:
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     first = situation.run()
-    running = situation.at(HALF_PAST_MS + 20_000)
+    running = situation.at(EARLY_MS + 20_000)
     second = situation.run()
     assert [request["path"] for request in running.requests()] == ["/fapi/v1/time"]
     assert second.published is None
@@ -105,9 +105,9 @@ def test_nothing_new_costs_one_look_at_the_clock(situation: Situation) -> None:
 
 
 def test_full_fetches_anew(situation: Situation) -> None:
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     first = situation.run()
-    running = situation.at(HALF_PAST_MS + 5_000)
+    running = situation.at(EARLY_MS + 5_000)
     second = situation.run(full=True)
     assert limits(running) == [499]
     assert second.published is not None
@@ -115,7 +115,7 @@ def test_full_fetches_anew(situation: Situation) -> None:
 
 
 def test_the_command_says_so(situation: Situation, tmp_path: Path) -> None:
-    running = situation.at(HALF_PAST_MS)
+    running = situation.at(EARLY_MS)
     config = write_config(tmp_path / "config", running.url)
     first = job("run", "--config", config, "--root", situation.root, "--json")
     again = job("run", "--config", config, "--root", situation.root, "--json")
@@ -126,9 +126,9 @@ def test_the_command_says_so(situation: Situation, tmp_path: Path) -> None:
 
 
 def test_after_too_long_everything_is_fetched_by_the_same_few_pages(situation: Situation) -> None:
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     situation.run()
-    running = situation.at(HALF_PAST_MS + 495 * MINUTE_MS)
+    running = situation.at(EARLY_MS + 495 * MINUTE_MS)
     second = situation.run()
     assert limits(running) == [499]
     assert digest(second) == situation.whole()
@@ -139,9 +139,9 @@ def test_another_number_of_bars(situation: Situation, before: int, after: int) -
     def streams(bars: int) -> list[dict[str, Any]]:
         return [{"symbol": "BTCUSDT", "interval": "1m", "bars": bars}]
 
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     situation.run(streams=streams(before))
-    running = situation.at(HALF_PAST_MS + 2 * MINUTE_MS)
+    running = situation.at(EARLY_MS + 2 * MINUTE_MS)
     second = situation.run(streams=streams(after))
     spent = sum(limits(running))
     assert spent == 7 + max(0, after - before - 2)  # no row twice, but for the last ones
@@ -152,11 +152,11 @@ def test_several_streams_one_of_them_new(situation: Situation) -> None:
     old = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 100}]
     more = [*old, {"symbol": "ETHUSDT", "interval": "5m", "bars": 80},
             {"symbol": "BTCUSDT", "interval": "1m", "bars": 60, "price": "mark"}]  # fmt: skip
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     situation.run(streams=old)
-    situation.at(HALF_PAST_MS + MINUTE_MS)
+    situation.at(EARLY_MS + MINUTE_MS)
     situation.run(streams=more)
-    running = situation.at(HALF_PAST_MS + 3 * MINUTE_MS)
+    running = situation.at(EARLY_MS + 3 * MINUTE_MS)
     third = situation.run(streams=more)
     assert sorted(limits(running)) == [5, 7, 7]  # no 5m kline has closed: only its last ones
     assert digest(third) == situation.whole(streams=more)
@@ -167,7 +167,7 @@ def test_several_streams_one_of_them_new(situation: Situation) -> None:
 
 def recording(path: Path, changed: dict[int, str], rows: int = 900) -> str:
     """A recording of ``rows`` minutes; ``changed`` gives the close of some, by their index."""
-    first_ms = HALF_PAST_MS // MINUTE_MS * MINUTE_MS
+    first_ms = EARLY_MS // MINUTE_MS * MINUTE_MS
     path.mkdir(parents=True)
     file = path / "BTCUSDT-1m-made.csv.gz"
     with gzip.open(file, "wt", newline="") as out:
@@ -196,7 +196,7 @@ def test_the_venues_revision_holds(
     situation: Situation, revised: dict[int, str], asked: list[int], said: str | None
 ) -> None:
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 300}]
-    first_ms = HALF_PAST_MS // MINUTE_MS * MINUTE_MS
+    first_ms = EARLY_MS // MINUTE_MS * MINUTE_MS
     before = recording(situation.folder / "before", {})
     after = recording(situation.folder / "after", revised)
     situation.at(first_ms + 600 * MINUTE_MS + 5_000, replay=(before,))
@@ -235,14 +235,14 @@ def test_going_on_across_an_outage(
 
 
 def test_an_altered_snapshot_is_not_gone_on_from(situation: Situation) -> None:
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     first = situation.run()
     assert first.folder is not None
     (bars,) = first.folder.rglob("bar/*/*.parquet")
     content = bytearray(bars.read_bytes())
     content[200] ^= 1
     bars.write_bytes(content)
-    running = situation.at(HALF_PAST_MS + MINUTE_MS)
+    running = situation.at(EARLY_MS + MINUTE_MS)
     second = situation.run()
     assert limits(running) == [499]
     assert any("was altered" in line for line in situation.log)
@@ -266,10 +266,10 @@ def test_a_degraded_snapshot_is_not_gone_on_from(situation: Situation, recording
 def test_another_venue_is_another_snapshot(
     situation: Situation, start_exchange: Callable[..., Exchange]
 ) -> None:
-    situation.at(HALF_PAST_MS)
+    situation.at(EARLY_MS)
     situation.run()
     elsewhere = Situation(situation.folder, start_exchange)
-    running = elsewhere.at(HALF_PAST_MS + MINUTE_MS)
+    running = elsewhere.at(EARLY_MS + MINUTE_MS)
     elsewhere.run()
     assert limits(running) == [499]
 
@@ -277,10 +277,10 @@ def test_another_venue_is_another_snapshot(
 def test_a_long_series_is_gone_on_from_too(situation: Situation) -> None:
     """Over several row groups, and past the length that is kept in memory."""
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 52_345}]
-    situation.at(HALF_PAST_MS, weight_limit=100_000)
+    situation.at(EARLY_MS, weight_limit=100_000)
     first = situation.run(streams=streams)
     assert list((situation.root / ".staging").iterdir()) == []
-    running = situation.at(HALF_PAST_MS + 3 * MINUTE_MS, weight_limit=100_000)
+    running = situation.at(EARLY_MS + 3 * MINUTE_MS, weight_limit=100_000)
     second = situation.run(streams=streams)
     assert limits(running) == [8]
     assert digest(second) != digest(first)
@@ -295,7 +295,7 @@ def test_a_long_series_is_gone_on_from_too(situation: Situation) -> None:
 def test_a_clock_that_jumps_between_runs(situation: Situation, jumps_min: tuple[int, ...]) -> None:
     """What a run publishes is current, whole and of its time, whatever the exchange said before."""
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 80}]
-    now_ms = HALF_PAST_MS
+    now_ms = EARLY_MS
     situation.at(now_ms)
     made = [situation.run(streams=streams)]
     for jump_min in jumps_min:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Exchange
-from tests.e2e.test_incremental import HALF_PAST_MS, MINUTE_MS, Situation
+from tests.e2e.test_incremental import EARLY_MS, MINUTE_MS, Situation
 from warmup_job.errors import DataInvalidError
 from warmup_job.snapshot.verify import find_problems, open_snapshot
 
 pytestmark = pytest.mark.e2e
 ODD_BARS = 120
-LAST_MS = HALF_PAST_MS // MINUTE_MS * MINUTE_MS - MINUTE_MS
+LAST_MS = EARLY_MS // MINUTE_MS * MINUTE_MS - MINUTE_MS
 FIRST_MS = LAST_MS - (ODD_BARS - 1) * MINUTE_MS
 """Of the bars after those that do not open on the grid."""
 
@@ -22,7 +22,7 @@ FIRST_MS = LAST_MS - (ODD_BARS - 1) * MINUTE_MS
 @pytest.fixture
 def situation(tmp_path: Path, start_exchange: Callable[..., Exchange]) -> Situation:
     made = Situation(tmp_path, start_exchange)
-    made.at(HALF_PAST_MS, faults=(f"odd={FIRST_MS}@klines/BTCUSDT/1m",))
+    made.at(EARLY_MS, faults=(f"odd={FIRST_MS}@klines/BTCUSDT/1m",))
     return made
 
 
@@ -57,7 +57,7 @@ def test_who_does_not_reach_back_to_them_hears_nothing(situation: Situation) -> 
 def test_one_that_comes_once_was_the_transports_fault(
     situation: Situation,
 ) -> None:
-    running = situation.at(HALF_PAST_MS, faults=(f"odd={FIRST_MS}@klines/BTCUSDT/1m:times=1",))
+    running = situation.at(EARLY_MS, faults=(f"odd={FIRST_MS}@klines/BTCUSDT/1m:times=1",))
     made = situation.run(streams=streams(300), market="spot")
     assert made.errors == []
     assert open_snapshot(situation.root).manifest.streams[0].bar_count == 300
@@ -65,6 +65,6 @@ def test_one_that_comes_once_was_the_transports_fault(
 
 
 def test_nothing_but_such_klines_is_said_with_the_time(situation: Situation) -> None:
-    situation.at(HALF_PAST_MS, faults=(f"odd={HALF_PAST_MS}@klines/BTCUSDT/1m",))
+    situation.at(EARLY_MS, faults=(f"odd={EARLY_MS}@klines/BTCUSDT/1m",))
     with pytest.raises(DataInvalidError, match="no closed kline of it: the venue's kline of 2026-"):
         situation.run(streams=streams(50), market="spot")

@@ -23,7 +23,7 @@ from warmup_job.snapshot.verify import find_problems, open_snapshot
 
 pytestmark = pytest.mark.e2e
 MINUTE_MS = 60_000
-NOW_MS = 1_780_000_230_000
+NOW_MS = 1_780_000_203_000
 SETTINGS = DetectorSettings(ema_fast=20, ema_slow=50, adx_len=14, atr_len=14, hysteresis_bps=10)
 
 
