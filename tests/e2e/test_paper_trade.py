@@ -284,7 +284,7 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
     fail = write_config(
         tmp_path / "fail", running.url, ws_url=running.ws_url, warmup={"on_failure": "fail"}
     )
-    blocked = job("trade", "--config", fail, "--root", root, "--mode", "paper", "--for", "5s")
+    blocked = job("trade", "--config", fail, "--root", root, "--mode", "paper")
     assert blocked.code == 20, blocked.err
     assert "Traceback" not in blocked.err
     words = {"missing": "holds no snapshot", "corrupt": "bytes, not",

@@ -201,7 +201,7 @@ def test_a_certificate_that_is_not_that_of_its_bars_is_corrupt(
         assert find_problems(open_snapshot(root)) == [
             f"{raw['streams'][0]['bar_type']}: its certificate is not that of its bars"
         ], name
-    blocked = job("trade", "--config", config, "--root", root, "--mode", "paper", "--for", "5s")
+    blocked = job("trade", "--config", config, "--root", root, "--mode", "paper")
     assert blocked.code == 20, blocked.err
 
 
