@@ -272,3 +272,44 @@ def test_whatever_happens_the_strategy_has_what_the_venue_has(data: st.DataObjec
     for span in stream.passed:
         passed = range((span.first_ms - START) // M, (span.last_ms - START) // M + 1)
         assert set(passed) <= holes
+
+
+def test_a_window_that_moves_on_forgets_what_lies_before_it_and_nothing_else() -> None:
+    gate = handoff()
+    offer(gate, 1, 2, 7)
+    gate.pass_over(Span(at(3), at(3)))
+    gate.move_to(at(2))
+    assert gate.cursor_ms == at(2)
+    assert gate.missing(at(9)) == Span(at(4), at(6))
+    gate.move_to(at(1))  # never back
+    assert gate.cursor_ms == at(2)
+    gate.move_to(at(4))
+    assert gate.missing(at(9)) == Span(at(5), at(6))
+
+
+def test_a_hole_is_believed_though_the_window_moves_on_between_the_two_answers() -> None:
+    gate = handoff()
+    asked = Span(at(2), at(4))
+    answer = [(at(1), 1), (at(5), 5)]
+    assert gate.take_answer(Span(at(1), at(5)), answer, at(6)) == ("filled", Span(at(1), at(5)))
+    assert gate.take_answer(asked, [(at(5), 5)], at(6)) == ("again", asked)
+    gate.move_to(at(1))
+    assert gate.take_answer(asked, [(at(5), 5)], at(6)) == ("hole", asked)
+
+
+def test_all_that_closed_up_to_a_time_is_here_or_is_not() -> None:
+    gate = handoff()
+    offer(gate, 1, 3)
+    assert gate.covers(at(2) - 1)  # the close of bar 1
+    assert not gate.covers(at(3) - 1)  # bar 2 is missing
+    gate.pass_over(Span(at(2), at(2)))
+    assert gate.covers(at(4) - 1)
+    assert not gate.covers(at(5) - 1)
+
+
+def test_bars_that_cannot_exist_yet_are_dropped() -> None:
+    gate = handoff()
+    offer(gate, 1, 50)
+    assert gate.drop_later(at(10)) == [at(50)]
+    assert gate.newest_held_ms() == at(2) - 1
+    assert gate.missing(at(2)) is None

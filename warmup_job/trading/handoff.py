@@ -114,7 +114,8 @@ class Handoff[BarT]:
     def move_to(self, cursor_ms: int) -> None:
         """Begin later: what opens up to ``cursor_ms`` is not wanted any longer."""
         self.cursor_ms = max(cursor_ms, self.cursor_ms)
-        self._suspect = None
+        if self._suspect is not None and self._suspect.first_ms <= self.cursor_ms:
+            self._suspect = None
         self._held = {at: bar for at, bar in self._held.items() if at > self.cursor_ms}
         self._absent = {at for at in self._absent if at > self.cursor_ms}
 
