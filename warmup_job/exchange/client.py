@@ -128,6 +128,11 @@ class Clock(NamedTuple):
     ahead_ms: int
     round_trip_ms: int
 
+    @property
+    def is_believed(self) -> bool:
+        """Whether the client goes by it: a slow answer says little."""
+        return self.round_trip_ms <= _SLOW_MS
+
 
 class BinanceClient:
     """An open connection to one market: ``async with BinanceClient(...) as client``.

@@ -105,6 +105,7 @@ class Feed:
     released: bool = False
     """Whether bars were delivered since the start."""
     _settled: bool = False  # was contiguous once: a kline has a moment to come by itself
+    _absent: int = 0  # bars in a cold window that the venue itself lacks
     _polled: int = 0  # times in a row that the stream did not bring what was due
     _asked_ms: int = -1  # open of the first bar that was asked for last
     _clock_is_behind: bool = False  # a bar came from its future: the machine has slept
@@ -180,6 +181,7 @@ class Feed:
         while True:
             self._wake.clear()
             if self._clock_is_behind and not await self._set_clock():
+                self._enter("stuck", "a bar came from the future, and the clock is not told")
                 await self._await_wake(_RETRY_S)
                 continue
             self._move_window()
@@ -257,8 +259,10 @@ class Feed:
         before_ms = self.client.now_ms()
         try:
             self.client.extend_deadline(_FILL_DEADLINE_MS)
-            await self.client.sync_clock()
+            clock = await self.client.sync_clock()
         except WarmupError:
+            return False
+        if not clock.is_believed:
             return False
         self._clock_is_behind = False
         now_ms = self.client.now_ms()
@@ -279,7 +283,7 @@ class Feed:
             return
         interval = self.history.interval
         newest_ms = interval.last_closed(self.client.now_ms())
-        self.handoff.move_to(interval.shift(newest_ms, -self.history.wanted))
+        self.handoff.move_to(interval.shift(newest_ms, -self.history.wanted - self._absent))
 
     async def _pass_over(self, hole: Span) -> None:
         """The venue itself has no bars there, though it has later ones."""
@@ -294,6 +298,11 @@ class Feed:
             self.name, utc_text(hole.first_ms), utc_text(hole.last_ms),
         )  # fmt: skip
         self.handoff.pass_over(hole)
+        if not (self.history.bars or self.counts.all or self.from_listing):
+            # As many bars are wanted all the same: the cold window begins earlier.
+            missing = self.history.interval.count(*hole)
+            self._absent += missing
+            self.handoff.begin_earlier(missing)
 
     @property
     def stream(self) -> Stream:

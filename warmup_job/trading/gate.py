@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.data.messages import (
     DataResponse,
     RequestBars,
@@ -17,6 +18,13 @@ from nautilus_trader.data.messages import (
 from nautilus_trader.execution.messages import SubmitOrder, SubmitOrderList
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType, QuoteTick
+from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.model.events import OrderDenied
+from nautilus_trader.model.orders import Order
+from nautilus_trader.system.kernel import NautilusKernel
+
+type _Handler = tuple[str, Callable[..., None], Callable[..., None]]
+"""An endpoint of the message bus, its handler, and what stands in for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Gate:
         on_subscribed: called with a bar type that somebody has just subscribed to.
         on_unsubscribed: called with one that somebody has just let go of.
         on_request: takes a request for bars; False: Nautilus answers it itself.
-        deny: why an order that is submitted now must not leave; empty: it may.
+        deny: why an order that is submitted or released now must not leave; empty: it may.
     """
 
     on_bar: Callable[[Bar], bool]
@@ -41,13 +49,13 @@ class Gate:
     on_subscribed: Callable[[BarType], None]
     on_unsubscribed: Callable[[BarType], None]
     on_request: Callable[[RequestBars], bool]
-    deny: Callable[[], str]
+    deny: Callable[[Order], str]
 
 
 def install(gate: Gate, node: TradingNode) -> None:
     """Stand in for the engines' handlers of data, of commands, of requests and of orders."""
     kernel = node.kernel
-    engine, risk, emulator = kernel.data_engine, kernel.risk_engine, kernel.emulator
+    engine = kernel.data_engine
 
     def process(data: object) -> None:
         if isinstance(data, Bar):
@@ -67,26 +75,64 @@ def install(gate: Gate, node: TradingNode) -> None:
         if not (isinstance(asked, RequestBars) and gate.on_request(asked)):
             engine.request(asked)
 
-    def order(command: object, passed: Callable[[object], None]) -> None:
-        # Nautilus looks at its trading state when it takes the command from its queue; what counts
-        # is what was known when the order was made.
-        why = gate.deny() if isinstance(command, SubmitOrder | SubmitOrderList) else ""
-        if why:
-            risk._deny_command(command, why)
-        else:
-            passed(command)
-
-    handlers: list[tuple[str, Callable[..., None], Callable[..., None]]] = [
+    handlers: list[_Handler] = [
         ("DataEngine.process", engine.process, process),
         ("DataEngine.execute", engine.execute, execute),
         ("DataEngine.request", engine.request, request),
-        ("RiskEngine.execute", risk.execute, lambda command: order(command, risk.execute)),
-        ("OrderEmulator.execute", emulator.execute,
-         lambda command: order(command, emulator.execute)),
-    ]  # fmt: skip
+        *_order_handlers(gate, kernel),
+    ]
     for endpoint, before, after in handlers:
         kernel.msgbus.deregister(endpoint=endpoint, handler=before)
         kernel.msgbus.register(endpoint=endpoint, handler=after)
+
+
+def _order_handlers(gate: Gate, kernel: NautilusKernel) -> list[_Handler]:
+    """In front of whatever an order passes on its way out."""
+    risk, emulator, execution = kernel.risk_engine, kernel.emulator, kernel.exec_engine
+
+    def refused(command: object) -> bool:
+        # Nautilus looks at its trading state when it takes the command from its queue; what counts
+        # is what was known when the order was made.
+        orders: list[Order] = []
+        if isinstance(command, SubmitOrder):
+            orders = [command.order]
+        elif isinstance(command, SubmitOrderList):
+            orders = command.order_list.orders
+        why = next(filter(None, map(gate.deny, orders)), "")
+        if why:
+            risk._deny_command(command, why)
+        return bool(why)
+
+    def submit(command: object) -> None:
+        if not refused(command):
+            risk.execute(command)
+
+    def emulate(command: object) -> None:
+        if not refused(command):
+            emulator.execute(command)
+
+    def execute(command: object) -> None:
+        # An emulated order that is triggered comes here past the risk engine.
+        if isinstance(command, SubmitOrder) and command.order.status == OrderStatus.RELEASED:
+            why = gate.deny(command.order)
+            if why:
+                kernel.msgbus.send("ExecEngine.process", _denied(kernel, command.order, why))
+                return
+        execution.execute(command)
+
+    return [
+        ("RiskEngine.execute", risk.execute, submit),
+        ("OrderEmulator.execute", emulator.execute, emulate),
+        ("ExecEngine.execute", execution.execute, execute),
+    ]
+
+
+def _denied(kernel: NautilusKernel, order: Order, why: str) -> OrderDenied:
+    now_ns = kernel.clock.timestamp_ns()
+    return OrderDenied(
+        order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id, why,
+        UUID4(), now_ns,
+    )  # fmt: skip
 
 
 def _subscription(

@@ -113,11 +113,19 @@ class Handoff[BarT]:
 
     def move_to(self, cursor_ms: int) -> None:
         """Begin later: what opens up to ``cursor_ms`` is not wanted any longer."""
-        self.cursor_ms = max(cursor_ms, self.cursor_ms)
-        if self._suspect is not None and self._suspect.first_ms <= self.cursor_ms:
-            self._suspect = None
+        if cursor_ms <= self.cursor_ms:
+            return
+        self.cursor_ms = cursor_ms
+        if self._suspect is not None:  # the rest of it is still suspected
+            first_ms = max(self._suspect.first_ms, self._interval.next(cursor_ms))
+            rest = Span(first_ms, self._suspect.last_ms)
+            self._suspect = rest if rest.first_ms <= rest.last_ms else None
         self._held = {at: bar for at, bar in self._held.items() if at > self.cursor_ms}
         self._absent = {at for at in self._absent if at > self.cursor_ms}
+
+    def begin_earlier(self, bars: int) -> None:
+        """Want so many bars more before the first one; nothing was handed on yet."""
+        self.cursor_ms = self._interval.shift(self.cursor_ms, -bars)
 
     def pass_over(self, span: Span) -> None:
         """The venue itself has no bars there: they are not waited for any longer."""

@@ -24,6 +24,7 @@ def open_orders(
         for order in (
             *cache.orders_open(strategy_id=strategy.id),
             *cache.orders_inflight(strategy_id=strategy.id),
+            *cache.orders_emulated(strategy_id=strategy.id),
         )
         if policy == "cancel_all" or not order.is_reduce_only
     ]

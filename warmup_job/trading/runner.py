@@ -281,6 +281,7 @@ class BaseRunner(ABC):
         self._tasks.append(task)
 
         def done(ended: asyncio.Task[None]) -> None:
+            self._tasks.remove(ended)
             error = None if ended.cancelled() else ended.exception()
             if error is not None:
                 self._fail(error)
@@ -289,6 +290,9 @@ class BaseRunner(ABC):
         return task
 
     def _fail(self, error: BaseException) -> None:
+        """End the run; until it has ended nothing more is delivered and no order leaves."""
+        self.streams.stop()
+        self._set_trading(TradingState.HALTED)
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)
 
@@ -333,9 +337,12 @@ class BaseRunner(ABC):
 
     def _on_websocket(self) -> None:
         """A stream was heard for the first time on its connection, or a connection was lost."""
-        if self._is_heard() and not self.streams.opened:
-            self.streams.advance()
-        self._judge()
+        try:
+            if self._is_heard() and not self.streams.opened:
+                self.streams.advance()
+            self._judge()
+        except Exception as error:  # noqa: BLE001 - Nautilus' client would only log it
+            self._fail(error)
 
     def _expected(self) -> list[str]:
         """The websocket streams without which the trader is not live."""
@@ -412,7 +419,9 @@ class BaseRunner(ABC):
     def _why_not(self) -> str:
         """Why orders may not leave yet; empty: they may."""
         if not self.streams.kept:
-            return "no strategy has subscribed to bars yet"
+            built = ", ".join(map(str, self.streams.tick_built[:3]))
+            also = f", only to what Nautilus builds itself: {built}" if built else ""
+            return f"no strategy has subscribed to bars of the venue's yet{also}"
         if behind := [feed for feed in self.streams.kept if feed.phase != "contiguous"]:
             return f"{behind[0].name}: {behind[0].why_not()}"
         if why := self._why_not_heard():
@@ -478,6 +487,7 @@ class BaseRunner(ABC):
         return (
             all(getattr(strategy, "is_warm", True) for strategy in self.strategies)
             and all(feed.history.bars for feed in self.streams.feeds.values())
+            and not any(feed.why_not() for feed in self.streams.kept)
             and not self.streams.cold()
             and not self.streams.tick_built
         )

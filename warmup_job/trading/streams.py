@@ -19,9 +19,10 @@ from nautilus_trader.common.component import is_matching_py
 from nautilus_trader.data.messages import RequestBars
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType, QuoteTick
-from nautilus_trader.model.enums import TradingState
+from nautilus_trader.model.enums import OrderStatus, TradingState
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import ConfigError, TraderError, WarmupError
@@ -112,6 +113,8 @@ class Streams:
         self._requests: list[RequestBars] = []
         self._early: list[Bar] = []
         self._introduced: set[_Key] = set()
+        self._fresh: set[_Key] = set()
+        """Introduced, and given no bar since: the next one may be old news."""
         self._pending: set[_Key] = set()
         self._given_ms: dict[_Key, int] = {}
         """Open of the last bar that a follower has had, UTC ms."""
@@ -200,7 +203,9 @@ class Streams:
                 "{} is built by Nautilus as it arrives: it has no history and starts cold; "
                 "subscribe to the venue's own bars, or to bars composed of them by time", bar_type,
             )  # fmt: skip
-            return
+            if not (bar_type.is_composite() and bar_type.composite().is_externally_aggregated()):
+                return
+            bar_type = bar_type.composite()  # Nautilus' aggregator follows these
         self._subscribed[bar_type] = None
         self._soon(self._serve)
 
@@ -217,7 +222,7 @@ class Streams:
             self._introduce(actor, stream, requests)
         for stream in self._streams():
             feed = self._feed_of(stream)
-            if feed not in self.kept and self._followers(stream):
+            if feed not in self.kept and self._subscribers(stream):
                 self.kept[feed] = self._watch(feed.keep(), feed.name)
 
     def _newcomers(self) -> dict[_Key, tuple[Actor, list[RequestBars]]]:
@@ -313,8 +318,8 @@ class Streams:
 
     def _is_needed(self, source: BarType) -> bool:
         """Whether anybody follows these bars, or others that are built from them."""
-        feed = self.feeds.get(source)
-        return feed is not None and any(self._subscribers(each) for each in self._of_feed(feed))
+        built = {each.standard() for each in self._subscribed if source_of(each) == source}
+        return any(self._subscribers(each) for each in (source, *built))
 
     def _subscribers(self, stream: BarType) -> bool:
         topic = f"data.bars.{stream}"
@@ -342,13 +347,17 @@ class Streams:
 
     def _introduce(self, actor: Actor, stream: BarType, requests: list[RequestBars]) -> None:
         """Give a follower what it has not had, and answer its requests, once each."""
+        if (actor.id, stream) in self._introduced:
+            for request in requests:
+                name = f"older bars of {stream} for {actor.id}"
+                self._watch(self._answer_late(actor, stream, request), name)
+            return
         first_ms, last_ms = self._older_range(stream, requests)
         if first_ms > last_ms:
             self._give(actor, stream, [], requests)
             return
-        if (actor.id, stream) not in self._introduced:
-            self._pending.add((actor.id, stream))
-            self._changed()
+        self._pending.add((actor.id, stream))
+        self._changed()
         name = f"history of {stream} for {actor.id}"
         self._watch(self._introduce_with(actor, stream, requests, first_ms, last_ms), name)
 
@@ -385,6 +394,27 @@ class Streams:
         first_ms: int,
         last_ms: int,
     ) -> None:
+        try:
+            older = await self._fetch_older(actor, stream, first_ms, last_ms)
+        finally:
+            self._pending.discard((actor.id, stream))
+        self._give(actor, stream, older, requests)
+        self._serve()
+        self.advance()
+
+    async def _answer_late(self, actor: Actor, stream: BarType, request: RequestBars) -> None:
+        """What lies before the window and in the request's own range, to whom has gone on."""
+        interval = self._feed_of(stream).history.interval
+        first_ms, last_ms = self._older_range(stream, [request])
+        last_ms = min(last_ms, interval.floor(int(request.end.timestamp() * 1000)))
+        older = []
+        if first_ms <= last_ms:
+            older = await self._fetch_older(actor, stream, first_ms, last_ms)
+        self._give(actor, stream, older, [request])
+
+    async def _fetch_older(
+        self, actor: Actor, stream: BarType, first_ms: int, last_ms: int
+    ) -> list[Bar]:
         feed, older = self._feed_of(stream), []
         try:
             self._client.extend_deadline(_OLDER_DEADLINE_MS)
@@ -401,11 +431,7 @@ class Streams:
                 "{}: {} asked for bars from {}, which cannot be fetched: {}",
                 feed.name, actor.id, utc_text(first_ms), error,
             )  # fmt: skip
-        finally:
-            self._pending.discard((actor.id, stream))
-        self._give(actor, stream, older, requests)
-        self._serve()
-        self.advance()
+        return older
 
     def _had(self, stream: BarType) -> Sequence[Bar]:
         """What the stream has had so far, oldest first; the cache holds the last 10,000."""
@@ -423,7 +449,10 @@ class Streams:
         bars = self._had(stream)
         if older and stream in self.composites:
             fresh = Composite(self.composites[stream].requested, feed.instrument(), interval)
-            bars, older = fresh.add_all(self._joined(older, feed.bar_type)), []
+            if known_ms is None:
+                bars, older = fresh.add_all(self._joined(older, feed.bar_type)), []
+            else:
+                older = fresh.add_all(older)
         if known_ms is None:
             bars = self._joined(older, stream) if older else bars
         else:
@@ -433,6 +462,7 @@ class Streams:
             self._given_ms[key] = self._open_ms(bars[-1])
         if actor in self._followers(stream):
             self._introduced.add(key)
+            self._fresh.add(key)
         with self._blaming(actor, f"its history of {stream}"):
             self._hand_history(actor, stream, bars)
         for request in requests:
@@ -495,15 +525,17 @@ class Streams:
         finally:
             self._replaying = False
 
-    def _deny(self) -> str:
-        """Why an order that is submitted at this moment must not leave."""
+    def _deny(self, order: Order) -> str:
+        """Why an order that is submitted or released at this moment must not leave."""
         if self._replaying:
             return "history is being replayed"
-        halted = (
-            self._node is not None
-            and self._node.kernel.risk_engine.trading_state == TradingState.HALTED
-        )
-        return "TradingState is HALTED" if halted else ""
+        if self._node is None:
+            return ""
+        state = self._node.kernel.risk_engine.trading_state
+        if state == TradingState.HALTED:
+            return "TradingState is HALTED"
+        entry = order.status == OrderStatus.RELEASED and not order.is_reduce_only
+        return "TradingState is REDUCING" if entry and state == TradingState.REDUCING else ""
 
     def _soon(self, work: Callable[..., object], *arguments: object) -> None:
         """Do it on the loop, where its failure ends the run.
@@ -584,7 +616,8 @@ class Streams:
 
     def _deliver(self, group: list[Feed]) -> None:
         """Everybody's bars but his last, then trading if nothing speaks against it, then those."""
-        opening = {stream for feed in group if not feed.released for stream in self._of_feed(feed)}
+        streams = {stream for feed in group for stream in self._of_feed(feed)}
+        opening = {key for key in self._fresh if key[1] in streams}
         due = self._due(group)
         plan = plan_delivery(due, {stream: self._followers(stream) for stream in self._streams()})
         for each in due:
@@ -597,6 +630,7 @@ class Streams:
         for each, actors in plan.after:
             for actor in actors:
                 self._hand(actor, each, opening)
+        self._fresh -= opening
         self.opened = True
         self._changed()  # a strategy's indicators may have become ready by them
         if any(each.newest for each in due):
@@ -652,13 +686,13 @@ class Streams:
             except Exception as error:
                 raise TraderError(f"a subscriber of {topic} failed: {error!r}") from error
 
-    def _hand(self, actor: Actor, due: Due[Bar], opening: set[BarType]) -> None:
+    def _hand(self, actor: Actor, due: Due[Bar], opening: set[_Key]) -> None:
         """One bar to one follower: as history if it is superseded or no news, else to on_bar."""
         key, at_ms = (actor.id, due.bar.bar_type), self._open_ms(due.bar)
         if key not in self._introduced or at_ms <= self._given_ms.get(key, -1):
             return  # it comes with its history, or has come
         self._given_ms[key] = at_ms
-        first = due.bar.bar_type in opening
+        first = key in opening
         old = not due.newest or (first and not self._is_news(actor, due))
         with self._blaming(actor, due.bar):
             if not old:

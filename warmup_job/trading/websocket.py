@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -177,6 +177,12 @@ class Heard:
         """Whether a message came on the connection that there is now."""
         return stream in self._at_s
 
+    def forget(self, subscribed: Collection[str]) -> None:
+        """Keep only what is subscribed to: the rest has no reason to speak."""
+        for known in (self._at_s, self._lost_s):
+            for stream in known.keys() - subscribed:
+                del known[stream]
+
     def silent_s(self, stream: str, now_s: float) -> float | None:
         """For how long the stream has said nothing; None: it was never heard nor lost."""
         since_s = self._at_s.get(stream, self._lost_s.get(stream))
@@ -252,6 +258,7 @@ class Websockets:
 
     def look(self) -> None:
         """Find connections that are down: the client does not tell before it is up again."""
+        self.heard.forget({each for client in self._clients for each in client.subscriptions})
         for client in self._clients:
             for number, connection in client._clients.items():
                 if connection is not None and not connection.is_active():
