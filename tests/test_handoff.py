@@ -313,3 +313,21 @@ def test_bars_that_cannot_exist_yet_are_dropped() -> None:
     assert gate.drop_later(at(10)) == [at(50)]
     assert gate.newest_held_ms() == at(2) - 1
     assert gate.missing(at(2)) is None
+
+
+def test_a_window_that_begins_before_the_listing_may_move_while_that_is_found_out() -> None:
+    gate = handoff()
+    assert gate.take_answer(Span(at(1), at(8)), [(at(9), 9)], at(10)) == (
+        "again",
+        Span(at(1), at(8)),
+    )
+    gate.move_to(at(2))
+    asked = Span(at(3), at(8))
+    assert gate.take_answer(asked, [(at(9), 9)], at(10)) == ("hole", asked)
+
+
+def test_a_cold_window_may_begin_earlier() -> None:
+    gate = handoff(5)
+    offer(gate, 6)
+    gate.begin_earlier(3)
+    assert gate.missing(at(7)) == Span(at(3), at(5))

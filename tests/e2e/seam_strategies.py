@@ -7,12 +7,13 @@ import os
 import signal
 from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.indicators import ExponentialMovingAverage
 from nautilus_trader.model.data import Bar, BarType
-from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import OrderSide, TriggerType
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
@@ -320,3 +321,39 @@ class Witness(ByHand):
 
     def on_historical_data(self, data: Any) -> None:
         self.note("history", data)
+
+
+class Emulating(Witness):
+    """Leaves emulated orders around the market, which Nautilus sends when they are triggered."""
+
+    def on_start(self) -> None:
+        self.events: list[str] = []
+        self.subscribe_quote_ticks(self.config.instrument_id)
+        super().on_start()
+
+    def place(self) -> None:
+        """Buy orders below and above the market, so close that some are triggered soon."""
+        instrument = self.cache.instrument(self.config.instrument_id)
+        quote = self.cache.quote_tick(instrument.id)
+        bid, ask = quote.bid_price.as_decimal(), quote.ask_price.as_decimal()
+        quantity = instrument.make_qty("0.0005")
+        for step in range(1, 60):
+            off = Decimal(step) / 100_000
+            trigger = {"emulation_trigger": TriggerType.BID_ASK}
+            low, high = (
+                instrument.make_price(bid * (1 - off)),
+                instrument.make_price(ask * (1 + off)),
+            )
+            buy = (instrument.id, OrderSide.BUY, quantity)
+            self.submit_order(self.order_factory.limit(*buy, low, **trigger))
+            self.submit_order(self.order_factory.stop_market(*buy, high, **trigger))
+
+    def on_order_event(self, event: Any) -> None:
+        self.events.append(type(event).__name__)
+
+
+class FailingOnBar(Witness):
+    """Has a mistake in its on_bar."""
+
+    def on_bar(self, bar: Bar) -> None:
+        raise ValueError("a mistake of its own")

@@ -35,6 +35,7 @@ from tests.e2e.seam import (
     start_over,
     until,
 )
+from warmup_job.errors import TraderError
 from warmup_job.market.interval import Interval
 from warmup_job.nautilus.bars import instrument_bars
 from warmup_job.trading.composite import Composite
@@ -265,6 +266,123 @@ def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
     statuses = [each.order.status for each in strategy.given if each.order]
     assert statuses
     assert set(statuses) <= {OrderStatus.CANCELED, OrderStatus.DENIED}
+
+
+def test_a_strategy_that_raises_when_the_websocket_speaks_at_last_ends_the_trader(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """The first bars are delivered from within a message handler of Nautilus'."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, name="FailingOnBar")], streams={"1s": 20},
+        market="spot",
+    )  # fmt: skip
+
+    async def mute(seam: Seam) -> None:
+        running.fault("ws-mute")
+
+    async def during(seam: Seam) -> None:
+        await until(lambda: "websocket" in seam.runner.why)
+        running.clear_faults()
+        await until(lambda: False)
+
+    with pytest.raises(TraderError, match="a mistake of its own"):
+        asyncio.run(start_over(running, config, during, after_loading=mute))
+
+
+def test_emulated_orders_do_not_leave_while_trading_is_halted(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Nautilus' emulator sends them past its risk engine."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, name="Emulating")], streams={"1s": 30},
+        market="spot", trade={"on_gap": "keep"},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
+        running.fault("ws-mute@btcusdt@kline_1s")
+        running.fault("503@klines")
+        await until(lambda: seam.trading == TradingState.HALTED)
+        strategy.events.clear()
+        assert not strategy.cache.orders_emulated()
+        await let_through(seam, strategy.place)
+        await until(lambda: "OrderDenied" in strategy.events)
+        assert "OrderFilled" not in strategy.events
+
+    asyncio.run(start_over(running, config, during))
+
+
+async def let_through(seam: Seam, work: Callable[[], object]) -> None:
+    """Do it as if trading were on; what is triggered later is another matter."""
+    seam.runner._set_trading(TradingState.ACTIVE)
+    work()
+    seam.runner._set_trading(TradingState.HALTED)
+
+
+@pytest.mark.parametrize("policy", ["cancel_entries", "cancel_all"])
+def test_emulated_orders_go_by_on_gap(start_exchange: Start, tmp_path: Path, policy: str) -> None:
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, name="Emulating")], streams={"1s": 30},
+        market="spot", trade={"on_gap": policy},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
+        strategy.place()
+        await until(strategy.cache.orders_emulated)
+        running.fault("ws-mute@btcusdt@kline_1s")
+        running.fault("503@klines")
+        await until(lambda: seam.runner.state == "degraded")
+        await until(lambda: not strategy.cache.orders_emulated())
+
+    asyncio.run(start_over(running, config, during))
+
+
+def test_a_stream_that_is_subscribed_to_again_was_not_silent_meanwhile(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, SPOT_MINUTES)], streams={"1s": 30, "1m": 10},
+        market="spot", trade={"silence": "2s"},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live")
+        strategy.unsubscribe_bars(SPOT_SECONDS)
+        await until(lambda: not seam.runner.websockets.heard.has("btcusdt@kline_1s"))
+        seen = len(seam.states)
+        strategy.subscribe_bars(SPOT_SECONDS)
+        await until(lambda: seam.runner.state != "live")
+        await until(lambda: seam.runner.state == "live")
+        assert "degraded" not in seam.states[seen:]
+
+    asyncio.run(start_over(running, config, during))
+
+
+def test_bars_that_nautilus_builds_by_volume_get_their_source(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Only Nautilus' aggregator follows the seconds, which warmup.streams names."""
+    running = start_exchange()
+    ticks = BarType.from_str("BTCUSDT.BINANCE-1-TICK-LAST-INTERNAL@1-SECOND-EXTERNAL")
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_MINUTES, ticks)], streams={"1s": 30, "1m": 10},
+        market="spot",
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: len(strategy.closes("on_bar", ticks.standard())) >= 2)
+
+    seam = asyncio.run(start_over(running, config, during))
+    assert not seam.runner.started_warm
 
 
 # -- warm ------------------------------------------------------------------------------------------

@@ -305,7 +305,7 @@ def test_a_clock_that_jumps_between_runs(situation: Situation, jumps_min: tuple[
         snapshot = open_snapshot(situation.root)
         assert snapshot.folder == made[-1].folder
         assert find_problems(snapshot, now_ms=now_ms, max_age_ms=MINUTE_MS) == []
-        assert snapshot.manifest.streams[0].last_close == now_ms - 30_000 - 1
+        assert snapshot.manifest.streams[0].last_close == now_ms // MINUTE_MS * MINUTE_MS - 1
         assert digest(made[-1]) == situation.whole(streams=streams)
     ids = [outcome.folder.name for outcome in made if outcome.folder is not None]
     assert len(set(ids)) == len(made)
