@@ -501,7 +501,7 @@ def test_a_cold_window_passes_over_the_venues_own_hole(
     opens = [open_ms_of(bar, MINUTE) for bar in [*strategy.history, *strategy.bars]]
     steps = {(after - before) // MINUTE_MS for before, after in zip(opens, opens[1:], strict=False)}
     assert steps == {1, 81}
-    assert runner.handed_on == len(opens) >= 70
+    assert runner.handed_on == len(opens) >= 150
 
 
 def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> None:
