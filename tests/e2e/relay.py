@@ -82,6 +82,7 @@ class Relay:
             async def down() -> None:
                 async for message in upstream:
                     await socket.send_str(message.data)
+                await socket.close()  # the exchange cut it off, as it does with slow readers
 
             task = asyncio.create_task(down())
             try:

@@ -349,7 +349,7 @@ def test_a_stream_that_is_subscribed_to_again_was_not_silent_meanwhile(
     running = start_exchange()
     config = imported_config(
         tmp_path, running, [witness(SPOT_SECONDS, SPOT_MINUTES)], streams={"1s": 30, "1m": 10},
-        market="spot", trade={"silence": "2s"},
+        market="spot",
     )  # fmt: skip
 
     async def during(seam: Seam) -> None:
