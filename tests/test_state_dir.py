@@ -247,9 +247,8 @@ def test_the_second_trader_ends_with_21_before_it_asks_for_anything(
         report = tmp_path / "state" / f"{second}.json"
         there = report.exists()
         elsewhere = start_exchange()  # whatever asks this one is the second trader
-        env = {
-            "WARMUP_VENUE": str(write_config(tmp_path / "b", elsewhere.url).with_name("venue.yaml"))
-        }
+        other = write_config(tmp_path / "b", elsewhere.url, ws_url=elsewhere.ws_url)
+        env = {"WARMUP_VENUE": str(other.with_name("venue.yaml"))}
         done = job(*trade, "--mode", second, env=env)
         assert done.code == 21, done.err
         assert f"a paper trader, pid {first.pid} on " in done.messages[-1]
@@ -269,7 +268,9 @@ def test_live_ends_with_22_before_it_asks_for_anything(
 ) -> None:
     running = start_exchange()
     state = unusable("no folder", tmp_path)
-    config = write_config(tmp_path, running.url, trade={"state_dir": str(state)})
+    config = write_config(
+        tmp_path, running.url, ws_url=running.ws_url, trade={"state_dir": str(state)}
+    )
     done = job("trade", "--config", config, "--root", tmp_path / "snapshot", "--mode", "live")
     assert done.code == 22, done.err
     assert str(state) in done.messages[-1]
