@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from warmup_job.trading.websocket import Heard, check_message
+from warmup_job.trading.websocket import Heard, Reminder, check_message
 
 OPEN_MS = 1_700_000_040_000
 KLINE: dict[str, Any] = {
@@ -136,3 +136,11 @@ def test_silence_is_counted_from_the_last_message_or_the_loss() -> None:
     assert not heard.is_silent("a", 30)
     assert heard.is_silent("a", 30.1)
     assert not heard.is_silent("never", 1000)
+
+
+def test_a_lasting_silence_is_logged_at_once_and_then_every_15_s() -> None:
+    reminder = Reminder(15)
+    spans = [None, 10.5, 11, 25, 25.5, 40, 40.5, 41, None, 10.5]
+    assert [reminder.is_due(span) for span in spans] == [
+        False, True, False, False, True, False, True, False, False, True,
+    ]  # fmt: skip

@@ -8,7 +8,6 @@ calls this.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from decimal import Decimal
 from importlib import import_module
@@ -19,7 +18,7 @@ from nautilus_trader.common.config import NautilusConfig
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.config import ImportedStrategy, Substituted, WarmupConfig, nearest
+from warmup_job.config import ImportedStrategy, Substituted, WarmupConfig, nearest, texts
 from warmup_job.errors import ConfigError
 
 
@@ -97,18 +96,7 @@ def _one_line(error: BaseException) -> str:
 
 def _without_secrets(text: str, config: object) -> str:
     """``text`` without what came from the environment: it could be a secret."""
-    for value in _substituted(config):
-        text = text.replace(str(value), value.written)
+    for value in texts(config):
+        if isinstance(value, Substituted) and value:
+            text = text.replace(str(value), value.written)
     return text
-
-
-def _substituted(value: object) -> Iterator[Substituted]:
-    if isinstance(value, Substituted):
-        if value:
-            yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _substituted(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _substituted(inner)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from warmup_job.config import ImportedStrategy, StrategyFile, WarmupConfig
+from warmup_job.config import ImportedStrategy, StrategyFile, WarmupConfig, texts
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 from warmup_job.market.symbol import venue_symbol
@@ -93,7 +92,7 @@ def _imported(config: WarmupConfig, strategy: ImportedStrategy) -> Traded:
     """By what its configuration names: bar types of the venue's own bars, and instruments."""
     ids: dict[str, None] = {}
     streams: dict[tuple[str, Interval], None] = {}
-    for text in _texts(strategy.config):
+    for text in texts(strategy.config):
         named = bar_stream_of(text)
         if named is None and is_bar_type(text):
             raise ConfigError(
@@ -117,14 +116,3 @@ def _imported(config: WarmupConfig, strategy: ImportedStrategy) -> Traded:
             "instruments: nothing says which bars it is to be warmed with"
         )
     return Traded(name, tuple(ids), tuple(streams), None)
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)

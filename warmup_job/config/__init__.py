@@ -12,7 +12,7 @@ from warmup_job.config.strategy import (
     StrategyConfigLoader,
     StrategyFile,
 )
-from warmup_job.config.values import Substituted, duration_ms
+from warmup_job.config.values import Substituted, duration_ms, texts
 from warmup_job.config.venue import VenueConfig, VenueConfigLoader
 from warmup_job.config.warmup import (
     OPTIONS,
@@ -47,5 +47,6 @@ __all__ = [
     "load",
     "missing_stream",
     "nearest",
+    "texts",
     "unknown_variables",
 ]

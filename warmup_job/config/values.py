@@ -7,7 +7,7 @@ the key that the value belongs to.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -227,6 +227,18 @@ def text(value: object) -> str:
     if not value.isprintable():
         raise ValueError("holds a line break or another character that cannot be shown")
     return str(value)
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every text in nested mappings and lists, keys apart."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
 
 
 def _number(value: object, noun: str) -> int | Decimal:

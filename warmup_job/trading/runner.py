@@ -46,7 +46,7 @@ from warmup_job.trading.quotes import Quotes
 from warmup_job.trading.report import Report, State, StreamReport, now_ms, process_started_ms
 from warmup_job.trading.state_dir import StateDir
 from warmup_job.trading.streams import Delivery, Streams
-from warmup_job.trading.websocket import Websockets, kline_stream, quote_stream
+from warmup_job.trading.websocket import Reminder, Websockets, kline_stream, quote_stream
 
 if TYPE_CHECKING:
     from warmup_job.exchange.client import BinanceClient
@@ -119,7 +119,8 @@ class BaseRunner(ABC):
         self._live_after_s: float | None = None
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._silent_told_s = 0.0
+        self._was_silent = False
+        self._silence = Reminder(_SILENCE_LOG_S)
         self._clock_doubt = asyncio.Event()
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self._on_websocket)
         self.streams = Streams(
@@ -292,7 +293,8 @@ class BaseRunner(ABC):
     def _fail(self, error: BaseException) -> None:
         """End the run; until it has ended nothing more is delivered and no order leaves."""
         self.streams.stop()
-        self._set_trading(TradingState.HALTED)
+        if self.state != "stopping":  # there exits may leave
+            self._set_trading(TradingState.HALTED)
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)
 
@@ -322,18 +324,12 @@ class BaseRunner(ABC):
     def _look_at_websockets(self) -> None:
         self.websockets.look()
         silent = self.websockets.first_silent(self._expected())
-        if silent is None:
-            if self._silent_told_s:
-                self._silent_told_s = 0.0
-                self._judge()
-            return
-        stream, span_s = silent
-        if not self._silent_told_s:
+        if self._was_silent != bool(silent):
+            self._was_silent = bool(silent)
             self._judge()
-        if not self._silent_told_s or span_s - self._silent_told_s >= _SILENCE_LOG_S:
-            self._silent_told_s = span_s
+        if self._silence.is_due(silent and silent[1]) and silent:
             self._clock_doubt.set()  # events count as old if the exchange's clock was set back
-            logger.warning("{}: no websocket message for {:.0f} s", stream, span_s)
+            logger.warning("{}: no websocket message for {:.0f} s", *silent)
 
     def _on_websocket(self) -> None:
         """A stream was heard for the first time on its connection, or a connection was lost."""

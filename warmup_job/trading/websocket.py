@@ -194,6 +194,22 @@ class Heard:
         return silent_s is not None and silent_s > self.silence_s
 
 
+class Reminder:
+    """Says when a state that lasts is to be logged: at once, then every so many seconds of it."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._told_s: float | None = None
+
+    def is_due(self, lasting_s: float | None) -> bool:
+        """Whether to log a state that has lasted so long; None: it is over, and begins again."""
+        told_s = self._told_s
+        due = lasting_s is not None and (told_s is None or lasting_s - told_s >= self._every_s)
+        if due or lasting_s is None:
+            self._told_s = lasting_s
+        return due
+
+
 class Websockets:
     """The market-data connections of one node, observed.
 
