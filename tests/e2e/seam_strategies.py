@@ -352,8 +352,10 @@ class Emulating(Witness):
         self.events.append(type(event).__name__)
 
 
-class FailingOnBar(Witness):
-    """Has a mistake in its on_bar."""
+class FailingOnce(Witness):
+    """Has a mistake that shows on its first on_bar alone."""
 
     def on_bar(self, bar: Bar) -> None:
-        raise ValueError("a mistake of its own")
+        super().on_bar(bar)
+        if len(self.closes("on_bar")) == 1:
+            raise ValueError("a mistake of its own")

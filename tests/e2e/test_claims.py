@@ -39,6 +39,7 @@ from warmup_job.errors import TraderError
 from warmup_job.market.interval import Interval
 from warmup_job.nautilus.bars import instrument_bars
 from warmup_job.trading.composite import Composite
+from warmup_job.trading.orders import has_orders_under_way, open_orders
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
@@ -268,13 +269,35 @@ def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
     assert set(statuses) <= {OrderStatus.CANCELED, OrderStatus.DENIED}
 
 
+def test_an_order_in_nautilus_queues_is_under_way_until_it_is_out(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(40))
+    config = imported_config(tmp_path, running, [witness(MINUTES, orders=True)], streams={"1m": 20})
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live" and strategy.given)
+        await until(lambda: not has_orders_under_way(strategy.cache, [strategy]))
+        strategy.note("on_bar", strategy.cache.bar(MINUTES))  # sends an order
+        order = strategy.given[-1].order
+        assert has_orders_under_way(strategy.cache, [strategy])
+        assert order not in [
+            each for _, each in open_orders(strategy.cache, [strategy], "cancel_all")
+        ]
+        await until(lambda: order.status == OrderStatus.ACCEPTED)
+        assert not has_orders_under_way(strategy.cache, [strategy])
+
+    asyncio.run(start_over(running, config, during))
+
+
 def test_a_strategy_that_raises_when_the_websocket_speaks_at_last_ends_the_trader(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """The first bars are delivered from within a message handler of Nautilus'."""
     running = start_exchange()
     config = imported_config(
-        tmp_path, running, [witness(SPOT_SECONDS, name="FailingOnBar")], streams={"1s": 20},
+        tmp_path, running, [witness(SPOT_SECONDS, name="FailingOnce")], streams={"1s": 20},
         market="spot",
     )  # fmt: skip
 
@@ -494,6 +517,31 @@ def test_history_is_replayed_through_on_bar_with_orders_denied(
     statuses = {each.order.status for each in strategy.given[:32]}
     assert statuses == {OrderStatus.DENIED}
     assert seam.runner.started_warm
+
+
+def test_a_late_replay_denies_its_orders_though_trading_is_on(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """Another strategy keeps the seconds going, and nothing halts for the one that joins."""
+    running = start_exchange()
+    late = witness(SPOT_MINUTES, name="ByHand", orders=True)
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS), late], streams={"1s": 20, "1m": 5},
+        market="spot", trade={"replay": "on_bar"},
+    )  # fmt: skip
+
+    async def during(seam: Seam) -> None:
+        joining = seam.strategies[1]
+        await until(lambda: seam.runner.state == "live")
+        states = len(seam.states)
+        joining.subscribe_bars(SPOT_SECONDS)
+        await until(lambda: len(joining.closes("on_bar", SPOT_SECONDS)) >= 22)
+        seconds = [each for each in joining.given if each.bar_type == str(SPOT_SECONDS)]
+        await until(lambda: seconds[-1].order.status == OrderStatus.ACCEPTED)
+        assert set(seam.states[states:]) <= {"live"}
+        assert {each.order.status for each in seconds[:19]} == {OrderStatus.DENIED}
+
+    asyncio.run(start_over(running, config, during))
 
 
 def test_bars_that_were_missed_reach_a_strategy_that_has_only_on_bar(

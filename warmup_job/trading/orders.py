@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nautilus_trader.cache.base import CacheFacade
+from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.orders import Order
-from nautilus_trader.system.kernel import NautilusKernel
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.modes import Orders
@@ -30,12 +30,15 @@ def open_orders(
     ]
 
 
-def has_orders_under_way(kernel: NautilusKernel) -> bool:
-    """Whether commands or events wait in the engines' queues: an order there is in no cache yet."""
-    return bool(
-        kernel.risk_engine.cmd_qsize()
-        or kernel.exec_engine.cmd_qsize()
-        or kernel.exec_engine.evt_qsize()
+def has_orders_under_way(cache: CacheFacade, strategies: Sequence[Strategy]) -> bool:
+    """Whether an order was made that no engine has dealt with: it is neither open nor in flight.
+
+    Nautilus' queues do not tell: a command is put into them only with the loop's next step.
+    """
+    return any(
+        order.status in {OrderStatus.INITIALIZED, OrderStatus.RELEASED}
+        for strategy in strategies
+        for order in cache.orders(strategy_id=strategy.id)
     )
 
 

@@ -259,12 +259,12 @@ class BaseRunner(ABC):
         self._cancel(policy)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CANCEL_S):
-                quiet = 0  # times in a row that nothing was open nor on its way
-                while not node_task.done() and quiet < 2:
+                while not node_task.done() and (
+                    has_orders_under_way(node.cache, self.strategies)
+                    or open_orders(node.cache, self.strategies, policy)
+                ):
                     await asyncio.sleep(_CANCEL_AGAIN_S)
                     cancel_orders(node.cache, self.strategies, policy)
-                    left = open_orders(node.cache, self.strategies, policy)
-                    quiet = 0 if left or has_orders_under_way(node.kernel) else quiet + 1
         self._save()
         if not node.trader.is_running:
             node_task.cancel()  # it may wait for the exchange for long
