@@ -269,6 +269,33 @@ def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
     assert set(statuses) <= {OrderStatus.CANCELED, OrderStatus.DENIED}
 
 
+def test_an_order_that_is_accepted_after_bars_went_missing_is_cancelled_too(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """It had left before, so that on_gap found nothing of it."""
+    running = start_exchange()
+    config = imported_config(
+        tmp_path, running, [witness(SPOT_SECONDS, orders=True)], streams={"1s": 30}, market="spot"
+    )
+
+    async def during(seam: Seam) -> None:
+        (strategy,) = seam.strategies
+        await until(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
+        running.fault("ws-mute@btcusdt@kline_1s")
+        running.fault("503@klines")
+        await until(lambda: seam.runner.state == "degraded")
+        bar = strategy.cache.bar(SPOT_SECONDS)
+        seam.runner._set_trading(TradingState.ACTIVE)  # as it was when the order left
+        strategy.note("on_bar", bar)
+        order = strategy.given[-1].order
+        await until(lambda: order.status != OrderStatus.INITIALIZED)
+        seam.runner._set_trading(TradingState.HALTED)
+        await until(lambda: order.status == OrderStatus.CANCELED)
+        assert seam.runner.state == "degraded"
+
+    asyncio.run(start_over(running, config, during))
+
+
 def test_an_order_in_nautilus_queues_is_under_way_until_it_is_out(
     start_exchange: Start, tmp_path: Path
 ) -> None:
