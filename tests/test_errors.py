@@ -1,0 +1,25 @@
+"""The tree of errors holds the public promise about exit codes: docs/exit-codes.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from warmup_job import errors
+from warmup_job.errors import UnusableVolumeError, WarmupError
+
+PASSING = {10, 11, 12, 13, 14, 15, 16}
+"""What `on_failure: proceed` turns into 0 with a warning."""
+
+
+def all_of(kind: type[WarmupError]) -> Iterator[type[WarmupError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from all_of(below)
+
+
+def test_proceed_hides_what_may_pass_and_nothing_else() -> None:
+    kinds = {each for each in all_of(WarmupError) if each.__module__ == errors.__name__}
+    assert {each.exit_code for each in kinds} == {1, 2, *PASSING, 20, 21, 22, 143}
+    hidden = {each for each in kinds if each.may_proceed}
+    # A volume that can never be written is no matter of trying again.
+    assert hidden == {each for each in kinds if each.exit_code in PASSING} - {UnusableVolumeError}
