@@ -748,6 +748,8 @@ def test_a_bar_that_closed_long_ago_is_history_at_the_start(
     (strategy,) = seam.strategies
     assert len(strategy.given) == 20
     assert len(strategy.closes("on_bar")) == (first_bar == "on_bar")
+    (stream,) = seam.runner.report().streams
+    assert (stream.history_bars, stream.filled_bars, stream.live_bars) == (20, 0, 0)
     closes = [each.close_ms for each in strategy.given]
     assert closes == sorted(set(closes))
 

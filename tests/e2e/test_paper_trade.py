@@ -469,6 +469,21 @@ def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
     assert history.wanted == 499
 
 
+def test_a_trader_that_had_no_bars_names_no_regime(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange()
+    running.fault("503@klines")
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url, warmup={"deadline": "2s"})
+    done = trade_until(
+        "COLD START of BTCUSDT 1m", "--config", config, "--root", tmp_path / "none",
+        "--mode", "paper", "--json",
+    )  # fmt: skip
+    assert (done.json["handed_on"], done.json["regime"]) == (0, "")
+    assert done.json["warm_start"] is False
+    assert not any("Regime" in line for line in done.messages)
+
+
 def test_a_cold_window_passes_over_the_venues_own_hole(
     start_exchange: Callable[..., Exchange], recordings: Path
 ) -> None:
