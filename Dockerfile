@@ -77,7 +77,7 @@ USER 10001:0
 ENTRYPOINT ["dumb-init", "--single-child", "--", "warmup-job"]
 CMD ["--help"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
-    CMD ["python", "-m", "warmup_job.probe"]
+    CMD ["python", "-m", "warmup_job.process.healthcheck"]
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="warmup-job" \

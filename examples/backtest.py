@@ -25,7 +25,7 @@ from nautilus_trader.model.data import Bar
 from nautilus_trader.trading.config import ImportableStrategyConfig
 
 from warmup_job.config import load
-from warmup_job.strategies import make_strategies
+from warmup_job.trader.strategies import make_strategies
 
 settings = load(sys.argv[1] if len(sys.argv) > 1 else "configs/demo.yaml", environ=os.environ)
 root = Path(sys.argv[2]) if len(sys.argv) > 2 else settings.snapshot.root

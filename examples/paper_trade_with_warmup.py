@@ -11,8 +11,8 @@ import asyncio
 import sys
 
 from warmup_job.config import load
-from warmup_job.trade import trade
-from warmup_job.warm import warm
+from warmup_job.job.run_job import warm
+from warmup_job.trader.run_trader import trade
 
 
 async def main(config_file: str, seconds: float) -> None:

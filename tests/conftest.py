@@ -24,7 +24,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from warmup_job.simulator.server import ExchangeOptions, start
+from warmup_job.local_binance.server import ExchangeOptions, start
 
 # A gate tries the same cases every time; what `make test-full` tries is new each time, and more.
 SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))

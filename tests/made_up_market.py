@@ -23,10 +23,10 @@ from nautilus_trader.model.events import (
 from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.objects import Money, Price, Quantity
 
-from warmup_job.nautilus.instruments import parse_instrument
+from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
+from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.regime.detector import DetectorBar
-from warmup_job.simulator.symbols import default_symbols
-from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
 
 BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
 START_NS = 1_700_000_040_000_000_000

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SCALE
+from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import WarmupError
-from warmup_job.exchange.client import BinanceClient
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
-from warmup_job.market.plan import Page
+from warmup_job.market.pages import Page
 
 MINUTE = Interval.parse("1m")
 OPEN_MS = 1_700_000_040_000

@@ -13,10 +13,10 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from warmup_job.catalog import packed_bars as arrow
+from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.errors import DataInvalidError
 from warmup_job.market.kline import Klines
-from warmup_job.nautilus import arrow
-from warmup_job.nautilus.stored import StoredBars
 from warmup_job.snapshot.durable import HashingFile, new_file
 
 START = 1_700_000_040_000

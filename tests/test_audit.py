@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from warmup_job.market.gaps import Gap
+from warmup_job.catalog.audit import Instrument, gaps_of, instrument_problem, opens_of, row_problem
+from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, pack
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline, Klines
-from warmup_job.nautilus.arrow import PRICE_MAX, SIZE_MAX, pack
-from warmup_job.nautilus.audit import Instrument, gaps_of, instrument_problem, opens_of, row_problem
+from warmup_job.market.rows import Gap
 
 MINUTE = Interval.parse("1m")
 OPEN_MS = 1_700_000_040_000

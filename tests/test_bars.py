@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from nautilus_trader.model.data import Bar
 
+from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.catalog.nautilus_bars import at_one_precision, instrument_bars
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
-from warmup_job.nautilus.bars import at_one_precision, instrument_bars
-from warmup_job.nautilus.instruments import parse_instrument
 
 MINUTE = Interval.parse("1m")
 OPEN_MS = 1_700_000_040_000

@@ -19,14 +19,14 @@ import numpy.typing as npt
 import pytest
 
 from tests.conftest import SCALE, recorded_rows
-from warmup_job.regime.bands import of_this_start, over_every_past
-from warmup_job.regime.certificate import certify
+from warmup_job.proof.bands import of_this_start, over_every_past
+from warmup_job.proof.certificate import Certificate, is_converged
+from warmup_job.proof.certify import certify
+from warmup_job.proof.evidence import Bounds, Evidence, Window
+from warmup_job.proof.recurrence import decayed_sums
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
-from warmup_job.regime.evidence import Bounds, Evidence, Window
 from warmup_job.regime.indicators import directional_movement, true_range
-from warmup_job.regime.lockstep import CODES, DOWN, SIDEWAYS, UP, Lockstep
-from warmup_job.regime.recurrence import decayed_sums
-from warmup_job.regime.verdict import Certificate, is_converged
+from warmup_job.study.lockstep import CODES, DOWN, SIDEWAYS, UP, Lockstep
 
 USUAL = DetectorSettings(20, 50, 14, 14, 10)
 
@@ -653,7 +653,7 @@ def test_a_stretch_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch) ->
         made.append(len(values))
         return decayed_sums(values, decay)
 
-    monkeypatch.setattr("warmup_job.regime.evidence.decayed_sums", counting)
+    monkeypatch.setattr("warmup_job.proof.evidence.decayed_sums", counting)
     assert evidence.prepend(market(7, 300)[150:200]).bars == 150
     assert made == [50] * 4
 

@@ -30,7 +30,7 @@ from warmup_job.config import (
 from warmup_job.config.fields import nearest
 from warmup_job.errors import ConfigError
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.plan import plan_streams
+from warmup_job.plan.streams import plan_streams
 
 REPOSITORY = Path(__file__).parent.parent
 

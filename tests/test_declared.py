@@ -17,8 +17,8 @@ from nautilus_trader.indicators import (
     WilderMovingAverage,
 )
 
-from warmup_job.regime.kinds import BOUNDED, NAUTILUS, kind_of
-from warmup_job.trading.declared import differences
+from warmup_job.handoff.declared_indicators import differences
+from warmup_job.regime.indicator_names import BOUNDED, NAUTILUS, kind_of
 
 
 class MyOwn(Indicator):

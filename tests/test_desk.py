@@ -8,9 +8,9 @@ from typing import Any
 
 from nautilus_trader.cache.cache import Cache
 
-from warmup_job.nautilus.instruments import parse_instrument
-from warmup_job.simulator.symbols import default_symbols
-from warmup_job.trading.desk import Desk
+from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.hedge_grid.order_desk import Desk
+from warmup_job.local_binance.prices.symbols import default_symbols
 
 
 def test_a_tick_that_changes_while_a_strategy_runs() -> None:

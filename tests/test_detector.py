@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import talib
 
+from warmup_job.proof.bar_counts import rungs
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
-from warmup_job.regime.rungs import rungs
 
 SETTINGS = DetectorSettings(ema_fast=5, ema_slow=12, adx_len=6, atr_len=4, hysteresis_bps=10)
 

@@ -15,10 +15,10 @@ from nautilus_trader.adapters.binance.common.urls import (
 )
 
 from tests.conftest import Exchange, job, write_config
+from warmup_job.binance.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
 from warmup_job.config import VenueConfig
 from warmup_job.config.venue import Api, Venue
-from warmup_job.exchange.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
-from warmup_job.market.plan import Market
+from warmup_job.market.pages import Market
 
 ACCOUNTS = {"um": BinanceAccountType.USDT_FUTURES, "spot": BinanceAccountType.SPOT}
 ENVIRONMENTS = {

@@ -11,11 +11,11 @@ from nautilus_trader.adapters.binance.futures.schemas.market import (
     BinanceFuturesSymbolInfo,
 )
 
+from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.errors import RefusedError
-from warmup_job.nautilus.instruments import parse_instrument
-from warmup_job.simulator.distortion import with_unknown_values
-from warmup_job.simulator.symbols import default_symbols
-from warmup_job.trading.exchange_info import TradedOnly
+from warmup_job.handoff.exchange_info import TradedOnly
+from warmup_job.local_binance.faults.distortion import with_unknown_values
+from warmup_job.local_binance.prices.symbols import default_symbols
 
 
 def entry(name: str) -> dict[str, Any]:

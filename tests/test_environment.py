@@ -83,7 +83,7 @@ def test_the_local_exchange_knows_its_own() -> None:
 
 def test_every_variable_that_is_written_down_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """In docs, compose files, manifests and configurations: none of them would be warned of."""
-    from warmup_job.cli import _unknown_variables
+    from warmup_job.cli.group import _unknown_variables
 
     places = [REPO / name for name in ("README.md", "Dockerfile", "docker-compose.yml", "Makefile")]
     for folder in ("docs", "k8s", "configs"):

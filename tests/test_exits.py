@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.made_up_market import config
-from warmup_job.trading.account import Earnings
-from warmup_job.trading.exit_orders import leg_and_key
-from warmup_job.trading.exits import (
+from warmup_job.hedge_grid.exit_orders import leg_and_key
+from warmup_job.hedge_grid.exit_rules import (
     Held,
     Leg,
     Lot,
@@ -23,8 +22,9 @@ from warmup_job.trading.exits import (
     stop_price,
     target_price,
 )
-from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.ladder import BOOKS, Book
+from warmup_job.hedge_grid.grid_account import Earnings
+from warmup_job.hedge_grid.ladder import BOOKS, Book
+from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 TICK = D("0.1")
 STEPS: dict[str, Any] = {"step_bps": D(10), "tp_steps": 2, "sl_steps": 8, "tick": TICK}

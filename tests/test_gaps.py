@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import SCALE
 from warmup_job.errors import DataInvalidError
-from warmup_job.market.gaps import Gap, find_gaps, missing_bars, parse_rows
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
+from warmup_job.market.rows import Gap, find_gaps, missing_bars, parse_rows
 
 MINUTE = Interval.parse("1m")
 START = 1_700_000_040_000

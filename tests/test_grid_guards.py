@@ -30,12 +30,12 @@ from tests.made_up_market import (
     warm,
 )
 from tests.test_ladder import ladder
-from warmup_job.trading.breaker import Breaker, drawdown_pct
-from warmup_job.trading.caps import Caps, Exposure, admit, caps_of
-from warmup_job.trading.funding import cost_bps, shares
-from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.ladder import Book
-from warmup_job.trading.order_diff import Standing, match, step_away
+from warmup_job.hedge_grid.caps import Caps, Exposure, admit, caps_of
+from warmup_job.hedge_grid.circuit_breaker import Breaker, drawdown_pct
+from warmup_job.hedge_grid.funding import cost_bps, shares
+from warmup_job.hedge_grid.ladder import Book
+from warmup_job.hedge_grid.order_diff import Standing, match, step_away
+from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS

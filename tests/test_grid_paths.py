@@ -33,9 +33,9 @@ from tests.made_up_market import (
     told,
     warm,
 )
-from warmup_job.nautilus.instruments import parse_instrument
-from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.ladder import BOOKS, least_quantity
+from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.hedge_grid.ladder import BOOKS, least_quantity
+from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
 FEW = tried(max_examples=30 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import SCALE
+from warmup_job.handoff.cursor import Handoff, Span, next_due_ms
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
-from warmup_job.trading.handoff import Handoff, Span, next_due_ms
 
 MINUTE = Interval.parse("1m")
 M = 60_000

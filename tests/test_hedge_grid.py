@@ -34,8 +34,8 @@ from tests.made_up_market import (
     told,
     warm,
 )
+from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.regime.detector import DetectorBar, Regime
-from warmup_job.trading.hedge_grid import HedgeGridV1
 
 OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
 REFUSED = OrderStatus.REJECTED

@@ -19,9 +19,9 @@ from nautilus_trader.adapters.binance.common.credentials import (
 )
 
 from tests.conftest import HANG_S, Exchange, running_exchange
+from warmup_job.binance.api_keys import signing_secret
+from warmup_job.binance.futures_account import look_at_account
 from warmup_job.errors import WarmupError
-from warmup_job.exchange.account import look_at_account
-from warmup_job.exchange.keys import signing_secret
 
 KEY = "local-key"
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -13,9 +13,9 @@ from nautilus_trader.model.identifiers import InstrumentId, Symbol
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.objects import Money, Price, Quantity
 
+from warmup_job.hedge_grid.exit_rules import stop_price, target_price
+from warmup_job.hedge_grid.ladder import GridSettings, Rung, build_ladder
 from warmup_job.regime.detector import Regime
-from warmup_job.trading.exits import stop_price, target_price
-from warmup_job.trading.ladder import GridSettings, Rung, build_ladder
 
 SIDEWAYS, UP, DOWN = Regime.SIDEWAYS, Regime.UP, Regime.DOWN
 

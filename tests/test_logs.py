@@ -13,7 +13,7 @@ from tests.conftest import HANG_S, clean_env
 BEGIN = """
 import os, signal, sys, threading
 from loguru import logger
-from warmup_job.logs import foreign_lines_as_json, set_up_logs
+from warmup_job.process.logs import foreign_lines_as_json, set_up_logs
 set_up_logs("INFO", "json")
 logger.info("before")
 with foreign_lines_as_json("INFO"):

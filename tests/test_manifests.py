@@ -295,7 +295,7 @@ def test_a_refresh_that_fails_for_long_makes_the_pod_unready() -> None:
     (refresh,) = [each for each in pod["initContainers"] if each["name"] == "refresh"]
     probe = refresh["readinessProbe"]
     *word, path, most_s = probe["exec"]["command"]
-    assert word == ["python", "-m", "warmup_job.probe"]
+    assert word == ["python", "-m", "warmup_job.process.healthcheck"]
     assert str(Path(path).parent) in [each["mountPath"] for each in refresh["volumeMounts"]]
     assert refresh["args"] == ["run", "--every", "5m"]
     assert int(most_s) == 3 * 300

@@ -11,11 +11,11 @@ import pytest
 
 from tests.conftest import REPO
 from tests.made_up_market import config, instrument
+from warmup_job.hedge_grid.caps import Caps, caps_of
+from warmup_job.hedge_grid.grid_config import grid_settings
+from warmup_job.hedge_grid.ladder import build_ladder
+from warmup_job.hedge_grid.no_entries import NoEntries, why_none
 from warmup_job.regime.detector import Regime
-from warmup_job.trading.caps import Caps, caps_of
-from warmup_job.trading.grid_config import grid_settings
-from warmup_job.trading.ladder import build_ladder
-from warmup_job.trading.no_entries import NoEntries, why_none
 
 MID = D(50_000)
 
@@ -126,7 +126,7 @@ from nautilus_trader.model.enums import AccountType, OmsType
 from nautilus_trader.model.identifiers import Venue
 from nautilus_trader.model.objects import Money
 from tests.made_up_market import Market, config, instrument, warm
-from warmup_job.trading.hedge_grid import HedgeGridV1
+from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 logs = LoggingConfig(log_level="WARNING", log_colors=False)
 engine = BacktestEngine(BacktestEngineConfig(logging=logs))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
-from warmup_job.market.plan import Market, largest_page, page_weight, plan_pages
+from warmup_job.market.pages import Market, largest_page, page_weight, plan_pages
 
 MINUTE = Interval.parse("1m")
 LAST_MS = 1_700_000_040_000

@@ -16,7 +16,7 @@ from tests.conftest import Exchange, clean_env
 
 def probe(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "warmup_job.probe", *arguments],
+        [sys.executable, "-m", "warmup_job.process.healthcheck", *arguments],
         env=clean_env(**env), capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from warmup_job.binance.proxies import check_proxies, common_proxy, proxy_for
 from warmup_job.errors import ConfigError
-from warmup_job.exchange.proxies import check_proxies, common_proxy, proxy_for
 
 REST, STREAM = "https://fapi.binance.com", "wss://fstream.binance.com"
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warmup_job.binance.answers import refusal, shown
+from warmup_job.binance.retry import wait_ms
+from warmup_job.binance.weight_budget import MINUTE_MS, Budget
 from warmup_job.errors import (
     BlockedError,
     DataInvalidError,
@@ -18,9 +21,6 @@ from warmup_job.errors import (
     UnknownSymbolError,
     WarmupError,
 )
-from warmup_job.exchange.budget import MINUTE_MS, Budget
-from warmup_job.exchange.refusals import refusal, shown
-from warmup_job.exchange.retry import wait_ms
 
 NOW = 1_700_000_000_000
 URL = "https://fapi.example"

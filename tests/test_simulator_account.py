@@ -22,10 +22,10 @@ from yarl import URL
 
 from tests.conftest import HANG_S, job_process
 from warmup_job.errors import ConfigError
-from warmup_job.simulator.account import Account
-from warmup_job.simulator.server import ExchangeOptions, RunningExchange, start
-from warmup_job.simulator.signature import Credentials
-from warmup_job.simulator.weights import request_weight
+from warmup_job.local_binance.account.signature import Credentials
+from warmup_job.local_binance.account.simulated_account import Account
+from warmup_job.local_binance.rest.weight_meter import request_weight
+from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

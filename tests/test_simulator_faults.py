@@ -19,9 +19,9 @@ import pytest
 
 from tests.conftest import HANG_S
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.faults.fault_board import KINDS, Facts, FaultBoard, parse_fault
+from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
 from warmup_job.market.interval import MINUTE_MS
-from warmup_job.simulator.faults import KINDS, Facts, FaultBoard, parse_fault
-from warmup_job.simulator.server import ExchangeOptions, RunningExchange, start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

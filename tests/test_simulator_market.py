@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from warmup_job.local_binance.prices.generated_market import SLOT_MS, GeneratedFeed
+from warmup_job.local_binance.prices.symbols import Symbol, default_symbols
 from warmup_job.market.interval import DAY_MS, HOUR_MS, INTERVAL_NAMES, MINUTE_MS, Interval
 from warmup_job.market.kline import Kline
-from warmup_job.simulator.market import SLOT_MS, GeneratedFeed
-from warmup_job.simulator.symbols import Symbol, default_symbols
 
 NOW = 1_780_000_017_300  # 2026-05-28T20:26:57.300Z
 MINUTE = Interval.parse("1m")

@@ -15,10 +15,11 @@ import pytest
 
 from tests.conftest import HANG_S
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.prices.replay import RecordedFeed, recorded_feeds
+from warmup_job.local_binance.prices.symbols import default_symbols
+from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
 from warmup_job.market.interval import MINUTE_MS, Interval
-from warmup_job.simulator.replay import RecordedFeed, read_recording, recorded_feeds
-from warmup_job.simulator.server import ExchangeOptions, RunningExchange, start
-from warmup_job.simulator.symbols import default_symbols
+from warmup_job.market.recording import read_recording
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -22,9 +22,9 @@ import pytest
 
 from tests.conftest import HANG_S
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.rest.weight_meter import PATIENCE, WeightMeter, request_weight
+from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, serve, start
 from warmup_job.market.interval import INTERVAL_NAMES, MINUTE_MS, Interval
-from warmup_job.simulator.server import ExchangeOptions, RunningExchange, serve, start
-from warmup_job.simulator.weights import PATIENCE, WeightMeter, request_weight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,15 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from warmup_job.catalog import packed_bars as arrow
+from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.catalog.nautilus_catalog import pack_instrument
 from warmup_job.errors import SnapshotError, VolumeError
+from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.market.kline import Klines
-from warmup_job.nautilus import arrow
-from warmup_job.nautilus.catalog import pack_instrument
-from warmup_job.nautilus.instruments import parse_instrument
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.simulator.symbols import default_symbols
 from warmup_job.snapshot.layout import snapshot_id
 from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.limits import quiet_until_ms, remember_quiet
 from warmup_job.snapshot.manifest import (
     FileEntry,
     InstrumentEntry,
@@ -36,7 +37,6 @@ from warmup_job.snapshot.publish import (
     publish,
     to_prune,
 )
-from warmup_job.snapshot.quiet import quiet_until_ms, remember_quiet
 from warmup_job.snapshot.verify import Wanted, find_problems, open_snapshot, verify
 
 START = 1_700_000_040_000

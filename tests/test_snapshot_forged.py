@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from tests.conftest import SCALE
 from tests.test_snapshot import BAR_TYPE, START, make
 from warmup_job.errors import SnapshotError, WarmupError
-from warmup_job.regime.certificate import certify
+from warmup_job.proof.certify import certify
+from warmup_job.proof.evidence import Bounds, Evidence, Window
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.regime.evidence import Bounds, Evidence, Window
 from warmup_job.snapshot.lease import LeaseRecord
 from warmup_job.snapshot.lease import _read as read_lease
+from warmup_job.snapshot.limits import quiet_until_ms
 from warmup_job.snapshot.manifest import Manifest, parse_manifest, seal
-from warmup_job.snapshot.quiet import quiet_until_ms
 from warmup_job.snapshot.verify import Snapshot, open_snapshot, verify
 
 BARS = 80

@@ -22,14 +22,14 @@ from nautilus_trader.trading.strategy import Strategy
 from tests.conftest import HANG_S, Exchange, job, job_process, write_config
 from tests.made_up_market import make_engine
 from warmup_job.errors import LiveRefusedError, TraderError
+from warmup_job.handoff import saved_state as saved
+from warmup_job.handoff.state_dir import LOCK, StateDir, held_state_dir
 from warmup_job.modes import Mode
-from warmup_job.trading import saved
-from warmup_job.trading.state_dir import LOCK, StateDir, held_state_dir
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from warmup_job.trading.state_dir import held_state_dir
+from warmup_job.handoff.state_dir import held_state_dir
 with held_state_dir(Path(sys.argv[1]), "live"):
     print("held", flush=True)
     time.sleep(600)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.test_certificate import SETTINGS, USUAL, feed, market, named, recorded
 from warmup_job.errors import WarmupError
-from warmup_job.regime.certificate import certify
+from warmup_job.proof.certificate import Certificate
+from warmup_job.proof.certify import certify
+from warmup_job.proof.evidence import Bounds, Evidence, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
-from warmup_job.regime.evidence import Bounds, Evidence, Window
-from warmup_job.regime.lockstep import CODES, Lockstep
-from warmup_job.regime.study import study
-from warmup_job.regime.verdict import Certificate
+from warmup_job.study.lockstep import CODES, Lockstep
+from warmup_job.study.wrong_starts import study
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)
@@ -99,7 +99,7 @@ def test_a_certified_start_that_was_wrong_is_a_bug(monkeypatch: pytest.MonkeyPat
         honest = certify(evidence, bounds)
         return msgspec.structs.replace(honest, proven=True, regime=Regime.UP)
 
-    monkeypatch.setattr("warmup_job.regime.study.certify", liar)
+    monkeypatch.setattr("warmup_job.study.wrong_starts.certify", liar)
     with pytest.raises(WarmupError, match="a bug: 30 bars were certified as UP"):
         study(window, settings, window.bounds, (30,), burn_in=300, certify_every=1)
 

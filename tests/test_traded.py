@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPO, Exchange, job, write_config
+from warmup_job.catalog.names import bar_stream_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import ConfigError
-from warmup_job.nautilus.names import bar_stream_of
-from warmup_job.plan import plan_streams, traded_plans, wanted_of_snapshot
-from warmup_job.strategies import make_strategies
-from warmup_job.traded import traded
+from warmup_job.plan.streams import plan_streams, traded_plans, wanted_of_snapshot
+from warmup_job.plan.traded import traded
+from warmup_job.trader.strategies import make_strategies
 
 CROSS = "nautilus_trader.examples.strategies.ema_cross"
 MINUTES = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"

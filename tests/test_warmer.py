@@ -15,8 +15,8 @@ from nautilus_trader.model.data import BarType
 
 from tests.conftest import HANG_S, REPO, Exchange, clean_env
 from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
+from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import ConfigError, ExchangeUnreachableError, RefusedError
-from warmup_job.exchange.client import BinanceClient
 
 MINUTE_MS = 60_000
 
@@ -145,7 +145,7 @@ def test_ccxt_is_whole_for_everybody_else() -> None:
         "assert made.userAgent == ccxt.binance().userAgent"
     )
     ours = (
-        "import warmup_job.exchange.client, sys; "
+        "import warmup_job.binance.client, sys; "
         "assert not {'ccxt.kraken', 'requests', 'urllib3'} & set(sys.modules); "
     )
     for code in (ours + whole + same, whole + same):
@@ -155,7 +155,7 @@ def test_ccxt_is_whole_for_everybody_else() -> None:
 def test_the_fetching_half_imports_neither_nautilus_nor_pandas() -> None:
     code = (
         "import sys; from warmup_job.nautilus import arrow; "
-        "from warmup_job.market.kline import Klines; import warmup_job.warm; "
+        "from warmup_job.market.kline import Klines; import warmup_job.job.run_job; "
         "arrow.pack(Klines(*[['1']] * 6, [1], *[['1']] * 4)); "
         "assert not {'nautilus_trader', 'pandas', 'ccxt'} & set(sys.modules)"
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from warmup_job.trading.websocket import Heard, Reminder, check_message
+from warmup_job.handoff.websocket import Heard, Reminder, check_message
 
 OPEN_MS = 1_700_000_040_000
 KLINE: dict[str, Any] = {

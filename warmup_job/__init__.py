@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from warmup_job.config import StrategyConfigLoader, VenueConfig, VenueConfigLoader
+    from warmup_job.data_warmer import BinanceDataWarmer
+    from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner
+    from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
     from warmup_job.regime.detector import (
         DetectorBar,
         DetectorSettings,
         Regime,
         RegimeDetector,
     )
-    from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
-    from warmup_job.trading.runner import BaseRunner, LiveRunner, PaperRunner
-    from warmup_job.warmer import BinanceDataWarmer
 
 __all__ = [
     "BaseRunner",
@@ -39,9 +39,9 @@ __all__ = [
 _HOMES = {
     "warmup_job.config": ("StrategyConfigLoader", "VenueConfig", "VenueConfigLoader"),
     "warmup_job.regime.detector": ("DetectorBar", "DetectorSettings", "Regime", "RegimeDetector"),
-    "warmup_job.trading.hedge_grid": ("HedgeGridV1", "HedgeGridV1Config"),
-    "warmup_job.trading.runner": ("BaseRunner", "LiveRunner", "PaperRunner"),
-    "warmup_job.warmer": ("BinanceDataWarmer",),
+    "warmup_job.hedge_grid.strategy": ("HedgeGridV1", "HedgeGridV1Config"),
+    "warmup_job.handoff.runner": ("BaseRunner", "LiveRunner", "PaperRunner"),
+    "warmup_job.data_warmer": ("BinanceDataWarmer",),
 }
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from warmup_job.collector import wait_for_imports
+from warmup_job.process.fast_start import wait_for_imports
 
 wait_for_imports()
 
 import click
 from loguru import logger
 
-from warmup_job.cli import cli
+from warmup_job.cli.group import cli
 from warmup_job.errors import ConfigError, StoppedError, WarmupError
-from warmup_job.logs import set_up_logs
+from warmup_job.process.logs import set_up_logs
 from warmup_job.snapshot.status import write_termination_message
 
 

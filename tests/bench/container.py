@@ -43,7 +43,12 @@ def main() -> int:
     ).strip()
     try:
         port = checked("docker", "port", exchange, "8080").strip().rpartition(":")[2]
-        probe = ("python", "-m", "warmup_job.probe", "http://127.0.0.1:8080/_sim/faults")
+        probe = (
+            "python",
+            "-m",
+            "warmup_job.process.healthcheck",
+            "http://127.0.0.1:8080/_sim/faults",
+        )
         until(lambda: command("docker", "exec", exchange, *probe).returncode == 0)
         overhead(network, port)
         memory(network)

@@ -114,7 +114,7 @@ def floor(url: str, bars: int, out: Path) -> int:
     import pyarrow.parquet as pq
 
     from warmup_job.market.interval import Interval
-    from warmup_job.market.plan import plan_pages
+    from warmup_job.market.pages import plan_pages
 
     async def fetch() -> int:
         columns: list[list[Any]] = [[], [], [], [], [], []]
@@ -149,8 +149,8 @@ def imports(url: str, bars: int, out: Path) -> int:
     """What a first run must import, and the same requests: no work beyond it."""
     import ccxt.async_support  # noqa: F401
 
-    import warmup_job.nautilus.catalog
-    import warmup_job.nautilus.instruments  # noqa: F401
+    import warmup_job.catalog.instruments
+    import warmup_job.catalog.nautilus_catalog  # noqa: F401
 
     return floor(url, bars, out)
 

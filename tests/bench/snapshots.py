@@ -50,7 +50,7 @@ def encoder(count: int = 100_000) -> tuple[float, float]:
     from nautilus_trader.model.objects import Price, Quantity
     from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-    from warmup_job.nautilus import arrow
+    from warmup_job.catalog import packed_bars as arrow
     from warmup_job.snapshot.durable import HashingFile, new_file
 
     klines, folder = made_klines(count), Path(tempfile.mkdtemp())
@@ -144,9 +144,9 @@ def certificate_ms() -> float:
     """Median ms to judge 1,000 bars, from the bars."""
     import random
 
-    from warmup_job.regime.certificate import certify
+    from warmup_job.proof.certify import certify
+    from warmup_job.proof.evidence import Bounds, Evidence, Window
     from warmup_job.regime.detector import DetectorSettings
-    from warmup_job.regime.evidence import Bounds, Evidence, Window
 
     rng, price, bars = random.Random(1), 50_000.0, []
     for _ in range(1000):

@@ -92,8 +92,8 @@ def bars_a_second(count: int = BARS) -> float:
     from nautilus_trader.model.data import Bar, BarType
     from nautilus_trader.model.objects import Price, Quantity
 
+    from warmup_job.catalog.detector_bars import detector_bar
     from warmup_job.regime.detector import DetectorSettings, RegimeDetector
-    from warmup_job.trading.detector_bars import detector_bar
 
     bar_type = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
     one = Quantity.from_str("1.000")

@@ -263,7 +263,7 @@ def volume(engine: Engine) -> str:
 def health(*url: str) -> dict[str, Any]:
     """A health check that looks every half second."""
     ns = 1_000_000_000
-    test: Sequence[str] = ["CMD", "python", "-m", "warmup_job.probe", *url]
+    test: Sequence[str] = ["CMD", "python", "-m", "warmup_job.process.healthcheck", *url]
     return {"test": test, "interval": ns // 2, "timeout": 3 * ns, "start_period": 60 * ns}
 
 

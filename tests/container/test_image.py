@@ -26,7 +26,12 @@ def test_it_is_labelled_and_runs_as_nobody(engine: Engine) -> None:
     assert labels["version"] == version
     assert {"title", "description", "licenses", "revision", "base.name"} <= set(labels)
     assert re.fullmatch(r"[1-9]\d*:0", config["User"])
-    assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "warmup_job.probe"]
+    assert config["Healthcheck"]["Test"] == [
+        "CMD",
+        "python",
+        "-m",
+        "warmup_job.process.healthcheck",
+    ]
     told = engine.run("--version", network="none")
     assert version in told.out
 
@@ -34,7 +39,8 @@ def test_it_is_labelled_and_runs_as_nobody(engine: Engine) -> None:
 def test_nothing_is_compiled_at_its_start(engine: Engine) -> None:
     """Its file system is read-only: what has no bytecode is compiled at each start anew."""
     code = (
-        "import warmup_job.cli, warmup_job.session, warmup_job.warm, warmup_job.exchange.client, "
+        "import warmup_job.cli.group, warmup_job.trader.session, warmup_job.job.run_job, "
+        "warmup_job.binance.client, "
         "nautilus_trader.live.node, nautilus_trader.adapters.binance, pyarrow.parquet, "
         "nautilus_trader.adapters.sandbox.execution, nautilus_trader.backtest.node"
     )

@@ -61,7 +61,7 @@ def test_what_goes_wrong_is_told_by_the_exit_code(
 def test_runs_without_end_are_judged_by_the_sidecars_probe(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
-    probe = ["python", "-m", "warmup_job.probe", "/snapshot/status.json", "900"]
+    probe = ["python", "-m", "warmup_job.process.healthcheck", "/snapshot/status.json", "900"]
     few = {"WARMUP_STREAMS": "BTCUSDT:1m:70", "WARMUP_REQUIRE": "bars"}
     job = engine.start("run", "--every", "1s", environment=few, volumes=mounts(volume))
     wait_until(job, "next run in")

@@ -105,7 +105,12 @@ class Pods:
         }
         done = self.play([pod])
         assert done.returncode == 0, done.stderr
-        probe = ("python", "-m", "warmup_job.probe", "http://127.0.0.1:8080/_sim/faults")
+        probe = (
+            "python",
+            "-m",
+            "warmup_job.process.healthcheck",
+            "http://127.0.0.1:8080/_sim/faults",
+        )
         until(lambda: command("podman", "exec", f"{name}-exchange", *probe).returncode == 0)
 
     def trader(self) -> str:
@@ -168,7 +173,7 @@ def test_the_trader_goes_live_on_what_the_init_container_left(pods: Pods) -> Non
     pods.exchange()
     done = pods.play(pods.pod())
     assert done.returncode == 0, done.stderr
-    ready = ("python", "-m", "warmup_job.probe", "http://127.0.0.1:8081/readyz")
+    ready = ("python", "-m", "warmup_job.process.healthcheck", "http://127.0.0.1:8081/readyz")
     until(lambda: command("podman", "exec", pods.trader(), *ready).returncode == 0)
     left = checked("podman", "exec", pods.trader(), "readlink", "/snapshot/current").strip()
     log = pods.log(pods.trader())

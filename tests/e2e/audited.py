@@ -10,11 +10,11 @@ import msgspec
 from nautilus_trader.model.data import Bar
 from nautilus_trader.model.identifiers import ClientOrderId
 
-from warmup_job.nautilus.bars import interval_of, open_ms_of
+from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
+from warmup_job.hedge_grid.exit_rules import Leg
+from warmup_job.hedge_grid.ladder import BOOKS
+from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
 from warmup_job.regime.detector import DetectorBar
-from warmup_job.trading.exits import Leg
-from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
-from warmup_job.trading.ladder import BOOKS
 
 _LEGS: tuple[Leg, Leg] = ("S", "T")
 

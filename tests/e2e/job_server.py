@@ -66,13 +66,13 @@ def import_everything() -> None:
     import aiohttp  # noqa: F401
 
     import warmup_job.__main__
+    import warmup_job.binance.client
+    import warmup_job.binance.fetch
+    import warmup_job.catalog.instruments
+    import warmup_job.catalog.nautilus_catalog
     import warmup_job.config
-    import warmup_job.exchange.client
-    import warmup_job.exchange.fetch
-    import warmup_job.nautilus.catalog
-    import warmup_job.nautilus.instruments
-    import warmup_job.warm  # noqa: F401
-    from warmup_job.nautilus import arrow
+    import warmup_job.job.run_job  # noqa: F401
+    from warmup_job.catalog import packed_bars as arrow
 
     arrow.import_ahead()
     gc.collect()

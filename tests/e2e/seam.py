@@ -22,22 +22,22 @@ from nautilus_trader.trading.strategy import Strategy
 
 from tests.conftest import HANG_S, Exchange, write_config
 from tests.e2e.seam_strategies import Impatient, Recorder
+from warmup_job.binance.client import BinanceClient
+from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
 from warmup_job.config import WarmupConfig, load
-from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.fetch import Stream, fetch_klines
-from warmup_job.history import load_histories
+from warmup_job.handoff.bar_stream import History
+from warmup_job.handoff.runner import PaperRunner
+from warmup_job.handoff.state_dir import StateDir
+from warmup_job.hedge_grid.strategy import HedgeGridV1
+from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
-from warmup_job.nautilus.bars import interval_of, open_ms_of
-from warmup_job.plan import open_client
+from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
-from warmup_job.session import _instrument_ids, _node_settings, _policy
-from warmup_job.strategies import make_strategies
-from warmup_job.trading.feed import History
-from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.runner import PaperRunner
-from warmup_job.trading.state_dir import StateDir
-from warmup_job.warm import warm
+from warmup_job.trader.history import load_histories
+from warmup_job.trader.session import _instrument_ids, _node_settings, _policy
+from warmup_job.trader.strategies import make_strategies
 
 HERE = "tests.e2e.seam_strategies"
 MINUTE_MS = 60_000
@@ -148,7 +148,7 @@ def spot_config(
     return imported_config(
         tmp_path,
         running,
-        [("Recorder", "warmup_job.trading.hedge_grid:HedgeGridV1Config", fields)],
+        [("Recorder", "warmup_job.hedge_grid.strategy:HedgeGridV1Config", fields)],
         streams={interval_of(bar_type).name: bars},
         market="spot",
         **changes,

@@ -18,10 +18,10 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.market.moment import NS_PER_MS
-from warmup_job.nautilus.bars import interval_of, open_ms_of
+from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
+from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
+from warmup_job.market.times import NS_PER_MS
 from warmup_job.regime.detector import DetectorBar
-from warmup_job.trading.hedge_grid import HedgeGridV1, HedgeGridV1Config
 
 
 class Sent(NamedTuple):

@@ -35,11 +35,11 @@ from tests.e2e.seam import (
     start_over,
     until,
 )
+from warmup_job.catalog.nautilus_bars import instrument_bars
 from warmup_job.errors import TraderError
+from warmup_job.handoff.composite_bars import Composite
+from warmup_job.handoff.open_orders import has_orders_under_way, open_orders
 from warmup_job.market.interval import Interval
-from warmup_job.nautilus.bars import instrument_bars
-from warmup_job.trading.composite import Composite
-from warmup_job.trading.orders import has_orders_under_way, open_orders
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]

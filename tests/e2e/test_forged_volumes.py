@@ -23,9 +23,9 @@ from tests.test_snapshot_forged import (
 )
 from warmup_job.config import load
 from warmup_job.errors import SnapshotError
-from warmup_job.history import load_histories, open_for_trading
-from warmup_job.plan import open_client
+from warmup_job.plan.streams import open_client
 from warmup_job.snapshot.verify import open_snapshot, verify
+from warmup_job.trader.history import load_histories, open_for_trading
 
 pytestmark = pytest.mark.e2e
 

@@ -21,18 +21,18 @@ from tests.conftest import Exchange, write_config
 from tests.e2e.seam import before_the_minute
 from tests.e2e.test_incremental import MINUTE_MS, Situation, digest, situation
 from tests.e2e.test_paper_trade import BAR_TYPE, MINUTE, make_grid, run_until
+from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.catalog.nautilus_bars import open_ms_of
+from warmup_job.catalog.nautilus_catalog import read_bars, read_instrument
 from warmup_job.config import load
-from warmup_job.exchange.fetch import Stream, fetch_klines
-from warmup_job.history import load_histories
+from warmup_job.handoff.bar_stream import History
+from warmup_job.handoff.runner import PaperRunner
+from warmup_job.job.run_job import Outcome, warm
 from warmup_job.market.kline import Kline
-from warmup_job.nautilus.bars import open_ms_of
-from warmup_job.nautilus.catalog import read_bars, read_instrument
-from warmup_job.plan import open_client
-from warmup_job.session import _node_settings
+from warmup_job.plan.streams import open_client
 from warmup_job.snapshot.verify import find_problems, open_snapshot
-from warmup_job.trading.feed import History
-from warmup_job.trading.runner import PaperRunner
-from warmup_job.warm import Outcome, warm
+from warmup_job.trader.history import load_histories
+from warmup_job.trader.session import _node_settings
 
 pytestmark = pytest.mark.e2e
 __all__ = ["situation"]  # the fixture

@@ -14,8 +14,8 @@ from loguru import logger
 
 from tests.conftest import Exchange, job, write_config
 from warmup_job.config import load
+from warmup_job.job.run_job import Outcome, warm
 from warmup_job.snapshot.verify import find_problems, open_snapshot
-from warmup_job.warm import Outcome, warm
 
 pytestmark = pytest.mark.e2e
 MINUTE_MS = 60_000

@@ -19,23 +19,23 @@ from nautilus_trader.trading.strategy import Strategy
 
 from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
 from tests.e2e.seam import EARLY_S, before_the_minute, until
+from warmup_job.binance.client import BinanceClient
+from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.catalog.detector_bars import detector_bar
+from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import TraderError
-from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.fetch import Stream, fetch_klines
-from warmup_job.history import load_histories
+from warmup_job.handoff.bar_stream import History
+from warmup_job.handoff.node import NodeSettings
+from warmup_job.handoff.runner import PaperRunner
+from warmup_job.hedge_grid.strategy import HedgeGridV1
+from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
-from warmup_job.nautilus.bars import open_ms_of
-from warmup_job.plan import open_client
+from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import RegimeDetector
-from warmup_job.session import _node_settings
-from warmup_job.strategies import make_strategies
-from warmup_job.trading.detector_bars import detector_bar
-from warmup_job.trading.feed import History
-from warmup_job.trading.hedge_grid import HedgeGridV1
-from warmup_job.trading.node import NodeSettings
-from warmup_job.trading.runner import PaperRunner
-from warmup_job.warm import warm
+from warmup_job.trader.history import load_histories
+from warmup_job.trader.session import _node_settings
+from warmup_job.trader.strategies import make_strategies
 
 pytestmark = pytest.mark.e2e
 MINUTE_MS = 60_000

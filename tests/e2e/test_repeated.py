@@ -16,6 +16,8 @@ from tests.conftest import HANG_S, Exchange, clean_env, job, job_process, write_
 
 pytestmark = pytest.mark.e2e
 
+HEALTHCHECK = "warmup_job.process.healthcheck"
+
 
 def lines(log: Path) -> list[tuple[str, str]]:
     """Level and message of each whole line so far."""
@@ -39,7 +41,7 @@ def until_logged(log: Path, word: str, process: Any) -> tuple[str, str]:
 def probe(root: Path, most_s: int) -> subprocess.CompletedProcess[str]:
     """The readiness probe of the refresh sidecar."""
     return subprocess.run(
-        [sys.executable, "-m", "warmup_job.probe", str(root / "status.json"), str(most_s)],
+        [sys.executable, "-m", HEALTHCHECK, str(root / "status.json"), str(most_s)],
         env=clean_env(), capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -44,13 +44,13 @@ from tests.e2e.seam import (
     start_over,
     until,
 )
+from warmup_job.acquire.reuse import RE_ASKED
+from warmup_job.binance.client import BinanceClient
+from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.catalog.nautilus_bars import instrument_bars, interval_of, open_ms_of
 from warmup_job.errors import TraderError
-from warmup_job.exchange.client import BinanceClient
-from warmup_job.exchange.fetch import Stream, fetch_klines
+from warmup_job.handoff.report import STATES
 from warmup_job.market.kline import Kline
-from warmup_job.nautilus.bars import instrument_bars, interval_of, open_ms_of
-from warmup_job.resume import RE_ASKED
-from warmup_job.trading.report import STATES
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
@@ -355,7 +355,7 @@ EMA_CROSS = (
         "oms_type": "HEDGING",
     },
 )
-GRID_OF_SECONDS = ("Recorder", "warmup_job.trading.hedge_grid:HedgeGridV1Config", SPOT_GRID)
+GRID_OF_SECONDS = ("Recorder", "warmup_job.hedge_grid.strategy:HedgeGridV1Config", SPOT_GRID)
 
 
 def average_of_all(

@@ -13,11 +13,11 @@ import pytest
 
 from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
 from tests.e2e.volumes import until
-from warmup_job.nautilus import arrow
-from warmup_job.nautilus.stored import StoredBars
-from warmup_job.regime.certificate import certify
+from warmup_job.catalog import packed_bars as arrow
+from warmup_job.catalog.stored_bars import StoredBars
+from warmup_job.proof.certify import certify
+from warmup_job.proof.evidence import Bounds, Evidence, Window
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.regime.evidence import Bounds, Evidence, Window
 from warmup_job.snapshot.manifest import seal
 from warmup_job.snapshot.verify import find_problems, open_snapshot
 

@@ -4,6 +4,7 @@
 lists every key. Only the top of the program reads these; below it plain values are handed down.
 """
 
+from warmup_job.binance.endpoints import Environment
 from warmup_job.config.environment import unknown_variables
 from warmup_job.config.fields import nearest
 from warmup_job.config.strategy import (
@@ -25,7 +26,6 @@ from warmup_job.config.warmup import (
     load,
     missing_stream,
 )
-from warmup_job.exchange.endpoints import Environment
 
 __all__ = [
     "OPTIONS",

@@ -17,7 +17,7 @@ from warmup_job.config.document import number, truth
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.regime.kinds import kind_of
+from warmup_job.regime.indicator_names import kind_of
 
 _LARGEST_INT = 2**63 - 1
 _LONGEST_MS = 10 * 365 * 86_400_000

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from warmup_job.binance.endpoints import Environment, Verdict, environment_of, judge
 from warmup_job.config.fields import (
     SECRET,
     Between,
@@ -19,10 +20,9 @@ from warmup_job.config.fields import (
 )
 from warmup_job.config.values import http_url, instrument, ws_url
 from warmup_job.errors import ConfigError
-from warmup_job.exchange.endpoints import Environment, Verdict, environment_of, judge
 
 if TYPE_CHECKING:
-    from warmup_job.market.plan import Market
+    from warmup_job.market.pages import Market
 
 Leverage = Annotated[int, Between(1, 125)]
 Count = Annotated[int, Between(1)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
+from warmup_job.binance.endpoints import Verdict
 from warmup_job.config.document import read_document
 from warmup_job.config.fields import (
     Between,
@@ -35,12 +36,11 @@ from warmup_job.config.values import (
 )
 from warmup_job.config.venue import VenueConfig
 from warmup_job.errors import ConfigError
-from warmup_job.exchange.endpoints import Verdict
 from warmup_job.modes import FirstBar, Orders, Replay
-from warmup_job.regime.kinds import BOUNDED
+from warmup_job.regime.indicator_names import BOUNDED
 
 if TYPE_CHECKING:
-    from warmup_job.market.plan import Market
+    from warmup_job.market.pages import Market
 
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "venue": ("venue",),

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from warmup_job.errors import SnapshotError
-from warmup_job.market.moment import utc_text
+from warmup_job.market.times import utc_text
 
 CURRENT, SNAPSHOTS, STAGING = "current", "snapshots", ".staging"
 CATALOG, MANIFEST = "catalog", "manifest.json"

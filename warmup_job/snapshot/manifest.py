@@ -11,13 +11,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from warmup_job.catalog.names import bar_type_name, instrument_id_of
 from warmup_job.errors import SnapshotError
-from warmup_job.market.gaps import Gap
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
-from warmup_job.market.plan import Market
-from warmup_job.nautilus.names import bar_type_name, instrument_id_of
+from warmup_job.market.pages import Market
+from warmup_job.market.rows import Gap
+from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.regime.verdict import Certificate
 from warmup_job.snapshot.durable import read_whole
 from warmup_job.snapshot.layout import CATALOG, MANIFEST
 

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from warmup_job.catalog.packed_bars import PackedInstrument, floats, join
+from warmup_job.catalog.stored_bars import StoredBars, read_instrument
 from warmup_job.errors import SnapshotError
-from warmup_job.market.gaps import Gap
 from warmup_job.market.interval import Interval
-from warmup_job.market.moment import duration_text, utc_text
-from warmup_job.nautilus.arrow import PackedInstrument, floats, join
-from warmup_job.nautilus.stored import StoredBars, read_instrument
-from warmup_job.regime.verdict import Certificate
+from warmup_job.market.rows import Gap
+from warmup_job.market.times import duration_text, utc_text
+from warmup_job.proof.certificate import Certificate
 from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
 from warmup_job.snapshot.manifest import (
     FileEntry,
@@ -235,7 +235,7 @@ def _content_problems(snapshot: Snapshot) -> list[str]:
 
 
 def _read_instrument(snapshot: Snapshot, said: InstrumentEntry) -> PackedInstrument:
-    from warmup_job.nautilus.audit import Instrument, decoding, instrument_problem
+    from warmup_job.catalog.audit import Instrument, decoding, instrument_problem
 
     for entry in snapshot.manifest.files:
         place = PurePosixPath(entry.path)
@@ -261,7 +261,7 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
     """Hold the catalog's rows against what the manifest says of them, a row group at a time."""
     import numpy as np
 
-    from warmup_job.nautilus.audit import gaps_of, opens_of, row_problem
+    from warmup_job.catalog.audit import gaps_of, opens_of, row_problem
 
     stored, interval = (
         StoredBars(snapshot.catalog, stream.bar_type),
@@ -318,8 +318,8 @@ def _gap_problems(held: list[Gap], said: list[Gap], next_ms: int) -> list[str]:
 
 def _certify(stream: StreamEntry, stored: StoredBars, said: Certificate) -> Certificate | None:
     """The certificate of the bars that lie there, with the bounds of the one that was said."""
-    from warmup_job.regime.certificate import certify
-    from warmup_job.regime.evidence import Bounds, Evidence, Window
+    from warmup_job.proof.certify import certify
+    from warmup_job.proof.evidence import Bounds, Evidence, Window
 
     if said.bars > stream.bar_count or stream.detector is None:
         return None

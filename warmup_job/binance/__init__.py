@@ -1,0 +1,1 @@
+"""The Binance client. The only package that imports ccxt."""

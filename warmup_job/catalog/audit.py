@@ -1,0 +1,206 @@
+"""Whether a catalog's files hold what they are said to hold: by pyarrow and numpy, not by Nautilus.
+
+A digest says that a file is the one that was written. This says that what was written is what a
+reader expects: the schema, rows that a market can have, the instrument that is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, VALUES, decimals_of
+from warmup_job.errors import SnapshotError
+from warmup_job.market.interval import Interval
+from warmup_job.market.rows import Gap, find_gaps
+from warmup_job.market.times import NS_PER_MS, utc_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Opens = npt.NDArray[np.int64]
+
+INSTRUMENT_CLASSES = {
+    "crypto_perpetual": "CryptoPerpetual",
+    "crypto_future": "CryptoFuture",
+    "currency_pair": "CurrencyPair",
+}
+"""What Binance lists, by its folder in a catalog."""
+_WORD, _UNIT = 1 << 64, 10**16
+_LAST_MS = 4_102_444_800_000  # 2100
+
+
+@contextmanager
+def decoding(path: Path | str) -> Iterator[None]:
+    """Turn whatever breaks while a file of a snapshot is decoded into a `SnapshotError`.
+
+    An error of the operating system's stays what it is: the disk is to blame, not the content.
+    """
+    try:
+        yield
+    except (OSError, SnapshotError) as error:
+        if isinstance(error, SnapshotError) or error.errno is not None:
+            raise
+        raise SnapshotError(f"{path} cannot be decoded: {_first_line(error)}") from None
+    except Exception as error:  # noqa: BLE001  # what a decoder makes of garbage is its own affair
+        raise SnapshotError(f"{path} cannot be decoded: {_first_line(error)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What is said of an instrument."""
+
+    symbol: str
+    instrument_id: str
+    price_precision: int
+    size_precision: int
+
+
+def instrument_problem(table: pa.Table, kind: str, said: Instrument) -> str | None:
+    """What is wrong with an instrument's table, of a file in the folder ``kind``; None: nothing."""
+    wanted = (
+        "id", "raw_symbol", "price_precision", "size_precision", "price_increment",
+        "size_increment", "ts_event", "ts_init",
+    )  # fmt: skip
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        return f"it is no instrument: it has no column {', '.join(missing)}"
+    held = (table.schema.metadata or {}).get(b"class", b"").decode(errors="replace")
+    if held != INSTRUMENT_CLASSES.get(kind):
+        return f"it holds a {held or 'nothing known'}, and lies in {kind}"
+    if table.num_rows != 1:
+        return f"it holds {table.num_rows} instruments, not one"
+    (row,) = table.select(wanted).to_pylist()
+    for name, expected in (
+        ("id", said.instrument_id),
+        ("raw_symbol", said.symbol),
+        ("price_precision", said.price_precision),
+        ("size_precision", said.size_precision),
+    ):
+        if row[name] != expected:
+            return f"its {name} is {row[name]!r}, the manifest says {expected!r}"
+    for name, precision in (
+        ("price_increment", said.price_precision),
+        ("size_increment", said.size_precision),
+    ):
+        step = _decimal(row[name])
+        if step is None or step <= 0 or _decimals(step) > precision:
+            return f"its {name} is {row[name]!r}, at {precision} decimals"
+    return None
+
+
+def row_problem(table: pa.Table, price_precision: int, size_precision: int) -> str | None:
+    """What is wrong with the values of bars, in the catalog's schema; None: nothing."""
+    precisions = (price_precision,) * 4 + (size_precision,)
+    if any(table.column(name).null_count for name in table.column_names):
+        return "a value is missing"
+    columns = [_halves(table.column(name)) for name in VALUES]
+    opened, high, low, close, volume = columns
+    fine = _below(_halves_of(0), low)
+    for price in (opened, close):
+        fine &= _at_most(low, price) & _at_most(price, high)
+    fine &= _at_most(high, _halves_of(PRICE_MAX * _UNIT)) & (volume[0] >= 0)
+    fine &= _at_most(volume, _halves_of(SIZE_MAX * _UNIT))
+    if not fine.all():
+        at_ns = table.column("ts_event")[int(np.argmin(fine))].as_py()
+        return f"the bar that closes at {_text(at_ns)} has values that no market has"
+    for name, precision in zip(VALUES, precisions, strict=True):
+        if not _fits(decimals_of(table.column(name)), precision):
+            return f"a value of {name} has more than the {precision} decimals that are said"
+    return None
+
+
+def opens_of(table: pa.Table, interval: Interval) -> Opens | str:
+    """When each bar opens, UTC ms; or what is wrong with the stamps."""
+    closes_ns, made_ns = (table.column(name).to_numpy() for name in ("ts_event", "ts_init"))
+    if not np.array_equal(closes_ns, made_ns):
+        return "its ts_init are not its ts_event"
+    closes_ms = closes_ns // np.uint64(NS_PER_MS)
+    if (closes_ns % np.uint64(NS_PER_MS)).any() or (closes_ms >= np.uint64(_LAST_MS)).any():
+        return "a bar closes at a time that no kline has"
+    floored: Opens = closes_ms.astype(np.int64)
+    if interval.length_ms:
+        first_ms = interval.floor(0) % interval.length_ms  # 1970 began in the middle of a week
+        return (floored - first_ms) // interval.length_ms * interval.length_ms + first_ms
+    return np.fromiter(map(interval.floor, floored.tolist()), np.int64, len(floored))
+
+
+def gaps_of(opens_ms: Opens, interval: Interval) -> list[Gap] | str:
+    """The holes between bars by their opens; or what is wrong with their order."""
+    steps = np.diff(opens_ms)
+    if (steps <= 0).any():
+        at_ms = int(opens_ms[int(np.argmax(steps <= 0)) + 1])
+        return f"its bars do not ascend, at {utc_text(at_ms)}"
+    if not interval.length_ms:
+        return find_gaps(opens_ms.tolist(), interval)
+    return [
+        gap
+        for index in np.flatnonzero(steps != interval.length_ms).tolist()
+        for gap in find_gaps(opens_ms[index : index + 2].tolist(), interval)
+    ]
+
+
+# -- 128-bit integers as two columns of 64 bits --------------------------------------------------
+
+_Halves = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
+"""The high half, signed, and the low one."""
+
+
+def _halves(column: pa.ChunkedArray) -> _Halves:
+    raw = column.combine_chunks()
+    words = np.frombuffer(raw.buffers()[1], np.uint64, 2 * len(raw), 16 * raw.offset)
+    return words[1::2].view(np.int64), words[::2]
+
+
+def _halves_of(value: int) -> _Halves:
+    return np.array([value // _WORD], np.int64), np.array([value % _WORD], np.uint64)
+
+
+def _below(one: _Halves, other: _Halves) -> npt.NDArray[np.bool_]:
+    below: npt.NDArray[np.bool_] = one[0] < other[0]
+    below |= (one[0] == other[0]) & (one[1] < other[1])
+    return below
+
+
+def _at_most(one: _Halves, other: _Halves) -> npt.NDArray[np.bool_]:
+    return ~_below(other, one)
+
+
+def _fits(values: pa.Array, decimals: int) -> bool:
+    import pyarrow as pa
+
+    try:
+        values.cast(pa.decimal128(38, decimals))
+    except pa.ArrowInvalid:  # it would lose digits
+        return False
+    return True
+
+
+def _decimal(text: object) -> Decimal | None:
+    try:
+        value = Decimal(str(text))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _text(at_ns: int) -> str:
+    at_ms = at_ns // NS_PER_MS
+    return utc_text(at_ms) if at_ms < _LAST_MS else f"{at_ns} ns"
+
+
+def _first_line(error: Exception) -> str:
+    said = str(error).partition("\n")[0][:200]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

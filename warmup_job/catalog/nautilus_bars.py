@@ -1,0 +1,120 @@
+"""Klines as Nautilus bars, and the names of both: exact decimals, ts_event = close time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from nautilus_trader.model.data import Bar, BarType
+from nautilus_trader.model.enums import BarAggregation, PriceType
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import Price, Quantity
+
+from warmup_job.catalog.names import AGGREGATIONS, bar_type_name
+from warmup_job.errors import ConfigError, DataInvalidError
+from warmup_job.market.interval import Interval
+from warmup_job.market.kline import Kline, decimals_used
+from warmup_job.market.times import NS_PER_MS
+
+_LETTERS = {name: letter for letter, name in AGGREGATIONS.items()}
+
+
+def bar_type_of(instrument_id: InstrumentId | str, interval: Interval) -> BarType:
+    """The bar type that Nautilus' Binance data client uses for this interval's klines."""
+    return BarType.from_str(bar_type_name(str(instrument_id), interval))
+
+
+def interval_of(bar_type: BarType) -> Interval:
+    """The Binance interval whose klines a bar type means.
+
+    Raises:
+        ConfigError: Binance has no such klines; never another interval in its place.
+    """
+    spec = bar_type.spec
+    aggregation = BarAggregation(spec.aggregation).name
+    if aggregation not in _LETTERS or spec.price_type != PriceType.LAST:
+        raise ConfigError(f"Binance has no klines for {bar_type}: last prices over time only")
+    return Interval.parse(f"{spec.step}{_LETTERS[aggregation]}")
+
+
+def open_ms_of(bar: Bar, interval: Interval) -> int:
+    """When the bar opened, UTC ms: what tells one bar from another.
+
+    Live bars' ts_event is off by some ns, and the last bar before an outage closes early; the open
+    of its interval is the same for both.
+    """
+    return interval.floor(round(bar.ts_event / NS_PER_MS))
+
+
+def bars_of(
+    klines: Iterable[Kline], bar_type: BarType, price_precision: int, size_precision: int
+) -> list[Bar]:
+    """Klines as bars, digit for digit, with ts_event = ts_init = close time.
+
+    All prices have one precision and all volumes another: those that are given, or more where a
+    value needs it. A tick or step that was changed leaves both kinds of klines behind.
+
+    Raises:
+        DataInvalidError: Nautilus cannot hold a price or volume.
+    """
+    klines = list(klines)
+    price_precision = max(price_precision, decimals_used(chain(*(row[1:5] for row in klines))))
+    size_precision = max(size_precision, decimals_used(row.volume for row in klines))
+
+    def bar_of(kline: Kline) -> Bar:
+        prices = (kline.open, kline.high, kline.low, kline.close)
+        close_ns = kline.close_ms * NS_PER_MS
+        return Bar(
+            bar_type,
+            *(Price.from_str(_at_precision(text, price_precision)) for text in prices),
+            Quantity.from_str(_at_precision(kline.volume, size_precision)),
+            close_ns,
+            close_ns,
+        )
+
+    try:
+        return [bar_of(kline) for kline in klines]
+    except ValueError as error:
+        raise DataInvalidError(f"{bar_type}: Nautilus cannot hold these values: {error}") from None
+
+
+def instrument_bars(
+    klines: Iterable[Kline],
+    instrument: Instrument,
+    interval: Interval,
+    like: Sequence[Bar] = (),
+) -> list[Bar]:
+    """`bars_of` for an instrument; as fine as any of ``like``, which they continue."""
+    return bars_of(
+        klines,
+        bar_type_of(instrument.id, interval),
+        max([instrument.price_precision, *(bar.close.precision for bar in like)]),
+        max([instrument.size_precision, *(bar.volume.precision for bar in like)]),
+    )
+
+
+def at_one_precision(bars: Sequence[Bar]) -> list[Bar]:
+    """The same bars with the same values, all as fine as the finest of them."""
+    price_precision = max((bar.close.precision for bar in bars), default=0)
+    size_precision = max((bar.volume.precision for bar in bars), default=0)
+
+    def finer(bar: Bar) -> Bar:
+        if (bar.close.precision, bar.volume.precision) == (price_precision, size_precision):
+            return bar
+        prices = (bar.open, bar.high, bar.low, bar.close)
+        return Bar(
+            bar.bar_type,
+            *(Price.from_raw(price.raw, price_precision) for price in prices),
+            Quantity.from_raw(bar.volume.raw, size_precision),
+            bar.ts_event,
+            bar.ts_init,
+        )
+
+    return [finer(bar) for bar in bars]
+
+
+def _at_precision(text: str, precision: int) -> str:
+    """Decimal ``text`` with ``precision`` decimals, which are enough for it."""
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction[:precision].ljust(precision, '0')}" if precision else whole

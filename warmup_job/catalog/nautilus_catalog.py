@@ -1,0 +1,67 @@
+"""A plain Nautilus ParquetDataCatalog through Nautilus itself: what `arrow` cannot do alone."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import nautilus_trader
+import pyarrow as pa
+from nautilus_trader.model.data import Bar
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import FIXED_PRECISION_BYTES
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+from nautilus_trader.persistence.funcs import class_to_filename, urisafe_identifier
+from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
+
+from warmup_job.catalog.audit import decoding
+from warmup_job.catalog.packed_bars import PackedInstrument
+
+
+def pack_instrument(instrument: Instrument) -> PackedInstrument:
+    """An instrument as Nautilus' own serializer makes it."""
+    batch = ArrowSerializer.serialize_batch([instrument], data_cls=type(instrument))
+    table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+    folder = class_to_filename(type(instrument))
+    return PackedInstrument(f"{folder}/{urisafe_identifier(instrument.id.value)}", table)
+
+
+def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
+    """All bars of one type, ascending; a missing type reads as an empty list.
+
+    Raises:
+        SnapshotError: Nautilus cannot decode them.
+    """
+    with decoding(f"{bar_type} in {catalog}"):
+        bars: list[Bar] = ParquetDataCatalog(str(catalog)).bars(bar_types=[bar_type])
+    return bars
+
+
+def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
+    """The instrument of that id, or None.
+
+    Raises:
+        SnapshotError: Nautilus cannot decode it.
+    """
+    with decoding(f"{instrument_id} in {catalog}"):
+        found = ParquetDataCatalog(str(catalog)).instruments(instrument_ids=[instrument_id])
+    return found[0] if found else None
+
+
+def reader_schema() -> str:
+    """The family of Arrow schemas that the Nautilus at hand reads; see `arrow.CATALOG_SCHEMA`."""
+    mode = "high" if FIXED_PRECISION_BYTES == 16 else "standard"
+    return f"nautilus-{nautilus_trader.__version__.partition('.')[0]}.x-{mode}-precision"
+
+
+def values_digest(instrument: Instrument) -> str:
+    """sha256 over the instrument's canonical values, in hex."""
+    return hashlib.sha256(canonical_values(instrument)).hexdigest()
+
+
+def canonical_values(instrument: Instrument) -> bytes:
+    """The instrument's values as JSON with sorted keys, but for its two stamps, for digests."""
+    values = type(instrument).to_dict(instrument)
+    kept = {name: value for name, value in values.items() if name not in {"ts_event", "ts_init"}}
+    return msgspec.json.encode(kept, order="sorted")

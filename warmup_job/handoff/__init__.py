@@ -1,0 +1,1 @@
+"""Hand over from history to live bars, for any Nautilus strategy."""

@@ -1,0 +1,128 @@
+"""The node as Nautilus builds it: where it trades, what it loads, how it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
+from nautilus_trader.adapters.binance.config import (
+    BinanceDataClientConfig,
+    BinanceInstrumentProviderConfig,
+)
+from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.live.config import (
+    LiveDataEngineConfig,
+    LiveExecEngineConfig,
+    LiveRiskEngineConfig,
+    TradingNodeConfig,
+)
+from nautilus_trader.live.factories import LiveDataClientFactory
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.identifiers import InstrumentId
+
+from warmup_job.binance.endpoints import Environment, rest_url, websocket_url
+from warmup_job.binance.proxies import common_proxy
+from warmup_job.catalog.names import VENUE
+from warmup_job.market.pages import Market
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """Where the node trades. URLs of None mean the environment's own."""
+
+    market: Market
+    environment: Environment
+    rest_url: str | None
+    ws_url: str | None
+    trader_id: str = "WARMUP-001"
+    leverage: int = 1
+    starting_balances: tuple[str, ...] = ("10000 USDT",)
+    api_key: str | None = field(default=None, repr=False)
+    api_secret: str | None = field(default=None, repr=False)
+    log_level: str = "INFO"
+    connect_timeout_s: float = 30.0
+
+
+def account_type(settings: NodeSettings) -> BinanceAccountType:
+    """What Nautilus calls the market."""
+    um = settings.market == "um"
+    return BinanceAccountType.USDT_FUTURES if um else BinanceAccountType.SPOT
+
+
+def environment(settings: NodeSettings) -> BinanceEnvironment:
+    """What Nautilus calls the environment."""
+    return _ENVIRONMENTS[settings.environment]
+
+
+def proxy_url(settings: NodeSettings) -> str | None:
+    """Return the proxy of both REST and websocket, with its password; None: connect directly.
+
+    Raises:
+        ConfigError: a proxy variable of the environment is unusable.
+    """
+    proxy = common_proxy(
+        rest_url(settings.market, settings.environment, settings.rest_url),
+        websocket_url(settings.market, settings.environment, settings.ws_url),
+    )
+    return None if proxy is None else proxy.url
+
+
+def provider(instrument_ids: Iterable[InstrumentId]) -> BinanceInstrumentProviderConfig:
+    """Loads what is traded and nothing else: one odd symbol of the venue's can break all of it."""
+    return BinanceInstrumentProviderConfig(load_ids=frozenset(instrument_ids))
+
+
+def make_node(
+    settings: NodeSettings,
+    instrument_ids: Iterable[InstrumentId],
+    exec_clients: dict[str, object],
+    *,
+    reconcile: bool,
+    loop: asyncio.AbstractEventLoop,
+    data_factory: type[LiveDataClientFactory],
+) -> TradingNode:
+    """A node with Binance's data client, not built yet.
+
+    What fails inside of Nautilus shuts it down in order; by default it would end the process on
+    the spot, with its orders open.
+    """
+    config = TradingNodeConfig(
+        trader_id=settings.trader_id,
+        logging=LoggingConfig(
+            log_level=settings.log_level,
+            log_colors=False,
+            # On paper it warns of every trade that is older than the last quote: of most of them.
+            log_component_levels={f"OrderMatchingEngine({VENUE})": "ERROR"},
+        ),
+        data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),
+        risk_engine=LiveRiskEngineConfig(graceful_shutdown_on_exception=True),
+        exec_engine=LiveExecEngineConfig(
+            reconciliation=reconcile, graceful_shutdown_on_exception=True
+        ),
+        data_clients={
+            VENUE: BinanceDataClientConfig(
+                account_type=account_type(settings),
+                environment=environment(settings),
+                base_url_http=settings.rest_url,
+                base_url_ws=settings.ws_url,
+                proxy_url=proxy_url(settings),
+                instrument_provider=provider(instrument_ids),
+            )
+        },
+        exec_clients=exec_clients,
+        timeout_connection=settings.connect_timeout_s,
+        timeout_disconnection=3.0,
+        timeout_post_stop=0.5,
+    )
+    node = TradingNode(config=config, loop=loop)
+    node.add_data_client_factory(VENUE, data_factory)
+    return node
+
+
+_ENVIRONMENTS: dict[Environment, BinanceEnvironment] = {
+    "production": BinanceEnvironment.LIVE,
+    "testnet": BinanceEnvironment.TESTNET,
+    "demo": BinanceEnvironment.DEMO,
+}

@@ -1,0 +1,1 @@
+"""HedgeGridV1: the strategy and its rules."""

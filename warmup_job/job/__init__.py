@@ -1,0 +1,1 @@
+"""The init container's program: fetch, check, publish."""

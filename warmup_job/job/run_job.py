@@ -1,0 +1,206 @@
+"""The producer, top to bottom: config → lease → plan → fetch → check → bars → stage → publish."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from loguru import logger
+
+from warmup_job.acquire.gather import Brought, Run, gather
+from warmup_job.acquire.reuse import last_snapshot, serves, written_by
+from warmup_job.catalog import packed_bars as arrow
+from warmup_job.config import WarmupConfig
+from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
+from warmup_job.job.check import Checked, check, worst_of
+from warmup_job.market.times import NS_PER_MS
+from warmup_job.plan.streams import check_network, endpoint, stream_settings_digest
+from warmup_job.process.fast_start import imports_are_done
+from warmup_job.snapshot.durable import volume_error
+from warmup_job.snapshot.layout import STAGING
+from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.manifest import Manifest
+from warmup_job.snapshot.publish import Published, clear_leftovers, prepare_volume, publish
+from warmup_job.snapshot.verify import Snapshot
+
+_MAY_PASS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN,
+     errno.EBUSY, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)  # fmt: skip
+"""What a volume that is set up right may answer for a while."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended. ``errors`` holds every stream's; the worst one gives the exit code."""
+
+    manifest: Manifest | None = None
+    published: Published | None = None
+    up_to_date: Snapshot | None = None
+    """The snapshot that was there already, when nothing was to be added to it."""
+    errors: list[WarmupError] = field(default_factory=list)
+
+    @property
+    def worst(self) -> WarmupError | None:
+        """The error with the highest exit code, or None when all went well."""
+        return worst_of(self.errors)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the snapshot that this run leaves current; None: it did not get there."""
+        if self.published is not None:
+            return self.published.folder
+        return None if self.up_to_date is None else self.up_to_date.folder
+
+
+async def warm(
+    config: WarmupConfig,
+    *,
+    until: str | None = None,
+    dry_run: bool = False,
+    full: bool = False,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Outcome:
+    """Fetch, check and publish one snapshot of every stream within the deadline.
+
+    Bars that a good snapshot on the volume has already are not fetched again, and of jobs that
+    start together on one volume one works for all.
+
+    Args:
+        until: pretend that it is this moment (see `parse_when`); None: by the exchange's clock.
+        dry_run: do everything but publish.
+        full: fetch everything, whatever is there.
+        progress: told the number of rows of each page.
+
+    Returns:
+        The outcome; errors of single streams are in it, and the good streams are published.
+
+    Raises:
+        WarmupError: nothing was published, and the snapshot that was current still is.
+    """
+    run = Run(config, until, full, progress, time.monotonic())
+    check_network(config)
+    stream_settings_digest(config)  # what is refused whatever the exchange says is refused now
+    if dry_run:
+        return await _prepare(run, None)
+    _prepare_volume(config.snapshot.root)
+    lease = await take_lease(
+        config.snapshot.root,
+        lambda name: _other_jobs(run, name),
+        most_s=run.left_ms() / 1000,
+        on_wait=lambda owner: logger.info("another job ({}) is at work here: waiting", owner),
+    )
+    if isinstance(lease, Snapshot):
+        logger.info("the snapshot of the other job, {}, serves this one too", lease.folder.name)
+        return Outcome(lease.manifest, up_to_date=lease)
+    outcome = Outcome()
+    try:
+        clear_leftovers(lease)
+        outcome = await _prepare(run, lease)
+    finally:
+        done = outcome.folder if until is None and not outcome.errors else None
+        lease.release(None if done is None else done.name)
+    return outcome
+
+
+def _prepare_volume(root: Path) -> None:
+    """`prepare_volume`, telling what somebody must mend from what may pass by itself.
+
+    Raises:
+        UnusableVolumeError: the volume is set up wrong: ``on_failure: proceed`` must not hide it.
+        VolumeError: it is full, or fails now.
+    """
+    try:
+        prepare_volume(root)
+    except VolumeError as error:
+        if error.errno in _MAY_PASS:
+            raise
+        raise UnusableVolumeError(str(error), errno=error.errno) from None
+
+
+def _other_jobs(run: Run, name: str) -> Snapshot | None:
+    """The snapshot ``name`` that another job has made meanwhile, if it does for this one."""
+    if run.full or run.until is not None:
+        return None
+    made = last_snapshot(run.config)
+    return made if made and made.folder.name == name and serves(run.config, made) else None
+
+
+async def _prepare(run: Run, lease: Lease | None) -> Outcome:
+    """Fetch and check; publish with the lease, and not without one."""
+    pages = f"pages.{secrets.token_hex(4)}"
+    aside = None if lease is None else lease.root / STAGING / pages
+    try:
+        brought = await gather(run, aside)
+        imports_are_done()
+        if isinstance(brought, Snapshot):
+            return Outcome(brought.manifest, up_to_date=brought)
+        checked = check(run.config, brought)
+        outcome = Outcome(_manifest(run, brought, checked), errors=checked.errors)
+        if lease is not None and outcome.manifest is not None:
+            keep = run.config.snapshot.keep
+            outcome.published = publish(lease, outcome.manifest, partial(_write, checked), keep)
+        return outcome
+    except OSError as error:  # of what lies on the volume already
+        raise volume_error(run.config.snapshot.root, error) from None
+    finally:
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _manifest(run: Run, brought: Brought, checked: Checked) -> Manifest:
+    config = run.config
+    return Manifest(
+        created_at=brought.at_ms,
+        venue=config.venue.venue.name,
+        market=config.venue.market,
+        endpoint=endpoint(config),
+        streams=[stream.entry for stream in checked.streams],
+        instruments=[instrument.entry for instrument in checked.instruments],
+        degraded=[str(error) for error in checked.errors],
+        content_digest=_content_digest(checked),
+        settings_digest=stream_settings_digest(config),
+        versions=written_by(),
+        weight_spent=brought.weight_spent,
+        seconds=round(time.monotonic() - run.started_s, 3),
+        files=[],
+    )
+
+
+def _write(checked: Checked, create: arrow.Create) -> None:
+    """Write the catalog's files."""
+    entries = [stream.entry for stream in checked.streams]
+    for instrument in checked.instruments:
+        symbol = instrument.entry.symbol
+        first_open_ms = min(entry.first_open for entry in entries if entry.symbol == symbol)
+        arrow.write_instrument(create, instrument.packed, first_open_ms * NS_PER_MS)
+    for stream in checked.streams:
+        entry = stream.entry
+        arrow.write_bars(
+            create,
+            stream.bars,
+            bar_type=entry.bar_type,
+            instrument_id=entry.instrument_id,
+            price_precision=entry.price_precision,
+            size_precision=entry.size_precision,
+        )
+
+
+def _content_digest(checked: Checked) -> str:
+    """sha256 over the canonical values of instruments and bars, the same on any machine."""
+    lines = [
+        f"instrument {each.entry.instrument_id} {each.entry.values_digest}"
+        for each in checked.instruments
+    ]
+    lines += [
+        f"bars {each.entry.bar_type} {each.bars.rows} {arrow.content_digest(each.bars)}"
+        for each in checked.streams
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

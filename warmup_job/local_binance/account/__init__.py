@@ -1,0 +1,1 @@
+"""The simulated account, its listen keys and its signatures."""

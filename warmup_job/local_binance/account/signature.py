@@ -1,0 +1,171 @@
+"""Who may ask about the account: the key in the header, and the signature of what was sent.
+
+A signature is HMAC-SHA256 with the secret, or Ed25519 by the private half of the key that the
+exchange was given.
+
+Pure: it is handed the characters of a request and the exchange's time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from warmup_job.errors import ConfigError
+from warmup_job.local_binance.prices.kline_pages import read_number
+from warmup_job.local_binance.rest import error_answers as refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEMO_KEY = "local-key"
+DEMO_SECRET = "local-secret"  # noqa: S105 - it is public: docs/local-exchange.md
+KEY_HEADER = "X-MBX-APIKEY"
+RECV_WINDOW_MS = 5000
+MAX_RECV_WINDOW_MS = 60_000
+AHEAD_MS = 1000
+"""How far the client's clock may be ahead of the exchange's."""
+
+_KEY_FORM = r"[0-9A-Za-z_-]{8,128}"
+# Listen keys, signatures and Binance's own keys and secrets all look like this.
+_TOKEN_FORM = re.compile("[0-9A-Za-z]{64,}")
+_CONCEALED = "***"
+_NEVER_TOLD = frozenset({"signature", "listenKey", "apiKey"})
+
+
+class Sent(NamedTuple):
+    """What a client has sent to a REST endpoint."""
+
+    params: dict[str, str]
+    """Of the query and of the form in the body; the query's come first, and count."""
+    payload: str
+    """The characters that the signature is of."""
+    signature: str
+
+
+def read_sent(query: str, body: str = "") -> Sent:
+    """Read a request's query and body, both as they came: a signature is of those characters."""
+    params: dict[str, str] = {}
+    for name, value in (*_pairs(query), *_pairs(body)):
+        params.setdefault(name, value)
+    return Sent(params, _unsigned(query) + _unsigned(body), params.get("signature", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The one pair of key and secret that the exchange knows."""
+
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+    """Of HMAC; or an Ed25519 public key, PEM."""
+    _public: Ed25519PublicKey | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        named = [("api_key", self.key)]
+        if "-----BEGIN" in self.secret:
+            object.__setattr__(self, "_public", _public_key(self.secret))
+        else:
+            named.append(("api_secret", self.secret))
+        for name, text in named:
+            if not re.fullmatch(_KEY_FORM, text):
+                raise ConfigError(f"{name} must be 8 to 128 letters, digits, - and _.")
+
+    @property
+    def is_ed25519(self) -> bool:
+        """Whether requests are signed by Ed25519; else by HMAC."""
+        return self._public is not None
+
+    def check_key(self, key: str | None) -> None:
+        """Check the key of a request.
+
+        Raises:
+            Refusal: −2014 there is none, or it cannot be one; −2015 it is not known here.
+        """
+        if key is None or not re.fullmatch(_KEY_FORM, key):
+            raise refusal.malformed_key()
+        if not hmac.compare_digest(key, self.key):
+            raise refusal.unknown_key()
+
+    def check_signed(self, key: str | None, sent: Sent, now_ms: int) -> None:
+        """Check a request that must be signed; ``now_ms`` is the exchange's time.
+
+        Raises:
+            Refusal: as above, and −1102 missing, −1100 not a number, −1131 recvWindow, −1021
+                timestamp, −1022 signature.
+        """
+        self.check_key(key)
+        timestamp_ms = read_number(sent.params, "timestamp")
+        if timestamp_ms is None:
+            raise refusal.missing("timestamp")
+        if not sent.signature:
+            raise refusal.missing("signature")
+        window_ms = read_number(sent.params, "recvWindow")
+        if window_ms is None:
+            window_ms = RECV_WINDOW_MS
+        if window_ms > MAX_RECV_WINDOW_MS:
+            raise refusal.receive_window_too_long()
+        if timestamp_ms >= now_ms + AHEAD_MS:
+            raise refusal.ahead_of_the_clock()
+        if timestamp_ms < now_ms - window_ms:
+            raise refusal.outside_receive_window()
+        if not self._has_signed(sent):
+            raise refusal.wrong_signature()
+
+    def _has_signed(self, sent: Sent) -> bool:
+        if self._public is None:
+            # Upper or lower case: the documentation says that both will do.
+            signature = sent.signature.lower().encode()
+            right = signature_of(self.secret, sent.payload).encode()
+            return hmac.compare_digest(signature, right)
+        try:
+            self._public.verify(
+                base64.b64decode(sent.signature, validate=True), sent.payload.encode()
+            )
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def concealed(self, path: str, params: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """A path and its parameters as they may be shown: without keys, secrets and signatures."""
+        shown = {
+            self._concealed(name): self._concealed(value)
+            for name, value in params.items()
+            if name not in _NEVER_TOLD
+        }
+        return self._concealed(path), shown
+
+    def _concealed(self, text: str) -> str:
+        text = text.replace(self.secret, _CONCEALED).replace(self.key, _CONCEALED)
+        return _TOKEN_FORM.sub(_CONCEALED, text)
+
+
+def signature_of(secret: str, payload: str) -> str:
+    """HMAC-SHA256 as lower-case hexadecimal digits."""
+    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError("api_secret must be the PEM of an Ed25519 public key, or one of HMAC.")
+    return key
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True)
+
+
+def _unsigned(text: str) -> str:
+    return "&".join(part for part in text.split("&") if not part.startswith("signature="))

@@ -1,0 +1,353 @@
+"""The account at the exchange: a balance, settings of each symbol, no orders and no positions.
+
+State and rules only: what an endpoint answers comes out as plain values. Money is text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from warmup_job.errors import ConfigError
+from warmup_job.local_binance.rest import error_answers as refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ASSET = "USDT"
+MARGIN_TYPES = ("CROSSED", "ISOLATED")
+MAKER_RATE, TAKER_RATE = "0.000200", "0.000500"
+"""The futures commission of fee tier 0."""
+_NOTHING = "0.00000000"
+_DECIMALS = 8
+_MOST = Decimal(10**12)
+_SPOT_COMMISSION = 10  # hundredths of a percent
+_ALIAS = "LocalAccount"
+
+
+class _Bracket(NamedTuple):
+    leverage: int
+    """The highest that is allowed here."""
+    cap: int
+    """Notional value up to which the bracket goes, in quote asset."""
+    maintenance_bps: int
+
+
+# Invented, and the same for each symbol: Binance's differ by symbol and change.
+_BRACKETS = (
+    _Bracket(125, 50_000, 40),
+    _Bracket(100, 500_000, 50),
+    _Bracket(50, 3_000_000, 100),
+    _Bracket(20, 15_000_000, 250),
+    _Bracket(10, 50_000_000, 500),
+    _Bracket(5, 100_000_000, 1000),
+    _Bracket(1, 300_000_000, 5000),
+)
+
+
+@dataclass(slots=True)
+class _Settings:
+    """What the account has set for one symbol."""
+
+    leverage: int = 20
+    margin_type: str = "CROSSED"
+
+
+class Account:
+    """The account's state. Times are the exchange's UTC ms."""
+
+    def __init__(
+        self,
+        symbols: Iterable[str],
+        *,
+        balance: str,
+        hedge_mode: bool,
+        can_trade: bool,
+        opened_ms: int,
+    ) -> None:
+        """``symbols`` are those of the futures market, ``balance`` is USDT on each market.
+
+        Raises:
+            ConfigError: the balance is no amount.
+        """
+        self._balance = _amount(balance)
+        self._can_trade = can_trade
+        self._hedge_mode = hedge_mode
+        self._opened_ms = opened_ms
+        self._settings = {symbol: _Settings() for symbol in symbols}
+
+    # --- futures ---
+
+    def futures_v2(self) -> dict[str, Any]:
+        """/fapi/v2/account: the permissions, the totals, the asset, a flat row per position."""
+        return {
+            "feeTier": 0,
+            "feeBurn": True,
+            "canTrade": self._can_trade,
+            "canDeposit": True,
+            "canWithdraw": False,
+            "updateTime": 0,  # reserved, as the documentation has it
+            "multiAssetsMargin": False,
+            "tradeGroupId": -1,
+            **self._totals(),
+            "assets": [self._asset() | {"marginAvailable": True}],
+            "positions": [
+                self._flat_position(symbol, side)
+                for symbol in self._settings
+                for side in self._sides()
+            ],
+        }
+
+    def futures_v3(self) -> dict[str, Any]:
+        """/fapi/v3/account: without permissions, and only positions that there are: none."""
+        return {**self._totals(), "assets": [self._asset()], "positions": []}
+
+    def balances(self) -> list[dict[str, Any]]:
+        """/fapi/v2/balance and /fapi/v3/balance."""
+        return [
+            {
+                "accountAlias": _ALIAS,
+                "asset": ASSET,
+                "balance": self._balance,
+                "crossWalletBalance": self._balance,
+                "crossUnPnl": _NOTHING,
+                "availableBalance": self._balance,
+                "maxWithdrawAmount": self._balance,
+                "marginAvailable": True,
+                "updateTime": self._opened_ms,
+            }
+        ]
+
+    def position_mode(self) -> dict[str, Any]:
+        """Whether a symbol can have a long and a short position at once."""
+        return {"dualSidePosition": self._hedge_mode}
+
+    def set_position_mode(self, dual: str) -> dict[str, Any]:
+        """Switch hedge mode on (``true``) or off; −4059 if it is so already."""
+        if dual.lower() not in ("true", "false"):
+            raise refusal.invalid_value("dualSidePosition")
+        hedge_mode = dual.lower() == "true"
+        if hedge_mode == self._hedge_mode:
+            raise refusal.same_position_mode()
+        self._hedge_mode = hedge_mode
+        return _done()
+
+    def config(self) -> dict[str, Any]:
+        """/fapi/v1/accountConfig: the permissions and modes alone."""
+        return {
+            "feeTier": 0,
+            "canTrade": self._can_trade,
+            "canDeposit": True,
+            "canWithdraw": False,
+            "dualSidePosition": self._hedge_mode,
+            "updateTime": 0,
+            "multiAssetsMargin": False,
+            "tradeGroupId": -1,
+        }
+
+    def symbol_configs(self, symbol: str | None) -> list[dict[str, Any]]:
+        """Leverage and margin type of one symbol, or of all."""
+        return [
+            {
+                "symbol": name,
+                "marginType": settings.margin_type,
+                "isAutoAddMargin": False,
+                "leverage": settings.leverage,
+                "maxNotionalValue": str(_largest_notional(settings.leverage)),
+            }
+            for name, settings in self._chosen(symbol).items()
+        ]
+
+    def set_leverage(self, symbol: str, leverage: int) -> dict[str, Any]:
+        """Set the leverage of a symbol; −4028 if there is none such."""
+        settings = self._chosen(symbol)[symbol]
+        if not 1 <= leverage <= _BRACKETS[0].leverage:
+            raise refusal.invalid_leverage(leverage)
+        settings.leverage = leverage
+        return {
+            "symbol": symbol,
+            "leverage": leverage,
+            "maxNotionalValue": str(_largest_notional(leverage)),
+        }
+
+    def set_margin_type(self, symbol: str, margin_type: str) -> dict[str, Any]:
+        """Set the margin type of a symbol; −4046 if it has that one already."""
+        settings = self._chosen(symbol)[symbol]
+        if margin_type not in MARGIN_TYPES:
+            raise refusal.invalid_value("marginType")
+        if margin_type == settings.margin_type:
+            raise refusal.same_margin_type()
+        settings.margin_type = margin_type
+        return _done()
+
+    def brackets(self, symbol: str | None) -> dict[str, Any] | list[dict[str, Any]]:
+        """The leverage brackets: an object for one symbol, a list for all."""
+        rows: list[dict[str, Any]] = []
+        floor, held_bps, cumulative_bps = 0, 0, 0
+        for number, bracket in enumerate(_BRACKETS, 1):
+            # What makes the maintenance margin continuous where two brackets meet.
+            cumulative_bps += floor * (bracket.maintenance_bps - held_bps)
+            rows.append(
+                {
+                    "bracket": number,
+                    "initialLeverage": bracket.leverage,
+                    "notionalCap": bracket.cap,
+                    "notionalFloor": floor,
+                    "maintMarginRatio": bracket.maintenance_bps / 10_000,
+                    "cum": cumulative_bps / 10_000,
+                }
+            )
+            floor, held_bps = bracket.cap, bracket.maintenance_bps
+        entries = [{"symbol": name, "brackets": rows} for name in self._chosen(symbol)]
+        return entries if symbol is None else entries[0]
+
+    def commission(self, symbol: str) -> dict[str, Any]:
+        """What a trade of the symbol costs."""
+        self._chosen(symbol)
+        return {
+            "symbol": symbol,
+            "makerCommissionRate": MAKER_RATE,
+            "takerCommissionRate": TAKER_RATE,
+        }
+
+    def position_risk_v2(self, symbol: str | None) -> list[dict[str, Any]]:
+        """/fapi/v2/positionRisk: a flat row for each symbol and side; version 3 has none."""
+        return [
+            {
+                "symbol": name,
+                "positionAmt": "0",
+                "entryPrice": "0.0",
+                "breakEvenPrice": "0.0",
+                "markPrice": _NOTHING,
+                "unRealizedProfit": _NOTHING,
+                "liquidationPrice": "0",
+                "leverage": str(settings.leverage),
+                "maxNotionalValue": str(_largest_notional(settings.leverage)),
+                "marginType": "isolated" if settings.margin_type == "ISOLATED" else "cross",
+                "isolatedMargin": _NOTHING,
+                "isAutoAddMargin": "false",
+                "positionSide": side,
+                "notional": "0",
+                "isolatedWallet": "0",
+                "updateTime": 0,
+            }
+            for name, settings in self._chosen(symbol).items()
+            for side in self._sides()
+        ]
+
+    def check_symbol(self, symbol: str | None) -> None:
+        """Raise :class:`Refusal` −1121 if the futures market has no such symbol."""
+        self._chosen(symbol)
+
+    # --- spot ---
+
+    def spot(self) -> dict[str, Any]:
+        """/api/v3/account."""
+        rate = f"{_SPOT_COMMISSION / 10_000:.8f}"
+        return {
+            "makerCommission": _SPOT_COMMISSION,
+            "takerCommission": _SPOT_COMMISSION,
+            "buyerCommission": 0,
+            "sellerCommission": 0,
+            "commissionRates": {
+                "maker": rate,
+                "taker": rate,
+                "buyer": _NOTHING,
+                "seller": _NOTHING,
+            },
+            "canTrade": self._can_trade,
+            "canWithdraw": False,
+            "canDeposit": True,
+            "brokered": False,
+            "requireSelfTradePrevention": False,
+            "preventSor": False,
+            "updateTime": self._opened_ms,
+            "accountType": "SPOT",
+            "balances": [{"asset": ASSET, "free": self._balance, "locked": _NOTHING}],
+            "permissions": ["SPOT"],
+            "uid": 1,
+        }
+
+    # --- what they share ---
+
+    def _chosen(self, symbol: str | None) -> dict[str, _Settings]:
+        if symbol is None:
+            return self._settings
+        if symbol not in self._settings:
+            raise refusal.invalid_symbol()
+        return {symbol: self._settings[symbol]}
+
+    def _sides(self) -> tuple[str, ...]:
+        return ("LONG", "SHORT") if self._hedge_mode else ("BOTH",)
+
+    def _totals(self) -> dict[str, Any]:
+        return {
+            "totalInitialMargin": _NOTHING,
+            "totalMaintMargin": _NOTHING,
+            "totalWalletBalance": self._balance,
+            "totalUnrealizedProfit": _NOTHING,
+            "totalMarginBalance": self._balance,
+            "totalPositionInitialMargin": _NOTHING,
+            "totalOpenOrderInitialMargin": _NOTHING,
+            "totalCrossWalletBalance": self._balance,
+            "totalCrossUnPnl": _NOTHING,
+            "availableBalance": self._balance,
+            "maxWithdrawAmount": self._balance,
+        }
+
+    def _asset(self) -> dict[str, Any]:
+        return {
+            "asset": ASSET,
+            "walletBalance": self._balance,
+            "unrealizedProfit": _NOTHING,
+            "marginBalance": self._balance,
+            "maintMargin": _NOTHING,
+            "initialMargin": _NOTHING,
+            "positionInitialMargin": _NOTHING,
+            "openOrderInitialMargin": _NOTHING,
+            "crossWalletBalance": self._balance,
+            "crossUnPnl": _NOTHING,
+            "availableBalance": self._balance,
+            "maxWithdrawAmount": self._balance,
+            "updateTime": self._opened_ms,
+        }
+
+    def _flat_position(self, symbol: str, side: str) -> dict[str, Any]:
+        settings = self._settings[symbol]
+        return {
+            "symbol": symbol,
+            "initialMargin": "0",
+            "maintMargin": "0",
+            "unrealizedProfit": _NOTHING,
+            "positionInitialMargin": "0",
+            "openOrderInitialMargin": "0",
+            "leverage": str(settings.leverage),
+            "isolated": settings.margin_type == "ISOLATED",
+            "entryPrice": "0.0",
+            "breakEvenPrice": "0.0",
+            "maxNotional": str(_largest_notional(settings.leverage)),
+            "bidNotional": "0",
+            "askNotional": "0",
+            "positionSide": side,
+            "positionAmt": "0",
+            "updateTime": 0,
+        }
+
+
+def _amount(text: str) -> str:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= _MOST or round(amount, _DECIMALS) != amount:
+        raise ConfigError(f"the balance is {text!r}; it must be an amount with up to 8 decimals.")
+    return f"{amount:.{_DECIMALS}f}"
+
+
+def _largest_notional(leverage: int) -> int:
+    return max(bracket.cap for bracket in _BRACKETS if bracket.leverage >= leverage)
+
+
+def _done() -> dict[str, Any]:
+    return {"code": 200, "msg": "success"}

@@ -1,0 +1,1 @@
+"""Faults that the local exchange injects on request."""

@@ -1,0 +1,159 @@
+"""What an answer looks like that a fault has spoiled."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING, Any
+
+from warmup_job.local_binance.rest.error_answers import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from warmup_job.local_binance.faults.fault_board import Fault, Grid
+    from warmup_job.local_binance.prices.price_feed import Book
+
+Row = list[Any]
+"""One row of a kline answer, in the order and with the types of Binance's array."""
+
+_OPEN, _LOW, _CLOSE, _VOLUME = 1, 3, 4, 5
+_SHORT_ROW = 6
+_ERRORS: dict[int, tuple[int, str]] = {
+    418: (-1003, "Way too many requests; IP banned."),
+    429: (-1003, "Too many requests. Please use the websocket for live updates."),
+    451: (0, "Service unavailable from a restricted location."),
+    500: (-1000, "An unknown error occurred while processing the request."),
+    503: (-1001, "Internal error; unable to process your request. Please try again."),
+    504: (-1007, "Timeout waiting for response from backend server."),
+}
+_OTHER_ERROR = (-1000, "The request was refused.")
+
+
+def refusal_of(fault: Fault, now_ms: int, left_s: float | None) -> Refusal:
+    """The error answer of a fault whose kind is an HTTP status, ``banned`` or ``symbol-status``.
+
+    ``now_ms`` is the exchange's time. ``left_s`` is how much longer the fault lasts: without an
+    argument of its own, that is what Retry-After says.
+    """
+    if fault.kind == "symbol-status":
+        return Refusal(400, -1122, "Invalid symbol status.")
+    if fault.kind == "banned":  # as it comes through a proxy that drops the header
+        until_ms = now_ms + round((fault.number or 0) * 1000)
+        return Refusal(418, -1003, f"Way too many requests; IP banned until {until_ms}.")
+    status = int(fault.kind)
+    code, message = _ERRORS.get(status, _OTHER_ERROR)
+    wait_s = fault.number if fault.number is not None else left_s
+    retry_after_s = None if wait_s is None else math.ceil(wait_s)
+    if status == 418 and retry_after_s is not None:
+        until_ms = now_ms + retry_after_s * 1000
+        message = f"Way too many requests; IP banned until {until_ms}."
+    return Refusal(status, code, message, retry_after_s=retry_after_s)
+
+
+def html_page(status: int) -> str:
+    """What a firewall or a gateway shows to people: no JSON, whoever asked."""
+    title = "Welcome" if status == 200 else f"Error {status}"
+    return (
+        f"<!DOCTYPE html>\n<html><head><title>{title}</title></head>"
+        f"<body><h1>{title}</h1><p>This page is not from the exchange.</p></body></html>\n"
+    )
+
+
+def with_unknown_values(entry: dict[str, Any]) -> dict[str, Any]:
+    """A symbol's entry of exchangeInfo with an order type and a filter that no client knows yet."""
+    filters = [*entry["filters"], {"filterType": "NOVEL_FILTER", "limit": 1}]
+    return entry | {"orderTypes": [*entry["orderTypes"], "NOVEL_TYPE"], "filters": filters}
+
+
+def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
+    """The rows of a kline answer, spoiled in their middle; too few rows stay as they are."""
+    spoiled = [list(row) for row in rows]
+    middle = len(spoiled) // 2
+    if fault.kind == "shape":
+        return [_reshaped(row, fault.word) for row in spoiled]
+    if fault.kind == "odd":
+        late = [row for row in spoiled if row[0] < (fault.number or 0)]
+        for row in late:
+            row[0] += 17_000
+        return spoiled
+    if fault.kind == "missing":
+        # The ends stay, so that only a look at the inside shows it.
+        count = max(0, min(int(fault.number or 0), len(spoiled) - 2))
+        first = (len(spoiled) - count) // 2
+        return spoiled[:first] + spoiled[first + count :]
+    if not spoiled:
+        return spoiled
+    if fault.kind == "duplicate":
+        spoiled.insert(middle, list(spoiled[middle]))
+    elif fault.kind == "disorder" and middle:
+        spoiled[middle - 1], spoiled[middle] = spoiled[middle], spoiled[middle - 1]
+    elif fault.kind == "nan":
+        spoiled[middle][_CLOSE] = "NaN"
+    elif fault.kind == "negative":
+        # The low, which may be lower than everything else: only its sign is wrong.
+        spoiled[middle][_LOW] = "-1.0"
+    elif fault.kind == "fine":
+        spoiled[middle][_LOW] = _finer(spoiled[middle][_LOW])
+    return spoiled
+
+
+def on_grid(rows: Sequence[Sequence[Any]], grid: Grid) -> list[Row]:
+    """The rows of a kline answer, those from ``grid.from_ms`` on with values that need it.
+
+    Only a finer grid can be seen in a row: its low is a tick lower, its volume a step larger.
+    """
+    shown = [list(row) for row in rows]
+    for row in shown:
+        if grid.from_ms is None or row[0] < grid.from_ms:
+            continue
+        if _decimals(grid.tick) > _decimals(row[_LOW]):
+            for at in range(_OPEN, _CLOSE + 1):
+                row[at] = _printed(row[at], grid.tick)
+            row[_LOW] = str(Decimal(row[_LOW]) - Decimal(grid.tick))
+        if _decimals(grid.step) > _decimals(row[_VOLUME]):
+            row[_VOLUME] = str(Decimal(_printed(row[_VOLUME], grid.step)) + Decimal(grid.step))
+    return shown
+
+
+def book_on_grid(book: Book, grid: Grid) -> Book:
+    """The top of the book as it prints with that tick and step, whose decimals quotes have."""
+    step = Decimal(1).scaleb(-_decimals(grid.step))
+
+    def price(text: str) -> str:
+        return _printed(text, max(text, grid.tick, key=_decimals))
+
+    def quantity(text: str) -> str:
+        return str(Decimal(text).quantize(step, ROUND_CEILING))
+
+    return book._replace(
+        bid=price(book.bid),
+        ask=price(book.ask),
+        bid_quantity=quantity(book.bid_quantity),
+        ask_quantity=quantity(book.ask_quantity),
+    )
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])
+
+
+def _printed(text: str, like: str) -> str:
+    """A decimal with as many decimals as ``like``, which are no fewer than it has."""
+    return f"{Decimal(text):.{_decimals(like)}f}"
+
+
+def _finer(price: str) -> str:
+    """A price one unit of the next decimal lower: no multiple of any tick that it printed in."""
+    value = Decimal(price)
+    exponent = value.as_tuple().exponent
+    return str(value - Decimal(1).scaleb(int(exponent) - 1))
+
+
+def _reshaped(row: Row, shape: str) -> Row:
+    if shape == "short":
+        return row[:_SHORT_ROW]
+    if shape == "strings":
+        return [str(value) for value in row]
+    # Every value in the type that the others have: decimals as numbers, times and counts as text.
+    return [float(value) if isinstance(value, str) else str(value) for value in row]

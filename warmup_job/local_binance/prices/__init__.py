@@ -1,0 +1,1 @@
+"""Prices, generated or recorded, and the klines made of them."""

@@ -1,0 +1,131 @@
+"""Binance's page rules for klines, from its documentation and recorded answers.
+
+Written without looking at any client, so that a client's mistake about paging shows.
+
+- ``startTime`` and ``endTime`` are inclusive and compared with open times.
+- With ``startTime``: the earliest rows from there. Without: the latest rows, up to ``endTime``.
+- ``limit`` is 500 unless given; at most 1500 on futures (more is refused), 1000 on spot (more is
+  quietly 1000).
+- The newest row is the forming kline, with its values as of now.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from warmup_job.errors import ConfigError
+from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.market.interval import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warmup_job.local_binance.prices.price_feed import KlineSource
+    from warmup_job.local_binance.prices.symbols import Market
+    from warmup_job.market.kline import Kline
+
+DEFAULT_LIMIT = 500
+MAX_LIMIT: dict[Market, int] = {"um": 1500, "spot": 1000}
+
+_SYMBOL_RANGE = r"^[A-Z0-9-_.]{1,20}$"
+_NUMBER_RANGE = r"^[0-9]{1,20}$"
+
+
+@dataclass(frozen=True, slots=True)
+class KlineQuery:
+    """A checked kline request. Times are UTC ms."""
+
+    symbol: str
+    interval: Interval
+    start_ms: int | None
+    end_ms: int | None
+    limit: int
+
+
+def read_symbol(params: Mapping[str, str]) -> str:
+    """The mandatory ``symbol``; raises :class:`Refusal` when it is missing or malformed."""
+    symbol = params.get("symbol", "")
+    if not symbol:
+        raise refusal.missing("symbol")
+    # \Z, not $: a trailing newline is not part of a symbol.
+    if not re.match(_SYMBOL_RANGE.replace("$", r"\Z"), symbol):
+        raise refusal.illegal_characters("symbol", _SYMBOL_RANGE)
+    return symbol
+
+
+def read_query(params: Mapping[str, str], market: Market) -> KlineQuery:
+    """Check the parameters of a kline request.
+
+    Raises:
+        Refusal: as Binance would: −1102 missing, −1100 illegal characters, −1120 interval, −1130
+            limit, −1023 (futures) start after end.
+    """
+    symbol = read_symbol(params)
+    name = params.get("interval", "")
+    if not name:
+        raise refusal.missing("interval")
+    try:
+        interval = Interval.parse(name)
+    except ConfigError:
+        raise refusal.invalid_interval() from None
+
+    start_ms, end_ms = read_number(params, "startTime"), read_number(params, "endTime")
+    limit = read_number(params, "limit")
+    if limit is None:
+        limit = DEFAULT_LIMIT
+    if limit < 1 or (limit > MAX_LIMIT[market] and market == "um"):
+        raise refusal.invalid_value("limit")
+    if market == "um" and start_ms is not None and end_ms is not None and start_ms > end_ms:
+        raise refusal.start_after_end()
+    return KlineQuery(symbol, interval, start_ms, end_ms, min(limit, MAX_LIMIT[market]))
+
+
+def page(source: KlineSource, query: KlineQuery, now_ms: int) -> list[Kline]:
+    """The rows that answer ``query`` at ``now_ms``.
+
+    Raises:
+        Refusal: −1120, the symbol has no klines of this interval.
+    """
+    if not source.offers(query.interval):
+        raise refusal.invalid_interval()
+    until_ms = now_ms if query.end_ms is None else min(query.end_ms, now_ms)
+    if query.start_ms is None:
+        return source.latest(query.interval, until_ms, query.limit, now_ms)
+    if query.start_ms > until_ms:
+        return []
+    return source.earliest(query.interval, query.start_ms, until_ms, query.limit, now_ms)
+
+
+def before_late_rows(query: KlineQuery, late_ms: int, now_ms: int) -> KlineQuery:
+    """``query`` as an exchange answers it that learns of a close ``late_ms`` after it.
+
+    A row that closed less than that ago is not there yet, nor is any after it.
+    """
+    interval = query.interval
+    known_ms = interval.floor(now_ms - late_ms)
+    if known_ms == interval.floor(now_ms):
+        return query  # the last close is old enough
+    end_ms = known_ms - 1 if query.end_ms is None else min(query.end_ms, known_ms - 1)
+    return replace(query, end_ms=end_ms)
+
+
+def with_forming_row(
+    rows: list[Kline], source: KlineSource, query: KlineQuery, now_ms: int
+) -> list[Kline]:
+    """``rows`` with the forming kline at their end, whatever ``endTime`` and ``limit`` said."""
+    forming = source.latest(query.interval, now_ms, 1, now_ms)
+    return rows if rows[-1:] == forming else [*rows, *forming]
+
+
+def read_number(params: Mapping[str, str], name: str) -> int | None:
+    """An optional whole number; raises :class:`Refusal` when it is empty or no number."""
+    text = params.get(name)
+    if text is None:
+        return None
+    if not text:
+        raise refusal.missing(name)
+    if not re.fullmatch("[0-9]{1,20}", text):
+        raise refusal.illegal_characters(name, _NUMBER_RANGE)
+    return int(text)

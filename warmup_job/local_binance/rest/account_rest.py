@@ -1,0 +1,170 @@
+"""The REST endpoints of the account: signed, and the listen key's, which only need the key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from warmup_job.local_binance.account.signature import KEY_HEADER, Credentials, Sent
+from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
+from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest.responses import answer
+
+if TYPE_CHECKING:
+    from warmup_job.local_binance.account.listen_key import ListenKeys
+    from warmup_job.local_binance.account.simulated_account import Account
+    from warmup_job.local_binance.exchange_clock import ExchangeClock
+    from warmup_job.local_binance.rest.responses import Handler
+
+SENT = web.RequestKey("sent", Sent)
+"""What came with a request to a REST endpoint, read once on its arrival."""
+
+Params = Mapping[str, str]
+Maker = Callable[[Params], object]
+"""Makes the answer of a request that may be made."""
+
+
+class AccountRest:
+    """What a client with a key and a secret may ask for."""
+
+    def __init__(
+        self,
+        account: Account,
+        credentials: Credentials,
+        listen_keys: ListenKeys,
+        clock: ExchangeClock,
+        on_key_taken_back: Callable[[str], None],
+    ) -> None:
+        """``on_key_taken_back`` is told a listen key whose streams are to end."""
+        self._account = account
+        self._credentials = credentials
+        self._listen_keys = listen_keys
+        self._clock = clock
+        self._on_key_taken_back = on_key_taken_back
+
+    def routes(self) -> list[tuple[str, str, Handler]]:
+        """Methods, paths, and what answers there."""
+        account = self._account
+        of_one_or_all: list[tuple[str, str, Callable[[str | None], object]]] = [
+            ("GET", "/fapi/v1/leverageBracket", account.brackets),
+            ("GET", "/fapi/v1/symbolConfig", account.symbol_configs),
+            ("GET", "/fapi/v2/positionRisk", account.position_risk_v2),
+            ("GET", "/fapi/v3/positionRisk", self._none),
+            ("GET", "/fapi/v1/openOrders", self._none),
+            ("GET", "/fapi/v1/openAlgoOrders", self._none),
+        ]
+        of_one: list[tuple[str, str, Callable[[str], object]]] = [
+            ("GET", "/fapi/v1/commissionRate", account.commission),
+            ("GET", "/fapi/v1/allOrders", self._none),
+            ("GET", "/fapi/v1/allAlgoOrders", self._none),
+            ("GET", "/fapi/v1/userTrades", self._none),
+            ("DELETE", "/fapi/v1/allOpenOrders", self._all_cancelled),
+            ("DELETE", "/fapi/v1/algoOpenOrders", self._all_cancelled),
+        ]
+        others: list[tuple[str, str, Maker]] = [
+            ("GET", "/fapi/v2/account", lambda _: account.futures_v2()),
+            ("GET", "/fapi/v3/account", lambda _: account.futures_v3()),
+            ("GET", "/fapi/v2/balance", lambda _: account.balances()),
+            ("GET", "/fapi/v3/balance", lambda _: account.balances()),
+            ("GET", "/fapi/v1/accountConfig", lambda _: account.config()),
+            ("GET", "/fapi/v1/multiAssetsMargin", lambda _: {"multiAssetsMargin": False}),
+            ("GET", "/fapi/v1/positionSide/dual", lambda _: account.position_mode()),
+            ("POST", "/fapi/v1/positionSide/dual", self._set_position_mode),
+            ("POST", "/fapi/v1/leverage", self._set_leverage),
+            ("POST", "/fapi/v1/marginType", self._set_margin_type),
+            ("GET", "/api/v3/account", lambda _: account.spot()),
+        ]
+        others += [(method, path, _of_one_or_all(make)) for method, path, make in of_one_or_all]
+        others += [(method, path, _of_one(make)) for method, path, make in of_one]
+        for path in ("/fapi/v1/order", "/fapi/v1/algoOrder"):
+            others += [
+                ("POST", path, _refusing(refusal.takes_no_orders)),
+                ("GET", path, _refusing(refusal.no_such_order)),
+                ("DELETE", path, _refusing(refusal.nothing_to_cancel)),
+            ]
+        listen_key = "/fapi/v1/listenKey"
+        return [
+            *((method, path, self._signed(make)) for method, path, make in others),
+            ("POST", listen_key, self._keyed(self._give_listen_key)),
+            ("PUT", listen_key, self._keyed(self._keep_listen_key)),
+            ("DELETE", listen_key, self._keyed(self._take_back_listen_key)),
+        ]
+
+    # --- who may ask ---
+
+    def _signed(self, make: Maker) -> Handler:
+        async def reply(request: web.Request) -> web.StreamResponse:
+            sent = request[SENT]
+            key = request.headers.get(KEY_HEADER)
+            self._credentials.check_signed(key, sent, self._clock.now_ms())
+            return answer(request, make(sent.params))
+
+        return reply
+
+    def _keyed(self, make: Maker) -> Handler:
+        async def reply(request: web.Request) -> web.StreamResponse:
+            self._credentials.check_key(request.headers.get(KEY_HEADER))
+            return answer(request, make(request[SENT].params))
+
+        return reply
+
+    # --- settings ---
+
+    def _set_position_mode(self, params: Params) -> object:
+        return self._account.set_position_mode(_mandatory(params, "dualSidePosition"))
+
+    def _set_leverage(self, params: Params) -> object:
+        symbol, leverage = read_symbol(params), read_number(params, "leverage")
+        if leverage is None:
+            raise refusal.missing("leverage")
+        return self._account.set_leverage(symbol, leverage)
+
+    def _set_margin_type(self, params: Params) -> object:
+        return self._account.set_margin_type(read_symbol(params), _mandatory(params, "marginType"))
+
+    # --- orders, of which there are none ---
+
+    def _none(self, symbol: str | None) -> list[Any]:
+        self._account.check_symbol(symbol)
+        return []
+
+    def _all_cancelled(self, symbol: str) -> object:
+        self._account.check_symbol(symbol)
+        return {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+    # --- the listen key ---
+
+    def _give_listen_key(self, _: Params) -> object:
+        return {"listenKey": self._listen_keys.give(self._clock.now_ms())}
+
+    def _keep_listen_key(self, _: Params) -> object:
+        return {"listenKey": self._listen_keys.keep_alive(self._clock.now_ms())}
+
+    def _take_back_listen_key(self, _: Params) -> object:
+        if ended := self._listen_keys.take_back():
+            self._on_key_taken_back(ended)
+        return {}
+
+
+def _of_one_or_all(make: Callable[[str | None], object]) -> Maker:
+    return lambda params: make(read_symbol(params) if "symbol" in params else None)
+
+
+def _of_one(make: Callable[[str], object]) -> Maker:
+    return lambda params: make(read_symbol(params))
+
+
+def _refusing(refused: Callable[[], refusal.Refusal]) -> Maker:
+    def make(_: Params) -> object:
+        raise refused()
+
+    return make
+
+
+def _mandatory(params: Params, name: str) -> str:
+    value = params.get(name, "")
+    if not value:
+        raise refusal.missing(name)
+    return value

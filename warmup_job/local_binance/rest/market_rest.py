@@ -1,0 +1,237 @@
+"""The REST endpoints of public market data, on both markets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from warmup_job.local_binance.faults.distortion import (
+    book_on_grid,
+    distort,
+    on_grid,
+    with_unknown_values,
+)
+from warmup_job.local_binance.faults.fault_board import Stage
+from warmup_job.local_binance.prices import kline_pages as klines
+from warmup_job.local_binance.prices.generated_market import funding_time_ms
+from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest.responses import FAULTS, answer, first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from aiohttp import web
+
+    from warmup_job.local_binance.exchange_clock import ExchangeClock
+    from warmup_job.local_binance.faults.fault_board import FaultBoard
+    from warmup_job.local_binance.prices.price_feed import Feed, KlineSource
+    from warmup_job.local_binance.prices.symbols import Market, Symbol
+    from warmup_job.local_binance.rest.responses import Handler
+    from warmup_job.local_binance.rest.weight_meter import WeightMeter
+
+KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
+"""The paths whose answers have rows of klines."""
+_FUNDING_RATE = "0.00010000"
+_INTEREST_RATE = "0.00010000"
+_ORDER_LIMITS: dict[Market, list[dict[str, Any]]] = {
+    "um": [
+        {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
+    ],
+    "spot": [
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
+        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000},
+        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61000},
+    ],
+}
+
+
+class MarketRest:
+    """Everything that a client without a key may ask for."""
+
+    def __init__(
+        self,
+        feeds: Mapping[tuple[Market, str], Feed],
+        clock: ExchangeClock,
+        meter: WeightMeter,
+        faults: FaultBoard,
+    ) -> None:
+        """``meter`` says which budgets exchangeInfo tells of, ``faults`` which ticks and steps."""
+        self._faults = faults
+        self._feeds = feeds
+        self._clock = clock
+        self._meter = meter
+
+    def routes(self) -> dict[str, Handler]:
+        """Paths, and what answers a GET there."""
+        return {
+            "/fapi/v1/ping": self._ping,
+            "/fapi/v1/time": self._time,
+            "/fapi/v1/exchangeInfo": self._futures_info,
+            "/fapi/v1/klines": self._kline_handler("um", lambda feed: feed.klines),
+            "/fapi/v1/markPriceKlines": self._kline_handler("um", lambda feed: feed.marks),
+            "/fapi/v1/premiumIndex": self._premium_index,
+            "/fapi/v1/ticker/bookTicker": self._book_handler("um"),
+            "/fapi/v2/ticker/price": self._price_handler("um"),
+            "/api/v3/ping": self._ping,
+            "/api/v3/time": self._time,
+            "/api/v3/exchangeInfo": self._spot_info,
+            "/api/v3/klines": self._kline_handler("spot", lambda feed: feed.klines),
+            "/api/v3/ticker/bookTicker": self._book_handler("spot"),
+            "/api/v3/ticker/price": self._price_handler("spot"),
+        }
+
+    async def _ping(self, request: web.Request) -> web.StreamResponse:
+        return answer(request, {})
+
+    async def _time(self, request: web.Request) -> web.StreamResponse:
+        return answer(request, {"serverTime": self._clock.now_ms()})
+
+    async def _futures_info(self, request: web.Request) -> web.StreamResponse:
+        symbols = [feed.symbol for feed in self._all_feeds("um")]
+        assets = list(dict.fromkeys(asset for s in symbols for asset in (s.quote, s.base)))
+        info = self._info_head("um") | {
+            "futuresType": "U_MARGINED",
+            "assets": [
+                {"asset": asset, "marginAvailable": True, "autoAssetExchange": "-10000"}
+                for asset in assets
+            ],
+            "symbols": self._entries(request, symbols),
+        }
+        return answer(request, info)
+
+    async def _spot_info(self, request: web.Request) -> web.StreamResponse:
+        symbols = [feed.symbol for feed in self._chosen_spot_feeds(request.query)]
+        return answer(
+            request, self._info_head("spot") | {"symbols": self._entries(request, symbols)}
+        )
+
+    def _entries(self, request: web.Request, symbols: Iterable[Symbol]) -> list[dict[str, Any]]:
+        """The symbols' entries, one of them with values that no client knows."""
+        fault = first(request.get(FAULTS, ()), Stage.BODY)
+        odd = fault.word if fault is not None and fault.kind == "enum" else ""
+        return [
+            with_unknown_values(self._listed(each)) if each.name == odd else self._listed(each)
+            for each in symbols
+        ]
+
+    def _listed(self, symbol: Symbol) -> dict[str, Any]:
+        """The entry of a symbol, with the tick and step that it has now."""
+        grid = self._faults.grid(symbol.name)
+        return (symbol if grid is None else symbol.with_grid(grid.tick, grid.step)).info()
+
+    def _chosen_spot_feeds(self, params: Mapping[str, str]) -> list[Feed]:
+        if "symbols" in params:
+            try:
+                names = msgspec.json.decode(params["symbols"], type=list[str])
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                raise refusal.illegal_characters(
+                    "symbols", r'^\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\]$'
+                ) from None
+            return [self._feed("spot", name) for name in names]
+        if "symbol" in params:
+            return [self._feed("spot", klines.read_symbol(params))]
+        return self._all_feeds("spot")
+
+    def _info_head(self, market: Market) -> dict[str, Any]:
+        weight_limit = {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": self._meter.limit(market),
+        }
+        return {
+            "timezone": "UTC",
+            "serverTime": self._clock.now_ms(),
+            "rateLimits": [weight_limit, *_ORDER_LIMITS[market]],
+            "exchangeFilters": [],
+        }
+
+    def _kline_handler(self, market: Market, source_of: Callable[[Feed], KlineSource]) -> Handler:
+        async def reply(request: web.Request) -> web.StreamResponse:
+            query = klines.read_query(request.query, market)
+            source = source_of(self._feed(market, query.symbol))
+            now_ms = self._clock.now_ms()
+            faults = [fault for fault in request[FAULTS] if fault.stage is Stage.ROWS]
+            late_ms = [int((fault.number or 0) * 1000) for fault in faults if fault.kind == "late"]
+            if late_ms:
+                query = klines.before_late_rows(query, max(late_ms), now_ms)
+            # Off the event loop: years of months take long enough to delay a closing kline.
+            page = await asyncio.to_thread(klines.page, source, query, now_ms)
+            if any(fault.kind == "forming" for fault in faults):
+                page = klines.with_forming_row(page, source, query, now_ms)
+            rows: list[Any] = [(*row, "0") for row in page]
+            if grid := self._faults.grid(query.symbol):
+                rows = on_grid(rows, grid)
+            for fault in faults:
+                rows = distort(rows, fault)
+            if any(fault.kind == "odd" for fault in faults) and query.end_ms is not None:
+                rows = [row for row in rows if row[0] <= query.end_ms]  # it is asked for by opens
+            return answer(request, rows)
+
+        return reply
+
+    async def _premium_index(self, request: web.Request) -> web.StreamResponse:
+        return self._one_or_all(request, "um", self._premium)
+
+    def _premium(self, feed: Feed, now_ms: int) -> dict[str, Any]:
+        mark = feed.mark_price(now_ms)
+        return {
+            "symbol": feed.symbol.name,
+            "markPrice": mark,
+            "indexPrice": mark,
+            "estimatedSettlePrice": mark,
+            "lastFundingRate": _FUNDING_RATE,
+            "interestRate": _INTEREST_RATE,
+            "nextFundingTime": funding_time_ms(now_ms),
+            "time": now_ms,
+        }
+
+    def _book_handler(self, market: Market) -> Handler:
+        def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
+            book = feed.book(now_ms)
+            if grid := self._faults.grid(feed.symbol.name):
+                book = book_on_grid(book, grid)
+            ticker = {
+                "symbol": feed.symbol.name,
+                "bidPrice": book.bid,
+                "bidQty": book.bid_quantity,
+                "askPrice": book.ask,
+                "askQty": book.ask_quantity,
+            }
+            return ticker if market == "spot" else ticker | {"time": now_ms}
+
+        async def reply(request: web.Request) -> web.StreamResponse:
+            return self._one_or_all(request, market, entry)
+
+        return reply
+
+    def _price_handler(self, market: Market) -> Handler:
+        def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
+            ticker: dict[str, Any] = {"symbol": feed.symbol.name, "price": feed.last_price(now_ms)}
+            return ticker if market == "spot" else ticker | {"time": now_ms}
+
+        async def reply(request: web.Request) -> web.StreamResponse:
+            return self._one_or_all(request, market, entry)
+
+        return reply
+
+    def _one_or_all(
+        self, request: web.Request, market: Market, entry: Callable[[Feed, int], dict[str, Any]]
+    ) -> web.Response:
+        now_ms = self._clock.now_ms()
+        if "symbol" in request.query:
+            feed = self._feed(market, klines.read_symbol(request.query))
+            return answer(request, entry(feed, now_ms))
+        return answer(request, [entry(feed, now_ms) for feed in self._all_feeds(market)])
+
+    def _feed(self, market: Market, name: str) -> Feed:
+        feed = self._feeds.get((market, name))
+        if feed is None:
+            raise refusal.invalid_symbol()
+        return feed
+
+    def _all_feeds(self, market: Market) -> list[Feed]:
+        return [feed for (of, _), feed in self._feeds.items() if of == market]

@@ -1,0 +1,74 @@
+"""What was asked of the exchange, for tests that count on the server's side."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from warmup_job.local_binance.faults.fault_board import Fault
+
+_KEPT_REQUESTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that is on record, and where its outcome is to be booked."""
+
+    entry: dict[str, Any]
+    by_status: Counter[str]
+
+    def ended(self, status: int | None) -> None:
+        """Note the status of the answer; None: the client got none."""
+        self.entry["status"] = status
+        self.by_status["none" if status is None else str(status)] += 1
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """What was asked of the exchange, without what nobody should read."""
+
+    conceal: Callable[[str, Mapping[str, str]], tuple[str, dict[str, str]]]
+    """Takes keys, secrets and signatures out of a path and its parameters."""
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT_REQUESTS))
+    by_path: Counter[str] = field(default_factory=Counter)
+    by_status: Counter[str] = field(default_factory=Counter)
+    weight: int = 0
+    _began_s: float = field(default_factory=time.monotonic)
+
+    def begin(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        weight: int,
+        at_ms: int,
+        faults: Iterable[Fault],
+    ) -> Arrival:
+        """Book a request on its arrival, before anything can delay or lose it."""
+        path, shown = self.conceal(path, params)
+        entry = {
+            "time": at_ms,
+            "arrived": round((time.monotonic() - self._began_s) * 1000, 3),
+            "method": method,
+            "path": path,
+            "params": shown,
+            "weight": weight,
+            "status": None,
+            "fault": "+".join(fault.kind for fault in faults) or None,
+        }
+        self.recent.append(entry)
+        self.by_path[path] += 1
+        self.weight += weight
+        return Arrival(entry, self.by_status)
+
+    def clear(self) -> None:
+        """Forget everything, also what has yet to be answered."""
+        self.recent.clear()
+        self.by_path.clear()
+        self.by_status = Counter()
+        self.weight = 0

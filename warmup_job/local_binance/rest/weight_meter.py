@@ -1,0 +1,178 @@
+"""Request weights and what happens to those who spend too many.
+
+Each address has one budget per market and calendar minute, as on Binance, where the two markets are
+different hosts. Over it: 429. Carrying on regardless: 418, a ban that doubles with each repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from warmup_job.local_binance.rest.error_answers import Refusal
+from warmup_job.market.interval import MINUTE_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warmup_job.local_binance.prices.symbols import Market
+
+MINUTE_LIMIT: dict[Market, int] = {"um": 2400, "spot": 6000}
+PATIENCE = 10
+"""How many refused requests in a minute are taken before a ban."""
+_KEPT_MINUTES = 1440
+
+_FLAT: dict[str, int] = {
+    "/fapi/v1/exchangeInfo": 1,
+    "/fapi/v1/accountConfig": 5,
+    "/fapi/v1/allAlgoOrders": 5,
+    "/fapi/v1/allOrders": 5,
+    "/fapi/v1/commissionRate": 20,
+    "/fapi/v1/multiAssetsMargin": 30,
+    "/fapi/v1/positionSide/dual": 30,
+    "/fapi/v1/symbolConfig": 5,
+    "/fapi/v1/userTrades": 5,
+    "/fapi/v2/account": 5,
+    "/fapi/v2/balance": 5,
+    "/fapi/v2/positionRisk": 5,
+    "/fapi/v3/account": 5,
+    "/fapi/v3/balance": 5,
+    "/fapi/v3/positionRisk": 5,
+    "/api/v3/account": 20,
+    "/api/v3/exchangeInfo": 20,
+    "/api/v3/klines": 2,
+}
+# New orders have a budget of their own, per account.
+_FREE_POSTS = frozenset({"/fapi/v1/order", "/fapi/v1/algoOrder"})
+# (with a symbol, without)
+_BY_SYMBOL: dict[str, tuple[int, int]] = {
+    "/fapi/v1/openAlgoOrders": (1, 40),
+    "/fapi/v1/openOrders": (1, 40),
+    "/fapi/v1/premiumIndex": (1, 10),
+    "/fapi/v1/ticker/bookTicker": (2, 5),
+    "/fapi/v2/ticker/price": (1, 2),
+    "/api/v3/ticker/bookTicker": (2, 4),
+    "/api/v3/ticker/price": (2, 4),
+}
+_BY_LIMIT = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines"})
+
+
+def request_weight(path: str, params: Mapping[str, str], method: str = "GET") -> int:
+    """What a request costs; 1 for everything that is not dearer."""
+    if method not in ("GET", "HEAD"):
+        return 0 if method == "POST" and path in _FREE_POSTS else 1
+    if path in _BY_LIMIT:
+        return _futures_kline_weight(params.get("limit", "500"))
+    if path in _BY_SYMBOL:
+        with_symbol, without = _BY_SYMBOL[path]
+        return with_symbol if "symbol" in params else without
+    return _FLAT.get(path, 1)
+
+
+def _futures_kline_weight(limit_text: str) -> int:
+    limit = int(limit_text) if limit_text.isascii() and limit_text.isdigit() else 1
+    if limit < 100:
+        return 1
+    if limit < 500:
+        return 2
+    return 5 if limit <= 1000 else 10
+
+
+@dataclass(slots=True)
+class _Account:
+    """One address on one market."""
+
+    minute: int = -1
+    used: int = 0
+    refused: int = 0
+    bans: int = 0
+    banned_until_ms: int = 0
+
+
+@dataclass(slots=True)
+class WeightMeter:
+    """Counts weights per address and refuses those over budget. Times are the exchange's UTC ms."""
+
+    minute_limit: int | None = None
+    """The budget of both markets; None: Binance's own, 2400 on futures and 6000 on spot."""
+    ban_ms: int = 120_000
+    """How long the first ban lasts."""
+    _accounts: dict[tuple[Market, str], _Account] = field(default_factory=dict)
+    _spent: dict[tuple[Market, str], dict[int, int]] = field(default_factory=dict)
+
+    def limit(self, market: Market) -> int:
+        """The budget of a market per address and minute."""
+        return self.minute_limit if self.minute_limit is not None else MINUTE_LIMIT[market]
+
+    def used(self, market: Market, address: str) -> int:
+        """What the address has spent in the minute of its last request."""
+        account = self._accounts.get((market, address))
+        return account.used if account else 0
+
+    def charge(self, market: Market, address: str, weight: int, now_ms: int) -> None:
+        """Book a request.
+
+        Raises:
+            Refusal: 429 when it goes over the budget, 418 during a ban.
+        """
+        account = self._accounts.setdefault((market, address), _Account())
+        if now_ms < account.banned_until_ms:
+            raise self._banned(account, now_ms)
+        minute = now_ms // MINUTE_MS
+        if minute != account.minute:
+            account.minute, account.used, account.refused = minute, 0, 0
+        account.used += weight
+        self._book((market, address), minute * MINUTE_MS, weight)
+        limit = self.limit(market)
+        if account.used <= limit:
+            return
+        account.refused += 1
+        if account.refused > PATIENCE:
+            account.banned_until_ms = now_ms + self.ban_ms * 2**account.bans
+            account.bans += 1
+            account.refused = 0
+            raise self._banned(account, now_ms)
+        raise Refusal(
+            429,
+            -1003,
+            f"Too many requests; current limit of IP({address}) is {limit} requests per minute. "
+            "Please use the websocket for live updates to avoid polling the API.",
+            retry_after_s=_seconds((minute + 1) * MINUTE_MS - now_ms),
+        )
+
+    def reset(self) -> None:
+        """Forget every address, its spending and its bans."""
+        self._accounts.clear()
+        self._spent.clear()
+
+    def minutes(self, market: Market) -> dict[int, int]:
+        """What was spent in each calendar minute of the last day, by its start in UTC ms.
+
+        The weight is that of the address that spent most, refused requests included.
+        """
+        most: dict[int, int] = {}
+        for (of, _), spent in self._spent.items():
+            if of == market:
+                for minute_ms, weight in spent.items():
+                    most[minute_ms] = max(weight, most.get(minute_ms, 0))
+        return dict(sorted(most.items()))
+
+    def _book(self, account: tuple[Market, str], minute_ms: int, weight: int) -> None:
+        spent = self._spent.setdefault(account, {})
+        spent[minute_ms] = spent.get(minute_ms, 0) + weight
+        if len(spent) > _KEPT_MINUTES:
+            del spent[next(iter(spent))]
+
+    @staticmethod
+    def _banned(account: _Account, now_ms: int) -> Refusal:
+        return Refusal(
+            418,
+            -1003,
+            f"Way too many requests; IP banned until {account.banned_until_ms}. "
+            "Please use the websocket for live updates to avoid bans.",
+            retry_after_s=_seconds(account.banned_until_ms - now_ms),
+        )
+
+
+def _seconds(duration_ms: int) -> int:
+    return max(1, -(-duration_ms // 1000))

@@ -1,0 +1,575 @@
+"""The local exchange as a web server: both markets' REST and websockets on one port.
+
+``await start(options)`` for tests, ``await serve(options, ready)`` for the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+from aiohttp import web
+
+from warmup_job.errors import ConfigError
+from warmup_job.local_binance.account.listen_key import ListenKeys
+from warmup_job.local_binance.account.signature import (
+    DEMO_KEY,
+    DEMO_SECRET,
+    Credentials,
+    Sent,
+    read_sent,
+)
+from warmup_job.local_binance.account.simulated_account import Account
+from warmup_job.local_binance.exchange_clock import ExchangeClock
+from warmup_job.local_binance.faults.distortion import refusal_of
+from warmup_job.local_binance.faults.fault_board import (
+    KINDS,
+    Facts,
+    Fault,
+    FaultBoard,
+    Stage,
+    parse_fault,
+)
+from warmup_job.local_binance.listening_socket import Door, reset
+from warmup_job.local_binance.prices.generated_market import GeneratedFeed
+from warmup_job.local_binance.prices.replay import recorded_feeds
+from warmup_job.local_binance.prices.symbols import default_symbols
+from warmup_job.local_binance.rest.account_rest import SENT, AccountRest
+from warmup_job.local_binance.rest.error_answers import Refusal
+from warmup_job.local_binance.rest.market_rest import KLINE_PATHS, MarketRest
+from warmup_job.local_binance.rest.request_log import RequestLog
+from warmup_job.local_binance.rest.responses import (
+    FAULTS,
+    answer,
+    cut,
+    error_answer,
+    first,
+    html_answer,
+)
+from warmup_job.local_binance.rest.weight_meter import WeightMeter, request_weight
+from warmup_job.local_binance.websocket import ws_api
+from warmup_job.local_binance.websocket.stream_hub import StreamHub
+from warmup_job.market.recording import read_recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from warmup_job.local_binance.prices.price_feed import Feed
+    from warmup_job.local_binance.prices.symbols import Market
+    from warmup_job.local_binance.rest.responses import Handler
+
+_MARKETS: tuple[Market, ...] = ("um", "spot")
+_BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
+_LOOK_SECONDS = 0.02  # how often a request that gets no answer looks whether its client is there
+_CALL_SECONDS = 10  # how long another thread waits for the event loop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOptions:
+    """How the local exchange runs. Every default gives a well-behaved Binance of today."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free port; the running exchange says which."""
+    seed: int = 0
+    """The same seed gives the same market, on any machine and at any time."""
+    replay: tuple[str, ...] = ()
+    """Recordings: PATH, or MARKET:SYMBOL:INTERVAL:PATH with MARKET um or spot."""
+    now_ms: int | None = None
+    """The exchange's time at its start, UTC ms; it ticks on from there. None: the machine's time,
+    or with a replay, one second into the last row of the first recording."""
+    speed: float = 1.0
+    """How many of the exchange's seconds pass in one of the machine's, more than 0, up to 1000."""
+    clock_skew_ms: int = 0
+    """Added to the exchange's clock: > 0, it is ahead of the machine's."""
+    latency_ms: int = 0
+    """Every REST answer comes this much later."""
+    weight_limit: int | None = None
+    """Request weight per address, market and minute. None: 2400 on futures, 6000 on spot."""
+    ban_seconds: int = 120
+    """How long the first ban lasts; each further one lasts twice as long."""
+    kline_ms: int = 250
+    """Time between two websocket updates of a forming kline."""
+    volatility_bps: float = 10.0
+    """Standard deviation of a minute's return, in basis points, 0 to 500."""
+    root_streams: Market = "um"
+    """Whose streams are at /stream and /ws, without a prefix: on Binance the host decides."""
+    faults: tuple[str, ...] = ()
+    """What goes wrong from the start, as ``429=30@klines:times=2``; see docs/local-exchange.md."""
+    api_key: str = field(default=DEMO_KEY, repr=False)
+    api_secret: str = field(default=DEMO_SECRET, repr=False)
+    """The pair that signs the account's requests; the default is public."""
+    one_way: bool = False
+    """The account has one position per symbol, not a long and a short one (hedge mode)."""
+    no_trading: bool = False
+    """The account says that it may not trade."""
+    balance: str = "10000"
+    """What the account has on each market, USDT."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningExchange:
+    """A started exchange."""
+
+    host: str
+    port: int
+    _runner: web.AppRunner
+    _exchange: _Exchange
+    _loop: asyncio.AbstractEventLoop
+
+    @property
+    def url(self) -> str:
+        """The base of the REST paths of both markets: ``http://host:port``."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        """The base of the root streams (futures, unless ``root_streams`` says otherwise)."""
+        return f"ws://{self.host}:{self.port}"
+
+    @property
+    def spot_ws_url(self) -> str:
+        """The base of the spot streams."""
+        return f"{self.ws_url}/spot"
+
+    def now_ms(self) -> int:
+        """The exchange's time, UTC ms."""
+        return self._exchange.clock.now_ms()
+
+    def add_fault(self, spec: str) -> str:
+        """Let something go wrong from now on; its id takes it back. Any thread may call this.
+
+        Raises:
+            ConfigError: ``spec`` is no fault.
+        """
+        fault = parse_fault(spec)
+        return self._in_loop(lambda: self._exchange.set_fault(fault))
+
+    def clear_faults(self) -> None:
+        """Take every fault back. Any thread may call this."""
+        self._in_loop(self._exchange.clear_faults)
+
+    def _in_loop[T](self, call: Callable[[], T]) -> T:
+        try:
+            inside = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            inside = False
+        if inside:
+            return call()
+        outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(call())
+            except Exception as error:  # noqa: BLE001 - it is raised where it was called
+                outcome.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return outcome.result(_CALL_SECONDS)
+
+    async def stop(self) -> None:
+        """Close every connection and free the port."""
+        await self._exchange.close_door()
+        await self._exchange.hub.close()
+        await self._exchange.ws_api.close()
+        await self._runner.cleanup()
+
+
+async def start(options: ExchangeOptions) -> RunningExchange:
+    """Start an exchange in the running event loop.
+
+    Raises:
+        ConfigError: an option is out of range or a recording cannot be used.
+        OSError: the port is taken.
+    """
+    exchange = _Exchange(options)
+    runner = web.AppRunner(exchange.application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        port = await exchange.listen(runner)
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return RunningExchange(options.host, port, runner, exchange, asyncio.get_running_loop())
+
+
+async def serve(options: ExchangeOptions, ready: Callable[[RunningExchange], None]) -> None:
+    """Run an exchange until SIGTERM, SIGINT or cancellation; ``ready`` is called once it listens.
+
+    Raises:
+        ConfigError: an option is out of range or a recording cannot be used.
+        OSError: the port is taken.
+    """
+    running = await start(options)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    try:
+        for number in signals:
+            # Only the main thread may; elsewhere cancellation is the way to stop.
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, stop.set)
+        ready(running)
+        await stop.wait()
+    finally:
+        for number in signals:
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.remove_signal_handler(number)
+        await running.stop()
+
+
+class _Exchange:
+    """The state behind the handlers of one running exchange."""
+
+    def __init__(self, options: ExchangeOptions) -> None:
+        if not 0 <= options.volatility_bps <= 500:
+            raise ConfigError(f"volatility_bps is {options.volatility_bps}; it must be 0 to 500.")
+        if options.kline_ms < 1 or options.latency_ms < 0 or options.ban_seconds < 1:
+            raise ConfigError("kline_ms and ban_seconds must be at least 1, latency_ms at least 0.")
+        if not 0 < options.speed <= 1000:
+            raise ConfigError(f"speed is {options.speed}; it must be more than 0, at most 1000.")
+        self.options = options
+        self._first_faults = [parse_fault(spec) for spec in options.faults]
+        self.faults = FaultBoard(options.seed)
+        recordings = [read_recording(spec) for spec in options.replay]
+        now_ms = options.now_ms
+        if now_ms is None and recordings:
+            now_ms = recordings[0].default_now_ms
+        self.clock = ExchangeClock(
+            now_ms, options.clock_skew_ms, self.faults.skew_ms, options.speed
+        )
+
+        listed = default_symbols()
+        self.feeds: dict[tuple[Market, str], Feed] = {
+            (symbol.market, symbol.name): GeneratedFeed(
+                options.seed, symbol, options.volatility_bps
+            )
+            for symbol in listed
+        }
+        for feed in recorded_feeds(recordings, listed):
+            self.feeds[feed.symbol.market, feed.symbol.name] = feed
+        self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
+        credentials = Credentials(options.api_key, options.api_secret)
+        account = Account(
+            [name for market, name in self.feeds if market == "um"],
+            balance=options.balance,
+            hedge_mode=not options.one_way,
+            can_trade=not options.no_trading,
+            opened_ms=self.clock.now_ms(),
+        )
+        listen_keys = ListenKeys()
+        self.log = RequestLog(credentials.concealed)
+        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, listen_keys)
+        self._market_rest = MarketRest(self.feeds, self.clock, self.meter, self.faults)
+        self._account_rest = AccountRest(
+            account, credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
+        )
+        self.ws_api = ws_api.WsApi(
+            credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
+        )
+        self._door: Door | None = None
+        self._reopening: asyncio.TimerHandle | None = None
+        self._stopping = asyncio.Event()
+
+    def application(self) -> web.Application:
+        """The routes and, from the outside in, what surrounds every handler."""
+        app = web.Application(middlewares=[self._record, self._interfere, self._meter])
+        for path, handler in self._market_rest.routes().items():
+            app.router.add_get(path, handler)
+        for method, path, handler in self._account_rest.routes():
+            app.router.add_route(method, path, handler)
+        for prefix, market in (
+            ("", self.options.root_streams),
+            ("/market", "um"),
+            ("/public", "um"),
+            ("/private", "um"),
+            ("/spot", "spot"),
+        ):
+            app.router.add_get(f"{prefix}/stream", self._combined_streams(market))
+            app.router.add_get(f"{prefix}/ws", self._raw_streams(market))
+            app.router.add_get(f"{prefix}/ws/{{streams:.+}}", self._raw_streams(market))
+        app.router.add_get(ws_api.PATH, self.ws_api.serve)
+        app.router.add_get("/_sim/requests", self._show_requests)
+        app.router.add_post("/_sim/reset", self._reset)
+        app.router.add_get("/_sim/faults", self._show_faults)
+        app.router.add_post("/_sim/faults", self._add_fault)
+        app.router.add_delete("/_sim/faults", self._remove_faults)
+        app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
+        return app
+
+    # --- around every handler, outermost first ---
+
+    @web.middleware
+    async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note every request and its outcome, and which faults it meets: decided on arrival.
+
+        The control interface is outside of all that.
+        """
+        path = request.path
+        if path.startswith("/_sim/"):
+            return await handler(request)
+        market = _rest_market(path)
+        at_ms = self.clock.now_ms()
+        params: Mapping[str, str] = request.query
+        faults: tuple[Fault, ...] = ()
+        if market is None:
+            if _wants_websocket(request):
+                return await self._record_websocket(request, handler, at_ms)
+        else:
+            params = (await _take_in(request)).params
+            facts = Facts(path, params.get("symbol", ""), params.get("interval", ""))
+            faults = self.faults.strike_request(facts, klines=path in KLINE_PATHS)
+        free = market is None or first(faults, Stage.FRONT)
+        weight = 0 if free else request_weight(path, params, request.method)
+        request[FAULTS] = faults
+        arrival = self.log.begin(request.method, path, params, weight, at_ms, faults)
+        status: int | None = None if first(faults, Stage.SILENCE) else 500
+        try:
+            response = await handler(request)
+            if status is not None:
+                status = response.status
+        finally:
+            arrival.ended(status)
+        return response
+
+    async def _record_websocket(
+        self, request: web.Request, handler: Handler, at_ms: int
+    ) -> web.StreamResponse:
+        refused = self.faults.strike_handshake(Facts(request.path))
+        faults = () if refused is None else (refused,)
+        arrival = self.log.begin(request.method, request.path, request.query, 0, at_ms, faults)
+        # Noted when it begins: it may last for days.
+        arrival.ended(101 if refused is None else 503)
+        if refused is not None:
+            return web.Response(status=503)
+        return await handler(request)
+
+    @web.middleware
+    async def _interfere(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """What stands between the client and the exchange.
+
+        The way there takes ``latency_ms`` and may end at somebody else's page; on the way back an
+        answer can be late, damaged or lost.
+        """
+        if request.path.startswith("/_sim/"):
+            return await self._found(request, handler)
+        if self.options.latency_ms:
+            await asyncio.sleep(self.options.latency_ms / 1000)
+        faults: tuple[Fault, ...] = request.get(FAULTS, ())
+        front = first(faults, Stage.FRONT)
+        response = (
+            await self._found(request, handler) if front is None else self._shown_in_front(front)
+        )
+        delay_s = sum(fault.number or 0 for fault in faults if fault.stage is Stage.WAIT)
+        if delay_s:
+            await self._client_leaves(request, delay_s)
+        silence = first(faults, Stage.SILENCE)
+        if silence is not None:
+            if silence.kind == "stall":
+                await self._client_leaves(request)
+            if request.transport is not None:
+                reset(request.transport)
+            return response
+        body = first(faults, Stage.BODY)
+        if body is not None and body.kind == "cut" and isinstance(response, web.Response):
+            return await cut(request, response, body.number or 0.0)
+        return response
+
+    async def _found(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return error_answer(Refusal(404, -1, "Unknown path."))
+        except web.HTTPMethodNotAllowed:
+            return error_answer(Refusal(405, -1, "Method not allowed."))
+
+    def _shown_in_front(self, fault: Fault) -> web.Response:
+        """What a firewall, a content network or a gateway answers in the exchange's stead."""
+        if fault.kind == "html":
+            return html_answer(int(fault.number or 200))
+        response = error_answer(refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault)))
+        return response if fault.kind == "451" else html_answer(response.status, response.headers)
+
+    async def _client_leaves(self, request: web.Request, at_most_s: float | None = None) -> None:
+        """Return when the client has gone, the exchange stops, or the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                while not self._stopping.is_set():
+                    if request.transport is None or request.transport.is_closing():
+                        return
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
+
+    @web.middleware
+    async def _meter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Charge the request's weight, and word refusals as Binance does."""
+        market = _rest_market(request.path)
+        if market is None:
+            return await handler(request)
+        address = request.remote or ""
+        try:
+            weight = request_weight(request.path, request[SENT].params, request.method)
+            self.meter.charge(market, address, weight, self.clock.now_ms())
+            faults = request[FAULTS]
+            instead = first(faults, Stage.ANSWER)
+            response = await handler(request) if instead is None else self._answered(instead)
+        except Refusal as refused:
+            response = error_answer(refused)
+        used = str(self.meter.used(market, address))
+        response.headers["X-MBX-USED-WEIGHT-1M"] = used
+        if market == "spot":
+            response.headers["X-MBX-USED-WEIGHT"] = used
+        return response
+
+    def _answered(self, fault: Fault) -> web.Response:
+        """What the exchange itself answers instead of what was asked for."""
+        body = _BODIES.get(fault.kind)
+        if body is None:
+            raise refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault))
+        return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    # --- websockets ---
+
+    def _combined_streams(self, market: Market) -> Handler:
+        async def connect(request: web.Request) -> web.StreamResponse:
+            names = [name for name in request.query.get("streams", "").split("/") if name]
+            return await self._serve_streams(request, market, names, combined=True)
+
+        return connect
+
+    def _raw_streams(self, market: Market) -> Handler:
+        async def connect(request: web.Request) -> web.StreamResponse:
+            names = [name for name in request.match_info.get("streams", "").split("/") if name]
+            return await self._serve_streams(request, market, names, combined=False)
+
+        return connect
+
+    async def _serve_streams(
+        self, request: web.Request, market: Market, names: list[str], *, combined: bool
+    ) -> web.StreamResponse:
+        listen_key = request.query.get("listenKey", "")
+        if listen_key:
+            # Only futures have an account stream, at whichever path they share with spot.
+            market, names = "um", [*names, listen_key]
+        return await self.hub.serve(request, market, names, combined=combined)
+
+    # --- control, for tests ---
+
+    async def _show_requests(self, request: web.Request) -> web.StreamResponse:
+        seen = {
+            "count": self.log.by_path.total(),
+            "weight": self.log.weight,
+            "by_path": dict(self.log.by_path),
+            "by_status": dict(self.log.by_status),
+            "minutes": {market: self.meter.minutes(market) for market in _MARKETS},
+            "websockets": self.hub.connection_count,
+            "requests": list(self.log.recent),
+        }
+        return answer(request, seen)
+
+    async def _reset(self, request: web.Request) -> web.StreamResponse:
+        self.log.clear()
+        self.meter.reset()
+        return answer(request, {})
+
+    async def _show_faults(self, request: web.Request) -> web.StreamResponse:
+        return answer(request, self.faults.shown())
+
+    async def _add_fault(self, request: web.Request) -> web.StreamResponse:
+        try:
+            fault = parse_fault(_spec_in(await request.text()))
+        except ConfigError as error:
+            return answer(request, {"error": str(error), "kinds": KINDS}, status=400)
+        fault_id = self.set_fault(fault, spare=request.transport)
+        return answer(request, {"id": fault_id, "spec": fault.spec}, status=201)
+
+    async def _remove_faults(self, request: web.Request) -> web.StreamResponse:
+        self.clear_faults()
+        return answer(request, {})
+
+    async def _remove_fault(self, request: web.Request) -> web.StreamResponse:
+        if not self.faults.remove(request.match_info["id"]):
+            return answer(request, {"error": "There is no fault of this id."}, status=404)
+        self._mind_the_door()
+        return answer(request, {})
+
+    def set_fault(self, fault: Fault, *, spare: asyncio.Transport | None = None) -> str:
+        """Let a fault begin, and give its id; ``spare`` is not cut if that is what it does."""
+        fault_id = self.faults.add(fault).id
+        if fault.stage is Stage.CONNECT:
+            self.hub.drop(fault)
+        if fault.stage is Stage.DOOR and self._door is not None:
+            self._door.shut(spare=spare)
+        self._mind_the_door()
+        return fault_id
+
+    def clear_faults(self) -> None:
+        """Take every fault back."""
+        self.faults.clear()
+        self._mind_the_door()
+
+    # --- the door ---
+
+    async def listen(self, runner: web.AppRunner) -> int:
+        """Begin to listen, say on which port, and let the faults of the start begin."""
+        self._door = Door(runner)
+        port = await self._door.open(self.options.host, self.options.port)
+        for fault in self._first_faults:
+            self.set_fault(fault)
+        return port
+
+    async def close_door(self) -> None:
+        """Stop listening, and let go of who still waits for an answer."""
+        self._stopping.set()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        if self._door is not None:
+            await self._door.close()
+            self._door = None
+
+    def _mind_the_door(self) -> None:
+        """Open it when no fault keeps it shut any more, now or then."""
+        if self._reopening is not None:
+            self._reopening.cancel()
+            self._reopening = None
+        left_s = self.faults.refuses_for_s()
+        if left_s > 0:
+            loop = asyncio.get_running_loop()
+            self._reopening = loop.call_later(left_s, self._mind_the_door)
+        elif self._door is not None:
+            self._door.reopen()
+
+
+def _spec_in(text: str) -> str:
+    """The SPEC in the body of a request: as it is, or in JSON as text or ``{"spec": …}``."""
+    if not text.lstrip().startswith(("{", '"')):
+        return text
+    try:
+        body = msgspec.json.decode(text, type=str | dict[str, str])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        raise ConfigError('the body should be a SPEC, or {"spec": "SPEC"}.') from None
+    return body if isinstance(body, str) else body.get("spec", "")
+
+
+async def _take_in(request: web.Request) -> Sent:
+    """Read what came with a request, characters as they are, and keep it with the request."""
+    _, _, query = request.raw_path.partition("?")
+    body = b"" if request.method in ("GET", "HEAD") else await request.read()
+    sent = read_sent(query, body.decode(errors="replace"))
+    request[SENT] = sent
+    return sent
+
+
+def _rest_market(path: str) -> Market | None:
+    if path.startswith("/fapi/"):
+        return "um"
+    return "spot" if path.startswith("/api/") else None
+
+
+def _wants_websocket(request: web.Request) -> bool:
+    return request.headers.get("Upgrade", "").lower() == "websocket"

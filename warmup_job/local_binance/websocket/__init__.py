@@ -1,0 +1,1 @@
+"""Websocket streams and the websocket API of the local exchange."""

@@ -1,0 +1,389 @@
+"""The websocket side: combined and raw streams, SUBSCRIBE and UNSUBSCRIBE.
+
+One task makes each stream's messages for all who listen to it. A connection has a bounded queue,
+and one that does not keep up is cut off, as Binance does: it must never slow down the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+from loguru import logger
+
+from warmup_job.errors import ConfigError
+from warmup_job.local_binance.faults.distortion import book_on_grid
+from warmup_job.local_binance.faults.fault_board import Facts
+from warmup_job.local_binance.prices.generated_market import SLOT_MS, funding_time_ms, trade_id
+from warmup_job.market.interval import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from warmup_job.local_binance.account.listen_key import ListenKeys
+    from warmup_job.local_binance.exchange_clock import ExchangeClock
+    from warmup_job.local_binance.faults.fault_board import Fault, FaultBoard
+    from warmup_job.local_binance.prices.price_feed import Feed
+    from warmup_job.local_binance.prices.symbols import Market
+    from warmup_job.market.kline import Kline
+
+PING_SECONDS = 180.0
+QUEUE_MESSAGES = 1024
+_FUNDING_RATE = "0.00010000"
+
+_Address = tuple["Market", str]  # of a stream
+
+
+class _Message(NamedTuple):
+    """What a stream says."""
+
+    text: str
+    closes: bool = False
+    """Whether it says that a kline has closed."""
+
+
+class _Connection:
+    """One websocket and what it listens to."""
+
+    def __init__(self, market: Market, path: str, *, combined: bool) -> None:
+        self.path = path
+        self.market = market
+        self.combined = combined
+        self.streams: dict[str, None] = {}  # in the order of subscription
+        self.queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MESSAGES)
+        self.socket = web.WebSocketResponse(heartbeat=PING_SECONDS)
+        self.transport: asyncio.Transport | None = None
+
+    def offer(self, message: str) -> None:
+        """Queue a message; cut the connection off when its queue is full."""
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            if self.transport is not None:
+                self.transport.abort()
+
+    async def write(self) -> None:
+        """Send what is queued until the connection ends."""
+        try:
+            while True:
+                await self.socket.send_str(await self.queue.get())
+        except ConnectionError:
+            return  # the reader sees the end as well and cleans up
+
+
+class StreamHub:
+    """All websocket connections and the tasks that feed them."""
+
+    def __init__(
+        self,
+        feeds: Mapping[_Address, Feed],
+        clock: ExchangeClock,
+        kline_ms: int,
+        faults: FaultBoard,
+        listen_keys: ListenKeys,
+    ) -> None:
+        """``kline_ms`` is the time between two updates of a forming kline."""
+        self._listen_keys = listen_keys
+        self._faults = faults
+        self._feeds = feeds
+        self._clock = clock
+        self._kline_ms = kline_ms
+        self._listeners: dict[_Address, set[_Connection]] = {}
+        self._sources: dict[_Address, asyncio.Task[None]] = {}
+        self._connections: set[_Connection] = set()
+        self._closing: set[asyncio.Task[bool]] = set()
+
+    @property
+    def connection_count(self) -> int:
+        """How many websockets are open."""
+        return len(self._connections)
+
+    async def serve(
+        self, request: web.Request, market: Market, streams: list[str], *, combined: bool
+    ) -> web.WebSocketResponse:
+        """Run one websocket from its handshake to its end."""
+        connection = _Connection(market, request.path, combined=combined)
+        await connection.socket.prepare(request)
+        connection.transport = request.transport
+        self._connections.add(connection)
+        for stream in streams:
+            self._subscribe(connection, stream)
+        writer = asyncio.create_task(connection.write())
+        try:
+            async for message in connection.socket:
+                if message.type == WSMsgType.TEXT:
+                    answer = self._answer(connection, message.data)
+                    # An answer belongs to no stream: only who silences everything silences it.
+                    if self._faults.copies(Facts(f"/{market}/")):
+                        connection.offer(answer)
+        finally:
+            self._connections.discard(connection)
+            for stream in list(connection.streams):
+                self._unsubscribe(connection, stream)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return connection.socket
+
+    async def close(self) -> None:
+        """Close every websocket ("going away") and stop all streams."""
+        tasks = list(self._sources.values())
+        for task in tasks:
+            task.cancel()
+        sockets = [connection.socket for connection in self._connections]
+        closing = (asyncio.wait_for(socket.close(code=1001), 1.0) for socket in sockets)
+        await asyncio.gather(*closing, *tasks, return_exceptions=True)
+
+    def drop(self, fault: Fault) -> None:
+        """Cut the websockets that ``fault`` applies to; with its close code, if it has one."""
+        for connection in tuple(self._connections):
+            if not fault.applies(Facts(connection.path)):
+                continue
+            if fault.number is not None:
+                self._say_goodbye(connection, int(fault.number))
+            elif connection.transport is not None:
+                connection.transport.abort()
+
+    def end(self, market: Market, stream: str) -> None:
+        """Close every websocket that listens to ``stream``."""
+        for connection in tuple(self._listeners.get((market, stream), ())):
+            self._say_goodbye(connection, WSCloseCode.OK)
+
+    def _say_goodbye(self, connection: _Connection, code: int) -> None:
+        task = asyncio.ensure_future(connection.socket.close(code=code))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    # --- subscriptions ---
+
+    def _subscribe(self, connection: _Connection, stream: str) -> None:
+        if stream in connection.streams:
+            return
+        connection.streams[stream] = None
+        address = (connection.market, stream)
+        self._listeners.setdefault(address, set()).add(connection)
+        if address in self._sources:
+            return
+        messages = self._messages(connection.market, stream)
+        if messages is None:
+            return  # Binance, too, accepts the name of a stream that does not exist, and is silent
+        task = asyncio.create_task(self._broadcast(address, messages))
+        task.add_done_callback(_report_failure)
+        self._sources[address] = task
+
+    def _unsubscribe(self, connection: _Connection, stream: str) -> None:
+        if stream not in connection.streams:
+            return
+        del connection.streams[stream]
+        address = (connection.market, stream)
+        self._listeners[address].discard(connection)
+        if not self._listeners[address]:
+            del self._listeners[address]
+            if address in self._sources:
+                self._sources.pop(address).cancel()
+
+    def _answer(self, connection: _Connection, text: str) -> str:
+        try:
+            request = msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            return _json({"error": {"code": 3, "msg": f"Invalid JSON: {error}"}})
+        if not isinstance(request, dict):
+            return _json({"error": {"code": 2, "msg": "Invalid request: not an object"}})
+        method, names, number = request.get("method"), request.get("params"), request.get("id")
+        if method == "LIST_SUBSCRIPTIONS":
+            return _json({"result": list(connection.streams), "id": number})
+        if method not in ("SUBSCRIBE", "UNSUBSCRIBE"):
+            message = f"Invalid request: unknown variant `{method}`"
+            return _json({"error": {"code": 2, "msg": message}, "id": number})
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            message = "Invalid request: params must be an array of stream names"
+            return _json({"error": {"code": 2, "msg": message}, "id": number})
+        change = self._subscribe if method == "SUBSCRIBE" else self._unsubscribe
+        for name in names:
+            change(connection, name)
+        return _json({"result": None, "id": number})
+
+    async def _broadcast(self, address: _Address, messages: AsyncIterator[_Message]) -> None:
+        market, stream = address
+        name, _, kind = stream.partition("@")
+        facts = Facts(f"/{market}/{stream}", name.upper(), kind.removeprefix("kline_"))
+        async for data, closes in messages:
+            wrapped = f'{{"stream":"{stream}","data":{data}}}'
+            # Decided once for all who listen: a message that was missed, everybody missed.
+            copies = self._faults.copies(facts._replace(closes=closes))
+            for connection in tuple(self._listeners.get(address, ())):
+                for _ in range(copies):
+                    connection.offer(wrapped if connection.combined else data)
+
+    # --- what the streams say ---
+
+    def _messages(self, market: Market, stream: str) -> AsyncIterator[_Message] | None:
+        """The messages of a stream, or None if there is no such stream."""
+        if market == "um" and self._listen_keys.is_valid(stream, self._clock.now_ms()):
+            return self._account_messages(stream)
+        name, _, kind = stream.partition("@")
+        feed = self._feeds.get((market, name.upper()))
+        if feed is None or name != name.lower():
+            return None
+        if kind.startswith("kline_"):
+            try:
+                interval = Interval.parse(kind.removeprefix("kline_"))
+            except ConfigError:
+                return None
+            return self._kline_messages(feed, interval) if feed.klines.offers(interval) else None
+        if kind == "bookTicker":
+            return self._book_messages(feed)
+        if kind == "aggTrade":
+            return self._trade_messages(feed)
+        if market == "um" and (match := re.fullmatch("markPrice(@1s)?", kind)):
+            return self._mark_messages(feed, 1000 if match[1] else 3000)
+        return None
+
+    async def _kline_messages(self, feed: Feed, interval: Interval) -> AsyncIterator[_Message]:
+        """The forming kline every so often, and each kline once when it has closed."""
+
+        def kline_at(open_ms: int, now_ms: int) -> Kline | None:
+            rows = feed.klines.latest(interval, open_ms, 1, now_ms)
+            # A recording may have no kline there: nothing is sent then.
+            return rows[0] if rows and rows[0].open_ms == open_ms else None
+
+        now_ms = self._clock.now_ms()
+        boundary_ms = interval.next(interval.floor(now_ms))
+        update_ms = now_ms
+        while True:
+            await self._clock.sleep_until(min(update_ms, boundary_ms))
+            now_ms = self._clock.now_ms()
+            # The clock may have been set back. Updates go on; what has closed does not close again.
+            update_ms = min(update_ms, now_ms + self._kline_ms)
+            while boundary_ms <= now_ms:
+                closed = kline_at(interval.shift(boundary_ms, -1), now_ms)
+                if closed is not None:
+                    yield _kline_message(feed, interval, closed, now_ms, closed=True)
+                boundary_ms = interval.next(boundary_ms)
+            if update_ms <= now_ms:
+                forming = kline_at(interval.floor(now_ms), now_ms)
+                # A recording's row can close early; it is announced as closed at the boundary.
+                if forming is not None and forming.close_ms >= now_ms:
+                    yield _kline_message(feed, interval, forming, now_ms, closed=False)
+                update_ms = now_ms + self._kline_ms
+
+    async def _account_messages(self, listen_key: str) -> AsyncIterator[_Message]:
+        """Nothing ever happens to the account; only its listen key can end."""
+        while (until_ms := self._listen_keys.until_ms(listen_key)) is not None:
+            now_ms = self._clock.now_ms()
+            if now_ms >= until_ms:
+                event = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key}
+                yield _Message(_json(event))
+                return
+            await self._clock.sleep_until(until_ms)
+
+    async def _book_messages(self, feed: Feed) -> AsyncIterator[_Message]:
+        """The top of the book whenever it changes, looked at in each slot of the price's path."""
+        last: tuple[str, ...] = ()
+        while True:
+            now_ms = self._clock.now_ms()
+            book = feed.book(now_ms)
+            if grid := self._faults.grid(feed.symbol.name):
+                book = book_on_grid(book, grid)
+            if book[:4] != last:
+                last = book[:4]
+                event: dict[str, Any] = {
+                    "u": book.update_id,
+                    "s": feed.symbol.name,
+                    "b": book.bid,
+                    "B": book.bid_quantity,
+                    "a": book.ask,
+                    "A": book.ask_quantity,
+                }
+                if feed.symbol.market == "um":
+                    event = {"e": "bookTicker", **event, "T": now_ms, "E": now_ms}
+                yield _Message(_json(event))
+            await self._clock.sleep_until((now_ms // SLOT_MS + 1) * SLOT_MS)
+
+    async def _trade_messages(self, feed: Feed) -> AsyncIterator[_Message]:
+        seen_ms = self._clock.now_ms()
+        while True:
+            await self._clock.sleep_until((seen_ms // SLOT_MS + 1) * SLOT_MS)
+            now_ms = self._clock.now_ms()
+            if now_ms <= seen_ms:
+                continue  # the clock was set back: those trades were told already
+            for trade in feed.trades(seen_ms, now_ms):
+                event: dict[str, Any] = {
+                    "e": "aggTrade",
+                    "E": now_ms,
+                    "a": trade.first_id,
+                    "s": feed.symbol.name,
+                    "p": trade.price,
+                    "q": trade.quantity,
+                    "f": trade.first_id,
+                    "l": trade.last_id,
+                    "T": trade.at_ms,
+                    "m": trade.buyer_is_maker,
+                }
+                if feed.symbol.market == "spot":
+                    event["M"] = True
+                yield _Message(_json(event))
+            seen_ms = now_ms
+
+    async def _mark_messages(self, feed: Feed, every_ms: int) -> AsyncIterator[_Message]:
+        while True:
+            now_ms = self._clock.now_ms()
+            mark = feed.mark_price(now_ms)
+            event = _json(
+                {
+                    "e": "markPriceUpdate",
+                    "E": now_ms,
+                    "s": feed.symbol.name,
+                    "p": mark,
+                    "i": mark,
+                    "P": mark,
+                    "r": _FUNDING_RATE,
+                    "T": funding_time_ms(now_ms),
+                }
+            )
+            yield _Message(event)
+            await self._clock.sleep_until((now_ms // every_ms + 1) * every_ms)
+
+
+def _kline_message(
+    feed: Feed, interval: Interval, row: Kline, now_ms: int, *, closed: bool
+) -> _Message:
+    first_id = trade_id(feed.symbol, row.open_ms) if row.trades else -1
+    event = _json(
+        {
+            "e": "kline",
+            "E": now_ms,
+            "s": feed.symbol.name,
+            "k": {
+                "t": row.open_ms,
+                "T": row.close_ms,
+                "s": feed.symbol.name,
+                "i": interval.name,
+                "f": first_id,
+                "L": first_id + row.trades - 1 if row.trades else -1,
+                "o": row.open,
+                "c": row.close,
+                "h": row.high,
+                "l": row.low,
+                "v": row.volume,
+                "n": row.trades,
+                "x": closed,
+                "q": row.quote_volume,
+                "V": row.taker_base,
+                "Q": row.taker_quote,
+                "B": "0",
+            },
+        }
+    )
+    return _Message(event, closes=closed)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.opt(exception=error).error("A stream of the local exchange failed.")

@@ -1,1 +1,0 @@
-"""The only place that knows Nautilus' catalog: instruments and bars go in and come out."""

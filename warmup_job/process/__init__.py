@@ -1,0 +1,1 @@
+"""How the process behaves: logs, health check, fast start."""

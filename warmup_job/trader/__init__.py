@@ -1,0 +1,1 @@
+"""The trading container's program: verify, load, warm up, trade."""

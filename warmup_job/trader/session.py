@@ -1,0 +1,129 @@
+"""A trader's session: strategies, node and runner, from the histories to the last word."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nautilus_trader.model.identifiers import InstrumentId
+
+from warmup_job.binance.api_keys import signing_secret
+from warmup_job.config import WarmupConfig
+from warmup_job.handoff.bar_streams import Delivery
+from warmup_job.handoff.node import NodeSettings
+from warmup_job.handoff.report import Teller
+from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner, Policy
+from warmup_job.handoff.state_dir import StateDir
+from warmup_job.modes import Mode
+from warmup_job.plan.traded import traded
+from warmup_job.process.fast_start import imports_are_done
+from warmup_job.regime.detector import RegimeDetector
+from warmup_job.trader.history import load_histories
+from warmup_job.trader.live_requirements import prepared_for_live
+from warmup_job.trader.strategies import make_strategies
+from warmup_job.trader.summary import TradeSummary
+
+if TYPE_CHECKING:
+    from warmup_job.binance.client import BinanceClient
+
+_RUNNERS: dict[Mode, type[BaseRunner]] = {"paper": PaperRunner, "live": LiveRunner}
+
+
+async def run_session(
+    config: WarmupConfig,
+    root: Path,
+    mode: Mode,
+    client: BinanceClient,
+    stop: asyncio.Event,
+    teller: Teller,
+    state_dir: StateDir,
+) -> TradeSummary:
+    """Warm up, go live and trade until ``stop`` is set or a signal comes.
+
+    Raises:
+        LiveRefusedError: live, and something that it demands is missing.
+        SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
+        TraderError: the node did not come up, or could not go on.
+    """
+    imports_are_done()
+    runner = _RUNNERS[mode](
+        _node_settings(config), make_strategies(config), (), client, _policy(config, state_dir),
+        _instrument_ids(config),
+    )  # fmt: skip
+    runner.on_report, teller.ask = teller.tell, runner.report
+    runner.enter("verifying", str(root))
+    load = prepared_for_live if mode == "live" else load_histories
+    loaded = asyncio.create_task(load(config, root, client))
+    try:
+        if mode == "live":  # what it demands is looked at before there is a node
+            await loaded
+        await runner.run(stop, lambda: loaded)
+    finally:
+        loaded.cancel()
+    return _summarise(runner)
+
+
+def _node_settings(config: WarmupConfig) -> NodeSettings:
+    venue = config.venue
+    return NodeSettings(
+        market=venue.market,
+        environment=venue.environment,
+        rest_url=venue.api.base_url,
+        ws_url=venue.api.ws_url,
+        leverage=venue.trading.leverage,
+        starting_balances=config.trade.starting_balances,
+        api_key=venue.api.api_key,
+        api_secret=_signing_secret(venue.api.api_secret),
+    )
+
+
+def _signing_secret(secret: str | None) -> str | None:
+    """As Nautilus reads it; what it cannot read is refused before it is used (`demands`)."""
+    with suppress(ValueError):
+        return signing_secret(secret) if secret else None
+    return None
+
+
+def _policy(config: WarmupConfig, state_dir: StateDir) -> Policy:
+    return Policy(
+        on_stop=config.trade.on_stop,
+        on_gap=config.trade.on_gap,
+        proven=config.warmup.require == "proven",
+        state_dir=state_dir,
+        silence_s=config.trade.silence_ms / 1000,
+        delivery=Delivery(config.trade.first_bar, config.trade.replay),
+    )
+
+
+def _instrument_ids(config: WarmupConfig) -> list[InstrumentId]:
+    return [InstrumentId.from_str(each) for one in traded(config) for each in one.instrument_ids]
+
+
+def _summarise(runner: BaseRunner) -> TradeSummary:
+    regimes = []
+    orders, fills, positions = 0, 0, 0
+    for strategy in runner.strategies:
+        sent = strategy.cache.orders(strategy_id=strategy.id)
+        orders += len(sent)
+        fills += sum(len(order.trade_ids) for order in sent)
+        positions += strategy.cache.positions_open_count(strategy_id=strategy.id)
+        detector = getattr(strategy, "detector", None)
+        if isinstance(detector, RegimeDetector) and detector.bars:
+            regimes.append(detector.regime.value)
+    report = runner.report()
+    return TradeSummary(
+        mode=runner.mode,
+        warm_start=runner.started_warm,
+        history_bars=runner.history_bars,
+        handed_on=runner.handed_on,
+        live_bars=runner.live_bars,
+        live_after_s=report.live_after_s,
+        regime=", ".join(regimes),
+        orders=orders,
+        fills=fills,
+        positions_open=positions,
+        stopped_by_signal=runner.signalled,
+        last_state=runner.last_reason,
+    )
