@@ -17,7 +17,7 @@ from nautilus_trader.adapters.binance.common.urls import (
 from tests.conftest import Exchange, job, write_config
 from warmup_job.binance.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
 from warmup_job.config import VenueConfig
-from warmup_job.config.venue import Api, Venue
+from warmup_job.config.venue import ApiSection, VenueSection
 from warmup_job.market.pages import Market
 
 ACCOUNTS = {"um": BinanceAccountType.USDT_FUTURES, "spot": BinanceAccountType.SPOT}
@@ -69,8 +69,8 @@ def test_every_host_of_nautilus_is_known(market: Market, environment: Environmen
 
 def said(market: Market, base: str | None, ws: str | None, **api: Any) -> Verdict:
     kinds: Any = {"um": ("futures", "PERPETUAL_LINEAR"), "spot": ("spot", "CASH")}[market]
-    venue = Venue(name="BINANCE", venue_type=kinds[0], account_type=kinds[1])
-    return VenueConfig(venue=venue, api=Api(base_url=base, ws_url=ws, **api)).judge_urls()
+    venue = VenueSection(name="BINANCE", venue_type=kinds[0], account_type=kinds[1])
+    return VenueConfig(venue=venue, api=ApiSection(base_url=base, ws_url=ws, **api)).judge_urls()
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,11 @@ def test_what_may_be_a_relay_is_asked_about(base: str, ws: str, words: str) -> N
 def test_a_known_host_tells_the_environment_where_the_file_does_not(
     base: str | None, ws: str | None, environment: str
 ) -> None:
-    venue = Venue(name="B", venue_type="futures", account_type="PERPETUAL_LINEAR")
-    assert VenueConfig(venue=venue, api=Api(base_url=base, ws_url=ws)).environment == environment
+    venue = VenueSection(name="B", venue_type="futures", account_type="PERPETUAL_LINEAR")
+    assert (
+        VenueConfig(venue=venue, api=ApiSection(base_url=base, ws_url=ws)).environment
+        == environment
+    )
 
 
 @pytest.mark.e2e

@@ -23,7 +23,7 @@ from yarl import URL
 from tests.conftest import HANG_S, job_process
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.signature import Credentials
-from warmup_job.local_binance.account.simulated_account import Account
+from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 from warmup_job.local_binance.rest.weight_meter import request_weight
 from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
 
@@ -549,7 +549,7 @@ def test_nothing_secret_is_on_record() -> None:
 def test_options_that_make_no_sense_are_refused_without_repeating_a_secret() -> None:
     for balance in ("", "much", "-1", "NaN", "Infinity", "1.123456789", "1e13"):
         with pytest.raises(ConfigError, match="balance"):
-            Account([], balance=balance, hedge_mode=True, can_trade=True, opened_ms=0)
+            SimulatedAccount([], balance=balance, hedge_mode=True, can_trade=True, opened_ms=0)
     pairs: list[dict[str, Any]] = [
         {"api_key": "short"},
         {"api_secret": "with a space in it"},

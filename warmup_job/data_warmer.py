@@ -13,13 +13,14 @@ from loguru import logger
 
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.endpoints import rest_url
-from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.names import instrument_id_of
 from warmup_job.config import VenueConfig
 from warmup_job.errors import RefusedError, UnknownSymbolError
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.rows import find_gaps
+from warmup_job.market.stream_id import StreamId
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.market.times import utc_text
 from warmup_job.regime.detector import DetectorBar
@@ -159,7 +160,7 @@ class BinanceDataWarmer:
         until_ms = client.now_ms()
         if end_time is not None:
             until_ms = min(until_ms, int(end_time.timestamp() * 1000))
-        klines, _ = await fetch_klines(client, Stream(symbol, interval), num_bars, until_ms)
+        klines, _ = await fetch_klines(client, StreamId(symbol, interval), num_bars, until_ms)
         self._tell(f"Fetched {len(klines)} of {num_bars} {interval.name} bars for {symbol}")
         for gap in find_gaps([kline.open_ms for kline in klines], interval):
             self._tell(f"The venue itself lacks {gap.bars} bar(s) from {utc_text(gap.first_ms)} on")

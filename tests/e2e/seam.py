@@ -23,7 +23,7 @@ from nautilus_trader.trading.strategy import Strategy
 from tests.conftest import HANG_S, Exchange, write_config
 from tests.e2e.seam_strategies import Impatient, Recorder
 from warmup_job.binance.client import BinanceClient
-from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.handoff.bar_stream import History
@@ -33,6 +33,7 @@ from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
+from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 from warmup_job.trader.history import load_histories
@@ -305,7 +306,7 @@ async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None
     if first_ms is None:
         first_ms = open_ms_of(cached[0], interval)
     last_ms = open_ms_of(cached[-1], interval)
-    stream = Stream(str(bar_type.instrument_id).split("-")[0].split(".")[0], interval)
+    stream = StreamId(str(bar_type.instrument_id).split("-")[0].split(".")[0], interval)
     count = interval.count(first_ms, last_ms)
     klines, _ = await fetch_klines(seam.client, stream, count, interval.next(last_ms))
     return [each for each in klines if first_ms <= each.open_ms <= last_ms]

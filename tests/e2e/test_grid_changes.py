@@ -21,7 +21,7 @@ from tests.conftest import Exchange, write_config
 from tests.e2e.seam import before_the_minute
 from tests.e2e.test_incremental import MINUTE_MS, Situation, digest, situation
 from tests.e2e.test_paper_trade import BAR_TYPE, MINUTE, make_grid, run_until
-from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.catalog.nautilus_catalog import read_bars, read_instrument
 from warmup_job.config import load
@@ -29,6 +29,7 @@ from warmup_job.handoff.bar_stream import History
 from warmup_job.handoff.runner import PaperRunner
 from warmup_job.job.run_job import Outcome, warm
 from warmup_job.market.kline import Kline
+from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.streams import open_client
 from warmup_job.snapshot.verify import find_problems, open_snapshot
 from warmup_job.trader.history import load_histories
@@ -66,7 +67,7 @@ async def rows(url: str, config: Path, symbol: str, bars: int, now_ms: int) -> l
     """The last bars as the exchange has them now."""
     async with open_client(load(config, environ={})) as client:
         await client.sync_clock()
-        klines, _ = await fetch_klines(client, Stream(symbol, MINUTE), bars, now_ms)
+        klines, _ = await fetch_klines(client, StreamId(symbol, MINUTE), bars, now_ms)
     return klines
 
 
@@ -186,7 +187,7 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
             bars = list(reversed(strategy.cache.bars(BAR_TYPE)))
             last_ms = open_ms_of(bars[-1], MINUTE)
             klines, _ = await fetch_klines(
-                client, Stream("BTCUSDT", MINUTE), len(bars), last_ms + 2 * MINUTE_MS - 1
+                client, StreamId("BTCUSDT", MINUTE), len(bars), last_ms + 2 * MINUTE_MS - 1
             )
         return history, runner, bars, klines
 

@@ -20,7 +20,7 @@ from nautilus_trader.trading.strategy import Strategy
 from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
 from tests.e2e.seam import EARLY_S, before_the_minute, until
 from warmup_job.binance.client import BinanceClient
-from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import WarmupConfig, load
@@ -31,6 +31,7 @@ from warmup_job.handoff.runner import PaperRunner
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
+from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.history import load_histories
@@ -99,7 +100,7 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
             )
             last_ms = open_ms_of(strategy.cache.bar(BAR_TYPE), MINUTE)
             count = MINUTE.count(open_ms_of(history.bars[0], MINUTE), last_ms)
-            stream = Stream("BTCUSDT", MINUTE)
+            stream = StreamId("BTCUSDT", MINUTE)
             every, _ = await fetch_klines(client, stream, count, last_ms + 2 * MINUTE_MS - 1)
         return strategy, strategy.cache.bars(BAR_TYPE), every, runner
 

@@ -46,11 +46,12 @@ from tests.e2e.seam import (
 )
 from warmup_job.acquire.reuse import RE_ASKED
 from warmup_job.binance.client import BinanceClient
-from warmup_job.binance.fetch import Stream, fetch_klines
+from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import instrument_bars, interval_of, open_ms_of
 from warmup_job.errors import TraderError
 from warmup_job.handoff.report import STATES
 from warmup_job.market.kline import Kline
+from warmup_job.market.stream_id import StreamId
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
@@ -387,7 +388,7 @@ def klines_of(running: Exchange, bars: int, last_ms: int) -> list[Kline]:
     async def ask() -> list[Kline]:
         async with BinanceClient("um", running.url, weight_per_minute=2400) as client:
             await client.sync_clock()
-            stream = Stream("BTCUSDT", MINUTE)
+            stream = StreamId("BTCUSDT", MINUTE)
             klines, _ = await fetch_klines(client, stream, bars, MINUTE.next(last_ms))
             return klines
 

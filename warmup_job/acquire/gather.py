@@ -149,9 +149,10 @@ async def _fetch_stream(
     run: Run,
 ) -> Gathered:
     """One stream's bars, going on from those of ``base`` where it has them."""
-    from warmup_job.binance.fetch import Stream, fetch_last
+    from warmup_job.binance.fetch import fetch_last
+    from warmup_job.market.stream_id import StreamId
 
-    stream = Stream(plan.symbol, plan.interval, plan.price)
+    stream = StreamId(plan.symbol, plan.interval, plan.price)
     known = known_bars(base, plan, run.config.warmup.max_gap_bars) if base else None
     before = known_certificate(base, plan) if base and known else None
     if known:

@@ -16,7 +16,8 @@ from warmup_job.snapshot.manifest import IndicatorEntry
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
-    from warmup_job.binance.fetch import Fetched, Stream
+    from warmup_job.binance.fetch import Fetched
+    from warmup_job.market.stream_id import StreamId
     from warmup_job.proof.certificate import Certificate
     from warmup_job.proof.evidence import Bounds, Window
 
@@ -148,7 +149,7 @@ class Proof[PackedT]:
 
 @asynccontextmanager
 async def extremes_of(
-    client: BinanceClient, stream: Stream, *, ahead: bool
+    client: BinanceClient, stream: StreamId, *, ahead: bool
 ) -> AsyncIterator[Callable[[], Awaitable[tuple[str, str]]]]:
     """Asks for a symbol's lowest and highest price, ``ahead``: beside what is done within."""
     from warmup_job.binance.fetch import fetch_extremes

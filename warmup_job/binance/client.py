@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import msgspec
@@ -42,9 +42,9 @@ from warmup_job.market.pages import (
     exchange_info_weight,
 )
 from warmup_job.market.rows import odd_kline, parse_rows
+from warmup_job.market.stream_id import PriceType
 
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
-type PriceType = Literal["last", "mark"]
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
 type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 

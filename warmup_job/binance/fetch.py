@@ -15,20 +15,12 @@ from warmup_job.market.interval import Interval
 from warmup_job.market.kline import BarValues, Kline, Klines, bar_values, join_klines
 from warmup_job.market.pages import BOUNDS_ROWS, Page, largest_page, page_weight, plan_pages
 from warmup_job.market.rows import Gap, find_gaps, odd_kline
+from warmup_job.market.stream_id import StreamId
 
 if TYPE_CHECKING:
-    from warmup_job.binance.client import BinanceClient, PriceType
+    from warmup_job.binance.client import BinanceClient
 
 _VENUE_LAG_S = (0.5, 1.0, 2.0)  # how long REST may be behind the venue's own clock
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """What is asked for: the venue's symbol, an interval, last or mark prices."""
-
-    symbol: str
-    interval: Interval
-    price: PriceType = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ class Fetched[PackedT]:
 
 async def fetch_last[PackedT](
     client: BinanceClient,
-    stream: Stream,
+    stream: StreamId,
     bars: int,
     until_ms: int,
     pack: Callable[[Klines], PackedT],
@@ -118,7 +110,7 @@ class _Fetching[PackedT]:
     def __init__(
         self,
         client: BinanceClient,
-        stream: Stream,
+        stream: StreamId,
         pack: Callable[[Klines], PackedT],
         progress: Callable[[int], object],
         believed: dict[int, BarValues],
@@ -232,14 +224,14 @@ class _Fetching[PackedT]:
 
 
 async def fetch_klines(
-    client: BinanceClient, stream: Stream, bars: int, until_ms: int
+    client: BinanceClient, stream: StreamId, bars: int, until_ms: int
 ) -> tuple[list[Kline], bool]:
     """`fetch_last` as plain klines, ascending, and whether they reach back to the listing."""
     fetched = await fetch_last(client, stream, bars, until_ms, lambda klines: klines)
     return join_klines(fetched.parts, len(fetched.opens_ms)), fetched.from_listing
 
 
-async def fetch_extremes(client: BinanceClient, stream: Stream) -> tuple[str, str]:
+async def fetch_extremes(client: BinanceClient, stream: StreamId) -> tuple[str, str]:
     """The lowest low and the highest high that the symbol ever had, the running month included.
 
     One request of the least weight; on futures, one more for each 99 months of a symbol.
@@ -267,7 +259,7 @@ async def fetch_extremes(client: BinanceClient, stream: Stream) -> tuple[str, st
 
 
 async def fetch_range(
-    client: BinanceClient, stream: Stream, first_ms: int, last_ms: int
+    client: BinanceClient, stream: StreamId, first_ms: int, last_ms: int
 ) -> list[Kline]:
     """Fetch the klines that open from ``first_ms`` to ``last_ms``, as far as the venue has them."""
     parts: list[Klines] = []

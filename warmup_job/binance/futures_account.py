@@ -20,7 +20,7 @@ _WRONG_TIME, _WRONG_SIGNATURE, _BAD_KEYS = -1021, -1022, frozenset({-2014, -2015
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class FuturesAccount:
     """What the exchange says of an account; what could not be asked is in ``problems``."""
 
     can_trade: bool | None = None
@@ -42,7 +42,7 @@ class _RefusedKeyError(WarmupError):
 
 async def look_at_account(
     url: str, api_key: str, api_secret: str, symbols: Iterable[str], now_ms: int
-) -> Account:
+) -> FuturesAccount:
     """Ask for the account, its position mode, leverage brackets and settings, together.
 
     Args:
@@ -105,7 +105,9 @@ def _named(url: str, code: object) -> WarmupError | None:
     return None
 
 
-def _account(url: str, proxy: Proxy | None, answers: list[Any], symbols: frozenset[str]) -> Account:
+def _account(
+    url: str, proxy: Proxy | None, answers: list[Any], symbols: frozenset[str]
+) -> FuturesAccount:
     problems: dict[str, None] = {}
     good: list[Any] = []
     for answer in answers:
@@ -121,7 +123,7 @@ def _account(url: str, proxy: Proxy | None, answers: list[Any], symbols: frozens
     try:
         account, mode, brackets, settings = good
         account = account or {}
-        return Account(
+        return FuturesAccount(
             can_trade=account.get("canTrade"),
             hedge_mode=None if mode is None else mode["dualSidePosition"] is True,
             available={

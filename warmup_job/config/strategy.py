@@ -21,7 +21,7 @@ Levels = Annotated[int, Between(1, 100)]
 Positive = Annotated[Decimal, Between(above=0)]
 
 
-class Strategy(Section, frozen=True, kw_only=True):
+class StrategySection(Section, frozen=True, kw_only=True):
     """What is traded."""
 
     name: str
@@ -29,7 +29,7 @@ class Strategy(Section, frozen=True, kw_only=True):
     """A Nautilus id such as BTCUSDT-PERP.BINANCE, as written."""
 
 
-class Grid(Section, frozen=True, kw_only=True):
+class GridSection(Section, frozen=True, kw_only=True):
     """The ladder of orders; quantities in base currency."""
 
     grid_step_bps: Annotated[Decimal, Between(5, 1000)]
@@ -40,7 +40,7 @@ class Grid(Section, frozen=True, kw_only=True):
     """The factor from one level's quantity to the next's."""
 
 
-class Exit(Section, frozen=True, kw_only=True):
+class ExitSection(Section, frozen=True, kw_only=True):
     """Where a filled level is closed, in grid steps from its entry."""
 
     tp_steps: Levels
@@ -52,14 +52,14 @@ class Exit(Section, frozen=True, kw_only=True):
         return None
 
 
-class Rebalance(Section, frozen=True, kw_only=True):
+class RebalanceSection(Section, frozen=True, kw_only=True):
     """When the grid is centred anew, and how much it may hold (quote currency)."""
 
     recenter_trigger_bps: Annotated[float, Between(above=0, at_most=10_000)]
     max_inventory_quote: Positive
 
 
-class Execution(Section, frozen=True, kw_only=True):
+class ExecutionSection(Section, frozen=True, kw_only=True):
     """How orders are sent."""
 
     maker_only: bool = True
@@ -75,14 +75,14 @@ class Execution(Section, frozen=True, kw_only=True):
     order_diff_qty_tolerance_pct: Annotated[float, Between(0, 0.5, unit="fraction")] = 0.01
 
 
-class Funding(Section, frozen=True, kw_only=True):
+class FundingSection(Section, frozen=True, kw_only=True):
     """What funding may cost."""
 
     funding_window_minutes: Annotated[int, Between(60, 1440)]
     funding_max_cost_bps: Annotated[float, Between(0, 100)]
 
 
-class Regime(Section, frozen=True, kw_only=True):
+class RegimeSection(Section, frozen=True, kw_only=True):
     """The regime detector; lengths in bars."""
 
     adx_len: Annotated[int, Between(5, 100)]
@@ -97,7 +97,7 @@ class Regime(Section, frozen=True, kw_only=True):
         return None
 
 
-class Position(Section, frozen=True, kw_only=True):
+class PositionSection(Section, frozen=True, kw_only=True):
     """How much may be held."""
 
     max_position_size: Positive
@@ -108,7 +108,7 @@ class Position(Section, frozen=True, kw_only=True):
     """A fraction of the balance."""
 
 
-class Policy(Section, frozen=True, kw_only=True):
+class PolicySection(Section, frozen=True, kw_only=True):
     """What is traded against the regime."""
 
     strategy: Literal["core-and-scalp", "throttled-counter"]
@@ -116,7 +116,7 @@ class Policy(Section, frozen=True, kw_only=True):
     counter_qty_scale: Annotated[Decimal, Between(0, 1, unit="fraction")]
 
 
-class RiskManagement(Section, frozen=True, kw_only=True):
+class RiskManagementSection(Section, frozen=True, kw_only=True):
     """When the strategy stops itself."""
 
     max_errors_per_minute: Annotated[int, Between(1, 100)] = 10
@@ -133,16 +133,16 @@ class StrategyFile(SettingsFile, frozen=True, kw_only=True):
 
     unused_keys: ClassVar[frozenset[str]] = frozenset({"operations"})
 
-    strategy: Strategy
-    grid: Grid
-    exit: Exit
-    rebalance: Rebalance
-    execution: Execution = Execution()
-    funding: Funding
-    regime: Regime
-    position: Position
-    policy: Policy
-    risk_management: RiskManagement = RiskManagement()
+    strategy: StrategySection
+    grid: GridSection
+    exit: ExitSection
+    rebalance: RebalanceSection
+    execution: ExecutionSection = ExecutionSection()
+    funding: FundingSection
+    regime: RegimeSection
+    position: PositionSection
+    policy: PolicySection
+    risk_management: RiskManagementSection = RiskManagementSection()
 
 
 class ImportedStrategy(SettingsFile, frozen=True, kw_only=True):

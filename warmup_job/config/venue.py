@@ -30,7 +30,7 @@ Positive = Annotated[Decimal, Between(above=0)]
 Places = Annotated[int, Between(0, 8)]
 
 
-class Venue(Section, frozen=True, kw_only=True):
+class VenueSection(Section, frozen=True, kw_only=True):
     """Which exchange and which of its markets."""
 
     name: str
@@ -38,7 +38,7 @@ class Venue(Section, frozen=True, kw_only=True):
     account_type: Literal["CASH", "MARGIN", "PERPETUAL_LINEAR", "PERPETUAL_INVERSE"]
 
 
-class Api(Section, frozen=True, kw_only=True):
+class ApiSection(Section, frozen=True, kw_only=True):
     """Where the exchange is and who is asking; key and secret never show in ``repr`` or ``str``."""
 
     api_key: Annotated[str | None, SECRET] = None
@@ -62,7 +62,7 @@ class Api(Section, frozen=True, kw_only=True):
         return f"Api({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
-class Trading(Section, frozen=True, kw_only=True):
+class TradingSection(Section, frozen=True, kw_only=True):
     """How the account trades."""
 
     hedge_mode: bool = False
@@ -70,7 +70,7 @@ class Trading(Section, frozen=True, kw_only=True):
     margin_type: Literal["CROSSED", "ISOLATED"] = "CROSSED"
 
 
-class Risk(Section, frozen=True, kw_only=True):
+class RiskSection(Section, frozen=True, kw_only=True):
     """The venue's limits for every order."""
 
     max_leverage: Leverage = 20
@@ -78,7 +78,7 @@ class Risk(Section, frozen=True, kw_only=True):
     max_order_size_usdt: Positive = Decimal(100_000)
 
 
-class Precision(Section, frozen=True, kw_only=True):
+class PrecisionSection(Section, frozen=True, kw_only=True):
     """Decimal places, where the exchange does not say."""
 
     price_precision: Places = 2
@@ -86,7 +86,7 @@ class Precision(Section, frozen=True, kw_only=True):
     min_notional: Positive = Decimal(5)
 
 
-class RateLimits(Section, frozen=True, kw_only=True):
+class RateLimitsSection(Section, frozen=True, kw_only=True):
     """What the exchange allows one address."""
 
     orders_per_second: Count = 5
@@ -94,7 +94,7 @@ class RateLimits(Section, frozen=True, kw_only=True):
     weight_per_minute: Count = 1200
 
 
-class Websocket(Section, frozen=True, kw_only=True):
+class WebsocketSection(Section, frozen=True, kw_only=True):
     """How the stream is kept alive; seconds."""
 
     ping_interval: Annotated[int, Between(5)] = 30
@@ -105,13 +105,13 @@ class Websocket(Section, frozen=True, kw_only=True):
 class VenueConfig(SettingsFile, frozen=True, kw_only=True):
     """A whole venue file."""
 
-    venue: Venue
-    api: Api = Api()
-    trading: Trading = Trading()
-    risk: Risk = Risk()
-    precision: Precision = Precision()
-    rate_limits: RateLimits = RateLimits()
-    websocket: Websocket = Websocket()
+    venue: VenueSection
+    api: ApiSection = ApiSection()
+    trading: TradingSection = TradingSection()
+    risk: RiskSection = RiskSection()
+    precision: PrecisionSection = PrecisionSection()
+    rate_limits: RateLimitsSection = RateLimitsSection()
+    websocket: WebsocketSection = WebsocketSection()
     symbols: tuple[Annotated[str, Written(instrument)], ...] = ()
     """As written, such as BTCUSDT-PERP."""
 

@@ -89,7 +89,7 @@ _streams = _listed("symbol", "interval", "bars", least=2)
 _indicators = _listed("kind", "period", "bars", least=2)
 
 
-class Stream(Section, frozen=True, kw_only=True):
+class StreamSection(Section, frozen=True, kw_only=True):
     """One series of bars."""
 
     symbol: Annotated[str, Written(symbol)]
@@ -121,10 +121,10 @@ class Indicator(Section, frozen=True, kw_only=True):
         )
 
 
-class Warmup(Section, frozen=True, kw_only=True):
+class WarmupSection(Section, frozen=True, kw_only=True):
     """How much is fetched, at what cost, and what happens if it cannot be."""
 
-    streams: Annotated[tuple[Stream, ...], Written(_streams)] = ()
+    streams: Annotated[tuple[StreamSection, ...], Written(_streams)] = ()
     """Empty: what the strategy needs."""
     require: Literal["proven", "bars"] = "proven"
     """Before an order may leave: the regime proven to be the same for every past, or a count."""
@@ -139,7 +139,7 @@ class Warmup(Section, frozen=True, kw_only=True):
     on_failure: Literal["proceed", "fail"] = "proceed"
 
 
-class Snapshot(Section, frozen=True, kw_only=True):
+class SnapshotSection(Section, frozen=True, kw_only=True):
     """The volume."""
 
     root: Path = Path("/snapshot")
@@ -149,7 +149,7 @@ class Snapshot(Section, frozen=True, kw_only=True):
     )
 
 
-class Trade(Section, frozen=True, kw_only=True):
+class TradeSection(Section, frozen=True, kw_only=True):
     """The trader's own."""
 
     state_dir: Path = Path("/state")
@@ -178,9 +178,9 @@ class _Joined(Section, frozen=True, kw_only=True):
 
     venue: Path
     strategy: Annotated[tuple[Path, ...], Written(paths)]
-    warmup: Warmup = Warmup()
-    snapshot: Snapshot = Snapshot()
-    trade: Trade = Trade()
+    warmup: WarmupSection = WarmupSection()
+    snapshot: SnapshotSection = SnapshotSection()
+    trade: TradeSection = TradeSection()
 
 
 class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,9 +189,9 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     venue: VenueConfig
     strategies: tuple[AnyStrategy, ...]
     """One or more, in the order in which the file names them."""
-    warmup: Warmup = Warmup()
-    snapshot: Snapshot = Snapshot()
-    trade: Trade = Trade()
+    warmup: WarmupSection = WarmupSection()
+    snapshot: SnapshotSection = SnapshotSection()
+    trade: TradeSection = TradeSection()
     path: Path
     """The file that joins the others, as it was named."""
     warnings: tuple[str, ...] = ()
@@ -317,7 +317,9 @@ def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, 
     return config_path.parent / place, ""
 
 
-def _stream_problems(path: Path, venue: VenueConfig | None, warmup: Warmup | None) -> list[str]:
+def _stream_problems(
+    path: Path, venue: VenueConfig | None, warmup: WarmupSection | None
+) -> list[str]:
     """Streams that the venue's market does not have, whatever the exchange says."""
     problems: list[str] = []
     if venue is None or warmup is None:

@@ -13,12 +13,13 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 
-from warmup_job.binance.fetch import Stream, fetch_extremes, fetch_range
+from warmup_job.binance.fetch import fetch_extremes, fetch_range
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import instrument_bars, open_ms_of
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.handoff.cursor import Handoff, Release, Span, next_due_ms
 from warmup_job.market.interval import Interval
+from warmup_job.market.stream_id import StreamId
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.market.times import utc_text
 from warmup_job.proof.certificate import Certificate
@@ -79,7 +80,7 @@ class Counts:
 
 
 @dataclass(slots=True, eq=False)
-class Feed:
+class BarStream:
     """Keeps one stream contiguous, for as long as the node runs.
 
     Args:
@@ -305,9 +306,9 @@ class Feed:
             self.handoff.begin_earlier(missing)
 
     @property
-    def stream(self) -> Stream:
+    def stream(self) -> StreamId:
         """What is asked for by REST."""
-        return Stream(venue_symbol(str(self.bar_type.instrument_id)), self.history.interval)
+        return StreamId(venue_symbol(str(self.bar_type.instrument_id)), self.history.interval)
 
     def instrument(self) -> Instrument:
         """What the bars are of.

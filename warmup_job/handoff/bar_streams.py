@@ -1,8 +1,8 @@
-"""All streams of a node: who follows them, what each follower has had, and what is due next.
+"""All bar streams of a node: subscribers, the history that each got, and what is due next.
 
-A `Feed` keeps one stream complete. Here bars of all streams are delivered in order of their close
-time, each follower gets the history of what it follows exactly once, and a follower's own requests
-for bars are answered from the same bars.
+A `BarStream` keeps one stream complete. This module delivers the bars of all streams in order of
+their close time, gives each subscriber its history exactly once, and answers a subscriber's own
+requests for bars from the same bars.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import instrument_bars, interval_of, open_ms_of
 from warmup_job.errors import ConfigError, TraderError, WarmupError
-from warmup_job.handoff.bar_stream import Feed, History
+from warmup_job.handoff.bar_stream import BarStream, History
 from warmup_job.handoff.composite_bars import Composite, source_of
 from warmup_job.handoff.delivery_order import Due, grouped, in_order, plan_delivery
 from warmup_job.handoff.gate import Gate, answer, install
@@ -59,7 +59,7 @@ class Delivery:
     replay: Replay = "none"
 
 
-class Streams:
+class BarStreams:
     """Stands at the gate of one node, from before its histories are there until it stops.
 
     Args:
@@ -82,8 +82,8 @@ class Streams:
         watch: Watch,
         fail: Callable[[BaseException], object],
     ) -> None:
-        self.feeds: dict[BarType, Feed] = {}
-        self.kept: dict[Feed, asyncio.Task[None]] = {}
+        self.feeds: dict[BarType, BarStream] = {}
+        self.kept: dict[BarStream, asyncio.Task[None]] = {}
         """Those that somebody follows."""
         self.composites: dict[BarType, Composite] = {}
         """By the type of the bars that they build."""
@@ -286,7 +286,7 @@ class Streams:
         if source is not None and bar_type.standard() not in self.composites:
             self._compose(bar_type, self.feeds[plain])
 
-    def _compose(self, bar_type: BarType, feed: Feed) -> None:
+    def _compose(self, bar_type: BarType, feed: BarStream) -> None:
         instrument = feed.history.instrument or self._instrument(bar_type.instrument_id)
         if instrument is None:
             raise TraderError(f"the node has no instrument {bar_type.instrument_id}: is it listed?")
@@ -300,11 +300,11 @@ class Streams:
     def _streams(self) -> list[BarType]:
         return [*self.feeds, *self.composites]
 
-    def _feed_of(self, stream: BarType) -> Feed:
+    def _feed_of(self, stream: BarType) -> BarStream:
         composite = self.composites.get(stream)
         return self.feeds[stream if composite is None else composite.source]
 
-    def _of_feed(self, feed: Feed) -> list[BarType]:
+    def _of_feed(self, feed: BarStream) -> list[BarType]:
         built = [each.bar_type for each in self.composites.values() if each.source == feed.bar_type]
         return [feed.bar_type, *built]
 
@@ -604,17 +604,17 @@ class Streams:
             if self._is_due(group):
                 self._deliver(group)
 
-    def _ids_of(self, feed: Feed) -> set[Hashable]:
+    def _ids_of(self, feed: BarStream) -> set[Hashable]:
         return {actor.id for stream in self._of_feed(feed) for actor in self._followers(stream)}
 
-    def _is_due(self, group: list[Feed]) -> bool:
+    def _is_due(self, group: list[BarStream]) -> bool:
         """Whether something is held, and nothing that closed before it is still to come."""
         held = [ms for feed in group if (ms := feed.handoff.newest_held_ms()) is not None]
         return bool(held) and all(
             feed.is_complete() and feed.handoff.covers(max(held)) for feed in group
         )
 
-    def _deliver(self, group: list[Feed]) -> None:
+    def _deliver(self, group: list[BarStream]) -> None:
         """Everybody's bars but his last, then trading if nothing speaks against it, then those."""
         streams = {stream for feed in group for stream in self._of_feed(feed)}
         opening = {key for key in self._fresh if key[1] in streams}
@@ -636,7 +636,7 @@ class Streams:
         if any(each.newest for each in due):
             self._on_newest()
 
-    def _due(self, group: list[Feed]) -> list[Due[Bar]]:
+    def _due(self, group: list[BarStream]) -> list[Due[Bar]]:
         """All that is complete, composite bars included, in order."""
         released: list[Due[Bar]] = []
         for feed in group:
@@ -738,8 +738,8 @@ class Streams:
                 f"{actor.id} failed on {what}: {error!r}; its log above says where"
             ) from error
 
-    def _feed(self, history: History) -> Feed:
-        return Feed(history, self._client, self.advance, self._changed, self._instrument)
+    def _feed(self, history: History) -> BarStream:
+        return BarStream(history, self._client, self.advance, self._changed, self._instrument)
 
     def _instrument(self, instrument_id: InstrumentId) -> Instrument | None:
         return None if self._node is None else self._node.cache.instrument(instrument_id)

@@ -28,7 +28,7 @@ from warmup_job.catalog.names import VENUE
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.handoff import saved_state as saved
 from warmup_job.handoff.bar_stream import History
-from warmup_job.handoff.bar_streams import Delivery, Streams
+from warmup_job.handoff.bar_streams import BarStreams, Delivery
 from warmup_job.handoff.declared_indicators import differences
 from warmup_job.handoff.exchange_info import ExecClientFactory
 from warmup_job.handoff.node import (
@@ -61,7 +61,7 @@ _STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class TradingPolicy:
     """What a trader demands and does beside trading."""
 
     on_stop: Orders = "cancel_entries"
@@ -94,13 +94,13 @@ class BaseRunner(ABC):
         strategies: Sequence[Strategy],
         histories: Sequence[History],
         client: BinanceClient,
-        policy: Policy | None = None,
+        policy: TradingPolicy | None = None,
         instrument_ids: Iterable[InstrumentId] = (),
     ) -> None:
         self.settings = settings
         self.strategies = tuple(strategies)
         self.client = client
-        self.policy = policy or Policy()
+        self.policy = policy or TradingPolicy()
         self.instrument_ids = frozenset(instrument_ids) | {
             history.bar_type.instrument_id for history in histories
         }
@@ -123,7 +123,7 @@ class BaseRunner(ABC):
         self._silence = Reminder(_SILENCE_LOG_S)
         self._clock_doubt = asyncio.Event()
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self._on_websocket)
-        self.streams = Streams(
+        self.streams = BarStreams(
             self.strategies, client, self.policy.delivery, changed=self._judge,
             on_newest=self._save, is_heard=self._is_heard, watch=self._watched, fail=self._fail,
         )  # fmt: skip

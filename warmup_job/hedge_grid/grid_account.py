@@ -29,7 +29,7 @@ def position_id(instrument_id: InstrumentId, book: Book) -> PositionId:
     return PositionId(f"{instrument_id}-{book}")
 
 
-class Account:
+class GridAccount:
     """One instrument's two positions and the balance behind them, by Nautilus' cache."""
 
     def __init__(self, cache: CacheFacade, instrument: Instrument) -> None:

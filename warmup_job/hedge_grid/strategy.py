@@ -35,7 +35,7 @@ from warmup_job.hedge_grid.caps import admit
 from warmup_job.hedge_grid.entry_orders import Entries, Entry
 from warmup_job.hedge_grid.exit_orders import ExitOrders, is_passed_stop
 from warmup_job.hedge_grid.funding import cost_bps, shares
-from warmup_job.hedge_grid.grid_account import Account, Earnings
+from warmup_job.hedge_grid.grid_account import Earnings, GridAccount
 from warmup_job.hedge_grid.grid_config import (
     HedgeGridV1Config,
     detector_settings,
@@ -75,7 +75,7 @@ class HedgeGridV1(Strategy):
 
     # From on_start on:
     _desk: Desk
-    _account: Account
+    _account: GridAccount
     _entries: Entries
     _exits: ExitOrders
 
@@ -153,7 +153,7 @@ class HedgeGridV1(Strategy):
             self.log.error(f"No instrument {self.config.instrument_id}: is it listed?")
             self.stop()
             return
-        self._account = Account(self.cache, instrument)
+        self._account = GridAccount(self.cache, instrument)
         desk = self._desk = Desk(self, instrument)
         self._entries = Entries(desk, self._prices, self.config, lambda: not self._why_not())
         self._exits = ExitOrders(

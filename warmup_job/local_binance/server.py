@@ -24,7 +24,7 @@ from warmup_job.local_binance.account.signature import (
     Sent,
     read_sent,
 )
-from warmup_job.local_binance.account.simulated_account import Account
+from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 from warmup_job.local_binance.exchange_clock import ExchangeClock
 from warmup_job.local_binance.faults.distortion import refusal_of
 from warmup_job.local_binance.faults.fault_board import (
@@ -59,9 +59,9 @@ from warmup_job.market.recording import read_recording
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from warmup_job.local_binance.prices.price_feed import Feed
-    from warmup_job.local_binance.prices.symbols import Market
+    from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.local_binance.rest.responses import Handler
+    from warmup_job.market.pages import Market
 
 _MARKETS: tuple[Market, ...] = ("um", "spot")
 _BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
@@ -245,7 +245,7 @@ class _Exchange:
         )
 
         listed = default_symbols()
-        self.feeds: dict[tuple[Market, str], Feed] = {
+        self.feeds: dict[tuple[Market, str], PriceFeed] = {
             (symbol.market, symbol.name): GeneratedFeed(
                 options.seed, symbol, options.volatility_bps
             )
@@ -255,7 +255,7 @@ class _Exchange:
             self.feeds[feed.symbol.market, feed.symbol.name] = feed
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
         credentials = Credentials(options.api_key, options.api_secret)
-        account = Account(
+        account = SimulatedAccount(
             [name for market, name in self.feeds if market == "um"],
             balance=options.balance,
             hedge_mode=not options.one_way,

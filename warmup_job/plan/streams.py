@@ -12,7 +12,7 @@ import msgspec
 
 from warmup_job.catalog.names import bar_type_name, instrument_id_of
 from warmup_job.config import Indicator, WarmupConfig, missing_stream
-from warmup_job.config import Stream as StreamConfig
+from warmup_job.config import StreamSection as StreamConfig
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.market.pages import (
@@ -31,7 +31,8 @@ from warmup_job.snapshot.manifest import settings_digest
 from warmup_job.snapshot.verify import Wanted
 
 if TYPE_CHECKING:
-    from warmup_job.binance.client import BinanceClient, PriceType
+    from warmup_job.binance.client import BinanceClient
+    from warmup_job.market.stream_id import PriceType
 
 _BYTES_PER_BAR, _BYTES_PER_STREAM = 45, 16_000  # measured on recorded klines
 _ROUND_TRIP_S, _PAGES_AT_ONCE = 0.1, 16

@@ -11,7 +11,7 @@ from loguru import logger
 
 from warmup_job.acquire.prove import Columns, Proof, explain, extremes_of
 from warmup_job.acquire.reuse import RE_ASKED, known_bars, known_certificate
-from warmup_job.binance.fetch import Fetched, Known, Stream, fetch_last
+from warmup_job.binance.fetch import Fetched, Known, fetch_last
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.names import instrument_id_of
@@ -32,6 +32,7 @@ from warmup_job.errors import (
 )
 from warmup_job.handoff.bar_stream import History
 from warmup_job.market.kline import Klines
+from warmup_job.market.stream_id import StreamId
 from warmup_job.market.times import NS_PER_MS, duration_text, utc_text
 from warmup_job.plan.streams import StreamPlan, traded_plans, wanted_of_snapshot
 from warmup_job.proof.evidence import Bounds
@@ -172,7 +173,7 @@ async def _fetch(
     known: Known[list[Bar]] | None = None,
     before: Certificate | None = None,
 ) -> History:
-    stream = Stream(plan.symbol, plan.interval)
+    stream = StreamId(plan.symbol, plan.interval)
     if instrument is None:
         entries = await client.exchange_info([plan.symbol])
         if plan.symbol not in entries:

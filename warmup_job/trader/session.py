@@ -14,7 +14,7 @@ from warmup_job.config import WarmupConfig
 from warmup_job.handoff.bar_streams import Delivery
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.report import Teller
-from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner, Policy
+from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner, TradingPolicy
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import Mode
 from warmup_job.plan.traded import traded
@@ -86,8 +86,8 @@ def _signing_secret(secret: str | None) -> str | None:
     return None
 
 
-def _policy(config: WarmupConfig, state_dir: StateDir) -> Policy:
-    return Policy(
+def _policy(config: WarmupConfig, state_dir: StateDir) -> TradingPolicy:
+    return TradingPolicy(
         on_stop=config.trade.on_stop,
         on_gap=config.trade.on_gap,
         proven=config.warmup.require == "proven",

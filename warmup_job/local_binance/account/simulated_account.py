@@ -54,7 +54,7 @@ class _Settings:
     margin_type: str = "CROSSED"
 
 
-class Account:
+class SimulatedAccount:
     """The account's state. Times are the exchange's UTC ms."""
 
     def __init__(

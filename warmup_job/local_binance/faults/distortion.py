@@ -11,7 +11,7 @@ from warmup_job.local_binance.rest.error_answers import Refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warmup_job.local_binance.faults.fault_board import Fault, Grid
+    from warmup_job.local_binance.faults.fault_board import Fault, SymbolGrid
     from warmup_job.local_binance.prices.price_feed import Book
 
 Row = list[Any]
@@ -98,7 +98,7 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
     return spoiled
 
 
-def on_grid(rows: Sequence[Sequence[Any]], grid: Grid) -> list[Row]:
+def on_grid(rows: Sequence[Sequence[Any]], grid: SymbolGrid) -> list[Row]:
     """The rows of a kline answer, those from ``grid.from_ms`` on with values that need it.
 
     Only a finer grid can be seen in a row: its low is a tick lower, its volume a step larger.
@@ -116,7 +116,7 @@ def on_grid(rows: Sequence[Sequence[Any]], grid: Grid) -> list[Row]:
     return shown
 
 
-def book_on_grid(book: Book, grid: Grid) -> Book:
+def book_on_grid(book: Book, grid: SymbolGrid) -> Book:
     """The top of the book as it prints with that tick and step, whose decimals quotes have."""
     step = Decimal(1).scaleb(-_decimals(grid.step))
 

@@ -59,7 +59,7 @@ class Facts(NamedTuple):
     """Whether the message says that a kline has closed."""
 
 
-class Grid(NamedTuple):
+class SymbolGrid(NamedTuple):
     """A symbol's tick and step, as exchangeInfo prints them."""
 
     tick: str
@@ -210,13 +210,13 @@ class FaultBoard:
         hit = self.strike(facts, (Stage.MESSAGE,), at_most_one=True)
         return 1 if not hit else 2 if hit[0].kind == "ws-double" else 0
 
-    def grid(self, symbol: str) -> Grid | None:
+    def grid(self, symbol: str) -> SymbolGrid | None:
         """The tick and step that ``symbol`` has been given last; None: its own."""
         grids = [f for f in self._lasting(Stage.LISTING) if fnmatchcase(symbol, f.where)]
         if not grids:
             return None
         tick, step, *from_ms = grids[-1].word.split("/")
-        return Grid(tick, step, int(from_ms[0]) if from_ms else None)
+        return SymbolGrid(tick, step, int(from_ms[0]) if from_ms else None)
 
     def skew_ms(self) -> int:
         """How far the exchange's clock is ahead because of faults."""

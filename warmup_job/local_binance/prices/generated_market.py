@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from warmup_job.local_binance.prices.price_feed import Book, Trade, fixed
+from warmup_job.local_binance.prices.price_feed import Book, MarketTrade, fixed
 from warmup_job.market.interval import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
 from warmup_job.market.kline import Kline
 
@@ -581,14 +581,14 @@ class GeneratedFeed:
         ]
         return Book(self._price(bid), sizes[0], self._price(bid + 1), sizes[1], slot)
 
-    def trades(self, after_ms: int, until_ms: int) -> list[Trade]:
+    def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """The aggregate trades with ``after_ms`` < time ≤ ``until_ms``, one for each taker side."""
         minutes = range(after_ms // MINUTE_MS, until_ms // MINUTE_MS + 1)
         trades = (trade for minute in minutes for trade in self._minute_trades(minute))
         return [trade for trade in trades if after_ms < trade.at_ms <= until_ms]
 
-    def _minute_trades(self, minute: int) -> list[Trade]:
-        trades: list[Trade] = []
+    def _minute_trades(self, minute: int) -> list[MarketTrade]:
+        trades: list[MarketTrade] = []
         next_id = trade_id(self.symbol, minute * MINUTE_MS)
         for slot, (price, count, volume, taker) in enumerate(self.klines.walk(minute).T.tolist()):
             at_ms = minute * MINUTE_MS + slot * SLOT_MS
@@ -602,7 +602,7 @@ class GeneratedFeed:
             for quantity, buyer_is_maker, parts in shares:
                 text = fixed(quantity * self.symbol.step_units, self.symbol.volume_decimals)
                 trades.append(
-                    Trade(
+                    MarketTrade(
                         at_ms,
                         next_id,
                         next_id + parts - 1,

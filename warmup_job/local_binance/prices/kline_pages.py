@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from warmup_job.local_binance.prices.price_feed import KlineSource
-    from warmup_job.local_binance.prices.symbols import Market
     from warmup_job.market.kline import Kline
+    from warmup_job.market.pages import Market
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT: dict[Market, int] = {"um": 1500, "spot": 1000}

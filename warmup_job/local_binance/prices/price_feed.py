@@ -20,7 +20,7 @@ class Book(NamedTuple):
     update_id: int
 
 
-class Trade(NamedTuple):
+class MarketTrade(NamedTuple):
     """One aggregate trade."""
 
     at_ms: int
@@ -52,7 +52,7 @@ class KlineSource(Protocol):
         ...
 
 
-class Feed(Protocol):
+class PriceFeed(Protocol):
     """Everything that the exchange serves of one symbol."""
 
     @property
@@ -74,7 +74,7 @@ class Feed(Protocol):
         """The top of the book at ``now_ms``."""
         ...
 
-    def trades(self, after_ms: int, until_ms: int) -> list[Trade]:
+    def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """The aggregate trades with ``after_ms`` < time ≤ ``until_ms``, oldest first."""
         ...
 

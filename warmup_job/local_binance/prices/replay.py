@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.prices.price_feed import Book, Trade, fixed
+from warmup_job.local_binance.prices.price_feed import Book, MarketTrade, fixed
 from warmup_job.local_binance.prices.symbols import unlisted
 from warmup_job.market.interval import SECOND_MS, Interval
 from warmup_job.market.kline import Kline
@@ -22,7 +22,8 @@ from warmup_job.market.kline import Kline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from warmup_job.local_binance.prices.symbols import Market, Symbol
+    from warmup_job.local_binance.prices.symbols import Symbol
+    from warmup_job.market.pages import Market
     from warmup_job.market.recording import Recording
 
 _SLOT_MS = 250
@@ -278,16 +279,16 @@ class RecordedFeed:
         size = fixed(100 * s.step_units, s.volume_decimals)
         return Book(bid, size, ask, size, now_ms // _SLOT_MS)
 
-    def trades(self, after_ms: int, until_ms: int) -> list[Trade]:
+    def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """One trade for each quarter of a second in which the forming kline's volume grew."""
-        trades: list[Trade] = []
+        trades: list[MarketTrade] = []
         for slot in range(after_ms // _SLOT_MS + 1, until_ms // _SLOT_MS + 1):
             trade = self._trade(slot * _SLOT_MS)
             if trade is not None:
                 trades.append(trade)
         return trades
 
-    def _trade(self, at_ms: int) -> Trade | None:
+    def _trade(self, at_ms: int) -> MarketTrade | None:
         now = self.klines.latest(self._interval, at_ms, 1, at_ms)
         if not now or now[0].close_ms < at_ms:
             return None
@@ -301,7 +302,7 @@ class RecordedFeed:
             return None
         trade_id = at_ms // _SLOT_MS
         quantity = fixed(grown, s.volume_decimals)
-        return Trade(at_ms, trade_id, trade_id, now[0].close, quantity, bool(trade_id % 2))
+        return MarketTrade(at_ms, trade_id, trade_id, now[0].close, quantity, bool(trade_id % 2))
 
 
 def recorded_feeds(recordings: Sequence[Recording], listed: Sequence[Symbol]) -> list[RecordedFeed]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from warmup_job.errors import ConfigError
+from warmup_job.market.pages import Market
 
-Market = Literal["um", "spot"]
 """``um``: USD-M futures under /fapi; ``spot`` under /api."""
 
 _PERPETUAL_DELIVERY_MS = 4_133_404_800_000  # 2100-12-25, what a contract without expiry carries

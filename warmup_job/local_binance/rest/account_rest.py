@@ -14,7 +14,7 @@ from warmup_job.local_binance.rest.responses import answer
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.account.listen_key import ListenKeys
-    from warmup_job.local_binance.account.simulated_account import Account
+    from warmup_job.local_binance.account.simulated_account import SimulatedAccount
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.rest.responses import Handler
 
@@ -31,7 +31,7 @@ class AccountRest:
 
     def __init__(
         self,
-        account: Account,
+        account: SimulatedAccount,
         credentials: Credentials,
         listen_keys: ListenKeys,
         clock: ExchangeClock,

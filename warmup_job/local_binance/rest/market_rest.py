@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import FaultBoard
-    from warmup_job.local_binance.prices.price_feed import Feed, KlineSource
-    from warmup_job.local_binance.prices.symbols import Market, Symbol
+    from warmup_job.local_binance.prices.price_feed import KlineSource, PriceFeed
+    from warmup_job.local_binance.prices.symbols import Symbol
     from warmup_job.local_binance.rest.responses import Handler
     from warmup_job.local_binance.rest.weight_meter import WeightMeter
+    from warmup_job.market.pages import Market
 
 KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
 """The paths whose answers have rows of klines."""
@@ -53,7 +54,7 @@ class MarketRest:
 
     def __init__(
         self,
-        feeds: Mapping[tuple[Market, str], Feed],
+        feeds: Mapping[tuple[Market, str], PriceFeed],
         clock: ExchangeClock,
         meter: WeightMeter,
         faults: FaultBoard,
@@ -122,7 +123,7 @@ class MarketRest:
         grid = self._faults.grid(symbol.name)
         return (symbol if grid is None else symbol.with_grid(grid.tick, grid.step)).info()
 
-    def _chosen_spot_feeds(self, params: Mapping[str, str]) -> list[Feed]:
+    def _chosen_spot_feeds(self, params: Mapping[str, str]) -> list[PriceFeed]:
         if "symbols" in params:
             try:
                 names = msgspec.json.decode(params["symbols"], type=list[str])
@@ -149,7 +150,9 @@ class MarketRest:
             "exchangeFilters": [],
         }
 
-    def _kline_handler(self, market: Market, source_of: Callable[[Feed], KlineSource]) -> Handler:
+    def _kline_handler(
+        self, market: Market, source_of: Callable[[PriceFeed], KlineSource]
+    ) -> Handler:
         async def reply(request: web.Request) -> web.StreamResponse:
             query = klines.read_query(request.query, market)
             source = source_of(self._feed(market, query.symbol))
@@ -176,7 +179,7 @@ class MarketRest:
     async def _premium_index(self, request: web.Request) -> web.StreamResponse:
         return self._one_or_all(request, "um", self._premium)
 
-    def _premium(self, feed: Feed, now_ms: int) -> dict[str, Any]:
+    def _premium(self, feed: PriceFeed, now_ms: int) -> dict[str, Any]:
         mark = feed.mark_price(now_ms)
         return {
             "symbol": feed.symbol.name,
@@ -190,7 +193,7 @@ class MarketRest:
         }
 
     def _book_handler(self, market: Market) -> Handler:
-        def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
+        def entry(feed: PriceFeed, now_ms: int) -> dict[str, Any]:
             book = feed.book(now_ms)
             if grid := self._faults.grid(feed.symbol.name):
                 book = book_on_grid(book, grid)
@@ -209,7 +212,7 @@ class MarketRest:
         return reply
 
     def _price_handler(self, market: Market) -> Handler:
-        def entry(feed: Feed, now_ms: int) -> dict[str, Any]:
+        def entry(feed: PriceFeed, now_ms: int) -> dict[str, Any]:
             ticker: dict[str, Any] = {"symbol": feed.symbol.name, "price": feed.last_price(now_ms)}
             return ticker if market == "spot" else ticker | {"time": now_ms}
 
@@ -219,7 +222,10 @@ class MarketRest:
         return reply
 
     def _one_or_all(
-        self, request: web.Request, market: Market, entry: Callable[[Feed, int], dict[str, Any]]
+        self,
+        request: web.Request,
+        market: Market,
+        entry: Callable[[PriceFeed, int], dict[str, Any]],
     ) -> web.Response:
         now_ms = self._clock.now_ms()
         if "symbol" in request.query:
@@ -227,11 +233,11 @@ class MarketRest:
             return answer(request, entry(feed, now_ms))
         return answer(request, [entry(feed, now_ms) for feed in self._all_feeds(market)])
 
-    def _feed(self, market: Market, name: str) -> Feed:
+    def _feed(self, market: Market, name: str) -> PriceFeed:
         feed = self._feeds.get((market, name))
         if feed is None:
             raise refusal.invalid_symbol()
         return feed
 
-    def _all_feeds(self, market: Market) -> list[Feed]:
+    def _all_feeds(self, market: Market) -> list[PriceFeed]:
         return [feed for (of, _), feed in self._feeds.items() if of == market]

@@ -15,7 +15,7 @@ from warmup_job.market.interval import MINUTE_MS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from warmup_job.local_binance.prices.symbols import Market
+    from warmup_job.market.pages import Market
 
 MINUTE_LIMIT: dict[Market, int] = {"um": 2400, "spot": 6000}
 PATIENCE = 10

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.listen_key import ListenKeys
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import Fault, FaultBoard
-    from warmup_job.local_binance.prices.price_feed import Feed
-    from warmup_job.local_binance.prices.symbols import Market
+    from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.market.kline import Kline
+    from warmup_job.market.pages import Market
 
 PING_SECONDS = 180.0
 QUEUE_MESSAGES = 1024
@@ -79,7 +79,7 @@ class StreamHub:
 
     def __init__(
         self,
-        feeds: Mapping[_Address, Feed],
+        feeds: Mapping[_Address, PriceFeed],
         clock: ExchangeClock,
         kline_ms: int,
         faults: FaultBoard,
@@ -241,7 +241,7 @@ class StreamHub:
             return self._mark_messages(feed, 1000 if match[1] else 3000)
         return None
 
-    async def _kline_messages(self, feed: Feed, interval: Interval) -> AsyncIterator[_Message]:
+    async def _kline_messages(self, feed: PriceFeed, interval: Interval) -> AsyncIterator[_Message]:
         """The forming kline every so often, and each kline once when it has closed."""
 
         def kline_at(open_ms: int, now_ms: int) -> Kline | None:
@@ -279,7 +279,7 @@ class StreamHub:
                 return
             await self._clock.sleep_until(until_ms)
 
-    async def _book_messages(self, feed: Feed) -> AsyncIterator[_Message]:
+    async def _book_messages(self, feed: PriceFeed) -> AsyncIterator[_Message]:
         """The top of the book whenever it changes, looked at in each slot of the price's path."""
         last: tuple[str, ...] = ()
         while True:
@@ -302,7 +302,7 @@ class StreamHub:
                 yield _Message(_json(event))
             await self._clock.sleep_until((now_ms // SLOT_MS + 1) * SLOT_MS)
 
-    async def _trade_messages(self, feed: Feed) -> AsyncIterator[_Message]:
+    async def _trade_messages(self, feed: PriceFeed) -> AsyncIterator[_Message]:
         seen_ms = self._clock.now_ms()
         while True:
             await self._clock.sleep_until((seen_ms // SLOT_MS + 1) * SLOT_MS)
@@ -327,7 +327,7 @@ class StreamHub:
                 yield _Message(_json(event))
             seen_ms = now_ms
 
-    async def _mark_messages(self, feed: Feed, every_ms: int) -> AsyncIterator[_Message]:
+    async def _mark_messages(self, feed: PriceFeed, every_ms: int) -> AsyncIterator[_Message]:
         while True:
             now_ms = self._clock.now_ms()
             mark = feed.mark_price(now_ms)
@@ -348,7 +348,7 @@ class StreamHub:
 
 
 def _kline_message(
-    feed: Feed, interval: Interval, row: Kline, now_ms: int, *, closed: bool
+    feed: PriceFeed, interval: Interval, row: Kline, now_ms: int, *, closed: bool
 ) -> _Message:
     first_id = trade_id(feed.symbol, row.open_ms) if row.trades else -1
     event = _json(
