@@ -292,7 +292,7 @@ def test_warmup_yaml_shows_the_defaults(joined: Load) -> None:
 
 def test_every_key_and_variable_is_documented() -> None:
     from warmup_job.config.fields import Section
-    from warmup_job.config.warmup import _Joined
+    from warmup_job.config.warmup_file import _Joined
 
     words = (REPOSITORY / "docs/configuration.md").read_text(encoding="utf-8")
 

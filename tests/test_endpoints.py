@@ -17,7 +17,7 @@ from nautilus_trader.adapters.binance.common.urls import (
 from tests.conftest import Exchange, job, write_config
 from warmup_job.binance.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
 from warmup_job.config import VenueConfig
-from warmup_job.config.venue import ApiSection, VenueSection
+from warmup_job.config.venue_file import ApiSection, VenueSection
 from warmup_job.market.pages import Market
 
 ACCOUNTS = {"um": BinanceAccountType.USDT_FUTURES, "spot": BinanceAccountType.SPOT}

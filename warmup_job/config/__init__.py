@@ -7,15 +7,15 @@ lists every key. Only the top of the program reads these; below it plain values 
 from warmup_job.binance.endpoints import Environment
 from warmup_job.config.environment import unknown_variables
 from warmup_job.config.fields import nearest
-from warmup_job.config.strategy import (
+from warmup_job.config.strategy_file import (
     AnyStrategy,
     ImportedStrategy,
     StrategyConfigLoader,
     StrategyFile,
 )
 from warmup_job.config.values import Substituted, duration_ms, texts
-from warmup_job.config.venue import VenueConfig, VenueConfigLoader
-from warmup_job.config.warmup import (
+from warmup_job.config.venue_file import VenueConfig, VenueConfigLoader
+from warmup_job.config.warmup_file import (
     OPTIONS,
     Indicator,
     SnapshotSection,

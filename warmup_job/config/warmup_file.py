@@ -23,7 +23,7 @@ from warmup_job.config.fields import (
     read_file,
     usable,
 )
-from warmup_job.config.strategy import AnyStrategy, ImportedStrategy, read_strategy
+from warmup_job.config.strategy_file import AnyStrategy, ImportedStrategy, read_strategy
 from warmup_job.config.values import (
     balance,
     duration_ms,
@@ -34,7 +34,7 @@ from warmup_job.config.values import (
     shown,
     symbol,
 )
-from warmup_job.config.venue import VenueConfig
+from warmup_job.config.venue_file import VenueConfig
 from warmup_job.errors import ConfigError
 from warmup_job.modes import FirstBar, Orders, Replay
 from warmup_job.regime.indicator_names import BOUNDED
