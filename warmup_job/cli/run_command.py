@@ -1,0 +1,179 @@
+"""``warmup-job run``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from loguru import logger
+
+from warmup_job.cli.config_options import check_strategies, on_config, warn_of_trading
+from warmup_job.cli.shared_options import as_json_option, checked, print_json, until_ms
+from warmup_job.cli.until_stopped import until_stopped
+from warmup_job.errors import WarmupError
+from warmup_job.market.times import duration_text, utc_text
+
+if TYPE_CHECKING:
+    from warmup_job.config import WarmupConfig
+    from warmup_job.job.run_job import Outcome
+    from warmup_job.snapshot.status import Status
+
+
+@click.command()
+@on_config
+@click.option("--dry-run", envvar="WARMUP_DRY_RUN", show_envvar=True, is_flag=True,
+              help="Do everything but publish.")  # fmt: skip
+@click.option("--full", envvar="WARMUP_FULL", show_envvar=True, is_flag=True,
+              help="Fetch everything, whatever the last snapshot has.")  # fmt: skip
+@click.option(
+    "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
+)
+@click.option("--every", envvar="WARMUP_EVERY", show_envvar=True, metavar="DURATION",
+              help="Run again and again, this far apart, until stopped.")  # fmt: skip
+@as_json_option
+def run(
+    config: WarmupConfig,
+    dry_run: bool,
+    full: bool,
+    until: str | None,
+    every: str | None,
+    as_json: bool,
+) -> None:
+    """Fetch the history, check it, and publish a snapshot of it.
+
+    What the last snapshot has already is not fetched again; if nothing has closed since, it stays.
+    """
+    from warmup_job.config import duration_ms
+
+    until_ms(until, 0)
+    warn_of_trading(config)
+    check_strategies(config)
+    pause_ms = None if every is None else checked("--every", lambda: duration_ms(every))
+
+    async def runs() -> int:
+        status: Status | None = None
+        while True:
+            status = await _run_once(config, until, dry_run, full, as_json, pause_ms, status)
+            if pause_ms is None:
+                return status.exit_code
+            logger.info("next run in {}", duration_text(pause_ms))
+            await asyncio.sleep(pause_ms / 1000)
+
+    sys.exit(until_stopped(runs()))
+
+
+async def _run_once(
+    config: WarmupConfig,
+    until: str | None,
+    dry_run: bool,
+    full: bool,
+    as_json: bool,
+    pause_ms: int | None,
+    last: Status | None,
+) -> Status:
+    """One run, from the first request to the last word; returns how it ended.
+
+    Args:
+        pause_ms: how long after it the next run starts; None: this is the only one.
+        last: how this process' run before it ended; the volume may know of a later one.
+    """
+    from warmup_job.job.repeat import log_repeated
+    from warmup_job.job.run_job import Outcome, warm
+    from warmup_job.snapshot.status import Status, read_status
+
+    outcome = Outcome()
+    try:
+        with ExitStack() as stack:
+            progress = _progress(config, stack)
+            outcome = await warm(config, until=until, dry_run=dry_run, full=full, progress=progress)
+        error = outcome.worst
+    except WarmupError as failure:
+        error = failure
+    code = error.exit_code if error else 0
+    proceed = config.warmup.on_failure == "proceed" and error is not None and error.may_proceed
+    exit_code = 0 if proceed else code
+    last_word = _last_word(outcome, error, dry_run)
+    name = outcome.folder.name if outcome.folder else None
+    root = Path(config.snapshot.root)
+    before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
+    status = Status(time.time_ns() // 1_000_000, code, exit_code, last_word, name).after(before)
+    if pause_ms is not None:
+        log_repeated(root, status, error, before)
+    elif error is not None:
+        logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
+        if proceed:
+            logger.warning(
+                "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
+                "fetch the missing bars itself"
+            )
+    _report(outcome, last_word, code, exit_code, as_json)
+    if not dry_run:
+        _leave_status(root, status)
+    return status
+
+
+def _progress(config: WarmupConfig, stack: ExitStack) -> Callable[[int], object]:
+    """A bar on a terminal when there is something to wait for; quiet otherwise."""
+    if not sys.stderr.isatty():
+        return lambda _: None
+    from tqdm import tqdm
+
+    from warmup_job.plan.streams import plan_streams
+
+    total = sum(plan.bars for plan in plan_streams(config, time.time_ns() // 1_000_000))
+    bar = stack.enter_context(tqdm(total=total, unit=" bars", desc="fetching", leave=True))
+    return bar.update
+
+
+def _last_word(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> str:
+    manifest = outcome.manifest
+    if manifest is None:
+        return f"nothing published: {error}"
+    streams = ", ".join(
+        f"{entry.bar_count} bars of {entry.symbol} {entry.interval} to {utc_text(entry.last_close)}"
+        for entry in manifest.streams
+    )
+    if outcome.up_to_date is not None:
+        return f"up to date, nothing to add to {outcome.up_to_date.folder.name}: {streams}"
+    if dry_run or outcome.published is None:
+        return f"dry run: would publish {streams}; content {manifest.content_digest[:8]}"
+    done = f"published {outcome.published.id}: {streams}"
+    return f"{done}; DEGRADED: {error}" if error else done
+
+
+def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json: bool) -> None:
+    folder, manifest = outcome.folder, outcome.manifest
+    if as_json:
+        print_json(
+            {
+                "code": code,
+                "exit_code": exit_code,
+                "message": last_word,
+                "snapshot": folder.name if folder else None,
+                "published": outcome.published is not None,
+                "folder": str(folder) if folder else None,
+                "manifest": None if manifest is None else msgspec.to_builtins(manifest),
+            }
+        )
+        return
+    click.echo(last_word)
+    if manifest is not None and outcome.up_to_date is None:
+        click.echo(
+            f"  from {manifest.endpoint}, weight {manifest.weight_spent}, {manifest.seconds:.2f} s"
+        )
+    if folder is not None:
+        click.echo(f"  {folder}/catalog is a plain Nautilus ParquetDataCatalog")
+
+
+def _leave_status(root: Path, status: Status) -> None:
+    from warmup_job.snapshot.status import write_status, write_termination_message
+
+    write_status(root, status)
+    write_termination_message(status.message)

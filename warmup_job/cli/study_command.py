@@ -1,0 +1,69 @@
+"""``warmup-job study``."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import click
+import msgspec
+
+from warmup_job.cli.shared_options import as_json_option, checked, print_json
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE…",
+                type=click.Path(path_type=Path, exists=True))  # fmt: skip
+@click.option("--strategy", "strategy_path", envvar="WARMUP_STRATEGY", show_envvar=True,
+              default="configs/strategies/hedge_grid_v1.yaml", show_default=True,
+              type=click.Path(path_type=Path), help="Whose detector.")  # fmt: skip
+@click.option("--bars", "counts", default="70,100,200,300,499,998,1497", show_default=True,
+              help="The numbers of bars to warm with.")  # fmt: skip
+@click.option("--bar-type", help="Which one of a catalog's, if it has several.")
+@click.option("--every", "step", default=1, show_default=True, type=click.IntRange(1),
+              help="Start at every so manieth bar.")  # fmt: skip
+@click.option("--certify-every", default=100, show_default=True, type=click.IntRange(1),
+              help="Put every so manieth start to the certificate.")  # fmt: skip
+@as_json_option
+def study(
+    sources: tuple[Path, ...],
+    strategy_path: Path,
+    counts: str,
+    bar_type: str | None,
+    step: int,
+    certify_every: int,
+    as_json: bool,
+) -> None:
+    """Show how often a number of bars would have misjudged the regime, and how often it is proven.
+
+    A SOURCE is a recording (csv.gz in the order of Binance's kline array), a catalog, or a snapshot
+    volume. The proof takes a tenth of the lowest and ten times the highest price for the symbol's
+    extremes.
+    """
+    from warmup_job.config import StrategyConfigLoader
+    from warmup_job.plan.traded import settings_of
+    from warmup_job.proof.evidence import Bounds
+    from warmup_job.study.series import read_series
+    from warmup_job.study.wrong_starts import in_all, study
+
+    settings = settings_of(StrategyConfigLoader.load(strategy_path))
+    wanted = checked("--bars", lambda: sorted({int(each) for each in counts.split(",")}))
+    tables = []
+    for source in sources:
+        name, window = read_series(source, bar_type)
+        bounds = Bounds(window.bounds.low / 10, window.bounds.high * 10)
+        judge = functools.partial(
+            study, window, settings, bounds, wanted, step=step, certify_every=certify_every
+        )
+        tables.append((name, checked(str(source), judge)))
+    if len(tables) > 1:
+        tables.append(("all", in_all([rows for _, rows in tables])))
+    if as_json:
+        print_json({name: msgspec.to_builtins(rows) for name, rows in tables})
+        return
+    for name, rows in tables:
+        click.echo(f"{name}: {rows[0].starts} starts, {rows[0].certified} put to the proof")
+        click.echo(f"{'bars':>8}{'wrong':>10}{'of trending':>13}{'proven':>10}")
+        for row in rows:
+            trending = "-" if row.wrong_of_trending is None else f"{row.wrong_of_trending:.2%}"
+            click.echo(f"{row.bars:>8}{row.wrong:>10.3%}{trending:>13}{row.proven:>10.2%}")

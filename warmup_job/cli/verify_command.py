@@ -1,0 +1,59 @@
+"""``warmup-job verify``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from warmup_job.cli.shared_options import as_json_option, checked, print_json
+from warmup_job.errors import SnapshotError
+from warmup_job.market.times import duration_text
+
+if TYPE_CHECKING:
+    from warmup_job.snapshot.manifest import Manifest
+
+
+@click.command()
+@click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
+@click.option("--max-age", envvar="WARMUP_MAX_AGE", show_envvar=True, metavar="DURATION",
+              help="Refuse bars that are missing for longer.")  # fmt: skip
+@click.option("--for", "config_path", type=click.Path(path_type=Path), metavar="CONFIG",
+              help="Refuse a snapshot that is not what this warmup.yaml asks for.")  # fmt: skip
+@as_json_option
+def verify(root: Path, max_age: str | None, config_path: Path | None, as_json: bool) -> None:
+    """Check the current snapshot; every problem is listed, and any gives exit code 20."""
+    from warmup_job.config import duration_ms, load
+    from warmup_job.plan.streams import wanted_of_snapshot
+    from warmup_job.snapshot.verify import find_problems, open_snapshot
+
+    max_age_ms = None if max_age is None else checked("--max-age", lambda: duration_ms(max_age))
+    wanted = None if config_path is None else wanted_of_snapshot(load(config_path))
+    now_ms = time.time_ns() // 1_000_000
+    manifest: Manifest | None = None
+    name = None
+    try:
+        snapshot = open_snapshot(root)
+        name, manifest = snapshot.folder.name, snapshot.manifest
+        problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms, wanted=wanted)
+    except SnapshotError as error:
+        problems = list(error.problems)
+    age_ms = manifest.age_ms(now_ms) if manifest else None
+    if as_json:
+        print_json({"ok": not problems, "snapshot": name, "age_ms": age_ms, "problems": problems})
+    elif manifest is not None and not problems:
+        missing = (
+            f"lacks bars since {duration_text(age_ms)}"
+            if age_ms and age_ms > 0
+            else "is up to date"
+        )
+        click.echo(f"{name} is whole: {len(manifest.files)} files unaltered; it {missing}")
+    if problems:
+        if not as_json:
+            click.echo(f"{name or root} cannot be used:")
+            for problem in problems:
+                click.echo(f"  - {problem}")
+        sys.exit(SnapshotError.exit_code)
