@@ -26,6 +26,8 @@ import pytest
 
 from warmup_job.local_binance.server import ExchangeOptions, start
 
+pytest.register_assert_rewrite("tests.support")
+
 # A gate tries the same cases every time; what `make test-full` tries is new each time, and more.
 SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))
 hypothesis.settings.register_profile("warmup", derandomize=SCALE == 1)

@@ -15,7 +15,7 @@ from nautilus_trader.model.events import OrderExpired
 from nautilus_trader.model.identifiers import PositionId
 from nautilus_trader.model.objects import Quantity
 
-from tests.made_up_market import (
+from tests.support.made_up_market import (
     BAR_TYPE,
     SECOND_NS,
     START_NS,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPO
-from tests.made_up_market import config, instrument
+from tests.support.made_up_market import config, instrument
 from warmup_job.hedge_grid.caps import Caps, caps_of
 from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder
@@ -125,7 +125,7 @@ from nautilus_trader.common.config import LoggingConfig
 from nautilus_trader.model.enums import AccountType, OmsType
 from nautilus_trader.model.identifiers import Venue
 from nautilus_trader.model.objects import Money
-from tests.made_up_market import Market, config, instrument, warm
+from tests.support.made_up_market import Market, config, instrument, warm
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 logs = LoggingConfig(log_level="WARNING", log_colors=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.power_cut import lost_by_a_power_cut
-from tests.e2e.volume_trace import Call, Effect
+from tests.support.power_cut import lost_by_a_power_cut
+from tests.support.volume_trace import Call, Effect
 
 EFFECTS: dict[str, Effect] = {
     "mkdir": "make", "create": "make", "symlink": "make", "write": "write", "chmod": "mode",

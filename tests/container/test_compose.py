@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import REPO
 from tests.container.conftest import checked, command
-from tests.test_manifests import COMPOSED
+from tests.test_deployment import COMPOSED
 
 KILL_THE_TRADER = """
 import os, signal

@@ -22,7 +22,7 @@ import yaml
 
 from tests.container.conftest import checked, command
 from tests.container.test_job import ENDS
-from tests.test_manifests import rendered
+from tests.test_deployment import rendered
 
 NAMED = {
     "Namespace",

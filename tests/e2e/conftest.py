@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import running_exchange, write_config
-from tests.e2e.volume_trace import Jobs
-from tests.e2e.volumes import BARS, HALF_PAST_MS, Hourly, fill
+from tests.support.volume_trace import Jobs
+from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, fill
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPO, Exchange, clean_env, write_config
-from tests.e2e.test_network import Handler, pipe, proxied, serving
+from tests.e2e.test_company_network import Handler, pipe, proxied, serving
 
 pytestmark = pytest.mark.e2e
 MIB = 1024 * 1024

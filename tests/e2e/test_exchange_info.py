@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANG_S, Exchange, job, job_process, write_config
-from tests.e2e.volumes import until
+from tests.support.volumes import until
 
 pytestmark = pytest.mark.e2e
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")

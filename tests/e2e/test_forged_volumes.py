@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Exchange, job, job_process, write_config
-from tests.e2e.volumes import BARS, HALF_PAST_MS, Hourly, current, read_whole
+from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, current, read_whole
 from tests.test_snapshot_forged import (
     BAR_FILES,
     GARBAGE,

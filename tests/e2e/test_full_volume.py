@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.volume_trace import GO_ON, KILL, Call, at
-from tests.e2e.volumes import (
+from tests.support.volume_trace import GO_ON, KILL, Call, at
+from tests.support.volumes import (
     FULL,
     Hourly,
     assert_in_order,

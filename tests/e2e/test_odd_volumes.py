@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.volume_trace import at
-from tests.e2e.volumes import (
+from tests.support.volume_trace import at
+from tests.support.volumes import (
     FULL,
     HALF_PAST_MS,
     Hourly,

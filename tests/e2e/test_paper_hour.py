@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANG_S, job, job_process, running_exchange
-from tests.e2e.seam import MINUTE_MS, MINUTES, SPOT_GRID, imported_file
+from tests.support.seam import MINUTE_MS, MINUTES, SPOT_GRID, imported_file
 
 pytestmark = pytest.mark.e2e
 SPEED = 90
@@ -88,7 +88,7 @@ def live_through(folder: Path) -> list[Life]:
         for at, ending in enumerate(ENDS):
             journal, log = folder / f"journal-{at}", folder / f"log-{at}"
             grid = GRID | {"journal": str(journal)}
-            classes = ("tests.e2e.audited:Audited", "tests.e2e.audited:AuditedConfig")
+            classes = ("tests.support.audited:Audited", "tests.support.audited:AuditedConfig")
             path = imported_file(folder, running, [(*classes, grid)], streams={"1m": 60})
             options = ("--config", path, "--root", folder / "snapshot")
             done = job("run", *options)

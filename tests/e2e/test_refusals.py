@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANG_S, Exchange, Result, job, job_process, trade_until, write_config
-from tests.e2e.volumes import until
+from tests.support.volumes import until
 from warmup_job.catalog.nautilus_catalog import read_bars
 
 pytestmark = pytest.mark.e2e

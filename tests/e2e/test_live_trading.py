@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANG_S, Exchange, Result, job, job_process, trade_until, write_config
-from tests.test_keys import RSA, WRITTEN, pem, public_pem
+from tests.test_api_keys import RSA, WRITTEN, pem, public_pem
 
 pytestmark = pytest.mark.e2e
 KEY, SECRET, ED25519 = "local-key", "local-secret", WRITTEN

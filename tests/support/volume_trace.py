@@ -32,7 +32,7 @@ from typing import IO, Literal
 import pytest
 
 from tests.conftest import HANG_S, REPO, Result, clean_env
-from tests.e2e.job_server import MOST_BYTES
+from tests.support.job_server import MOST_BYTES
 
 Effect = Literal["make", "write", "mode", "settle", "move", "remove", "lock", "look"]
 
@@ -150,7 +150,7 @@ class Jobs:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.job_server", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.support.job_server", str(theirs.fileno())],
                 cwd=REPO,
                 env=clean_env(
                     OPENBLAS_NUM_THREADS="1", JE_ARROW_MALLOC_CONF="background_thread:false"

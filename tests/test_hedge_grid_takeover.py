@@ -45,7 +45,7 @@ from nautilus_trader.model.identifiers import (
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
 
-from tests.made_up_market import BAR_TYPE, config, instrument, price_of, warm
+from tests.support.made_up_market import BAR_TYPE, config, instrument, price_of, warm
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 ACCOUNT = AccountId("BINANCE-001")

@@ -23,7 +23,7 @@ from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.objects import Price, Quantity
 
 from tests.conftest import RECORDINGS, SCALE
-from tests.made_up_market import (
+from tests.support.made_up_market import (
     Market,
     config,
     feed,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
-from tests.e2e.volumes import until
+from tests.support.volumes import until
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.proof.certify import certify

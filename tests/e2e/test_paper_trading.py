@@ -18,7 +18,7 @@ from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
 from nautilus_trader.trading.strategy import Strategy
 
 from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
-from tests.e2e.seam import EARLY_S, before_the_minute, until
+from tests.support.seam import EARLY_S, before_the_minute, until
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.detector_bars import detector_bar

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.made_up_market import config
+from tests.support.made_up_market import config
 from warmup_job.hedge_grid.exit_orders import leg_and_key
 from warmup_job.hedge_grid.exit_rules import (
     Held,

@@ -14,9 +14,9 @@ import pytest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from tests.conftest import Exchange, write_config
-from tests.e2e.power_cut import lost_by_a_power_cut
-from tests.e2e.volume_trace import GO_ON, KILL, Call, Watched, at
-from tests.e2e.volumes import (
+from tests.support.power_cut import lost_by_a_power_cut
+from tests.support.volume_trace import GO_ON, KILL, Call, Watched, at
+from tests.support.volumes import (
     BARS,
     FULL,
     HALF_PAST_MS,

@@ -18,9 +18,9 @@ from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.model.data import Bar
 
 from tests.conftest import Exchange, write_config
-from tests.e2e.seam import before_the_minute
-from tests.e2e.test_incremental import MINUTE_MS, Situation, digest, situation
-from tests.e2e.test_paper_trade import BAR_TYPE, MINUTE, make_grid, run_until
+from tests.e2e.test_paper_trading import BAR_TYPE, MINUTE, make_grid, run_until
+from tests.e2e.test_second_run import MINUTE_MS, Situation, digest, situation
+from tests.support.seam import before_the_minute
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.catalog.nautilus_catalog import read_bars, read_instrument

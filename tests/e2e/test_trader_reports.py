@@ -17,8 +17,8 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
 
 from tests.conftest import Exchange, job, job_process
-from tests.e2e.relay import Rows, relaying
-from tests.e2e.seam import (
+from tests.support.relay import Rows, relaying
+from tests.support.seam import (
     EARLY_S,
     HERE,
     MINUTE_MS,

@@ -16,7 +16,7 @@ from nautilus_trader.model.enums import OrderStatus, TradingState
 from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.identifiers import ClientOrderId
 
-from tests.made_up_market import (
+from tests.support.made_up_market import (
     START_NS,
     Market,
     config,

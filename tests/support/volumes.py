@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import HANG_S, REPO, Exchange, Result, clean_env
-from tests.e2e.volume_trace import Jobs
+from tests.support.volume_trace import Jobs
 from warmup_job.errors import SnapshotError
 from warmup_job.snapshot.verify import verify
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
-from tests.e2e.volumes import until
+from tests.support.volumes import until
 
 pytestmark = pytest.mark.e2e
 KEY, SECRET = "AKIA-not-for-your-eyes-1234", "s3cr3t-not-for-anyones-eyes-5678"

@@ -21,7 +21,7 @@ from nautilus_trader.model.enums import OrderStatus, TradingState
 
 import warmup_job
 from tests.conftest import HANG_S, Exchange, job, job_process
-from tests.e2e.seam import (
+from tests.support.seam import (
     EARLY_S,
     MINUTE,
     MINUTE_MS,

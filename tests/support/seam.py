@@ -21,7 +21,7 @@ from nautilus_trader.model.enums import TradingState
 from nautilus_trader.trading.strategy import Strategy
 
 from tests.conftest import HANG_S, Exchange, write_config
-from tests.e2e.seam_strategies import Impatient, Recorder
+from tests.support.seam_strategies import Impatient, Recorder
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
@@ -40,7 +40,7 @@ from warmup_job.trader.history import load_histories
 from warmup_job.trader.session import _instrument_ids, _node_settings, _policy
 from warmup_job.trader.strategies import make_strategies
 
-HERE = "tests.e2e.seam_strategies"
+HERE = "tests.support.seam_strategies"
 MINUTE_MS = 60_000
 MINUTE = Interval.parse("1m")
 SECOND = Interval.parse("1s")

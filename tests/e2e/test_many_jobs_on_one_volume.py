@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import HANG_S, REPO, Exchange, Result, clean_env, job, write_config
-from tests.e2e.volume_trace import GO_ON, Call, Jobs, Watched, at
-from tests.e2e.volumes import (
+from tests.support.volume_trace import GO_ON, Call, Jobs, Watched, at
+from tests.support.volumes import (
     BARS,
     FULL,
     HALF_PAST_MS,

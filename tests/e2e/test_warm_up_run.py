@@ -30,7 +30,7 @@ from tests.conftest import (
     recorded_rows,
     write_config,
 )
-from tests.e2e.volumes import until
+from tests.support.volumes import until
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 pytestmark = pytest.mark.e2e

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.e2e.volume_trace import Call
+from tests.support.volume_trace import Call
 
 ASIDE = ".staging"
 IN_PLACE = (".lease", ".lock")
