@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,8 @@ from warmup_job.market.interval import Interval
 from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import RegimeDetector
+from warmup_job.trader.build_runner import node_settings
 from warmup_job.trader.history import load_histories
-from warmup_job.trader.session import _node_settings
 from warmup_job.trader.strategies import make_strategies
 
 pytestmark = pytest.mark.e2e
@@ -88,7 +87,7 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
             await client.sync_clock()
             (history,) = await load_histories(config, config.snapshot.root, client)
             strategy = make_grid(config)
-            runner = PaperRunner(_node_settings(config), [strategy], [history], client)
+            runner = PaperRunner(node_settings(config), [strategy], [history], client)
             await run_until(
                 runner,
                 lambda: (
@@ -171,7 +170,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
             newest_ms = MINUTE.last_closed(client.now_ms())
             strategy = Eager()
             history = History(BAR_TYPE, MINUTE, [], wanted=3)
-            runner = PaperRunner(_node_settings(settings_config), [strategy], [history], client)
+            runner = PaperRunner(node_settings(settings_config), [strategy], [history], client)
             # What came before the newest bar cannot be had: the window fills from live alone.
             runner.streams.feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
@@ -200,7 +199,7 @@ def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Ex
             strategy = Eager()
             history = History(BAR_TYPE, MINUTE, [], wanted=20)
             runner = strategy.runner = PaperRunner(
-                _node_settings(config), [strategy], [history], client
+                node_settings(config), [strategy], [history], client
             )
             await run_until(
                 runner, lambda: strategy.bars and (False, OrderStatus.ACCEPTED) in strategy.statuses
@@ -230,7 +229,7 @@ def test_the_instrument_is_the_one_of_a_live_node(
             # The node starts without ours, so that what it has is its own.
             bare = History(fetched.bar_type, fetched.interval, [], wanted=1)
             strategy = make_grid(config)
-            runner = PaperRunner(_node_settings(config), [strategy], [bare], client)
+            runner = PaperRunner(node_settings(config), [strategy], [bare], client)
             await run_until(runner, lambda: runner.on_bars)
             return fetched.instrument, strategy.cache.instrument(fetched.bar_type.instrument_id)
 
@@ -430,7 +429,7 @@ def test_a_trader_whose_websocket_never_comes_up_ends_without_an_order(
             await client.sync_clock()
             strategy = make_grid(config)
             (history,) = await load_histories(config, tmp_path / "none", client)
-            settings = replace(_node_settings(config), connect_timeout_s=3.0)
+            settings = node_settings(config, connect_timeout_s=3.0)
             runner = PaperRunner(settings, [strategy], [history], client)
             with pytest.raises(TraderError, match="websocket"):
                 await runner.run(asyncio.Event())

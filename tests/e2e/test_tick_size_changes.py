@@ -32,8 +32,8 @@ from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.streams import open_client
 from warmup_job.snapshot.verify import find_problems, open_snapshot
+from warmup_job.trader.build_runner import node_settings
 from warmup_job.trader.history import load_histories
-from warmup_job.trader.session import _node_settings
 
 pytestmark = pytest.mark.e2e
 __all__ = ["situation"]  # the fixture
@@ -181,7 +181,7 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
             await client.sync_clock()
             (history,) = await load_histories(config, config.snapshot.root, client)
             strategy = make_grid(config)
-            runner = PaperRunner(_node_settings(config), [strategy], [history], client)
+            runner = PaperRunner(node_settings(config), [strategy], [history], client)
             running.fault("ws-miss=1@*btcusdt@kline_1m")
             await run_until(runner, lambda: runner.on_bars >= 2)
             bars = list(reversed(strategy.cache.bars(BAR_TYPE)))

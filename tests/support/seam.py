@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.handoff.bar_stream import History
-from warmup_job.handoff.runner import PaperRunner
+from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
@@ -36,8 +36,8 @@ from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
+from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
-from warmup_job.trader.session import _instrument_ids, _node_settings, _policy
 from warmup_job.trader.strategies import make_strategies
 
 HERE = "tests.support.seam_strategies"
@@ -101,7 +101,7 @@ class Seam:
     config: WarmupConfig
     strategies: list[Any] = field(default_factory=list)
     histories: list[History] = field(default_factory=list)
-    runner: PaperRunner = field(init=False)
+    runner: BaseRunner = field(init=False)
     client: BinanceClient = field(init=False)
     klines: dict[BarType, list[Kline]] = field(default_factory=dict)
     """What the venue has of all that is in the node's cache."""
@@ -233,7 +233,7 @@ async def start_over(
     impatient: bool = False,
     faults_stay: bool = False,
     publish: bool = True,
-    **settings: Any,
+    connect_timeout_s: float = 30.0,
 ) -> Seam:
     """Snapshot, node, ``during``, stop; then ask the venue for all that it has.
 
@@ -261,10 +261,10 @@ async def start_over(
                 await after_loading(seam)
             return seam.histories
 
-        seam.runner = PaperRunner(
-            replace(_node_settings(config), **settings), seam.strategies, (), client,
-            _policy(config, StateDir(config.trade.state_dir, "paper")), _instrument_ids(config),
-        )  # fmt: skip
+        state_dir = StateDir(config.trade.state_dir, "paper")
+        seam.runner = build_runner(
+            config, "paper", client, seam.strategies, state_dir, connect_timeout_s
+        )
         seam.runner.on_report = lambda report: seam.states.append(report.state)
         said = logger.add(lambda line: seam.said.append(line.record["message"]), level="WARNING")
         stop = asyncio.Event()

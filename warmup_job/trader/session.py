@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nautilus_trader.model.identifiers import InstrumentId
-
-from warmup_job.binance.api_keys import signing_secret
 from warmup_job.config import WarmupConfig
-from warmup_job.handoff.bar_streams import Delivery
-from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.report import Teller
-from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner, TradingPolicy
+from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import Mode
-from warmup_job.plan.traded import traded
 from warmup_job.process.fast_start import imports_are_done
 from warmup_job.regime.detector import RegimeDetector
+from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
 from warmup_job.trader.live_requirements import prepared_for_live
 from warmup_job.trader.strategies import make_strategies
@@ -27,8 +21,6 @@ from warmup_job.trader.summary import TradeSummary
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
-
-_RUNNERS: dict[Mode, type[BaseRunner]] = {"paper": PaperRunner, "live": LiveRunner}
 
 
 async def run_session(
@@ -48,10 +40,7 @@ async def run_session(
         TraderError: the node did not come up, or could not go on.
     """
     imports_are_done()
-    runner = _RUNNERS[mode](
-        _node_settings(config), make_strategies(config), (), client, _policy(config, state_dir),
-        _instrument_ids(config),
-    )  # fmt: skip
+    runner = build_runner(config, mode, client, make_strategies(config), state_dir)
     runner.on_report, teller.ask = teller.tell, runner.report
     runner.enter("verifying", str(root))
     load = prepared_for_live if mode == "live" else load_histories
@@ -63,42 +52,6 @@ async def run_session(
     finally:
         loaded.cancel()
     return _summarise(runner)
-
-
-def _node_settings(config: WarmupConfig) -> NodeSettings:
-    venue = config.venue
-    return NodeSettings(
-        market=venue.market,
-        environment=venue.environment,
-        rest_url=venue.api.base_url,
-        ws_url=venue.api.ws_url,
-        leverage=venue.trading.leverage,
-        starting_balances=config.trade.starting_balances,
-        api_key=venue.api.api_key,
-        api_secret=_signing_secret(venue.api.api_secret),
-    )
-
-
-def _signing_secret(secret: str | None) -> str | None:
-    """As Nautilus reads it; what it cannot read is refused before it is used (`demands`)."""
-    with suppress(ValueError):
-        return signing_secret(secret) if secret else None
-    return None
-
-
-def _policy(config: WarmupConfig, state_dir: StateDir) -> TradingPolicy:
-    return TradingPolicy(
-        on_stop=config.trade.on_stop,
-        on_gap=config.trade.on_gap,
-        proven=config.warmup.require == "proven",
-        state_dir=state_dir,
-        silence_s=config.trade.silence_ms / 1000,
-        delivery=Delivery(config.trade.first_bar, config.trade.replay),
-    )
-
-
-def _instrument_ids(config: WarmupConfig) -> list[InstrumentId]:
-    return [InstrumentId.from_str(each) for one in traded(config) for each in one.instrument_ids]
 
 
 def _summarise(runner: BaseRunner) -> TradeSummary:
