@@ -19,11 +19,12 @@ import numpy.typing as npt
 import pytest
 
 from tests.conftest import SCALE, recorded_rows
-from warmup_job.proof.bands import of_this_start, over_every_past
+from warmup_job.proof.bands import bands_of_every_past, bands_of_this_start
 from warmup_job.proof.certificate import Certificate, is_converged
 from warmup_job.proof.certify import certify
-from warmup_job.proof.evidence import Bounds, Evidence, Window
+from warmup_job.proof.evidence import Evidence
 from warmup_job.proof.recurrence import decayed_sums
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
 from warmup_job.regime.indicators import directional_movement, true_range
 from warmup_job.study.lockstep import CODES, DOWN, SIDEWAYS, UP, Lockstep
@@ -489,7 +490,7 @@ def test_the_bands_hold_the_detectors_very_floats(settings: DetectorSettings) ->
     for window in (market(1, 400), market(2, 400), crashes(30)):
         detector, longest = RegimeDetector(settings), max(settings.ema_slow, 2 * settings.adx_len)
         evidence = Evidence.of(settings, window)
-        both = (of_this_start(evidence), over_every_past(evidence, window.bounds))
+        both = (bands_of_this_start(evidence), bands_of_every_past(evidence, window.bounds))
         columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
         for bar, (high, low, close) in enumerate(zip(*columns, strict=True)):
             detector.update(DetectorBar(close, high, low, close, 1.0))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.test_certificate import certified, counted_market, market
 from warmup_job.proof.convergence import KINDS, bars_needed, error_bound
-from warmup_job.proof.evidence import Bounds, Window
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.indicators import Adx
 
 BOUNDS = Bounds(20, 500)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import talib
 
-from warmup_job.proof.bar_counts import rungs
+from warmup_job.proof.bar_counts import auto_bar_counts
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
 
 SETTINGS = DetectorSettings(ema_fast=5, ema_slow=12, adx_len=6, atr_len=4, hysteresis_bps=10)
@@ -158,10 +158,10 @@ def test_values_equal_an_independent_librarys(seed: int) -> None:
         assert getattr(detector, name) == pytest.approx(series[-1], rel=1e-9), name
 
 
-def test_the_ladder_is_fixed_and_never_longer_than_allowed() -> None:
+def test_auto_bar_counts_are_fixed_and_end_at_max_bars() -> None:
     usual = DetectorSettings(20, 50, 14, 14, 10)
-    assert rungs(usual.least_bars, 1000) == (70, 125, 250, 499, 998, 1000)
-    assert rungs(usual.least_bars, 3000)[-2:] == (2994, 3000)
-    assert rungs(replace(usual, ema_slow=200).least_bars, 600) == (220, 250, 499, 600)
-    assert rungs(usual.least_bars, 70) == (70,)
-    assert rungs(usual.least_bars, 30) == (30,)
+    assert auto_bar_counts(usual.least_bars, 1000) == (70, 125, 250, 499, 998, 1000)
+    assert auto_bar_counts(usual.least_bars, 3000)[-2:] == (2994, 3000)
+    assert auto_bar_counts(replace(usual, ema_slow=200).least_bars, 600) == (220, 250, 499, 600)
+    assert auto_bar_counts(usual.least_bars, 70) == (70,)
+    assert auto_bar_counts(usual.least_bars, 30) == (30,)

@@ -112,11 +112,11 @@ def test_who_demands_a_proof_says_what_of(tmp_path: Path) -> None:
         plan_streams(config, 0)
 
 
-def test_declared_indicators_make_the_ladder(tmp_path: Path) -> None:
+def test_declared_indicators_set_the_bar_counts(tmp_path: Path) -> None:
     declared = [{"kind": "ema", "period": 300}, {"kind": "mine", "period": 1, "bars": 700}]
     config = configured(tmp_path, crossing(), warmup={"require": "proven", "indicators": declared})
     (plan,) = plan_streams(config, 0)
-    assert plan.ladder[:3] == (700, 998, 1497)
+    assert plan.bar_counts[:3] == (700, 998, 1497)
     assert plan.needs_bounds
     assert wanted_of_snapshot(config).certified == frozenset()
 

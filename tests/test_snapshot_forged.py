@@ -22,7 +22,8 @@ from tests.conftest import SCALE
 from tests.test_snapshot import BAR_TYPE, START, make
 from warmup_job.errors import SnapshotError, WarmupError
 from warmup_job.proof.certify import certify
-from warmup_job.proof.evidence import Bounds, Evidence, Window
+from warmup_job.proof.evidence import Evidence
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.lease import LeaseRecord
 from warmup_job.snapshot.lease import _read as read_lease

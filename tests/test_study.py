@@ -12,7 +12,8 @@ from tests.test_certificate import SETTINGS, USUAL, feed, market, named, recorde
 from warmup_job.errors import WarmupError
 from warmup_job.proof.certificate import Certificate
 from warmup_job.proof.certify import certify
-from warmup_job.proof.evidence import Bounds, Evidence, Window
+from warmup_job.proof.evidence import Evidence
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
 from warmup_job.study.lockstep import CODES, Lockstep
 from warmup_job.study.wrong_starts import study

@@ -145,7 +145,8 @@ def certificate_ms() -> float:
     import random
 
     from warmup_job.proof.certify import certify
-    from warmup_job.proof.evidence import Bounds, Evidence, Window
+    from warmup_job.proof.evidence import Evidence
+    from warmup_job.proof.window import Bounds, Window
     from warmup_job.regime.detector import DetectorSettings
 
     rng, price, bars = random.Random(1), 50_000.0, []

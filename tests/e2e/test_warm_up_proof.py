@@ -16,7 +16,8 @@ from tests.support.volumes import until
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.proof.certify import certify
-from warmup_job.proof.evidence import Bounds, Evidence, Window
+from warmup_job.proof.evidence import Evidence
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import seal
 from warmup_job.snapshot.verify import find_problems, open_snapshot

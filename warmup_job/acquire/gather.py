@@ -201,7 +201,7 @@ def _columns(fetched: Fetched[arrow.PackedBars], bars: int) -> Columns:
 
 def _import_ahead(with_nautilus: bool) -> None:
     arrow.import_ahead()
-    import warmup_job.proof.search  # numpy
+    import warmup_job.proof.enough_bars  # numpy
 
     if with_nautilus:
         import warmup_job.catalog.instruments

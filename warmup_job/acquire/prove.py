@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from warmup_job.binance.fetch import Fetched
     from warmup_job.market.stream_id import StreamId
     from warmup_job.proof.certificate import Certificate
-    from warmup_job.proof.evidence import Bounds, Window
+    from warmup_job.proof.window import Bounds, Window
 
 type Columns = tuple[Sequence[float], Sequence[float], Sequence[float]]
 """High, low and close of bars, oldest first."""
@@ -54,13 +54,14 @@ class Proof[PackedT]:
             RateLimitedError: the exchange wants to be asked nothing more.
         """
         from warmup_job.proof.certify import certify
-        from warmup_job.proof.evidence import Evidence, Window
-        from warmup_job.proof.search import enough
+        from warmup_job.proof.enough_bars import find_enough_bars
+        from warmup_job.proof.evidence import Evidence
+        from warmup_job.proof.window import Window
 
         plan, had = self.plan, len(fetched.opens_ms)
         if not had:
             return plan.bars
-        most = plan.ladder[-1] if plan.auto else min(plan.bars, plan.ladder[-1])
+        most = plan.bar_counts[-1] if plan.auto else min(plan.bars, plan.bar_counts[-1])
         window = Window.of(*self.columns(fetched, min(had, most)))
         at_listing = fetched.from_listing and had <= most
         self._bars = sys.maxsize if at_listing else len(window)
@@ -71,19 +72,19 @@ class Proof[PackedT]:
                 return plan.bars
             bounds = ever
         self._look_at_indicators(window, bounds)
-        needed = [each.bars_needed or plan.ladder[-1] for each in self.indicators]
+        needed = [each.bars_needed or plan.bar_counts[-1] for each in self.indicators]
         if plan.detector is None:
             most_needed = max(needed, default=0)
-            enough_bars = next((rung for rung in plan.ladder if rung >= most_needed), most)
+            enough_bars = next((bars for bars in plan.bar_counts if bars >= most_needed), most)
             return enough_bars if plan.auto else plan.bars
         if not plan.auto:
             self.certificate = certify(
                 Evidence.of(plan.detector, window), bounds, from_listing=at_listing
             )
             return plan.bars
-        found = enough(
-            window, plan.detector, bounds, plan.ladder,
-            least_bars=max(needed, default=0), at_listing=at_listing,
+        found = find_enough_bars(
+            window, plan.detector, bounds, plan.bar_counts,
+            least_bars=max(needed, default=0), from_listing=at_listing,
         )  # fmt: skip
         self.certificate = found.certificate
         return found.bars
@@ -118,7 +119,7 @@ class Proof[PackedT]:
         return [NotConvergedError(f"{plan.name}: {reason}") for reason in found]
 
     async def _bounds(self, window: Window) -> Bounds | None:
-        from warmup_job.proof.evidence import Bounds
+        from warmup_job.proof.window import Bounds
 
         if self.before is not None:
             low, high = self.before.lowest, self.before.highest

@@ -112,7 +112,7 @@ def known_certificate(snapshot: Snapshot, plan: StreamPlan) -> Certificate | Non
         return None
     newest_ms = plan.interval.floor(entry.last_close)
     since = plan.interval.count(newest_ms, plan.last_open_ms)
-    return entry.certificate if since <= min(plan.bars, plan.ladder[-1]) else None
+    return entry.certificate if since <= min(plan.bars, plan.bar_counts[-1]) else None
 
 
 def warm_instrument(

@@ -42,7 +42,7 @@ def study(
     """
     from warmup_job.config import StrategyConfigLoader
     from warmup_job.plan.traded import settings_of
-    from warmup_job.proof.evidence import Bounds
+    from warmup_job.proof.window import Bounds
     from warmup_job.study.series import read_series
     from warmup_job.study.wrong_starts import in_all, study
 

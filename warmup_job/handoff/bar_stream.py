@@ -23,8 +23,8 @@ from warmup_job.market.stream_id import StreamId
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.market.times import utc_text
 from warmup_job.proof.certificate import Certificate
-from warmup_job.proof.evidence import Bounds
-from warmup_job.proof.search import Carried
+from warmup_job.proof.rolling_certificate import RollingCertificate
+from warmup_job.proof.window import Bounds
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
@@ -53,7 +53,7 @@ class History:
     wanted: int
     from_listing: bool = False
     instrument: Instrument | None = None
-    proof: Carried | None = None
+    proof: RollingCertificate | None = None
     certificate: Certificate | None = None
     """Of ``bars``, as far as their regime is anybody's."""
     declared: Sequence[tuple[str, int]] = ()
@@ -115,7 +115,7 @@ class BarStream:
         self.from_listing = self.history.from_listing
         self.handoff = self._begin()
         bars, proof = self.history.bars[:-1], self.history.proof
-        for bar in bars[-proof.most :] if proof is not None else ():
+        for bar in bars[-proof.max_bars :] if proof is not None else ():
             self._carry(bar)  # older ones are neither in its window nor beyond its bounds
         self.counts.history = len(bars)
 

@@ -25,7 +25,7 @@ from warmup_job.market.pages import (
 )
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.traded import Traded, traded
-from warmup_job.proof.bar_counts import FIRST_PAGE_BARS, rungs
+from warmup_job.proof.bar_counts import FIRST_PAGE_BARS, auto_bar_counts
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import settings_digest
 from warmup_job.snapshot.verify import Wanted
@@ -48,7 +48,7 @@ class StreamPlan:
     bars: int
     """How many; of `auto` how many are fetched to begin with."""
     auto: bool
-    ladder: tuple[int, ...]
+    bar_counts: tuple[int, ...]
     """The numbers of bars that `auto` may come to."""
     reason: str
     """Why this many, for people."""
@@ -220,8 +220,8 @@ def _plan(
                 "(warmup.indicators), give it a number (warmup.streams, bars: N), or be content "
                 "with 499 (warmup.require: bars)"
             )
-    ladder = rungs(least, most)
-    bars = min(max(FIRST_PAGE_BARS, ladder[0]), most) if auto else int(stream.bars)
+    bar_counts = auto_bar_counts(least, most)
+    bars = min(max(FIRST_PAGE_BARS, bar_counts[0]), most) if auto else int(stream.bars)
     last_ms = interval.last_closed(until_ms)
     bounded = detector is not None or any(not each.bars for each in indicators)
     return StreamPlan(
@@ -230,8 +230,8 @@ def _plan(
         price=stream.price,
         bars=bars,
         auto=auto,
-        ladder=ladder,
-        reason=f"auto: {ladder[0]} to {most}, until it is proven" if auto else "as configured",
+        bar_counts=bar_counts,
+        reason=f"auto: {bar_counts[0]} to {most}, until it is proven" if auto else "as configured",
         demanded=demanded,
         detector=detector,
         indicators=indicators,
@@ -250,7 +250,7 @@ def wanted_of_snapshot(config: WarmupConfig) -> Wanted:
     proven = config.warmup.require == "proven"
     return Wanted(
         endpoint=endpoint(config),
-        bars={name: plan.ladder[0] if plan.auto else plan.bars for name, plan in plans.items()},
+        bars={name: plan.bar_counts[0] if plan.auto else plan.bars for name, plan in plans.items()},
         certified=frozenset(name for name, plan in plans.items() if proven and plan.detector),
         settings_digest=stream_settings_digest(config),
         nautilus_trader=version("nautilus_trader"),
@@ -262,7 +262,7 @@ def stream_settings_digest(config: WarmupConfig) -> str:
     streams = [
         (
             (plan.symbol, plan.interval.name, plan.price),
-            plan.ladder if plan.auto else [plan.bars],
+            plan.bar_counts if plan.auto else [plan.bars],
             plan.detector and asdict(plan.detector),
         )
         for plan in plan_streams(config, 0)

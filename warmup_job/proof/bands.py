@@ -25,8 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from warmup_job.proof.evidence import Bounds, Evidence, Window, ema_decay, wilder_decay
+from warmup_job.proof.evidence import Evidence, ema_decay, wilder_decay
 from warmup_job.proof.recurrence import Floats, decayed_sums, powers
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorSettings
 
 FADED = 1e-190
@@ -56,7 +57,7 @@ def seeded_bar(settings: DetectorSettings) -> int:
     return max(settings.ema_fast, settings.ema_slow) - 1
 
 
-def over_every_past(evidence: Evidence, bounds: Bounds) -> Bands:
+def bands_of_every_past(evidence: Evidence, bounds: Bounds) -> Bands:
     """The bands of every detector that ends with these bars, wherever it started.
 
     ``bounds`` must include the window's bars.
@@ -72,7 +73,7 @@ def over_every_past(evidence: Evidence, bounds: Bounds) -> Bands:
     )
 
 
-def of_this_start(evidence: Evidence) -> Bands:
+def bands_of_this_start(evidence: Evidence) -> Bands:
     """The bands of the one detector that starts with the first bar: as wide as roundings."""
     s, closes, n = evidence.settings, evidence.window.close, evidence.settings.adx_len
     slack = _rounding(s, evidence.bars, evidence.window.bounds)

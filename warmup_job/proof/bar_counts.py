@@ -1,19 +1,22 @@
-"""The ladder: the numbers of bars that `bars: auto` may come to."""
+"""The numbers of bars that `bars: auto` chooses from."""
 
 from __future__ import annotations
 
 FIRST_PAGE_BARS = 499
-"""Fetched to begin with: no futures page is cheaper by the bar, and it mostly is enough."""
-_SMALL_RUNGS = (125, 250)
+"""Bars of the first request. No page of futures klines costs less weight per bar: up to 499 klines
+have weight 2 (https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data)."""
+_SMALL_COUNTS = (125, 250)
 
 
-def rungs(least_bars: int, max_bars: int) -> tuple[int, ...]:
-    """The numbers of bars that `bars: auto` may come to, ascending: always the same ladder.
+def auto_bar_counts(least_bars: int, max_bars: int) -> tuple[int, ...]:
+    """Return the numbers of bars that `bars: auto` may choose, ascending.
 
-    From ``least_bars`` (of a detector: `DetectorSettings.least_bars`, what people warm with) to
-    ``max_bars``; from 499 on by pages of 499.
+    Args:
+        least_bars: The smallest number, mostly `DetectorSettings.least_bars`.
+        max_bars: The largest number, from ``warmup.max_bars``. From 499 on the numbers are
+            multiples of 499, one page each.
     """
     pages = range(FIRST_PAGE_BARS, max_bars, FIRST_PAGE_BARS)
-    between = (rung for rung in (*_SMALL_RUNGS, *pages) if least_bars < rung < max_bars)
+    between = (bars for bars in (*_SMALL_COUNTS, *pages) if least_bars < bars < max_bars)
     last = (max_bars,) if max_bars > least_bars else ()
     return (min(least_bars, max_bars), *between, *last)

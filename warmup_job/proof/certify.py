@@ -12,12 +12,13 @@ from warmup_job.proof.bands import (
     Band,
     Bands,
     atr_error,
-    of_this_start,
-    over_every_past,
+    bands_of_every_past,
+    bands_of_this_start,
     seeded_bar,
 )
 from warmup_job.proof.certificate import Certificate
-from warmup_job.proof.evidence import Bounds, Evidence
+from warmup_job.proof.evidence import Evidence
+from warmup_job.proof.window import Bounds
 from warmup_job.regime.detector import (
     ADX_TREND,
     DetectorBar,
@@ -41,12 +42,12 @@ def certify(evidence: Evidence, bounds: Bounds, *, from_listing: bool = False) -
         from_listing: the window begins with the symbol's very first bar, so nothing was before.
     """
     s, bounds = evidence.settings, bounds.including(evidence.window)
-    ours = of_this_start(evidence)
+    ours = bands_of_this_start(evidence)
     if from_listing:
         bands, errors = ours, _NO_ERRORS
-        agreement = Agreement((_regime_of_this_start(evidence, ours),), 0)
+        agreement = _Agreement((_regime_of_this_start(evidence, ours),), 0)
     else:
-        bands = over_every_past(evidence, bounds)
+        bands = bands_of_every_past(evidence, bounds)
         errors = _errors(evidence, bounds, bands, ours)
         agreement = _agreement(bands, s, before=tuple(Regime))
     proven = len(agreement.possible) == 1
@@ -70,7 +71,7 @@ def certify(evidence: Evidence, bounds: Bounds, *, from_listing: bool = False) -
     )
 
 
-class Outcomes(NamedTuple):
+class _Outcomes(NamedTuple):
     """What the detector may do, bar by bar, from `seeded_bar` on."""
 
     up: Flags
@@ -79,14 +80,14 @@ class Outcomes(NamedTuple):
     unchanged: Flags
 
 
-class Agreement(NamedTuple):
+class _Agreement(NamedTuple):
     """The regimes that are possible at the end, and the bar since which there has been but one."""
 
     possible: tuple[Regime, ...]
     met_bar: int | None
 
 
-class Errors(NamedTuple):
+class _Errors(NamedTuple):
     """The largest possible errors of one start, as the certificate tells them."""
 
     ema_fast_bps: float | None
@@ -95,7 +96,7 @@ class Errors(NamedTuple):
     atr_bps: float | None
 
 
-_NO_ERRORS = Errors(0.0, 0.0, 0.0, 0.0)
+_NO_ERRORS = _Errors(0.0, 0.0, 0.0, 0.0)
 
 
 def _apart_bps(bands: Bands, since: int) -> Band:
@@ -107,7 +108,7 @@ def _apart_bps(bands: Bands, since: int) -> Band:
     )
 
 
-def _outcomes(bands: Bands, settings: DetectorSettings) -> Outcomes:
+def _outcomes(bands: Bands, settings: DetectorSettings) -> _Outcomes:
     """The detector's judgement, each comparison with both outcomes where a band straddles it."""
     since = seeded_bar(settings)
     low, high = _apart_bps(bands, since)
@@ -115,7 +116,7 @@ def _outcomes(bands: Bands, settings: DetectorSettings) -> Outcomes:
     least = settings.hysteresis_bps * (1.0 - 2.0**-48)
     most = settings.hysteresis_bps * (1.0 + 2.0**-48)
     strong = bands.adx.high[since:] >= ADX_TREND
-    return Outcomes(
+    return _Outcomes(
         up=strong & (high >= least),
         down=strong & (low <= -least),
         sideways=bands.adx.low[since:] < ADX_TREND,
@@ -123,7 +124,7 @@ def _outcomes(bands: Bands, settings: DetectorSettings) -> Outcomes:
     )
 
 
-def _agreement(bands: Bands, settings: DetectorSettings, before: tuple[Regime, ...]) -> Agreement:
+def _agreement(bands: Bands, settings: DetectorSettings, before: tuple[Regime, ...]) -> _Agreement:
     """Carry every regime that was possible before the seeded bar through the outcomes since.
 
     A bar after which nobody is unchanged forgets what was before it. So a regime is possible after
@@ -143,9 +144,9 @@ def _agreement(bands: Bands, settings: DetectorSettings, before: tuple[Regime, .
     possible = tuple(regime for regime, flags in can_be.items() if flags[-1])
     several = np.flatnonzero(sum(flags.astype(np.int_) for flags in can_be.values()) != 1)
     if len(possible) != 1:
-        return Agreement(possible, None)
+        return _Agreement(possible, None)
     met = int(several[-1]) + 1 if len(several) else 0
-    return Agreement(possible, seeded_bar(settings) + met - 1)
+    return _Agreement(possible, seeded_bar(settings) + met - 1)
 
 
 def _regime_of_this_start(evidence: Evidence, ours: Bands) -> Regime:
@@ -164,7 +165,7 @@ def _regime_of_this_start(evidence: Evidence, ours: Bands) -> Regime:
     return detector.regime
 
 
-def _errors(evidence: Evidence, bounds: Bounds, all_pasts: Bands, ours: Bands) -> Errors:
+def _errors(evidence: Evidence, bounds: Bounds, all_pasts: Bands, ours: Bands) -> _Errors:
     s, bars = evidence.settings, evidence.bars
 
     def apart(every: Band, mine: Band) -> float:
@@ -173,7 +174,7 @@ def _errors(evidence: Evidence, bounds: Bounds, all_pasts: Bands, ours: Bands) -
     def bps(price: float) -> float:
         return _upward(price / evidence.window.last_close * 10_000.0)
 
-    return Errors(
+    return _Errors(
         bps(apart(all_pasts.fast, ours.fast)) if bars >= s.ema_fast else None,
         bps(apart(all_pasts.slow, ours.slow)) if bars >= s.ema_slow else None,
         _upward(apart(all_pasts.adx, ours.adx)) if bars >= 2 * s.adx_len else None,

@@ -18,8 +18,9 @@ from bisect import bisect_left
 
 from warmup_job.proof.bands import adx_band, rounding
 from warmup_job.proof.certificate import ADX_CONVERGED, EMA_CONVERGED_BPS
-from warmup_job.proof.evidence import Bounds, Window, ema_decay, wilder_decay, wilder_share
+from warmup_job.proof.evidence import ema_decay, wilder_decay, wilder_share
 from warmup_job.proof.recurrence import powers
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.indicator_names import BOUNDED
 
 PRICE_CONVERGED_BPS = EMA_CONVERGED_BPS

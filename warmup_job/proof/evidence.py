@@ -6,94 +6,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from warmup_job.proof.recurrence import Floats, decayed_sums, powers
+from warmup_job.proof.window import Window
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.regime.indicators import directional_movement
-
-LEAST_PRICE, MOST_PRICE = 1e-100, 1e100
-"""No market is outside; within, no product or quotient of the detector overflows or vanishes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The lowest low and the highest high that the symbol ever had, up to and including now."""
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not LEAST_PRICE <= self.low <= self.high <= MOST_PRICE:
-            raise ValueError(f"no bounds of prices: low {self.low}, high {self.high}")
-
-    def including(self, window: Window) -> Bounds:
-        """These, widened by bars that have been seen: they are facts."""
-        seen = window.bounds
-        return Bounds(min(self.low, seen.low), max(self.high, seen.high))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Window:
-    """Closed bars that follow each other, oldest first, in columns."""
-
-    high: Floats
-    low: Floats
-    close: Floats
-
-    @classmethod
-    def of(cls, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike) -> Self:
-        """From columns of prices, which are copied.
-
-        Raises:
-            ValueError: no bars, columns of different lengths, or what cannot be prices.
-        """
-        highs, lows, closes = (np.array(each, dtype=np.float64) for each in (high, low, close))
-        if highs.ndim != 1 or not highs.shape == lows.shape == closes.shape or not len(highs):
-            raise ValueError("a window is three columns of equal length with at least one bar")
-        # A NaN fails every comparison.
-        ordered = (lows >= LEAST_PRICE) & (lows <= closes) & (closes <= highs)
-        if not (ordered & (highs <= MOST_PRICE)).all():
-            raise ValueError("a bar is not low ≤ close ≤ high, or has what cannot be prices")
-        return cls(highs, lows, closes)
-
-    def __len__(self) -> int:
-        return len(self.close)
-
-    @property
-    def bounds(self) -> Bounds:
-        """Its own lowest low and highest high."""
-        return Bounds(float(self.low.min()), float(self.high.max()))
-
-    @property
-    def last_close(self) -> float:
-        """The price that bps are told of."""
-        return float(self.close[-1])
-
-    def __getitem__(self, part: slice) -> Self:
-        return type(self)(self.high[part], self.low[part], self.close[part])
-
-    def then(self, newer: Self) -> Self:
-        """These bars and those after them as one window."""
-        return type(self)(
-            np.concatenate((self.high, newer.high)),
-            np.concatenate((self.low, newer.low)),
-            np.concatenate((self.close, newer.close)),
-        )
-
-    def movements(self) -> tuple[Floats, Floats]:
-        """(+DM, −DM) of every bar as `directional_movement` has them; 0 at the first, unknown."""
-        up, down = np.zeros(len(self)), np.zeros(len(self))
-        up[1:], down[1:] = self.high[1:] - self.high[:-1], self.low[:-1] - self.low[1:]
-        plus = np.where((up > down) & (up > 0.0), up, 0.0)
-        return plus, np.where((down > up) & (down > 0.0), down, 0.0)
-
-    def true_ranges(self) -> Floats:
-        """Every bar's true range as `true_range` has it; 0 at the first, unknown."""
-        reach = np.zeros(len(self))
-        high, low, before = self.high[1:], self.low[1:], self.close[:-1]
-        reach[1:] = np.maximum(high - low, np.maximum(np.abs(high - before), np.abs(low - before)))
-        return reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)

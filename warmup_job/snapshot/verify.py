@@ -319,7 +319,8 @@ def _gap_problems(held: list[Gap], said: list[Gap], next_ms: int) -> list[str]:
 def _certify(stream: StreamEntry, stored: StoredBars, said: Certificate) -> Certificate | None:
     """The certificate of the bars that lie there, with the bounds of the one that was said."""
     from warmup_job.proof.certify import certify
-    from warmup_job.proof.evidence import Bounds, Evidence, Window
+    from warmup_job.proof.evidence import Evidence
+    from warmup_job.proof.window import Bounds, Window
 
     if said.bars > stream.bar_count or stream.detector is None:
         return None

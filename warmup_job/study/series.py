@@ -11,7 +11,7 @@ from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.errors import ConfigError
 
 if TYPE_CHECKING:
-    from warmup_job.proof.evidence import Window
+    from warmup_job.proof.window import Window
 
 
 def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
@@ -50,7 +50,7 @@ def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
 
 
 def _window(source: Path, *columns: Sequence[float] | Sequence[str]) -> Window:
-    from warmup_job.proof.evidence import Window
+    from warmup_job.proof.window import Window
 
     high, low, close = columns
     try:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from warmup_job.errors import WarmupError
 from warmup_job.proof.certify import certify
-from warmup_job.proof.evidence import Bounds, Evidence, Window
+from warmup_job.proof.evidence import Evidence
+from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
 from warmup_job.study.lockstep import CODES, SIDEWAYS, Lockstep
 

@@ -35,8 +35,8 @@ from warmup_job.market.kline import Klines
 from warmup_job.market.stream_id import StreamId
 from warmup_job.market.times import NS_PER_MS, duration_text, utc_text
 from warmup_job.plan.streams import StreamPlan, traded_plans, wanted_of_snapshot
-from warmup_job.proof.evidence import Bounds
-from warmup_job.proof.search import Carried
+from warmup_job.proof.rolling_certificate import RollingCertificate
+from warmup_job.proof.window import Bounds
 from warmup_job.snapshot.manifest import IndicatorEntry, StreamEntry
 from warmup_job.snapshot.verify import Snapshot, verify
 
@@ -232,12 +232,12 @@ def _history(
     proof = None
     if proven and plan.detector is not None:
         bounds = None if certificate is None else Bounds(certificate.lowest, certificate.highest)
-        most = max(plan.ladder[-1], len(bars) if from_listing else 0)
-        proof = Carried(plan.detector, most, bounds, from_listing=from_listing)
+        most = max(plan.bar_counts[-1], len(bars) if from_listing else 0)
+        proof = RollingCertificate(plan.detector, most, bounds, from_listing=from_listing)
     # Of `auto` the job has found how many it takes.
     wanted = min(plan.bars, len(bars) or plan.bars) if plan.auto else plan.bars
     if proven:
-        needed = [each.bars_needed or plan.ladder[-1] for each in indicators or ()]
+        needed = [each.bars_needed or plan.bar_counts[-1] for each in indicators or ()]
         wanted = max(wanted, *needed, 0)
     return History(
         bar_type=bar_type_of(instrument_id_of(config.venue.market, plan.symbol), plan.interval),
