@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from tests.support.made_up_market import config
 from warmup_job.hedge_grid.exit_orders import leg_and_key
 from warmup_job.hedge_grid.exit_rules import (
-    Held,
+    BookPosition,
     Leg,
     Lot,
     OpenExit,
-    clear_of,
-    is_passed,
-    recover,
+    is_stop_reached,
+    maker_target,
+    recover_lots,
     stop_price,
     target_price,
 )
-from warmup_job.hedge_grid.grid_account import Earnings
+from warmup_job.hedge_grid.grid_account import GridPnl
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
@@ -41,7 +41,7 @@ def exit_of(
 
 
 def found(held: str, *exits: OpenExit, at: str = "50000") -> tuple[list[Lot], list[str]]:
-    return recover({"LONG": Held(D(held), D(at))}, exits, **STEPS)
+    return recover_lots({"LONG": BookPosition(D(held), D(at))}, exits, **STEPS)
 
 
 def test_a_position_with_its_pair_is_taken_over_as_it_is() -> None:
@@ -61,7 +61,7 @@ def test_a_lot_is_taken_over_at_the_tick_that_it_was_filled_at(
     for tenths in range(500_000, 503_000):
         entry = D(tenths) / 10
         exits = [exit_of("a", leg, "0.004", book, str(entry)) for leg in legs]
-        (lot,), _ = recover({book: Held(D("0.004"), D(1))}, exits, **STEPS)
+        (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, exits, **STEPS)
         assert abs(lot.entry - entry) <= TICK
         wrong += lot.entry != entry
     below: tuple[Leg, ...] = ("S",) if book == "LONG" else ("T",)
@@ -79,7 +79,7 @@ def test_a_target_that_has_moved_says_nothing_about_the_entry() -> None:
 def test_one_exit_is_enough_to_know_where_the_lot_came_from(leg: Leg) -> None:
     for book in BOOKS:
         one = exit_of("a", leg, "0.004", book)
-        (lot,), _ = recover({book: Held(D("0.004"), D(1))}, [one], **STEPS)
+        (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, [one], **STEPS)
         assert lot.entry == pytest.approx(D(50000), abs=TICK)
         assert list(lot.legs) == [leg]
 
@@ -123,15 +123,15 @@ def test_an_exit_of_the_same_kind_twice_is_one_too_many() -> None:
 def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
     positions: dict[Book, int], exits: list[Any]
 ) -> None:
-    held = {book: Held(D(size) / 1000, D(50000)) for book, size in positions.items()}
+    held = {book: BookPosition(D(size) / 1000, D(50000)) for book, size in positions.items()}
     there = [
         exit_of(f"{book}{key}", leg, f"0.{size:03d}", book)._replace(order_id=str(at))
         for at, (key, leg, size, book) in enumerate(exits)
     ]
-    lots, too_many = recover(held, there, **STEPS)
+    lots, too_many = recover_lots(held, there, **STEPS)
     for book in BOOKS:
         mine = sum((lot.quantity for lot in lots if lot.book == book), D(0))
-        assert mine == held.get(book, Held(D(0), D(0))).quantity
+        assert mine == held.get(book, BookPosition(D(0), D(0))).quantity
     owned = [order_id for lot in lots for order_id in lot.legs.values()]
     assert sorted([*owned, *too_many]) == sorted(each.order_id for each in there)
 
@@ -154,15 +154,15 @@ def test_a_grown_lot_has_the_average_price() -> None:
 
 
 def test_a_passed_target_stands_on_the_makers_side_and_a_far_one_where_it_was() -> None:
-    assert clear_of("LONG", D(100), D(110), D(5), TICK) == D("110.2")
-    assert clear_of("SHORT", D(100), D(90), D(5), TICK) == D("89.8")
-    assert clear_of("LONG", D(100), D(90), D(5), TICK) == D(100)
+    assert maker_target("LONG", D(100), D(110), D(5), TICK) == D("110.2")
+    assert maker_target("SHORT", D(100), D(90), D(5), TICK) == D("89.8")
+    assert maker_target("LONG", D(100), D(90), D(5), TICK) == D(100)
 
 
 @pytest.mark.parametrize(("mid", "passed"), [("100.1", False), ("100.04", True), ("99", True)])
 def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed: bool) -> None:
-    assert is_passed("LONG", D(100), D(mid), D(5)) is passed
-    assert is_passed("SHORT", D(100), 200 - D(mid), D(5)) is passed
+    assert is_stop_reached("LONG", D(100), D(mid), D(5)) is passed
+    assert is_stop_reached("SHORT", D(100), 200 - D(mid), D(5)) is passed
 
 
 # -- what is kept ----------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed
 def test_what_is_kept_comes_back_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
     before._center, before._stopped = D("50000.05"), True
-    before._earnings = Earnings(D(10_000), D("-12.3456789"), D("7.5"))
+    before._earnings = GridPnl(D(10_000), D("-12.3456789"), D("7.5"))
     after.on_load(before.on_save())
     assert after.on_save() == before.on_save()
     assert (after._center, after._earnings.realised, after._earnings.peak) == (

@@ -30,11 +30,11 @@ from tests.support.made_up_market import (
     warm,
 )
 from tests.test_ladder import ladder
-from warmup_job.hedge_grid.caps import Caps, Exposure, admit, caps_of
-from warmup_job.hedge_grid.circuit_breaker import Breaker, drawdown_pct
-from warmup_job.hedge_grid.funding import cost_bps, shares
+from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
+from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker, drawdown_pct
+from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors
 from warmup_job.hedge_grid.ladder import Book
-from warmup_job.hedge_grid.order_diff import Standing, match, step_away
+from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries, retry_price
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 SECOND_NS = 1_000_000_000
@@ -88,7 +88,7 @@ def test_a_book_filled_to_its_cap_is_the_buffer_away_from_liquidation() -> None:
 
 def test_both_books_share_the_leverage_and_neither_comes_first() -> None:
     rungs = ladder(D(60000), levels_short=3, qty_scale=D(1))  # 120 each
-    admitted = admit(rungs, {}, Caps(D(10**6), None, D(600)))
+    admitted = rungs_within_caps(rungs, {}, Caps(D(10**6), None, D(600)))
     assert [(rung.book, rung.level) for rung in admitted] == [
         ("LONG", 1), ("SHORT", 1), ("LONG", 2), ("SHORT", 2),
     ]  # fmt: skip
@@ -101,7 +101,7 @@ def test_both_books_share_the_leverage_and_neither_comes_first() -> None:
 def test_nothing_admitted_could_fill_beyond_a_cap(quote: D, quantity: D, gross: D, held: D) -> None:
     rungs = ladder(D(60000), levels_long=5, levels_short=5)
     exposure: dict[Book, Exposure] = {"LONG": Exposure(held, held * 60000)}
-    admitted = admit(rungs, exposure, Caps(quote, quantity, gross))
+    admitted = rungs_within_caps(rungs, exposure, Caps(quote, quantity, gross))
     together = held * 60000 if admitted else D(0)
     for book in ("LONG", "SHORT"):
         mine = [rung for rung in admitted if rung.book == book]
@@ -189,12 +189,12 @@ def test_a_full_book_is_laid_anew_only_when_the_old_orders_are_gone(
 def test_a_standing_order_serves_one_rung_and_the_nearest() -> None:
     (first, second, third, *_) = ladder(D(60000), qty_scale=D(1))
     standing = [
-        Standing("a", "LONG", D("59940.50"), D("0.002"), D("0.002")),
-        Standing("b", "LONG", D("59940.00"), D("0.002"), D("0.001")),
-        Standing("c", "SHORT", D("59880.00"), D("0.002"), D("0.002")),
-        Standing("d", "LONG", D("59820.10"), D("0.003"), D("0.003")),
+        OpenEntry("a", "LONG", D("59940.50"), D("0.002"), D("0.002")),
+        OpenEntry("b", "LONG", D("59940.00"), D("0.002"), D("0.001")),
+        OpenEntry("c", "SHORT", D("59880.00"), D("0.002"), D("0.002")),
+        OpenEntry("d", "LONG", D("59820.10"), D("0.003"), D("0.003")),
     ]
-    matched = match(
+    matched = match_entries(
         [first, second, third], standing, price_tolerance_bps=D(1), qty_tolerance=D("0.01")
     )
     assert {rung.level: order.order_id for rung, order in matched.items()} == {1: "b"}
@@ -211,7 +211,7 @@ def test_a_standing_order_serves_one_rung_and_the_nearest() -> None:
 def test_a_retry_steps_away_from_the_market_but_not_too_far(
     book: Book, attempt: int, opposite: str | None, price: str | None
 ) -> None:
-    made = step_away(
+    made = retry_price(
         book, D(100), attempt, opposite=None if opposite is None else D(opposite),
         tick=D("0.1"), most_bps=D(100),
     )  # fmt: skip
@@ -336,7 +336,7 @@ def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(
 def test_funding_costs_what_its_payments_within_the_window_do(
     in_hours: int, window_minutes: int, bps: int
 ) -> None:
-    assert cost_bps(D("0.001"), in_hours * HOUR_NS, 0, window_minutes) == bps
+    assert funding_cost_bps(D("0.001"), in_hours * HOUR_NS, 0, window_minutes) == bps
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_funding_costs_what_its_payments_within_the_window_do(
     [(0, 1, 1), (5, 1, 1), ("7.5", "0.5", 1), (10, 0, 1), (-10, 1, 0), ("-7.5", 1, "0.5")],
 )
 def test_the_paying_side_thins_and_stops(cost: Any, long: Any, short: Any) -> None:
-    assert shares(D(cost), D(10)) == {"LONG": D(long), "SHORT": D(short)}
+    assert size_factors(D(cost), D(10)) == {"LONG": D(long), "SHORT": D(short)}
 
 
 def test_funding_that_costs_too_much_takes_the_paying_side_off(engine: BacktestEngine) -> None:
@@ -360,7 +360,7 @@ def test_funding_that_costs_too_much_takes_the_paying_side_off(engine: BacktestE
 
 
 def test_the_breaker_opens_on_errors_within_the_window_and_closes_after_the_cooldown() -> None:
-    breaker = Breaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
+    breaker = CircuitBreaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
     told = [breaker.error(second * SECOND_NS) for second in (0, 30, 70, 80)]
     assert told == [False, False, False, True]
     assert breaker.is_open(179 * SECOND_NS)

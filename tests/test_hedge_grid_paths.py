@@ -34,7 +34,7 @@ from tests.support.made_up_market import (
     warm,
 )
 from warmup_job.catalog.instruments import parse_instrument
-from warmup_job.hedge_grid.ladder import BOOKS, least_quantity
+from warmup_job.hedge_grid.ladder import BOOKS, min_rung_quantity
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
@@ -101,7 +101,7 @@ class WatchedSmall(Watched):
 
     def least(self, entry: D) -> D:
         traded = self.cache.instrument(self.config.instrument_id)
-        return least_quantity(traded, entry, self.grid)
+        return min_rung_quantity(traded, entry, self.grid)
 
     def on_start(self) -> None:
         super().on_start()

@@ -14,7 +14,7 @@ from tests.support.made_up_market import config, instrument
 from warmup_job.hedge_grid.caps import Caps, caps_of
 from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder
-from warmup_job.hedge_grid.no_entries import NoEntries, why_none
+from warmup_job.hedge_grid.no_entries import NoEntries, explain_no_entries
 from warmup_job.regime.detector import Regime
 
 MID = D(50_000)
@@ -35,7 +35,7 @@ def why(
     )  # fmt: skip
     parts: Any = {"LONG": D(share), "SHORT": D(share)}
     ladder = build_ladder(MID, regime, grid, listed, parts)
-    return why_none(ladder, caps, grid, listed, regime, parts)
+    return explain_no_entries(ladder, caps, grid, listed, regime, parts)
 
 
 def test_a_grid_that_can_send_says_nothing() -> None:
@@ -113,7 +113,7 @@ def test_what_is_meant_to_be_is_no_warning(changes: dict[str, Any], text: str) -
 def test_without_position_validation_no_equity_is_named() -> None:
     listed, grid = instrument(), grid_settings(config())
     ladder = build_ladder(MID, Regime.SIDEWAYS, grid, listed)
-    found = why_none(ladder, Caps(D(100)), grid, listed, Regime.SIDEWAYS, {})
+    found = explain_no_entries(ladder, Caps(D(100)), grid, listed, Regime.SIDEWAYS, {})
     assert found is not None
     assert "max_inventory_quote allows 100.00 USDT a book: raise it" in found.text
 

@@ -66,7 +66,9 @@ def caps_of(
     return Caps(rules[tightest], max_position_size, max_leverage_used * equity, tightest, equity)
 
 
-def admit(rungs: Iterable[Rung], exposure: Mapping[Book, Exposure], caps: Caps) -> list[Rung]:
+def rungs_within_caps(
+    rungs: Iterable[Rung], exposure: Mapping[Book, Exposure], caps: Caps
+) -> list[Rung]:
     """The rungs that fit, nearest first; beyond one that does not, its book gets none.
 
     Where both books want the same level and only one would fit, neither gets it: whoever was asked

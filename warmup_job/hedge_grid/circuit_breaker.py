@@ -10,7 +10,7 @@ _SECOND_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """Opens on too many errors within a window, and closes after a cooldown."""
 
     errors_per_minute: int

@@ -13,27 +13,27 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
 from warmup_job.hedge_grid.exit_rules import (
-    Held,
+    BookPosition,
     Leg,
     Lot,
     OpenExit,
-    clear_of,
-    is_passed,
-    recover,
+    is_stop_reached,
+    maker_target,
+    recover_lots,
     stop_price,
     target_price,
 )
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
-from warmup_job.hedge_grid.ladder import BPS, Book, Rung, least_quantity, least_size
-from warmup_job.hedge_grid.market_prices import Prices
-from warmup_job.hedge_grid.order_desk import Desk, book_of
+from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, min_rung_quantity
+from warmup_job.hedge_grid.market_prices import MarketPrices
+from warmup_job.hedge_grid.order_client import OrderClient, book_of
 
 _LEGS: tuple[Leg, Leg] = ("S", "T")  # what protects goes first
 _TOO_SMALL = ("-4164", "notional must be no smaller")
 _PASSED = ("in the market", "immediately trigger", "-2021")  # how a stop is refused that is passed
 
 
-def is_passed_stop(reason: str) -> bool:
+def is_stop_reached_error(reason: str) -> bool:
     """Whether a stop was refused because the market is past it."""
     return any(word in reason for word in _PASSED)
 
@@ -48,13 +48,13 @@ class ExitOrders:
 
     def __init__(
         self,
-        desk: Desk,
-        prices: Prices,
+        desk: OrderClient,
+        prices: MarketPrices,
         config: HedgeGridV1Config,
         may_leave: Callable[[], bool],
         is_filling: Callable[[str], bool],
     ) -> None:
-        self._desk = desk
+        self._client = desk
         self._prices = prices
         self._config = config
         self._grid = grid_settings(config)
@@ -97,27 +97,27 @@ class ExitOrders:
 
     # -- what was found --------------------------------------------------------------------------
 
-    def take_over(self, held: Mapping[Book, Held], orders: Iterable[Order]) -> str:
+    def take_over(self, held: Mapping[Book, BookPosition], orders: Iterable[Order]) -> str:
         """Make lots of the positions and of those among the orders that an earlier run has left.
 
         Returns: how much that was, in words.
         """
         exits = [each for each in map(_open_exit, orders) if each is not None]
-        lots, too_many = recover(
+        lots, too_many = recover_lots(
             held,
             exits,
             step_bps=self._grid.step_bps,
             tp_steps=self._grid.tp_steps,
             sl_steps=self._grid.sl_steps,
-            tick=self._desk.tick,
+            tick=self._client.tick,
         )
         self._lots = {}
         for lot in lots:
             if lot.key.startswith("kept-"):
-                lot.key = self._desk.new_key()
+                lot.key = self._client.new_key()
             self._lots[lot.key] = lot
         for order_id in too_many:
-            self._desk.cancel(order_id)
+            self._client.cancel(order_id)
         return f"{len(exits)} exits and {len(lots)} lots; {len(too_many)} exits too many"
 
     # -- what was filled -------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class ExitOrders:
             return
         other = lot.legs.get("S" if leg == "T" else "T")
         if other is not None:
-            self._desk.cancel(other)
+            self._client.cancel(other)
         if lot.quantity <= 0:
             self._lots.pop(lot.key, None)
 
@@ -150,10 +150,10 @@ class ExitOrders:
 
     def protect_all(self) -> None:
         """Have every lot's exits stand, and none but those."""
-        for order in self._desk.open_orders():
+        for order in self._client.open_orders():
             order_id = order.client_order_id.value
             if leg_and_key(order_id) is not None and not self._is_used(order_id):
-                self._desk.cancel(order_id)
+                self._client.cancel(order_id)
         for lot in self.lots:
             self.protect(lot)
 
@@ -178,18 +178,18 @@ class ExitOrders:
                 if not small:
                     self._send(lot, leg)
                 continue
-            order = self._desk.open_order(order_id)
+            order = self._client.open_order(order_id)
             if order is None or order.is_pending_cancel or order_id in self._resizing:
                 continue
             if other is not None or order.leaves_qty.as_decimal() != lot.quantity:
                 self._resizing.add(order_id)
-                self._desk.cancel(order_id)
+                self._client.cancel(order_id)
 
     def _is_small(self, lot: Lot) -> bool:
         """Whether it is not enough for an order of its own."""
         if self._may_be_small:
-            return lot.quantity < least_size(self._desk.instrument)
-        return lot.quantity < least_quantity(self._desk.instrument, lot.entry, self._grid)
+            return lot.quantity < min_order_quantity(self._client.instrument)
+        return lot.quantity < min_rung_quantity(self._client.instrument, lot.entry, self._grid)
 
     def _to_join(self, lot: Lot) -> Lot | None:
         """Where a small lot is protected: in the nearest lot of its book that is enough with it."""
@@ -215,7 +215,7 @@ class ExitOrders:
                 self.protect(lot)
 
     def _send(self, lot: Lot, leg: Leg) -> None:
-        instrument, mid = self._desk.instrument, self._prices.mid
+        instrument, mid = self._client.instrument, self._prices.mid
         fields: dict[str, Any] = {
             "instrument_id": instrument.id,
             "order_side": OrderSide.SELL if lot.book == "LONG" else OrderSide.BUY,
@@ -224,28 +224,30 @@ class ExitOrders:
             "client_order_id": ClientOrderId(self._new_id(lot, leg)),
         }
         price = self._price(lot, leg)
-        buffer, make = self._config.tp_sl_adjustment_buffer_bps, self._desk.make
+        buffer, make = self._config.tp_sl_adjustment_buffer_bps, self._client.make
         if leg == "T":
             if leg in lot.passed and mid is not None:
-                price = clear_of(lot.book, price, mid, buffer, self._desk.tick)
+                price = maker_target(lot.book, price, mid, buffer, self._client.tick)
             order = make.limit(
                 price=instrument.make_price(price), post_only=self._config.maker_only, **fields
             )
-        elif leg in lot.passed or (mid is not None and is_passed(lot.book, price, mid, buffer)):
+        elif leg in lot.passed or (
+            mid is not None and is_stop_reached(lot.book, price, mid, buffer)
+        ):
             lot.passed.add(leg)
             order = make.market(**fields)
         else:
             order = make.stop_market(trigger_price=instrument.make_price(price), **fields)
         lot.legs[leg] = order.client_order_id.value
-        self._desk.submit(order, lot.book)
+        self._client.submit(order, lot.book)
 
     def _new_id(self, lot: Lot, leg: Leg) -> str:
         """One that no exit of the lot has had, be it before the lot was taken over."""
         ids = (f"{leg}{number}-{lot.key}" for number in count(1))
-        return next(order_id for order_id in ids if not self._desk.is_known(order_id))
+        return next(order_id for order_id in ids if not self._client.is_known(order_id))
 
     def _price(self, lot: Lot, leg: Leg) -> Decimal:
-        step_bps, tick = self._grid.step_bps, self._desk.tick
+        step_bps, tick = self._grid.step_bps, self._client.tick
         if leg == "T":
             steps = self._grid.tp_steps
             return target_price(lot.book, lot.entry, step_bps=step_bps, tp_steps=steps, tick=tick)
@@ -289,7 +291,7 @@ class ExitOrders:
         if lot.tries > self._config.retry_attempts:
             lot.tries = 0  # with the next bar
             return
-        self._desk.after(
+        self._client.after(
             self._config.retry_delay_ms, f"again-{order_id}", lambda: self.protect_key(lot.key)
         )
 

@@ -55,7 +55,7 @@ def stop_price(
     return max(tick, to_multiple(wanted, tick, ROUND_CEILING if up else ROUND_FLOOR))
 
 
-def clear_of(
+def maker_target(
     book: Book, target: Decimal, mid: Decimal, buffer_bps: Decimal, tick: Decimal
 ) -> Decimal:
     """A target that the market has run past, on the maker's side of it."""
@@ -65,7 +65,7 @@ def clear_of(
     return max(tick, min(target, nearest))
 
 
-def is_passed(book: Book, stop: Decimal, mid: Decimal, buffer_bps: Decimal) -> bool:
+def is_stop_reached(book: Book, stop: Decimal, mid: Decimal, buffer_bps: Decimal) -> bool:
     """Whether the market is at a stop, or so near that the exchange might refuse it."""
     if book == "LONG":
         return mid * (1 - buffer_bps / BPS) <= stop
@@ -83,14 +83,14 @@ class OpenExit(NamedTuple):
     leaves: Decimal
 
 
-class Held(NamedTuple):
+class BookPosition(NamedTuple):
     """A position: quantity in base currency, average price."""
 
     quantity: Decimal
     price: Decimal
 
 
-def entry_of(
+def entry_price_of(
     exits: Mapping[Leg, OpenExit],
     *,
     step_bps: Decimal,
@@ -121,8 +121,8 @@ def entry_of(
     return next(filter(fits, (tick_here, tick_here + tick)), tick_here)
 
 
-def recover(
-    held: Mapping[Book, Held],
+def recover_lots(
+    held: Mapping[Book, BookPosition],
     exits: Iterable[OpenExit],
     *,
     step_bps: Decimal,
@@ -145,7 +145,7 @@ def recover(
             pair[each.leg] = each
     lots = []
     for book in BOOKS:
-        position = held.get(book, Held(Decimal(0), Decimal(0)))
+        position = held.get(book, BookPosition(Decimal(0), Decimal(0)))
         left = position.quantity
         # Whole pairs first: an exit alone may be what the other one has left behind.
         mine = [(-len(pair), key, pair) for (of, key), pair in pairs.items() if of == book]
@@ -154,7 +154,7 @@ def recover(
             if left <= 0:
                 too_many += [each.order_id for each in pair.values()]
                 continue
-            entry = entry_of(
+            entry = entry_price_of(
                 pair, step_bps=step_bps, tp_steps=tp_steps, sl_steps=sl_steps, tick=tick
             )
             quantity = min(first.leaves, left)

@@ -10,7 +10,7 @@ _INTERVAL_NS = 8 * 3600 * 1_000_000_000  # Binance's usual time between two paym
 _MINUTE_NS = 60 * 1_000_000_000
 
 
-def cost_bps(rate: Decimal, next_ns: int, now_ns: int, window_minutes: int) -> Decimal:
+def funding_cost_bps(rate: Decimal, next_ns: int, now_ns: int, window_minutes: int) -> Decimal:
     """What the payments within the window cost a long position, bps of its notional.
 
     Negative: longs are paid, and shorts pay. Times in ns since the epoch.
@@ -20,7 +20,7 @@ def cost_bps(rate: Decimal, next_ns: int, now_ns: int, window_minutes: int) -> D
     return rate * BPS * payments
 
 
-def shares(long_cost_bps: Decimal, max_cost_bps: Decimal) -> dict[Book, Decimal]:
+def size_factors(long_cost_bps: Decimal, max_cost_bps: Decimal) -> dict[Book, Decimal]:
     """What part of its quantities each book may have.
 
     The side that is paid has all of it; the paying side all up to half of what it may cost, none

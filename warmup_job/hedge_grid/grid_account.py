@@ -16,10 +16,10 @@ from nautilus_trader.model.position import Position
 
 from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of
 from warmup_job.hedge_grid.circuit_breaker import drawdown_pct
-from warmup_job.hedge_grid.exit_rules import Held
+from warmup_job.hedge_grid.exit_rules import BookPosition
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.ladder import BOOKS, Book
-from warmup_job.hedge_grid.order_diff import Standing
+from warmup_job.hedge_grid.order_diff import OpenEntry
 
 _MAINTENANCE = Decimal("0.025")  # what Binance lists for every USDⓈ-M contract
 
@@ -36,13 +36,13 @@ class GridAccount:
         self._cache = cache
         self._instrument = instrument
 
-    def held(self, book: Book) -> Held:
+    def held(self, book: Book) -> BookPosition:
         """What the book's position is: what the exchange says."""
         position = self._cache.position(position_id(self._instrument.id, book))
         side = PositionSide.LONG if book == "LONG" else PositionSide.SHORT
         if position is None or position.side != side:
-            return Held(Decimal(0), Decimal(0))
-        return Held(position.quantity.as_decimal(), Decimal(str(position.avg_px_open)))
+            return BookPosition(Decimal(0), Decimal(0))
+        return BookPosition(position.quantity.as_decimal(), Decimal(str(position.avg_px_open)))
 
     def positions(self) -> list[Position]:
         """Those of both books, as far as there are any."""
@@ -64,7 +64,7 @@ class GridAccount:
                 profit += quantity * (mid - price if book == "LONG" else price - mid)
         return profit
 
-    def exposure(self, mid: Decimal, orders: Iterable[Standing] = ()) -> dict[Book, Exposure]:
+    def exposure(self, mid: Decimal, orders: Iterable[OpenEntry] = ()) -> dict[Book, Exposure]:
         """What is held, at its cost or its worth, whichever is more, and these orders with it."""
         exposure = {}
         for book in BOOKS:
@@ -105,7 +105,7 @@ def _amount(money: Money | None) -> Decimal:
 
 
 @dataclass(slots=True)
-class Earnings:
+class GridPnl:
     """What was realised, commissions with it, and the best that profit ever was."""
 
     capital: Decimal | None = None

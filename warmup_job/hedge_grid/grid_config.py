@@ -8,7 +8,7 @@ from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.identifiers import InstrumentId
 
-from warmup_job.hedge_grid.circuit_breaker import Breaker
+from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.ladder import GridSettings, PolicyName
 from warmup_job.regime.detector import DetectorSettings
 
@@ -90,9 +90,9 @@ def grid_settings(config: HedgeGridV1Config) -> GridSettings:
     )
 
 
-def make_breaker(config: HedgeGridV1Config) -> Breaker:
+def make_circuit_breaker(config: HedgeGridV1Config) -> CircuitBreaker:
     """The circuit breaker, closed."""
-    return Breaker(
+    return CircuitBreaker(
         config.max_errors_per_minute,
         config.circuit_breaker_window_seconds,
         config.circuit_breaker_cooldown_seconds,

@@ -66,7 +66,7 @@ def build_ladder(
     """
     rungs = []
     for book in BOOKS:
-        levels, scale = thinned(book, regime, settings)
+        levels, scale = levels_in_regime(book, regime, settings)
         scale *= (shares or {}).get(book, Decimal(1))
         ratio = step_ratio(settings.step_bps, up=book == "SHORT")
         rounding = ROUND_CEILING if book == "SHORT" else ROUND_FLOOR
@@ -83,7 +83,7 @@ def build_ladder(
     return rungs
 
 
-def thinned(book: Book, regime: Regime, settings: GridSettings) -> tuple[int, Decimal]:
+def levels_in_regime(book: Book, regime: Regime, settings: GridSettings) -> tuple[int, Decimal]:
     """How many levels a book has in this regime, and the factor to their quantities."""
     levels = settings.levels_long if book == "LONG" else settings.levels_short
     if regime is Regime.SIDEWAYS:
@@ -94,7 +94,7 @@ def thinned(book: Book, regime: Regime, settings: GridSettings) -> tuple[int, De
     return levels, Decimal(1)
 
 
-def is_makers(rung: Rung, mid: Decimal) -> bool:
+def is_on_maker_side(rung: Rung, mid: Decimal) -> bool:
     """Whether the rung is on its own side of the mid, where it waits to be filled."""
     price = rung.price.as_decimal()
     return bool(price < mid if rung.book == "LONG" else price > mid)
@@ -105,22 +105,22 @@ def step_ratio(step_bps: Decimal, *, up: bool) -> Decimal:
     return 1 + step_bps / BPS if up else 1 - step_bps / BPS
 
 
-def least_size(instrument: Instrument) -> Decimal:
+def min_order_quantity(instrument: Instrument) -> Decimal:
     """The smallest quantity of any order, whatever it is worth."""
     return Decimal((instrument.min_quantity or instrument.size_increment).as_decimal())
 
 
-def least_quantity(instrument: Instrument, price: Decimal, settings: GridSettings) -> Decimal:
+def min_rung_quantity(instrument: Instrument, price: Decimal, settings: GridSettings) -> Decimal:
     """The smallest quantity that may be bought at ``price`` and sold at its stop or target."""
     if instrument.min_notional is None:
-        return least_size(instrument)
+        return min_order_quantity(instrument)
     steps = max(settings.tp_steps, settings.sl_steps)
     lowest = price * step_ratio(settings.step_bps, up=False) ** steps
     # The target is rounded by up to a tick.
     lowest = max(lowest - instrument.price_increment.as_decimal(), lowest / 2)
     notional = instrument.min_notional.as_decimal() / lowest
     step = instrument.size_increment.as_decimal()
-    return max(least_size(instrument), to_multiple(notional, step, ROUND_CEILING))
+    return max(min_order_quantity(instrument), to_multiple(notional, step, ROUND_CEILING))
 
 
 def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
@@ -133,7 +133,7 @@ def _quantity(
 ) -> Quantity | None:
     step = instrument.size_increment.as_decimal()
     quantity = max(
-        to_multiple(wanted, step, ROUND_FLOOR), least_quantity(instrument, price, settings)
+        to_multiple(wanted, step, ROUND_FLOOR), min_rung_quantity(instrument, price, settings)
     )
     most = instrument.max_quantity
     if most is not None and quantity > most.as_decimal():

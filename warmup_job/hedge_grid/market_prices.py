@@ -7,7 +7,7 @@ from decimal import Decimal
 
 
 @dataclass(slots=True)
-class Prices:
+class MarketPrices:
     """The best bid and ask, or the last close where quotes have stopped."""
 
     bid: Decimal | None = None

@@ -8,8 +8,15 @@ from typing import NamedTuple
 
 from nautilus_trader.model.instruments import Instrument
 
-from warmup_job.hedge_grid.caps import Caps, admit
-from warmup_job.hedge_grid.ladder import BOOKS, Book, GridSettings, Rung, least_quantity, thinned
+from warmup_job.hedge_grid.caps import Caps, rungs_within_caps
+from warmup_job.hedge_grid.ladder import (
+    BOOKS,
+    Book,
+    GridSettings,
+    Rung,
+    levels_in_regime,
+    min_rung_quantity,
+)
 from warmup_job.regime.detector import Regime
 
 
@@ -22,7 +29,7 @@ class NoEntries(NamedTuple):
     """Whether the configuration asks for it: nothing is wrong."""
 
 
-def why_none(
+def explain_no_entries(
     ladder: Sequence[Rung],
     caps: Caps,
     settings: GridSettings,
@@ -37,7 +44,7 @@ def why_none(
     """
     if not ladder:
         return _why_empty(settings, regime, shares)
-    if admit(ladder, {}, caps):
+    if rungs_within_caps(ladder, {}, caps):
         return None
     quote, base = instrument.quote_currency.code, instrument.base_currency.code
     if caps.equity is not None and caps.equity <= 0:
@@ -48,7 +55,7 @@ def why_none(
         )
     first = ladder[0]
     quantity = first.quantity.as_decimal()
-    least = least_quantity(instrument, first.price.as_decimal(), settings)
+    least = min_rung_quantity(instrument, first.price.as_decimal(), settings)
     order = f"the smallest order is {_plain(quantity)} {base}, worth {first.notional:.2f} {quote}"
     if quantity <= least:  # the exchange's own: a smaller base_qty would not help
         order += ", the least that the exchange takes"
@@ -79,7 +86,7 @@ def why_none(
 def _why_empty(
     settings: GridSettings, regime: Regime, shares: Mapping[Book, Decimal]
 ) -> NoEntries | None:
-    thin = {book: thinned(book, regime, settings) for book in BOOKS}
+    thin = {book: levels_in_regime(book, regime, settings) for book in BOOKS}
     wanted = [book for book in BOOKS if thin[book][0] and thin[book][1] > 0]
     if not wanted:
         return NoEntries(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from warmup_job.hedge_grid.ladder import BPS, Book, Rung, to_multiple
 
 
-class Standing(NamedTuple):
+class OpenEntry(NamedTuple):
     """An entry order that waits at the exchange, or is on its way there."""
 
     order_id: str
@@ -21,13 +21,13 @@ class Standing(NamedTuple):
     """What of it is not filled yet, base currency."""
 
 
-def match(
+def match_entries(
     wanted: Iterable[Rung],
-    standing: Sequence[Standing],
+    standing: Sequence[OpenEntry],
     *,
     price_tolerance_bps: Decimal,
     qty_tolerance: Decimal,
-) -> dict[Rung, Standing]:
+) -> dict[Rung, OpenEntry]:
     """Which standing order serves as which rung: each at most once, the nearest in price first.
 
     Args:
@@ -45,7 +45,7 @@ def match(
             ):
                 pairs.append((away, rung.level, order.order_id, rung, order))
     pairs.sort(key=lambda pair: pair[:3])
-    matched: dict[Rung, Standing] = {}
+    matched: dict[Rung, OpenEntry] = {}
     taken = set()
     for _, _, order_id, rung, order in pairs:
         if rung not in matched and order_id not in taken:
@@ -54,7 +54,7 @@ def match(
     return matched
 
 
-def step_away(
+def retry_price(
     book: Book,
     wanted: Decimal,
     attempt: int,

@@ -31,22 +31,22 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.catalog.detector_bars import detector_bar
-from warmup_job.hedge_grid.caps import admit
-from warmup_job.hedge_grid.entry_orders import Entries, Entry
-from warmup_job.hedge_grid.exit_orders import ExitOrders, is_passed_stop
-from warmup_job.hedge_grid.funding import cost_bps, shares
-from warmup_job.hedge_grid.grid_account import Earnings, GridAccount
+from warmup_job.hedge_grid.caps import rungs_within_caps
+from warmup_job.hedge_grid.entry_orders import EntryOrder, EntryOrders
+from warmup_job.hedge_grid.exit_orders import ExitOrders, is_stop_reached_error
+from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors
+from warmup_job.hedge_grid.grid_account import GridAccount, GridPnl
 from warmup_job.hedge_grid.grid_config import (
     HedgeGridV1Config,
     detector_settings,
     grid_settings,
-    make_breaker,
+    make_circuit_breaker,
 )
-from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder, is_makers
-from warmup_job.hedge_grid.market_prices import Prices
-from warmup_job.hedge_grid.no_entries import why_none
-from warmup_job.hedge_grid.order_desk import Desk
-from warmup_job.hedge_grid.order_diff import Standing, match
+from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder, is_on_maker_side
+from warmup_job.hedge_grid.market_prices import MarketPrices
+from warmup_job.hedge_grid.no_entries import explain_no_entries
+from warmup_job.hedge_grid.order_client import OrderClient
+from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
 __all__ = ["HedgeGridV1", "HedgeGridV1Config"]
@@ -55,7 +55,7 @@ _SECOND_NS = 1_000_000_000
 _LOOK = "look after the account"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class GridState(msgspec.Struct, frozen=True):
     """What is kept over a restart; money in quote currency."""
 
     version: int
@@ -74,9 +74,9 @@ class HedgeGridV1(Strategy):
     """
 
     # From on_start on:
-    _desk: Desk
+    _client: OrderClient
     _account: GridAccount
-    _entries: Entries
+    _entries: EntryOrders
     _exits: ExitOrders
 
     acts_on_first_bar = True
@@ -86,9 +86,9 @@ class HedgeGridV1(Strategy):
         super().__init__(config)
         self.detector = RegimeDetector(detector_settings(config))
         self.grid = grid_settings(config)
-        self.breaker = make_breaker(config)
+        self.breaker = make_circuit_breaker(config)
         self._trading = TradingState.ACTIVE
-        self._prices = Prices()
+        self._prices = MarketPrices()
         self._bar_ns = 0
         self._funding: BinanceFuturesMarkPriceUpdate | None = None
         self._center: Decimal | None = None
@@ -96,7 +96,7 @@ class HedgeGridV1(Strategy):
         self._lay_again = False  # once the cancels that are on their way have made room
         self._blocked = ""
         self._none: str | None = None  # the kind of reason why no order can leave at all
-        self._earnings = Earnings()
+        self._earnings = GridPnl()
         self._stopped = False  # by a drawdown
 
     # -- warm-up ---------------------------------------------------------------------------------
@@ -140,11 +140,11 @@ class HedgeGridV1(Strategy):
         Raises:
             ValueError: it was written by another version.
         """
-        kept = msgspec.json.decode(state["grid"], type=Kept)
+        kept = msgspec.json.decode(state["grid"], type=GridState)
         if kept.version != 1:
             raise ValueError(f"it is of version {kept.version}")
         self._center, self._stopped = kept.center, kept.stopped
-        self._earnings = Earnings(kept.capital, kept.realised, kept.peak)
+        self._earnings = GridPnl(kept.capital, kept.realised, kept.peak)
 
     def on_start(self) -> None:
         """Find what is ours at the exchange, then subscribe to bars, quotes and mark prices."""
@@ -154,8 +154,8 @@ class HedgeGridV1(Strategy):
             self.stop()
             return
         self._account = GridAccount(self.cache, instrument)
-        desk = self._desk = Desk(self, instrument)
-        self._entries = Entries(desk, self._prices, self.config, lambda: not self._why_not())
+        desk = self._client = OrderClient(self, instrument)
+        self._entries = EntryOrders(desk, self._prices, self.config, lambda: not self._why_not())
         self._exits = ExitOrders(
             desk, self._prices, self.config, lambda: not self._is_halted, self._entries.is_open
         )
@@ -190,7 +190,7 @@ class HedgeGridV1(Strategy):
     def on_save(self) -> dict[str, bytes]:
         """The grid's centre, and the account of what it has earned."""
         earned = self._earnings
-        kept = Kept(
+        kept = GridState(
             1, self._center, earned.capital, earned.realised, earned.peak, stopped=self._stopped
         )
         return {"grid": msgspec.json.encode(kept)}
@@ -202,7 +202,7 @@ class HedgeGridV1(Strategy):
 
     def _take_over(self) -> None:
         """Go on with what is there already: nothing is sent for it a second time."""
-        orders = self._desk.open_orders()
+        orders = self._client.open_orders()
         self._entries.take_over(orders)
         held = {book: self._account.held(book) for book in BOOKS}
         exits = self._exits.take_over(held, orders)
@@ -310,8 +310,8 @@ class HedgeGridV1(Strategy):
     def _tell_if_none(self, whole: list[Rung]) -> None:
         """Say once why no order can leave, and again when there is another reason."""
         caps = self._account.caps(self.config, self._prices.mid)
-        regime, instrument = self.detector.regime, self._desk.instrument
-        why = why_none(whole, caps, self.grid, instrument, regime, self._shares())
+        regime, instrument = self.detector.regime, self._client.instrument
+        why = explain_no_entries(whole, caps, self.grid, instrument, regime, self._shares())
         kind = None if why is None else why.kind
         if why is not None and kind != self._none:
             if why.is_wanted:
@@ -325,7 +325,7 @@ class HedgeGridV1(Strategy):
         made_of = (center, self.detector.regime, self._shares())
         if made_of != self._laid[0]:
             regime, parts = made_of[1:]
-            rungs = build_ladder(center, regime, self.grid, self._desk.instrument, parts)
+            rungs = build_ladder(center, regime, self.grid, self._client.instrument, parts)
             self._laid = made_of, rungs
         return self._laid[1]
 
@@ -333,13 +333,13 @@ class HedgeGridV1(Strategy):
         funding = self._funding
         if funding is None:
             return {}
-        cost = cost_bps(
+        cost = funding_cost_bps(
             funding.funding_rate,
             funding.next_funding_ns,
             self.clock.timestamp_ns(),
             self.config.funding_window_minutes,
         )
-        return shares(cost, self.config.funding_max_cost_bps)
+        return size_factors(cost, self.config.funding_max_cost_bps)
 
     def _send_missing(self, whole: list[Rung], mid: Decimal) -> tuple[int, int]:
         """Cancel what serves no rung, and send what the ladder lacks and the caps let through.
@@ -348,19 +348,19 @@ class HedgeGridV1(Strategy):
         """
         standing, leaving = self._entries.standing()
         wanted = [rung for rung in whole if not self._exits.is_near(rung)]
-        matched = match(
+        matched = match_entries(
             wanted,
             standing,
             price_tolerance_bps=self.config.order_diff_price_tolerance_bps,
             qty_tolerance=self.config.order_diff_qty_tolerance_pct,
         )
         # Where the market is past a rung that was closed, it waits for the price to come back.
-        wanted = [rung for rung in wanted if rung in matched or is_makers(rung, mid)]
+        wanted = [rung for rung in wanted if rung in matched or is_on_maker_side(rung, mid)]
         caps = self._account.caps(self.config, self._prices.mid)
         # A rung that is filled in part counts with its rest: the part is held already.
         sized = {self._rest(rung, matched.get(rung)): rung for rung in wanted}
         exposure = self._account.exposure(mid)
-        fitting = [sized[each] for each in admit(sized, exposure, caps)]
+        fitting = [sized[each] for each in rungs_within_caps(sized, exposure, caps)]
         kept = [matched[rung] for rung in fitting if rung in matched]
         dropped = [order for order in standing if order not in kept]
         for order in dropped:
@@ -368,16 +368,16 @@ class HedgeGridV1(Strategy):
         new = [rung for rung in fitting if rung not in matched]
         # Until a cancel is confirmed, its order may be filled as well.
         at_worst = self._account.exposure(mid, [*kept, *dropped, *leaving]) if new else {}
-        sent = admit(new, at_worst, caps)
+        sent = rungs_within_caps(new, at_worst, caps)
         self._lay_again = len(sent) < len(new)
         for rung in sent:
-            self._entries.send(Entry(rung))
+            self._entries.send(EntryOrder(rung))
         return len(sent), len(dropped)
 
-    def _rest(self, rung: Rung, order: Standing | None) -> Rung:
+    def _rest(self, rung: Rung, order: OpenEntry | None) -> Rung:
         if order is None or order.leaves == order.quantity:
             return rung
-        return rung._replace(quantity=self._desk.instrument.make_qty(order.leaves))
+        return rung._replace(quantity=self._client.instrument.make_qty(order.leaves))
 
     # -- order events ----------------------------------------------------------------------------
 
@@ -406,7 +406,7 @@ class HedgeGridV1(Strategy):
         entry, found = self._entries.forget(order_id), self._exits.of(order_id)
         passed = bool(event.due_post_only)
         if found is not None and found[1] == "S":
-            passed = is_passed_stop(reason)
+            passed = is_stop_reached_error(reason)
         if not passed:
             self._error(f"{order_id} was rejected: {reason}")
         if entry is not None and passed:

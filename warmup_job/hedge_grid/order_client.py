@@ -17,7 +17,7 @@ from warmup_job.hedge_grid.ladder import Book
 from warmup_job.market.times import NS_PER_MS
 
 
-class Desk:
+class OrderClient:
     """Sends, finds and cancels; Nautilus' cache says what has become of an order."""
 
     def __init__(self, strategy: Strategy, instrument: Instrument) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from nautilus_trader.cache.cache import Cache
 
 from warmup_job.catalog.instruments import parse_instrument
-from warmup_job.hedge_grid.order_desk import Desk
+from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.local_binance.prices.symbols import default_symbols
 
 
@@ -18,7 +18,7 @@ def test_a_tick_that_changes_while_a_strategy_runs() -> None:
     listed = next(each for each in symbols if (each.market, each.name) == ("um", "LINKUSDT"))
     before = parse_instrument("um", listed.info(), 0)
     strategy: Any = SimpleNamespace(cache=Cache())
-    desk = Desk(strategy, before)
+    desk = OrderClient(strategy, before)
     assert desk.tick == Decimal("0.001")  # the node has none yet
     strategy.cache.add_instrument(before)
     assert desk.tick == Decimal("0.001")
