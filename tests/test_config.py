@@ -135,7 +135,7 @@ operations:
 """
 
 NO_TIME = "is not a length of time: write 60s, 5m, 1h30m, 250ms or a number of seconds"
-NO_SLASH = "is not a symbol: Binance writes them without a slash"
+NO_SLASH = "is not a symbol: Binance's symbols have no slash"
 NO_TEXT = "is not text; put it in quotes if it is meant to be"
 
 Load = Callable[..., WarmupConfig]
@@ -784,8 +784,8 @@ def test_an_indicator_without_a_name(joined: Load, tmp_path: Path) -> None:
         (
             "warmup: {streams: [{symbol: btcusdt, interval: 1m}]}",
             (
-                "warmup.streams[0].symbol: 'btcusdt' is not a symbol: Binance writes them in upper "
-                "case; did you mean BTCUSDT?"
+                "warmup.streams[0].symbol: 'btcusdt' is not a symbol: Binance's symbols are in "
+                "upper case; did you mean BTCUSDT?"
             ),
         ),
         (

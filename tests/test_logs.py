@@ -13,10 +13,10 @@ from tests.conftest import HANG_S, clean_env
 BEGIN = """
 import os, signal, sys, threading
 from loguru import logger
-from warmup_job.process.logs import foreign_lines_as_json, set_up_logs
+from warmup_job.process.logs import stderr_as_json, set_up_logs
 set_up_logs("INFO", "json")
 logger.info("before")
-with foreign_lines_as_json("INFO"):
+with stderr_as_json("INFO"):
     logger.info("during")
     os.write(2, b"\\x1b[1m2026-11-23T08:35:59.083Z\\x1b[0m [ERROR] T-1.Cache: it is \\xff gone\\n")
 """

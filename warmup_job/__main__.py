@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from warmup_job.process.fast_start import wait_for_imports
+from warmup_job.process.fast_start import pause_garbage_collector
 
-wait_for_imports()
+pause_garbage_collector()
 
 import click
 from loguru import logger

@@ -1,44 +1,49 @@
-"""The error tree: one class for each thing that can stop a run, named for who must act.
+"""Define the error tree: one class per kind of failure, named after who must act.
 
-Each class carries the process exit code of the public contract (docs/exit-codes.md). A message is
-one line that says what happened and what to do; it never holds a secret, so it can be shown as is.
+Each class carries the process exit code that docs/exit-codes.md promises. A message is one line
+that says what happened and what to do. It contains no secret, so it can be logged as is.
 """
 
 from __future__ import annotations
 
 
 class WarmupError(Exception):
-    """The root. Raised itself only for what must not happen: a bug (exit code 1)."""
+    """Root of the tree. Raised directly only for a bug (exit code 1)."""
 
     exit_code = 1
     remember_until_ms: int | None = None
-    """Until when no process on this volume may send anything, UTC ms; None: there is no limit."""
+    """UTC ms before which no process on this volume may send a request; None: no restriction."""
     may_proceed = False
-    """Whether ``warmup.on_failure: proceed`` lets a run end with 0 all the same."""
+    """Whether ``warmup.on_failure: proceed`` turns this error into exit code 0."""
 
 
 class ConfigError(WarmupError):
-    """A file or an option is wrong: the user edits it (2)."""
+    """A file, an option or a variable is wrong; the user must correct it (2)."""
 
     exit_code = 2
 
 
 class ExchangeUnreachableError(WarmupError):
-    """No usable answer came from the exchange: try again (10)."""
+    """The exchange sent no usable answer; retry later (10)."""
 
     exit_code = 10
     may_proceed = True
 
 
 class NotTheExchangeError(ExchangeUnreachableError):
-    """A redirect, an endless answer, a bad certificate, a proxy that wants another password.
+    """Something between us and the exchange answered; somebody must check the network (10).
 
-    Asking again changes nothing; somebody has to look at the network (10).
+    Examples: a redirect, an endless answer, an invalid certificate, a proxy that rejects the login.
+    A retry does not help.
     """
 
 
 class RateLimitedError(WarmupError):
-    """The exchange wants us to wait (11)."""
+    """The exchange limits or bans this IP; wait (11).
+
+    Attributes:
+        until_ms: UTC ms from which requests are allowed again; None: the exchange did not say.
+    """
 
     exit_code = 11
     may_proceed = True
@@ -46,47 +51,53 @@ class RateLimitedError(WarmupError):
     def __init__(self, message: str, *, until_ms: int | None = None) -> None:
         super().__init__(message)
         self.until_ms = until_ms
-        """When asking is allowed again, UTC ms, as far as the exchange said."""
         self.remember_until_ms = until_ms
 
 
 class RefusedError(WarmupError):
-    """The exchange says no and will not change its mind: location, symbol, interval (12)."""
+    """The exchange refuses permanently: location, symbol or interval (12)."""
 
     exit_code = 12
     may_proceed = True
 
 
 class BlockedError(RefusedError):
-    """The exchange refuses this client, whatever it asks for: its firewall or its country (12)."""
+    """The exchange refuses every request of this client: firewall or restricted location (12).
+
+    Attributes:
+        until_ms: no request is sent before this time (this machine's clock, UTC ms).
+    """
 
     def __init__(self, message: str, *, until_ms: int, remember: bool) -> None:
         super().__init__(message)
         self.until_ms = until_ms
-        """Nothing is sent before this time (this machine's clock, UTC ms)."""
         self.remember_until_ms = until_ms if remember else None
 
 
 class UnknownSymbolError(RefusedError):
-    """The exchange does not list the symbol: somebody corrects it (12)."""
+    """The exchange does not list the symbol; the user must correct it (12)."""
 
 
 class DataInvalidError(WarmupError):
-    """What came is incomplete or not to be believed, beyond what the policy allows (13)."""
+    """The data is incomplete or invalid beyond what the policy allows (13)."""
 
     exit_code = 13
     may_proceed = True
 
 
 class NotConvergedError(WarmupError):
-    """The strategy cannot be shown to be warm, and the policy demands it (14)."""
+    """The strategy cannot be proven warm, and the policy requires it (14)."""
 
     exit_code = 14
     may_proceed = True
 
 
 class VolumeError(WarmupError):
-    """The snapshot volume cannot be written, or its lock not had (15)."""
+    """The snapshot volume cannot be written or locked (15).
+
+    Attributes:
+        errno: the operating system's error number; None: the cause is not a system call.
+    """
 
     exit_code = 15
     may_proceed = True
@@ -94,11 +105,10 @@ class VolumeError(WarmupError):
     def __init__(self, message: str, *, errno: int | None = None) -> None:
         super().__init__(message)
         self.errno = errno
-        """What the operating system said, where it was asked."""
 
 
 class UnusableVolumeError(VolumeError):
-    """The volume is set up so that it cannot be written, seen before anything is fetched (15).
+    """The volume's setup prevents writing; detected before the first request (15).
 
     Every later run would fail too, so ``on_failure: proceed`` does not hide it.
     """
@@ -107,31 +117,34 @@ class UnusableVolumeError(VolumeError):
 
 
 class DeadlineError(WarmupError):
-    """The time allowed for the run is over (16)."""
+    """The run exceeded its deadline (16)."""
 
     exit_code = 16
     may_proceed = True
 
 
 class SnapshotError(WarmupError):
-    """The snapshot is missing, corrupt, stale, or made for something else (20)."""
+    """The snapshot is missing, corrupt, stale, or was made for other settings (20).
+
+    Attributes:
+        problems: every problem found, one line each.
+    """
 
     exit_code = 20
 
     def __init__(self, message: str, *, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems or (message,)
-        """Every problem that was found, one line each."""
 
 
 class TraderError(WarmupError):
-    """The trader could not come up, or lost its exchange for good (21)."""
+    """The trader could not start, or lost its exchange permanently (21)."""
 
     exit_code = 21
 
 
 class LiveRefusedError(WarmupError):
-    """Live trading lacks something that it demands (22)."""
+    """A requirement of live trading is not met (22)."""
 
     exit_code = 22
 

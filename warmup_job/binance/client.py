@@ -35,7 +35,7 @@ from warmup_job.errors import (
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
 from warmup_job.market.pages import (
-    SYMBOLS_AT_ONCE,
+    MAX_SYMBOLS_PER_REQUEST,
     TIME_WEIGHT,
     Market,
     Page,
@@ -239,8 +239,8 @@ class BinanceClient:
             return {symbol: entry for symbol, entry in entries.items() if symbol in wanted}
         found: dict[str, dict[str, Any]] = {}
         names = sorted(wanted)
-        for first in range(0, len(names), SYMBOLS_AT_ONCE):
-            found |= await self._spot_info(names[first : first + SYMBOLS_AT_ONCE])
+        for first in range(0, len(names), MAX_SYMBOLS_PER_REQUEST):
+            found |= await self._spot_info(names[first : first + MAX_SYMBOLS_PER_REQUEST])
         return found
 
     async def _spot_info(self, symbols: list[str]) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,8 @@ from warmup_job.cli.run_command import run
 from warmup_job.cli.study_command import study
 from warmup_job.cli.trade_command import trade
 from warmup_job.cli.verify_command import verify
-from warmup_job.process.fast_start import imports_are_done
-from warmup_job.process.logs import LogFormat, foreign_lines_as_json, set_up_logs
+from warmup_job.process.fast_start import resume_garbage_collector
+from warmup_job.process.logs import LogFormat, set_up_logs, stderr_as_json
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,9 +41,9 @@ def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
     Every option can also be given as WARMUP_… in the environment. Exit codes: docs/exit-codes.md.
     """
     as_json = set_up_logs(log_level.upper(), log_format)
-    context.obj = foreign_lines_as_json(log_level.upper()) if as_json else nullcontext()
+    context.obj = stderr_as_json(log_level.upper()) if as_json else nullcontext()
     if context.invoked_subcommand not in {"run", "trade"}:  # they say so themselves
-        imports_are_done()
+        resume_garbage_collector()
 
 
 for _command in (plan, run, verify, inspect, study, trade, exchange):

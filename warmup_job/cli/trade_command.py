@@ -14,7 +14,7 @@ from warmup_job.cli.config_options import check_strategies, on_config
 from warmup_job.cli.shared_options import as_json_option, checked
 from warmup_job.cli.until_stopped import until_stopped
 from warmup_job.errors import StoppedError, TraderError
-from warmup_job.process.logs import stdout_kept_for_results
+from warmup_job.process.logs import reserve_stdout_for_results
 
 if TYPE_CHECKING:
     from warmup_job.config import WarmupConfig
@@ -46,7 +46,7 @@ def trade(
     from warmup_job.config import duration_ms
 
     span_ms = None if span is None else checked("--for", lambda: duration_ms(span))
-    kept = stdout_kept_for_results(node_log_level.upper(), config.strategy_classes)
+    kept = reserve_stdout_for_results(node_log_level.upper(), config.strategy_classes)
     with kept as results, stderr:
         check_strategies(config)
         from warmup_job.trader.run_trader import trade as run_trader

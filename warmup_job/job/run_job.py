@@ -22,7 +22,7 @@ from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
 from warmup_job.job.check import Checked, check, worst_of
 from warmup_job.market.times import NS_PER_MS
 from warmup_job.plan.streams import check_network, endpoint, stream_settings_digest
-from warmup_job.process.fast_start import imports_are_done
+from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import STAGING
 from warmup_job.snapshot.lease import Lease, take_lease
@@ -139,7 +139,7 @@ async def _prepare(run: Run, lease: Lease | None) -> Outcome:
     aside = None if lease is None else lease.root / STAGING / pages
     try:
         brought = await gather(run, aside)
-        imports_are_done()
+        resume_garbage_collector()
         if isinstance(brought, Snapshot):
             return Outcome(brought.manifest, up_to_date=brought)
         checked = check(run.config, brought)

@@ -1,1 +1,1 @@
-"""What a kline is, in plain values: intervals, rows, pages, gaps. Standard library only."""
+"""Plain values about klines: intervals, rows, pages, gaps. Uses the standard library only."""

@@ -1,7 +1,7 @@
-"""Binance's kline intervals as arithmetic on open times (UTC, ms since the epoch).
+"""Compute open and close times of Binance's kline intervals (UTC ms).
 
-Fixed lengths are counted from the epoch, weeks from Monday, months are real months.
-Source: Binance API documentation, "Kline/Candlestick chart intervals".
+Fixed lengths count from the epoch, weeks start on Monday, months are calendar months. Source:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/common-definition
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ _LENGTHS_MS: dict[str, int] = {
     **{f"{n}h": n * HOUR_MS for n in (1, 2, 4, 6, 8, 12)},
     **{f"{n}d": n * DAY_MS for n in (1, 3)},
     "1w": WEEK_MS,
-    "1M": 0,  # months have no one length
+    "1M": 0,  # the length of a month varies
 }
 
 INTERVAL_NAMES: tuple[str, ...] = tuple(_LENGTHS_MS)
-"""Every interval that Binance offers, shortest first; ``1s`` on the spot market only."""
+"""Every interval that Binance offers, shortest first; ``1s`` exists on spot only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """One kline interval.
 
-    ``name`` is Binance's own (``1m`` … ``1M``); ``length_ms`` is 0 for months. All methods take and
-    return UTC ms; an *open* is the first ms of a kline.
+    All methods take and return UTC ms. An *open* is the first ms of a kline.
+
+    Attributes:
+        name: Binance's name, ``1s`` to ``1M``.
+        length_ms: The length in ms; 0 for months.
     """
 
     name: str
@@ -48,7 +51,7 @@ class Interval:
         """Return the interval called ``name``.
 
         Raises:
-            ConfigError: Binance has no such interval; never another one in its place.
+            ConfigError: Binance has no interval of exactly this name.
         """
         if name not in _LENGTHS_MS:
             near = difflib.get_close_matches(name, INTERVAL_NAMES, n=1, cutoff=0.5)
@@ -58,7 +61,7 @@ class Interval:
         return Interval(name, _LENGTHS_MS[name])
 
     def floor(self, at_ms: int) -> int:
-        """The open of the kline that ``at_ms`` falls into."""
+        """Return the open of the kline that contains ``at_ms``."""
         if self.name == "1M":
             at = datetime.fromtimestamp(at_ms // 1000, UTC)
             return _month_open_ms(at.year * 12 + at.month - 1)
@@ -66,26 +69,26 @@ class Interval:
         return (at_ms - offset) // self.length_ms * self.length_ms + offset
 
     def shift(self, open_ms: int, steps: int) -> int:
-        """The open of the kline ``steps`` after the one that opens at ``open_ms`` (may be < 0)."""
+        """Return the open of the kline ``steps`` after ``open_ms``; ``steps`` may be negative."""
         if self.name == "1M":
             at = datetime.fromtimestamp(open_ms // 1000, UTC)
             return _month_open_ms(at.year * 12 + at.month - 1 + steps)
         return open_ms + steps * self.length_ms
 
     def next(self, open_ms: int) -> int:
-        """The open of the following kline."""
+        """Return the open of the next kline."""
         return self.shift(open_ms, 1)
 
     def close_ms(self, open_ms: int) -> int:
-        """The last ms of the kline that opens at ``open_ms``: what Binance calls its close time."""
+        """Return the last ms of the kline that opens at ``open_ms``: Binance's close time."""
         return self.shift(open_ms, 1) - 1
 
     def last_closed(self, now_ms: int) -> int:
-        """The open of the newest kline that is closed at ``now_ms``."""
+        """Return the open of the newest kline that is closed at ``now_ms``."""
         return self.shift(self.floor(now_ms), -1)
 
     def count(self, first_open_ms: int, last_open_ms: int) -> int:
-        """How many klines open from the first to the last of these, both included; 0 if none."""
+        """Return how many klines open in [first_open_ms, last_open_ms]."""
         if last_open_ms < first_open_ms:
             return 0
         if self.name == "1M":

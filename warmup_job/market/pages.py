@@ -1,8 +1,9 @@
-"""Which pages to ask for: pure arithmetic from (bars wanted, interval, market, last open).
+"""Plan the pages of a kline request and their request weight, by pure arithmetic.
 
-Weights are Binance's: USD-M futures charge by ``limit`` (<100: 1, <500: 2, ≤1000: 5, more: 10), so
-499 rows are the cheapest page there (249.5 bars per weight); spot charges a flat 2 for up to 1000.
-Source: Binance API documentation, "Kline/Candlestick Data", request weight.
+USD-M futures charge by ``limit`` (<100: 1, <500: 2, ≤1000: 5, >1000: 10), so 499 rows are the
+cheapest page (249.5 bars per weight). Spot charges a flat 2 for up to 1000 rows. Sources:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal, NamedTuple
 from warmup_job.market.interval import Interval
 
 Market = Literal["um", "spot"]
-"""``um``: USD-M futures; ``spot``."""
+"""``um`` is USD-M futures."""
 
 _WEIGHT_STEPS: dict[Market, tuple[tuple[int, int], ...]] = {
     "um": ((99, 1), (499, 2), (1000, 5), (1500, 10)),
@@ -20,18 +21,18 @@ _WEIGHT_STEPS: dict[Market, tuple[tuple[int, int], ...]] = {
 }
 _INFO_WEIGHT: dict[Market, int] = {"um": 1, "spot": 20}
 TIME_WEIGHT = 1
-"""What the exchange charges for its time."""
-SYMBOLS_AT_ONCE = 100
-"""How many symbols of spot are asked for in one request for exchangeInfo: a URL of 2 KB."""
+"""Request weight of the exchange's clock (``/time``)."""
+MAX_SYMBOLS_PER_REQUEST = 100
+"""Spot symbols in one exchangeInfo request; the URL then has about 2 KB."""
 BOUNDS_ROWS: dict[Market, int] = {"um": 99, "spot": 1000}
-"""Monthly klines for a symbol's lowest and highest price: the largest page of least weight."""
+"""Rows of one cheapest request for the monthly klines that bound a symbol's price."""
 _CHEAPEST_PAGE: dict[Market, int] = {"um": 499, "spot": 1000}
 
 
 class Page(NamedTuple):
-    """One request: rows whose open lies in [start_ms, end_ms], at most ``limit`` of them.
+    """One kline request: at most ``limit`` rows whose open time is in [start_ms, end_ms] (UTC ms).
 
-    With a start the earliest of them come; without one (None) the latest.
+    Binance returns the earliest of these rows, or the latest if ``start_ms`` is None.
     """
 
     start_ms: int | None
@@ -41,34 +42,48 @@ class Page(NamedTuple):
 
 
 def largest_page(market: Market) -> int:
-    """The largest ``limit`` that the market's kline endpoint takes."""
+    """Return the largest ``limit`` that the market's kline endpoint accepts."""
     return _WEIGHT_STEPS[market][-1][0]
 
 
 def page_weight(market: Market, limit: int) -> int:
-    """What the exchange charges for one kline request with this ``limit``."""
-    for most, weight in _WEIGHT_STEPS[market]:
-        if limit <= most:
+    """Return the request weight of one kline request with this ``limit``.
+
+    Raises:
+        ValueError: ``limit`` is larger than `largest_page`.
+    """
+    for max_rows, weight in _WEIGHT_STEPS[market]:
+        if limit <= max_rows:
             return weight
-    raise ValueError(f"limit {limit} is above the {largest_page(market)} rows of a {market} page")
+    raise ValueError(f"limit {limit} exceeds the {largest_page(market)} rows of a {market} page")
 
 
 def exchange_info_weight(market: Market, symbols: int = 1) -> int:
-    """What the exchange charges for the entries of ``symbols`` symbols.
+    """Return the request weight of the exchangeInfo entries of ``symbols`` symbols.
 
-    On futures one answer holds them all; on spot it takes a request for each `SYMBOLS_AT_ONCE`.
+    On futures one answer has all symbols. On spot one request has at most
+    `MAX_SYMBOLS_PER_REQUEST`.
     """
-    requests = 1 if market == "um" else -(-symbols // SYMBOLS_AT_ONCE)
+    requests = 1 if market == "um" else -(-symbols // MAX_SYMBOLS_PER_REQUEST)
     return _INFO_WEIGHT[market] * requests
 
 
 def plan_pages(
     market: Market, interval: Interval, bars: int, last_open_ms: int
 ) -> tuple[Page, ...]:
-    """Pages, oldest first, that hold exactly the ``bars`` klines up to the one at ``last_open_ms``.
+    """Plan the pages that hold exactly ``bars`` klines, the last one opening at ``last_open_ms``.
 
-    What fits in one page takes one page (least time); more takes the cheapest weight per bar. There
-    is nothing before 1970.
+    If one page is enough, one page is used (least time). Otherwise the pages have the lowest weight
+    per bar. No page starts before 1970.
+
+    Args:
+        market: The market whose weights apply.
+        interval: The klines' interval.
+        bars: The number of klines.
+        last_open_ms: Open time of the newest kline, UTC ms.
+
+    Returns:
+        The pages, oldest first.
     """
     epoch_ms = interval.floor(0) if interval.floor(0) >= 0 else interval.next(interval.floor(0))
     bars = min(bars, interval.count(epoch_ms, last_open_ms))

@@ -1,8 +1,8 @@
-"""Recorded klines: one CSV file (or gzip) per symbol and interval.
+"""Read recorded klines: one CSV file, plain or gzip, per symbol and interval.
 
-The columns are those of Binance's kline array, after one header line. The file name begins with
-the symbol and interval (``BTCUSDT-1m-….csv.gz``); its folder is the market (``um`` or ``spot``).
-The prefix ``um:BTCUSDT:1m:PATH`` says all three for a file with another name.
+The file has one header line and the columns of Binance's kline row. The file name begins with
+symbol and interval (``BTCUSDT-1m-….csv.gz``), and its folder is the market (``um`` or ``spot``).
+For other names write ``um:BTCUSDT:1m:PATH``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COLUMNS = 12
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The klines of one file, ascending by open time."""
+    """The klines of one file, ascending by open time; at least one."""
 
     market: Market
     symbol: str
@@ -33,20 +33,24 @@ class Recording:
 
     @property
     def default_now_ms(self) -> int:
-        """A second into the last row, so that it is the forming kline."""
+        """One second after the last row opens (UTC ms): that row is then the forming kline."""
         return self.rows[-1].open_ms + SECOND_MS
 
 
 def read_recording(spec: str) -> Recording:
-    """Read one ``--replay`` argument: ``PATH``, or ``MARKET:SYMBOL:INTERVAL:PATH``.
+    """Read the file that one ``--replay`` argument names.
+
+    Args:
+        spec: ``PATH``, or ``MARKET:SYMBOL:INTERVAL:PATH``.
 
     Raises:
-        ConfigError: it does not say what it is, cannot be read, or is not a kline recording.
+        ConfigError: The market, symbol or interval is unknown, the file cannot be read, or it is
+            not a kline recording.
     """
-    market_name, symbol, interval_name, path = _described(spec)
+    market_name, symbol, interval_name, path = _parse_spec(spec)
     if market_name not in ("um", "spot"):
         raise ConfigError(
-            f"{spec}: its folder is neither um nor spot; say which: um:SYMBOL:INTERVAL:PATH."
+            f"{spec}: the folder is neither um nor spot; write MARKET:SYMBOL:INTERVAL:PATH."
         )
     try:
         interval = Interval.parse(interval_name)
@@ -57,21 +61,21 @@ def read_recording(spec: str) -> Recording:
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, ValueError, csv.Error) as error:
         raise ConfigError(f"{path}: not a readable kline recording: {error}") from error
     if not rows:
-        raise ConfigError(f"{path}: no klines in it.")
+        raise ConfigError(f"{path}: the file has no klines.")
     if any(a.open_ms >= b.open_ms for a, b in pairwise(rows)):
-        raise ConfigError(f"{path}: open times do not ascend.")
+        raise ConfigError(f"{path}: the open times do not ascend.")
     market: Market = "um" if market_name == "um" else "spot"
     return Recording(market, symbol, interval, tuple(rows))
 
 
-def _described(spec: str) -> tuple[str, str, str, Path]:
+def _parse_spec(spec: str) -> tuple[str, str, str, Path]:
     parts = spec.split(":", 3)
     if len(parts) == 4:
         return parts[0], parts[1], parts[2], Path(parts[3])
     path = Path(spec)
     names = path.name.removesuffix(".gz").removesuffix(".csv").split("-")
     if len(names) < 2:
-        raise ConfigError(f"{spec}: the name should begin with SYMBOL-INTERVAL.")
+        raise ConfigError(f"{spec}: the file name must begin with SYMBOL-INTERVAL.")
     return path.resolve().parent.name, names[0], names[1], path
 
 
@@ -84,20 +88,10 @@ def _read_rows(path: Path) -> list[Kline]:
     for line in table:
         if len(line) != _COLUMNS:
             raise ValueError(f"line {table.line_num} has {len(line)} columns, not {_COLUMNS}")
-        o, h, low, c, volume = line[1:6]
+        open_ms, o, h, low, c, volume, close_ms, quote_volume, trades, *taker, _ = line
         rows.append(
             Kline(
-                int(line[0]),
-                o,
-                h,
-                low,
-                c,
-                volume,
-                int(line[6]),
-                line[7],
-                int(line[8]),
-                line[9],
-                line[10],
+                int(open_ms), o, h, low, c, volume, int(close_ms), quote_volume, int(trades), *taker
             )
         )
     return rows

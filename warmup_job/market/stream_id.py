@@ -1,4 +1,4 @@
-"""The key of a stream of klines."""
+"""The key of a kline stream."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal
 from warmup_job.market.interval import Interval
 
 PriceType = Literal["last", "mark"]
-"""The price that a stream's klines are made of: trades, or the mark price (USD-M futures only)."""
+"""What a kline's prices are: trade prices, or mark prices (USD-M futures only)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamId:
-    """One stream of klines: Binance's symbol, interval and price type.
+    """Identify one kline stream by Binance's symbol, interval and price type.
 
-    The only key by which code tells streams apart.
+    It is the only key that code uses to tell streams apart.
     """
 
     symbol: str

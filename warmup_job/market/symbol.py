@@ -1,4 +1,4 @@
-"""What Binance calls a market, from whatever a user calls it."""
+"""Translate a user's name of a market into Binance's symbol."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ from warmup_job.errors import ConfigError
 
 
 def venue_symbol(name: str) -> str:
-    """Binance's own symbol for ``name``, a symbol or a Nautilus id.
+    """Return Binance's symbol for ``name``, which is a symbol or a Nautilus instrument id.
 
-    ``BTCUSDT-PERP.BINANCE``, ``BTCUSDT.BINANCE``, ``BTCUSDT-PERP`` and ``BTCUSDT`` are all
-    ``BTCUSDT``. Letters are left as they are: there are symbols outside ASCII.
+    ``BTCUSDT-PERP.BINANCE``, ``BTCUSDT.BINANCE``, ``BTCUSDT-PERP`` and ``BTCUSDT`` all give
+    ``BTCUSDT``. Symbols outside ASCII exist, so other letters are accepted.
 
     Raises:
-        ConfigError: nothing is left, or it holds what no symbol has and what would escape from a
-            folder or a URL: a dot, a path separator, whitespace, a control character; or letters
-            in lower case, which no symbol of Binance's has.
+        ConfigError: The symbol is empty, has lower-case letters, or has a character that could
+            escape from a folder or a URL (dot, path separator, whitespace, control character).
     """
     head, dot, venue = name.rpartition(".")
     symbol = (head if dot else name).removesuffix("-PERP")
     if not symbol or (dot and not venue):
         raise ConfigError(f"{name!r} is not a symbol: write one such as BTCUSDT")
     if "/" in name or "\\" in name:
-        raise ConfigError(f"{name!r} is not a symbol: Binance writes them without a slash")
+        raise ConfigError(f"{name!r} is not a symbol: Binance's symbols have no slash")
     if "." in symbol or any(c.isspace() or not c.isprintable() for c in name):
+        raise ConfigError(f"{name!r} is not a symbol: remove the dot, blank or control character")
+    if symbol != symbol.upper():  # letters without case stay as they are
         raise ConfigError(
-            f"{name!r} is not a symbol: it holds a dot, a blank or a control character"
-        )
-    if symbol != symbol.upper():  # letters without case are left alone by it
-        raise ConfigError(
-            f"{name!r} is not a symbol: Binance writes them in upper case; did you mean "
+            f"{name!r} is not a symbol: Binance's symbols are in upper case; did you mean "
             f"{name.upper()}?"
         )
     return symbol

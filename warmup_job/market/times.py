@@ -1,4 +1,4 @@
-"""Moments in time as people write them, to and from UTC ms."""
+"""Convert points in time and durations between UTC ms and text."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def utc_text(at_ms: int) -> str:
-    """``at_ms`` (UTC ms) for people, to the second: 2026-01-31T12:00:00Z."""
+    """Format UTC ms as ISO 8601 with seconds: 2026-01-31T12:00:00Z."""
     return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def file_stamp(at_ns: int) -> str:
-    """``at_ns`` (UTC ns) as Nautilus' catalog writes it in file names."""
+    """Format UTC ns as Nautilus' catalog does in file names."""
     seconds, ns = divmod(at_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H-%M-%S}-{ns:09d}Z"
 
 
 def parse_when(text: str, now_ms: int) -> int:
-    """UTC ms of ``text``: an ISO date or time (UTC if it names no zone), ms, or an age like -3m.
+    """Parse a point in time: ISO 8601, Unix ms, or an age such as -3m.
+
+    Args:
+        text: The text. ISO 8601 without a zone is UTC.
+        now_ms: UTC ms from which an age counts back.
+
+    Returns:
+        UTC ms.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: ``text`` has none of the three forms.
     """
     age = re.fullmatch(r"-(\d+)(ms|s|m|h|d)", text)
     if age:
@@ -35,13 +42,13 @@ def parse_when(text: str, now_ms: int) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no moment; write -3m, 2026-01-31T12:00Z, or ms since the epoch"
+            f"{text!r} is not a time: write -3m, 2026-01-31T12:00Z, or Unix ms"
         ) from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def duration_text(span_ms: int) -> str:
-    """A span of time for people: 500 ms, 90 s, 12 min, 3.5 h, 2 d."""
+    """Format a duration in ms: 500 ms, 90 s, 12 min, 3.5 h, 2 d."""
     seconds = span_ms / 1000
     if seconds < 1:
         return f"{span_ms} ms"

@@ -1,1 +1,1 @@
-"""How the process behaves: logs, health check, fast start."""
+"""Process behaviour: logs, health check, fast start."""

@@ -1,6 +1,6 @@
-"""Python's cyclic garbage collector stays off while modules are imported.
+"""Keep Python's cyclic garbage collector off while modules are imported.
 
-Nothing of what an import makes is garbage, and looking for it there costs an eighth of the start.
+Imports create no garbage, and searching for it takes an eighth of the start-up time.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import gc
 
 
-def wait_for_imports() -> None:
-    """Look for no garbage until `imports_are_done`."""
+def pause_garbage_collector() -> None:
+    """Turn the collector off until `resume_garbage_collector`."""
     gc.disable()
 
 
-def imports_are_done() -> None:
-    """Look for garbage from now on, but never again in what is there already."""
+def resume_garbage_collector() -> None:
+    """Turn the collector on again; it will never scan the objects that exist now."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

@@ -1,4 +1,4 @@
-"""Logs go to stderr: readable on a terminal, one JSON object a line otherwise."""
+"""Log to stderr: text on a terminal, otherwise one JSON object per line."""
 
 from __future__ import annotations
 
@@ -24,9 +24,14 @@ _TEXT = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {message}"
 
 
 def set_up_logs(level: str, form: LogFormat) -> bool:
-    """Send loguru's records to stderr, as text or JSON; ``auto`` looks whether it is a terminal.
+    """Send loguru's records to stderr.
 
-    Returns: whether they are JSON.
+    Args:
+        level: The lowest level that is shown.
+        form: ``auto`` writes text if stderr is a terminal, else JSON.
+
+    Returns:
+        Whether the records are JSON.
     """
     logger.remove()
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
@@ -39,18 +44,18 @@ def set_up_logs(level: str, form: LogFormat) -> bool:
 
 
 @contextmanager
-def foreign_lines_as_json(level: str) -> Iterator[None]:
-    """Let what others write to stderr be JSON too, where loguru's records are.
+def stderr_as_json(level: str) -> Iterator[None]:
+    """Make every line on stderr JSON, including those that loguru does not write.
 
-    Nautilus writes its errors to file descriptor 2 itself, a panic of its Rust parts as well. They
-    go through a process of their own, which outlives this one's death by a moment; loguru's
-    records do not.
+    Nautilus writes its errors, and the panics of its Rust code, directly to file descriptor 2.
+    Those lines go through a separate process, which still converts the last ones if this process
+    dies. Loguru's records do not need it.
     """
     sys.stderr.flush()
     ours = os.fdopen(os.dup(2), "w")
     command = [sys.executable, "-m", "warmup_job.process.stderr_relay"]
     read_end, write_end = os.pipe()
-    with subprocess.Popen(command, stdin=read_end, stdout=ours, start_new_session=True):  # noqa: S603 - ourselves
+    with subprocess.Popen(command, stdin=read_end, stdout=ours, start_new_session=True):  # noqa: S603 - our own module
         os.close(read_end)
         os.dup2(write_end, 2)
         os.close(write_end)
@@ -60,15 +65,18 @@ def foreign_lines_as_json(level: str) -> Iterator[None]:
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(ours.fileno(), 2)  # the pipe's last writer: the relay ends
+            os.dup2(ours.fileno(), 2)  # closes the pipe's last writer, so the relay ends
 
 
 @contextmanager
-def stdout_kept_for_results(node_level: str, strategies: Collection[str]) -> Iterator[TextIO]:
-    """Give the real stdout to the caller, and what Nautilus logs there to loguru.
+def reserve_stdout_for_results(node_level: str, strategies: Collection[str]) -> Iterator[TextIO]:
+    """Yield the real stdout, and send what Nautilus logs to stdout to loguru instead.
 
-    Of the node's own lines those from ``node_level`` on pass; the strategies' are always shown.
-    Nautilus writes its log to file descriptor 1 itself, and its errors to 2.
+    Nautilus writes its log directly to file descriptor 1, and its errors to 2.
+
+    Args:
+        node_level: The lowest level shown for the node's own lines.
+        strategies: Components whose lines are always shown.
     """
     sys.stdout.flush()
     results = os.fdopen(os.dup(1), "w")
@@ -83,21 +91,21 @@ def stdout_kept_for_results(node_level: str, strategies: Collection[str]) -> Ite
         yield results
     finally:
         sys.stdout.flush()
-        # Nautilus' own log thread may still have lines: they are no results either. This closes the
-        # pipe's only writer, which ends the relay.
+        # Nautilus' log thread may still write: send that to stderr. This closes the pipe's only
+        # writer, so the relay ends.
         os.dup2(2, 1)
         relay.join(timeout=2)
         results.close()
 
 
 def _relay(read_end: int, node_level: str, strategies: frozenset[str]) -> None:
-    least = logger.level(node_level).no
+    min_level_no = logger.level(node_level).no
     with os.fdopen(read_end, errors="replace") as lines:
         for line in lines:
             found = NODE_LINE.search(line)
             if found:
                 level = "WARNING" if found["level"] == "WARN" else found["level"]
-                if found["component"] in strategies or logger.level(level).no >= least:
+                if found["component"] in strategies or logger.level(level).no >= min_level_no:
                     logger.log(level, "{}: {}", found["component"], found["message"])
             elif line.strip():
                 logger.info("{}", line.strip())
@@ -119,6 +127,6 @@ def _as_json(message: Message) -> str:
         "message": record["message"],
     }
     if record["exception"] is not None:
-        # Where, and not with which values: those could be secrets.
+        # The traceback without the variables' values: those could be secrets.
         line["exception"] = "".join(traceback.format_exception(record["exception"].value))
     return json.dumps(line, ensure_ascii=False)

@@ -1,7 +1,8 @@
-"""Makes a JSON object of every line on stdin that is none: what others write to a trader's stderr.
+"""Convert each line of a trader's stderr that is not JSON into a JSON object.
 
-A process of its own (`python -m warmup_job.process.stderr_relay`), standard library only:
-what Nautilus, a library of its or Python says last is still told when the trader dies of it.
+It runs as a separate process (`python -m warmup_job.process.stderr_relay`) that imports only the
+standard library. So the last lines of Nautilus, its libraries or Python are logged even if the
+trader dies.
 """
 
 import json
@@ -17,11 +18,12 @@ NODE_LINE = re.compile(
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def told(line: str, time: str) -> str:
-    """The line as one JSON object; Nautilus' own lines without their frame.
+def to_json_line(line: str, time: str) -> str:
+    """Return the line as one JSON object; Nautilus' timestamp and trader id are removed.
 
     Args:
-        time: ISO, with its zone, for a line that does not tell its own.
+        line: The line, without colours. A JSON object is returned unchanged.
+        time: The line's time, ISO 8601 with a zone.
     """
     if line.startswith('{"'):
         return line
@@ -34,15 +36,15 @@ def told(line: str, time: str) -> str:
 
 
 def main() -> None:
-    """Until stdin ends, which is when nobody has it open for writing any more."""
+    """Convert lines until the last process that writes to stdin has closed it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
     for raw in sys.stdin:
         line = _COLOUR.sub("", raw).rstrip()
         if line:
-            # In one go, as the trader writes beside it, whatever PYTHONUNBUFFERED makes of a print.
-            os.write(1, f"{told(line, datetime.now(UTC).isoformat())}\n".encode())
+            # One write per line: the trader writes to the same stream, and `print` may write twice.
+            os.write(1, f"{to_json_line(line, datetime.now(UTC).isoformat())}\n".encode())
 
 
 if __name__ == "__main__":

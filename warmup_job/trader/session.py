@@ -11,7 +11,7 @@ from warmup_job.handoff.report import Teller
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import Mode
-from warmup_job.process.fast_start import imports_are_done
+from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
@@ -39,7 +39,7 @@ async def run_session(
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not come up, or could not go on.
     """
-    imports_are_done()
+    resume_garbage_collector()
     runner = build_runner(config, mode, client, make_strategies(config), state_dir)
     runner.on_report, teller.ask = teller.tell, runner.report
     runner.enter("verifying", str(root))
