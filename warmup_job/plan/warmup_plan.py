@@ -1,0 +1,69 @@
+"""The resolved configuration: everything that the job and the trader need, in plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from warmup_job.modes import FirstBar, Orders, Replay
+from warmup_job.plan.strategy_plan import StrategyPlan
+from warmup_job.plan.stream_plan import StreamPlan
+from warmup_job.plan.venue_plan import VenuePlan
+from warmup_job.snapshot.verify import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class TraderPlan:
+    """The ``trade`` section of warmup.yaml."""
+
+    state_dir: Path
+    http_port: int | None
+    """Port of /healthz, /readyz and /metrics; None: they are not served; 0: any free port."""
+    http_host: str
+    on_stop: Orders
+    """What happens to open orders when the trader stops."""
+    on_gap: Orders
+    """What happens to open orders while bars are missing or the regime is not proven."""
+    silence_ms: int
+    """Trading halts when a websocket stream has sent nothing for this long, ms."""
+    first_bar: FirstBar
+    replay: Replay
+    starting_balances: tuple[str, ...]
+    """Balances of the paper account, such as ``10000 USDT``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupPlan:
+    """What a configuration asks for, resolved once by `warmup_job.plan.resolve.resolve`.
+
+    Nothing here changes with the clock; `warmup_job.plan.stream_pages.pages_at` adds the time.
+    """
+
+    venue: VenuePlan
+    strategies: tuple[StrategyPlan, ...]
+    """In the order of the configuration."""
+    streams: tuple[StreamPlan, ...]
+    """What the job fetches."""
+    strategy_streams: tuple[StreamPlan, ...]
+    """What the trader warms its strategies with."""
+    settings_digest: str
+    """sha256 over the settings that the bars depend on; a manifest records it."""
+    wanted: Wanted
+    """What a snapshot must have so that the trader can use it."""
+    require_proof: bool
+    """Whether orders wait for a proven regime (``warmup.require: proven``)."""
+    max_gap_bars: int
+    """How many bars Binance itself may lack."""
+    deadline_ms: int
+    """How long a warm-up may take, ms."""
+    on_failure: Literal["proceed", "fail"]
+    root: Path
+    """The snapshot volume."""
+    keep: int
+    """How many snapshots stay on the volume."""
+    max_age_ms: int
+    """The trader refreshes a snapshot whose first missing bar closed longer ago, ms."""
+    trader: TraderPlan
+    trade_problems: tuple[str, ...]
+    """Why the trader must not start, though the job may; one line each."""
