@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SCALE
+from tests.support.suite import SCALE
 from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import WarmupError
 from warmup_job.market.interval import Interval

@@ -10,44 +10,21 @@ from typing import Any
 import aiohttp
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from nautilus_trader.adapters.binance.common.credentials import (
     extract_ed25519_private_key,
     is_ed25519_private_key,
 )
 
-from tests.conftest import HANG_S, Exchange, running_exchange
+from tests.support.exchange import Exchange, running_exchange
+from tests.support.keys import ED25519, RSA, WRITTEN, pem, public_pem
+from tests.support.suite import HANG_S
 from warmup_job.binance.api_keys import signing_secret
 from warmup_job.binance.futures_account import look_at_account
 from warmup_job.errors import WarmupError
 
 KEY = "local-key"
-ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def pem(
-    key: PrivateKeyTypes,
-    form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8,
-    password: bytes | None = None,
-) -> str:
-    hidden: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if password:
-        hidden = serialization.BestAvailableEncryption(password)
-    return key.private_bytes(serialization.Encoding.PEM, form, hidden).decode()
-
-
-def public_pem(key: Ed25519PrivateKey = ED25519) -> str:
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
-
-
-WRITTEN = pem(ED25519)
 
 
 def with_public_half() -> str:

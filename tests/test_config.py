@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SCALE
+from tests.support.suite import SCALE
 from warmup_job.config import (
     OPTIONS,
     ImportedStrategy,

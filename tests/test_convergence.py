@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from tests.test_certificate import certified, counted_market, market
+from tests.support.windows import certified, counted_market, market
 from warmup_job.proof.convergence import KINDS, bars_needed, error_bound
 from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.indicators import Adx

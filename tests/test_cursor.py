@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SCALE
+from tests.support.suite import SCALE
 from warmup_job.handoff.cursor import Handoff, Span, next_due_ms
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from nautilus_trader.model.data import BarType
 
-from tests.conftest import HANG_S, REPO, Exchange, clean_env
+from tests.support.commands import clean_env
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S, REPO
 from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
 from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import ConfigError, ExchangeUnreachableError, RefusedError

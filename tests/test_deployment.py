@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,7 +14,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.conftest import REPO
+from tests.support.manifests import COMPOSED, _kustomized, rendered
+from tests.support.suite import REPO
 
 OVERLAYS = sorted(each.name for each in (REPO / "k8s/overlays").iterdir())
 CHECKS = sorted(each.name for each in (REPO / "k8s/checks").iterdir())
@@ -33,27 +32,6 @@ TRADES = {  # by overlay: what its trader does, and where; None: there is no tra
     "sidecar": ("paper", "binance_futures.yaml"),
     "testnet": ("live", "binance_testnet.yaml"),
 }
-
-
-@functools.cache
-def _rendered(folder: str) -> str:
-    return _kustomized(REPO / "k8s" / folder)
-
-
-def _kustomized(folder: Path) -> str:
-    tool = next((each for each in ("kubectl", "kustomize") if shutil.which(each)), None)
-    if tool is None:
-        pytest.skip("neither kubectl nor kustomize is here; CI has one")
-    word = ["kustomize"] if tool == "kubectl" else ["build"]
-    done = subprocess.run([tool, *word, str(folder)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr  # nothing that kustomize calls deprecated
-    return done.stdout
-
-
-def rendered(folder: str) -> list[Any]:
-    """Every object that kustomize makes of a folder below k8s."""
-    return list(yaml.safe_load_all(_rendered(folder)))
 
 
 def stateful_set(folder: str) -> Any:
@@ -372,9 +350,6 @@ def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> 
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "BTCUSDT 1m" in done.stdout
-
-
-COMPOSED = yaml.safe_load((REPO / "docker-compose.yml").read_text())["services"]
 
 
 def test_compose_mounts_no_folder_that_keys_are_in() -> None:

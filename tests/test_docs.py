@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import HANG_S, REPO, Exchange, job
+from tests.support.commands import job
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S, REPO
 
 PAGE = (REPO / "docs/snapshots.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

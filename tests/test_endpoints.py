@@ -14,7 +14,9 @@ from nautilus_trader.adapters.binance.common.urls import (
     get_ws_public_base_url,
 )
 
-from tests.conftest import Exchange, job, write_config
+from tests.support.commands import job
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
 from warmup_job.binance.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
 from warmup_job.config import VenueConfig
 from warmup_job.config.venue_file import ApiSection, VenueSection

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO, Exchange, job, write_config
+from tests.support.commands import job
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import REPO
 from warmup_job.config import unknown_variables
 
 KNOWN = {"WARMUP_MAX_BARS", "WARMUP_KEEP", "WARMUP_EXCHANGE_SEED"}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Exchange, clean_env
+from tests.support.commands import clean_env
+from tests.support.exchange import Exchange
 
 
 def probe(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

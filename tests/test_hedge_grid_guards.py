@@ -16,6 +16,7 @@ from nautilus_trader.model.enums import OrderStatus, TradingState
 from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.identifiers import ClientOrderId
 
+from tests.support.ladders import ladder
 from tests.support.made_up_market import (
     START_NS,
     Market,
@@ -29,7 +30,6 @@ from tests.support.made_up_market import (
     told,
     warm,
 )
-from tests.test_ladder import ladder
 from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker, drawdown_pct
 from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors

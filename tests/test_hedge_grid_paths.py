@@ -22,7 +22,6 @@ from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.objects import Price, Quantity
 
-from tests.conftest import RECORDINGS, SCALE
 from tests.support.made_up_market import (
     Market,
     config,
@@ -33,6 +32,8 @@ from tests.support.made_up_market import (
     told,
     warm,
 )
+from tests.support.recordings import RECORDINGS
+from tests.support.suite import SCALE
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.hedge_grid.ladder import BOOKS, min_rung_quantity
 from warmup_job.hedge_grid.strategy import HedgeGridV1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import HANG_S
+from tests.support.suite import HANG_S
 from warmup_job.errors import VolumeError
 from warmup_job.snapshot import lease as leases
 from warmup_job.snapshot.lease import Lease, take_lease

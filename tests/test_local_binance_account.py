@@ -20,7 +20,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.conftest import HANG_S, job_process
+from tests.support.commands import job_process
+from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.signature import Credentials
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.conftest import HANG_S
+from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.faults.fault_board import KINDS, Facts, FaultBoard, parse_fault
 from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start

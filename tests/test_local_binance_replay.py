@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.conftest import HANG_S
+from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.prices.replay import RecordedFeed, recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.conftest import HANG_S
+from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.rest.weight_meter import PATIENCE, WeightMeter, request_weight
 from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, serve, start

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tests.conftest import HANG_S, clean_env
+from tests.support.commands import clean_env
+from tests.support.suite import HANG_S
 
 BEGIN = """
 import os, signal, sys, threading

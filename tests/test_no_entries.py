@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPO
 from tests.support.made_up_market import config, instrument
+from tests.support.suite import REPO
 from warmup_job.hedge_grid.caps import Caps, caps_of
 from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder

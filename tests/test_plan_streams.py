@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPO, Exchange, job, write_config
+from tests.support.commands import job
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import REPO
 from warmup_job.catalog.names import bar_stream_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import ConfigError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import SCALE
+from tests.support.suite import SCALE
 from warmup_job.errors import DataInvalidError
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 from warmup_job.market.rows import Gap, find_gaps, missing_bars, parse_rows

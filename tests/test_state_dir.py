@@ -19,8 +19,11 @@ from loguru import logger
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import HANG_S, Exchange, job, job_process, write_config
+from tests.support.commands import job, job_process
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
 from tests.support.made_up_market import make_engine
+from tests.support.suite import HANG_S
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff import saved_state as saved
 from warmup_job.handoff.state_dir import LOCK, StateDir, held_state_dir

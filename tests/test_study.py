@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.test_certificate import SETTINGS, USUAL, feed, market, named, recorded
+from tests.support.windows import SETTINGS, USUAL, feed, market, named, recorded
 from warmup_job.errors import WarmupError
 from warmup_job.proof.certificate import Certificate
 from warmup_job.proof.certify import certify

@@ -18,9 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import REPO, clean_env
-from tests.container.conftest import checked, command
-from tests.container.test_pod import Pods, until
+from tests.support.commands import clean_env
+from tests.support.containers import checked, command
+from tests.support.pods import Pods
+from tests.support.suite import REPO
+from tests.support.waiting import until
 
 IMAGE, PLAIN = "warmup-job:bench", "warmup-job:plain"
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPO
-from tests.container.conftest import checked, command
-from tests.test_deployment import COMPOSED
+from tests.support.containers import checked, command
+from tests.support.manifests import COMPOSED
+from tests.support.suite import REPO
 
 KILL_THE_TRADER = """
 import os, signal

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO
-from tests.container.conftest import Engine, checked
+from tests.support.containers import Engine, checked
+from tests.support.suite import REPO
 
 MARKER = "a-secret-that-lay-about-3c9e"
 

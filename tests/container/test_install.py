@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO, Exchange
-from tests.container.conftest import checked
+from tests.support.containers import checked
+from tests.support.exchange import Exchange
+from tests.support.suite import REPO
 
 UV = str(Path(sys.executable).with_name("uv"))
 

@@ -7,17 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.conftest import Engine, ExchangeContainer, mounts, wait_until
-
-ENDS = {  # by exit code: what makes it, by environment, and by fault
-    2: ({"WARMUP_REQUIRE": "luck"}, ""),
-    10: ({"WARMUP_EXCHANGE_URL": "http://exchange:9", "WARMUP_DEADLINE": "8s"}, ""),
-    11: ({}, "418@/fapi/*:for=600s"),
-    12: ({"WARMUP_STREAMS": "NOPEUSDT:1m:70"}, ""),
-    13: ({}, "nan@klines"),
-    14: ({"WARMUP_STREAMS": "BTCUSDT:1m:70"}, ""),
-    16: ({"WARMUP_DEADLINE": "2s"}, "stall@klines"),
-}
+from tests.support.containers import ENDS, Engine, ExchangeContainer, mounts, wait_until
 
 
 def test_it_publishes_and_a_second_start_uses_what_is_there(

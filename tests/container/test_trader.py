@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.container.conftest import (
+from tests.support.containers import (
     Engine,
     ExchangeContainer,
     health,

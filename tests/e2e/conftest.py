@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import running_exchange, write_config
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange, running_exchange
+from tests.support.second_run import Situation
 from tests.support.volume_trace import Jobs
 from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, fill
 
@@ -38,3 +41,8 @@ def other_jobs() -> Iterator[Jobs]:
     """Jobs that run while one of an `Hourly` stands still."""
     with contextlib.closing(Jobs()) as jobs:
         yield jobs
+
+
+@pytest.fixture
+def situation(tmp_path: Path, start_exchange: Callable[..., Exchange]) -> Situation:
+    return Situation(tmp_path, start_exchange)

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO, Exchange, clean_env, write_config
-from tests.e2e.test_company_network import Handler, pipe, proxied, serving
+from tests.support.commands import clean_env
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.proxies import Handler, pipe, proxied, serving
+from tests.support.suite import REPO
 
 pytestmark = pytest.mark.e2e
 MIB = 1024 * 1024

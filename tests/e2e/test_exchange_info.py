@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, Exchange, job, job_process, write_config
-from tests.support.volumes import until
+from tests.support.commands import job, job_process
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")

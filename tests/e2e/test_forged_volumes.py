@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Exchange, job, job_process, write_config
-from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, current, read_whole
-from tests.test_snapshot_forged import (
+from tests.support.commands import job, job_process
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.forged_snapshots import (
     BAR_FILES,
     GARBAGE,
     INSTRUMENT_FILES,
@@ -21,6 +22,7 @@ from tests.test_snapshot_forged import (
     sealed_again,
     text_column,
 )
+from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, current, read_whole
 from warmup_job.config import load
 from warmup_job.errors import SnapshotError
 from warmup_job.plan.streams import open_client

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.suite import FULL
 from tests.support.volume_trace import GO_ON, KILL, Call, at
 from tests.support.volumes import (
-    FULL,
     Hourly,
     assert_in_order,
     assert_refused,

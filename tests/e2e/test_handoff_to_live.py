@@ -20,7 +20,8 @@ from nautilus_trader.model.data import BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
 
 import warmup_job
-from tests.conftest import HANG_S, Exchange, job, job_process
+from tests.support.commands import job, job_process
+from tests.support.exchange import Exchange
 from tests.support.seam import (
     EARLY_S,
     MINUTE,
@@ -42,8 +43,9 @@ from tests.support.seam import (
     set_before_the_close,
     spot_config,
     start_over,
-    until,
 )
+from tests.support.suite import HANG_S
+from tests.support.waiting import until_async
 from warmup_job.acquire.reuse import RE_ASKED
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_klines
@@ -69,8 +71,10 @@ def test_a_start_at_any_moment_around_a_close(
         closes_ms.append(set_before_the_close(running, to_close_s))
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.grid.opens and seam.grid.opens[-1] >= closes_ms[0] - MINUTE_MS)
-        await until(lambda: seam.runner.state == "live")
+        await until_async(
+            lambda: seam.grid.opens and seam.grid.opens[-1] >= closes_ms[0] - MINUTE_MS
+        )
+        await until_async(lambda: seam.runner.state == "live")
 
     seam = asyncio.run(
         start_over(
@@ -102,7 +106,7 @@ def test_a_slow_start_asks_for_what_has_closed_since_and_no_more(
         before.append(len(running.klines()))
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.grid.sent)
+        await until_async(lambda: seam.grid.sent)
         before.append(len(running.klines()))
 
     seam = asyncio.run(
@@ -128,7 +132,7 @@ def test_rest_takes_its_time_while_a_minute_closes(
         running.fault(f"delay={delay_s}s@klines")
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(1) and seam.grid.sent and seam.strategies[1].sent)
+        await until_async(lambda: seam.live(1) and seam.grid.sent and seam.strategies[1].sent)
 
     seam = asyncio.run(
         start_over(
@@ -150,10 +154,10 @@ def test_a_websocket_that_is_silent_at_first(start_exchange: Start, tmp_path: Pa
         running.fault("ws-mute")
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.state in {"filling", "degraded"})
+        await until_async(lambda: seam.runner.state in {"filling", "degraded"})
         assert not seam.grid.sent
         running.clear_faults()
-        await until(lambda: seam.grid.sent)
+        await until_async(lambda: seam.grid.sent)
 
     seam = asyncio.run(
         start_over(
@@ -187,7 +191,7 @@ def test_the_answer_that_was_to_fill_the_gap_is_a_bad_one(
             running.fault(spec)
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(3))
+        await until_async(lambda: seam.live(3))
 
     seam = asyncio.run(
         start_over(
@@ -208,12 +212,12 @@ def test_no_websocket_over_a_close(start_exchange: Start, tmp_path: Path) -> Non
         set_before_the_close(running, 8)
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.grid.sent)
+        await until_async(lambda: seam.grid.sent)
         running.fault("ws-drop:for=1h")
-        await until(lambda: seam.runner.state != "live")
+        await until_async(lambda: seam.runner.state != "live")
         newest_ms = seam.grid.opens[-1]
         live.append(seam.runner.live_bars)
-        await until(lambda: seam.grid.opens[-1] > newest_ms)
+        await until_async(lambda: seam.grid.opens[-1] > newest_ms)
 
     seam = asyncio.run(
         start_over(
@@ -242,12 +246,12 @@ def test_a_live_stream_that_breaks_is_whole_again(
     running = start_exchange()
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(2))
+        await until_async(lambda: seam.live(2))
         seen = seam.runner.handed_on
         running.fault(fault)
-        await until(lambda: seam.runner.handed_on >= seen + bars)
+        await until_async(lambda: seam.runner.handed_on >= seen + bars)
         live = seam.runner.live_bars
-        await until(lambda: seam.live(live + 2))
+        await until_async(lambda: seam.live(live + 2))
 
     seam = asyncio.run(start_over(running, spot_config(tmp_path, running), during))
     assert_whole(seam, SPOT_SECONDS)
@@ -260,13 +264,13 @@ def test_an_exchange_that_is_restarted_over_a_close(start_exchange: Start, tmp_p
         set_before_the_close(running, 10)
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.grid.sent and seam.runner.state == "live")
+        await until_async(lambda: seam.grid.sent and seam.runner.state == "live")
         now_ms = running.now_ms()
         close_ms = MINUTE.next(MINUTE.floor(now_ms))
         running.fault(f"refuse:for={close_ms - now_ms + 5_000}ms")
-        await until(lambda: seam.runner.state != "live")
-        await until(lambda: seam.grid.opens[-1] >= close_ms - MINUTE_MS)
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state != "live")
+        await until_async(lambda: seam.grid.opens[-1] >= close_ms - MINUTE_MS)
+        await until_async(lambda: seam.runner.state == "live")
 
     seam = asyncio.run(
         start_over(
@@ -284,13 +288,13 @@ def test_a_machine_that_slept_for_minutes(start_exchange: Start, tmp_path: Path)
     running = start_exchange()
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(2))
+        await until_async(lambda: seam.live(2))
         running.fault("ws-drop:for=2s")
         running.fault("skew=+150s")
         seen = seam.runner.handed_on
-        await until(lambda: seam.runner.handed_on > seen + 150)
+        await until_async(lambda: seam.runner.handed_on > seen + 150)
         live = seam.runner.live_bars
-        await until(lambda: seam.live(live + 2))
+        await until_async(lambda: seam.live(live + 2))
 
     seam = asyncio.run(
         start_over(running, spot_config(tmp_path, running), during, faults_stay=True)
@@ -324,8 +328,8 @@ def test_the_venues_own_hole_lies_at_the_seam(
 
     async def during(seam: Seam) -> None:
         newest_ms = OUT_OF_THE_HOLE_MS + max(back_s, 0) // 60 * MINUTE_MS - MINUTE_MS
-        await until(lambda: seam.grid.opens and seam.grid.opens[-1] >= newest_ms)
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.grid.opens and seam.grid.opens[-1] >= newest_ms)
+        await until_async(lambda: seam.runner.state == "live")
 
     seam = asyncio.run(
         start_over(running, config, during, snapshot_until="-3m", before_loading=hours_later)
@@ -407,7 +411,7 @@ def test_a_strategy_that_requests_its_history_gets_each_bar_once_by_our_requests
         before.append(len(running.klines()))
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(1))
+        await until_async(lambda: seam.live(1))
         before.append(len(running.klines()))
 
     seam = asyncio.run(
@@ -439,10 +443,10 @@ def test_two_strategies_on_seconds_and_minutes_in_one_node(
 
     async def during(seam: Seam) -> None:
         other = seam.strategies[1]
-        await until(lambda: other.live[SPOT_MINUTES] and len(other.live[SPOT_SECONDS]) > 3)
+        await until_async(lambda: other.live[SPOT_MINUTES] and len(other.live[SPOT_SECONDS]) > 3)
         running.fault("ws-miss=1")
         seen = seam.runner.handed_on
-        await until(lambda: seam.runner.handed_on > seen + 4 and seam.runner.state == "live")
+        await until_async(lambda: seam.runner.handed_on > seen + 4 and seam.runner.state == "live")
 
     seam = asyncio.run(start_over(running, config, during))
     assert_whole(seam, SPOT_SECONDS)
@@ -461,7 +465,7 @@ def test_a_strategy_that_subscribes_late_has_every_bar_all_the_same(
     )
 
     async def during(seam: Seam) -> None:
-        await until(lambda: len(seam.strategies[1].live[SPOT_SECONDS]) >= 2)
+        await until_async(lambda: len(seam.strategies[1].live[SPOT_SECONDS]) >= 2)
 
     seam = asyncio.run(start_over(running, config, during))
     assert_whole(seam, SPOT_SECONDS)
@@ -477,7 +481,7 @@ def test_a_strategy_that_follows_more_when_its_history_comes(
 
     async def during(seam: Seam) -> None:
         (only,) = seam.strategies
-        await until(lambda: only.live[SPOT_SECONDS] and only.live.get(SPOT_MINUTES))
+        await until_async(lambda: only.live[SPOT_SECONDS] and only.live.get(SPOT_MINUTES))
 
     seam = asyncio.run(start_over(running, config, during))
     assert_followed(seam, seam.strategies[0], SPOT_SECONDS)
@@ -498,8 +502,10 @@ def test_an_order_right_after_subscribing_waits_for_the_stream(
     )
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.state == "live")
-        await until(lambda: seam.strategies[1].probe and seam.strategies[1].live[SPOT_MINUTES])
+        await until_async(lambda: seam.runner.state == "live")
+        await until_async(
+            lambda: seam.strategies[1].probe and seam.strategies[1].live[SPOT_MINUTES]
+        )
 
     seam = asyncio.run(start_over(running, config, during, snapshot_until="-3m"))
     assert_followed(seam, seam.strategies[1], SPOT_MINUTES)
@@ -522,13 +528,15 @@ def test_a_stream_that_nobody_follows_any_more_halts_nobody(
             return sum(each["params"]["interval"] == "1s" for each in running.klines())
 
         one, other = seam.strategies
-        await until(lambda: one.live[SPOT_SECONDS])
+        await until_async(lambda: one.live[SPOT_SECONDS])
         before, let_go_ms = seconds(), running.now_ms()
-        await until(lambda: running.now_ms() > let_go_ms + 8_000)  # in which none may be asked for
+        await until_async(
+            lambda: running.now_ms() > let_go_ms + 8_000
+        )  # in which none may be asked for
         minutes = len(other.live[SPOT_MINUTES])
-        await until(lambda: len(other.live[SPOT_MINUTES]) > minutes)
+        await until_async(lambda: len(other.live[SPOT_MINUTES]) > minutes)
         assert seconds() == before
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
 
     asyncio.run(start_over(running, config, during))
 
@@ -547,12 +555,12 @@ def test_bars_that_no_stream_names_are_whole_from_then_on(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: len(strategy.live.get(SPOT_SECONDS, ())) >= 2)
+        await until_async(lambda: len(strategy.live.get(SPOT_SECONDS, ())) >= 2)
         running.fault("ws-miss=1@btcusdt@kline_1s")
         seen = len(strategy.seen[SPOT_SECONDS])
-        await until(lambda: len(strategy.seen[SPOT_SECONDS]) > seen + 3)
+        await until_async(lambda: len(strategy.seen[SPOT_SECONDS]) > seen + 3)
         if require == "bars":
-            await until(lambda: seam.runner.state == "live")
+            await until_async(lambda: seam.runner.state == "live")
         else:
             assert seam.trading == TradingState.HALTED
         seam.klines[SPOT_SECONDS] = await every_kline(seam, SPOT_SECONDS)
@@ -600,7 +608,7 @@ def test_a_strategy_that_raises_on_a_history_that_comes_late(
     )
 
     async def during(seam: Seam) -> None:
-        await until(lambda: False)
+        await until_async(lambda: False)
 
     with pytest.raises(TraderError, match=r"Follower.*a mistake of its own"):
         asyncio.run(start_over(running, config, during))
@@ -615,7 +623,7 @@ def test_a_trader_whose_strategies_have_all_stopped_ends(
     config = imported_config(tmp_path, running, [stopping], streams={"1s": 30}, market="spot")
 
     async def during(seam: Seam) -> None:
-        await until(lambda: False)
+        await until_async(lambda: False)
 
     with pytest.raises(TraderError, match="not running any more"):
         asyncio.run(start_over(running, config, during))
@@ -630,8 +638,8 @@ def test_an_order_on_paper_is_filled_though_its_strategy_follows_no_quotes(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(strategy.cache.orders)
-        await until(lambda: all(order.is_closed for order in strategy.cache.orders()))
+        await until_async(strategy.cache.orders)
+        await until_async(lambda: all(order.is_closed for order in strategy.cache.orders()))
 
     seam = asyncio.run(start_over(running, config, during))
     assert orders_of(seam) == [(False, OrderStatus.FILLED)]
@@ -659,9 +667,9 @@ def test_what_becomes_of_open_orders_on_sigterm(
     )  # fmt: skip
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.report().orders_open == 2)
+        await until_async(lambda: seam.runner.report().orders_open == 2)
         os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: seam.runner.state == "stopping")
+        await until_async(lambda: seam.runner.state == "stopping")
 
     seam = asyncio.run(start_over(running, config, during))
     assert seam.runner.signalled
@@ -685,15 +693,15 @@ def test_a_gap_that_cannot_be_filled_halts_trading_until_it_is(
     states: list[TradingState] = []
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.report().orders_open == 2)
+        await until_async(lambda: seam.runner.report().orders_open == 2)
         states.append(seam.trading)
         running.fault("ws-miss=1")
         running.fault("nan@klines")
-        await until(lambda: seam.runner.state == "degraded")
-        await until(lambda: seam.runner.report().orders_open == len(left))
+        await until_async(lambda: seam.runner.state == "degraded")
+        await until_async(lambda: seam.runner.report().orders_open == len(left))
         states.append(seam.trading)
         running.clear_faults()
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         states.append(seam.trading)
 
     seam = asyncio.run(start_over(running, config, during))
@@ -711,9 +719,9 @@ def test_what_a_strategy_keeps_survives_a_restart_unless_it_was_altered(
     config = imported_config(tmp_path, running, [follower(MINUTES, keep=True)], streams={"1m": 30})
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.strategies[0].live[MINUTES])
+        await until_async(lambda: seam.strategies[0].live[MINUTES])
         # While it runs: a SIGKILL would lose nothing.
-        await until(lambda: list((tmp_path / "state" / "paper").glob("Follower*.json")))
+        await until_async(lambda: list((tmp_path / "state" / "paper").glob("Follower*.json")))
 
     def start() -> Seam:
         return asyncio.run(start_over(running, config, during))
@@ -832,7 +840,7 @@ def test_a_node_whose_data_client_never_comes_up_ends(
         running.fault("503@exchangeInfo")
 
     async def during(seam: Seam) -> None:
-        await until(lambda: False)
+        await until_async(lambda: False)
 
     with pytest.raises(TraderError, match=r"did not start within|ended while it started"):
         asyncio.run(

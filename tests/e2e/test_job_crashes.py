@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from tests.conftest import Exchange, write_config
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
 from tests.support.power_cut import lost_by_a_power_cut
+from tests.support.suite import FULL
 from tests.support.volume_trace import GO_ON, KILL, Call, Watched, at
 from tests.support.volumes import (
     BARS,
-    FULL,
     HALF_PAST_MS,
     Hourly,
     Reader,

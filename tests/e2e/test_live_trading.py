@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, Exchange, Result, job, job_process, trade_until, write_config
-from tests.test_api_keys import RSA, WRITTEN, pem, public_pem
+from tests.support.commands import Result, job, job_process, trade_until
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.keys import RSA, WRITTEN, pem, public_pem
+from tests.support.suite import HANG_S
 
 pytestmark = pytest.mark.e2e
 KEY, SECRET, ED25519 = "local-key", "local-secret", WRITTEN

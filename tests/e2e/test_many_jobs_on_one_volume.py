@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, REPO, Exchange, Result, clean_env, job, write_config
+from tests.support.commands import Result, clean_env, job
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import FULL, HANG_S, REPO
 from tests.support.volume_trace import GO_ON, Call, Jobs, Watched, at
 from tests.support.volumes import (
     BARS,
-    FULL,
     HALF_PAST_MS,
     Hourly,
     assert_in_order,
@@ -30,8 +32,8 @@ from tests.support.volumes import (
     read_whole,
     reading,
     snapshots,
-    until,
 )
+from tests.support.waiting import until
 from warmup_job.snapshot.lease import STALE_S
 
 pytestmark = pytest.mark.e2e

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.suite import FULL
 from tests.support.volume_trace import at
 from tests.support.volumes import (
-    FULL,
     HALF_PAST_MS,
     Hourly,
     assert_in_order,

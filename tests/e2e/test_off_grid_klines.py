@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Exchange
-from tests.e2e.test_second_run import EARLY_MS, MINUTE_MS, Situation
+from tests.support.exchange import Exchange
+from tests.support.second_run import EARLY_MS, MINUTE_MS, Situation
 from warmup_job.errors import DataInvalidError
 from warmup_job.snapshot.verify import find_problems, open_snapshot
 

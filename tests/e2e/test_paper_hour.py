@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, job, job_process, running_exchange
+from tests.support.commands import job, job_process
+from tests.support.exchange import running_exchange
 from tests.support.seam import MINUTE_MS, MINUTES, SPOT_GRID, imported_file
+from tests.support.suite import HANG_S
 
 pytestmark = pytest.mark.e2e
 SPEED = 90

@@ -16,13 +16,18 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
-from tests.support.seam import EARLY_S, before_the_minute, until
+from tests.support.commands import job, job_process, trade_until
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
+from tests.support.seam import EARLY_S, before_the_minute
+from tests.support.suite import HANG_S
+from tests.support.waiting import until_async
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
-from warmup_job.config import WarmupConfig, load
+from warmup_job.config import load
 from warmup_job.errors import TraderError
 from warmup_job.handoff.bar_stream import History
 from warmup_job.handoff.node import NodeSettings
@@ -35,41 +40,14 @@ from warmup_job.plan.streams import open_client
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.build_runner import node_settings
 from warmup_job.trader.history import load_histories
-from warmup_job.trader.strategies import make_strategies
 
 pytestmark = pytest.mark.e2e
 MINUTE_MS = 60_000
-MINUTE = Interval.parse("1m")
-BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
 
 
 def ladder(regime: str) -> int:
     """How many orders the configured ladder has: a trend thins one side from 5 to 3."""
     return 10 if regime == "SIDEWAYS" else 8
-
-
-def make_grid(config: WarmupConfig) -> HedgeGridV1:
-    (strategy,) = make_strategies(config)
-    assert isinstance(strategy, HedgeGridV1)
-    return strategy
-
-
-async def run_until(runner: PaperRunner, condition: Callable[[], object]) -> None:
-    """Run the node until that holds."""
-    stop = asyncio.Event()
-
-    async def watch() -> None:
-        try:
-            await until(condition)
-        finally:
-            stop.set()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        await runner.run(stop)
-    finally:
-        watcher.cancel()
-    await watcher
 
 
 def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
@@ -385,10 +363,10 @@ def test_a_bar_that_the_stream_lost_or_doubled_is_healed(
     running = start_exchange()
 
     async def during(runner: PaperRunner) -> None:
-        await until(lambda: runner.live_bars >= 2)
+        await until_async(lambda: runner.live_bars >= 2)
         running.fault(fault)
         seen = runner.handed_on
-        await until(lambda: runner.handed_on >= seen + 8 and runner.state == "live")
+        await until_async(lambda: runner.handed_on >= seen + 8 and runner.state == "live")
 
     strategy = asyncio.run(watch_seconds(running, during))
     assert contiguous(strategy)
@@ -401,15 +379,15 @@ def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
     states: list[TradingState] = []
 
     async def during(runner: PaperRunner) -> None:
-        await until(lambda: runner.live_bars >= 2)
+        await until_async(lambda: runner.live_bars >= 2)
         states.append(state_of(runner))
         running.fault("ws-mute")
-        await until(lambda: runner.state == "degraded")
+        await until_async(lambda: runner.state == "degraded")
         seen = runner.handed_on
-        await until(lambda: runner.handed_on >= seen + 2)
+        await until_async(lambda: runner.handed_on >= seen + 2)
         states.append(state_of(runner))
         running.clear_faults()
-        await until(lambda: runner.state == "live")
+        await until_async(lambda: runner.state == "live")
         states.append(state_of(runner))
 
     strategy = asyncio.run(watch_seconds(running, during))
@@ -524,7 +502,7 @@ def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> N
     running.fault("418=600@klines")
 
     async def during(runner: PaperRunner) -> None:
-        await until(running.klines)
+        await until_async(running.klines)
         await asyncio.sleep(6)  # in which it might ask again
 
     asyncio.run(watch_seconds(running, during))

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, Exchange, Result, job, job_process, trade_until, write_config
-from tests.support.volumes import until
+from tests.support.commands import Result, job, job_process, trade_until
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
+from tests.support.waiting import until
 from warmup_job.catalog.nautilus_catalog import read_bars
 
 pytestmark = pytest.mark.e2e

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, Exchange, clean_env, job, job_process, write_config
+from tests.support.commands import clean_env, job, job_process
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
 
 pytestmark = pytest.mark.e2e
 

@@ -17,10 +17,12 @@ from nautilus_trader.backtest.config import (
 from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.model.data import Bar
 
-from tests.conftest import Exchange, write_config
-from tests.e2e.test_paper_trading import BAR_TYPE, MINUTE, make_grid, run_until
-from tests.e2e.test_second_run import MINUTE_MS, Situation, digest, situation
+from tests.e2e.conftest import situation
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
 from tests.support.seam import before_the_minute
+from tests.support.second_run import MINUTE_MS, Situation, digest
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.catalog.nautilus_catalog import read_bars, read_instrument

@@ -16,7 +16,8 @@ import pytest
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
 
-from tests.conftest import Exchange, job, job_process
+from tests.support.commands import job, job_process
+from tests.support.exchange import Exchange
 from tests.support.relay import Rows, relaying
 from tests.support.seam import (
     EARLY_S,
@@ -33,8 +34,8 @@ from tests.support.seam import (
     minutes_config,
     spot_config,
     start_over,
-    until,
 )
+from tests.support.waiting import until_async
 from warmup_job.catalog.nautilus_bars import instrument_bars
 from warmup_job.errors import TraderError
 from warmup_job.handoff.composite_bars import Composite
@@ -87,10 +88,10 @@ def test_held_bars_come_by_close_time_and_only_the_last_one_may_be_acted_on(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: len(strategy.closes("on_bar")) == 2)
-        await until(lambda: all(each.order.status_string() != "INITIALIZED"
+        await until_async(lambda: len(strategy.closes("on_bar")) == 2)
+        await until_async(lambda: all(each.order.status_string() != "INITIALIZED"
                                 for each in strategy.given if each.order))  # fmt: skip
-        await until(lambda: strategy.given[-1].order.status == OrderStatus.ACCEPTED)
+        await until_async(lambda: strategy.given[-1].order.status == OrderStatus.ACCEPTED)
 
     seam = asyncio.run(
         start_over(running, config, during, snapshot_until="-3h", before_loading=delay)
@@ -117,13 +118,13 @@ def test_bars_that_close_together_are_acted_on_together(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
+        await until_async(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
         running.fault("ws-miss=1@btcusdt@kline_1m")
         before = strategy.closes("on_bar", SPOT_MINUTES)
-        await until(lambda: strategy.closes("on_bar", SPOT_MINUTES) != before)
+        await until_async(lambda: strategy.closes("on_bar", SPOT_MINUTES) != before)
         closes_ms.append(strategy.closes("on_bar", SPOT_MINUTES)[-1])
         seen = seam.runner.handed_on
-        await until(lambda: seam.runner.handed_on > seen + 1)
+        await until_async(lambda: seam.runner.handed_on > seen + 1)
 
     seam = asyncio.run(start_over(running, config, during))
     (strategy,) = seam.strategies
@@ -149,17 +150,17 @@ def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
     told: list[str] = []
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         states.append(seam.trading)
         before = len(seam.said)
         running.fault(muted)
-        await until(lambda: seam.runner.state == "degraded")
+        await until_async(lambda: seam.runner.state == "degraded")
         states.append(seam.trading)
         words = "no websocket message for"
-        await until(lambda: any(words in line for line in seam.said[before:]))
+        await until_async(lambda: any(words in line for line in seam.said[before:]))
         told.extend(line for line in seam.said[before:] if words in line)
         running.clear_faults()
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         states.append(seam.trading)
 
     asyncio.run(start_over(running, config, during))
@@ -177,11 +178,11 @@ def test_an_exchange_that_sets_its_clock_back_is_asked_for_its_time(
     config = spot_config(tmp_path, running, trade={"silence": "2s"})
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(2))
+        await until_async(lambda: seam.live(2))
         running.fault("skew=-60s")
-        await until(lambda: seam.runner.state == "degraded")
-        await until(lambda: abs(seam.client.now_ms() - running.now_ms()) < 10_000)
-        await until(lambda: not seam.runner.websockets.first_silent(["btcusdt@kline_1s"]))
+        await until_async(lambda: seam.runner.state == "degraded")
+        await until_async(lambda: abs(seam.client.now_ms() - running.now_ms()) < 10_000)
+        await until_async(lambda: not seam.runner.websockets.first_silent(["btcusdt@kline_1s"]))
 
     asyncio.run(start_over(running, config, during, faults_stay=True))
 
@@ -193,20 +194,20 @@ def test_rest_that_comes_back_first_does_not_make_it_live(
     config = spot_config(tmp_path, running)
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(2))
+        await until_async(lambda: seam.live(2))
         seen = seam.runner.handed_on
         running.fault("ws-drop:for=1h")
         running.fault("refuse:for=2s")
-        await until(lambda: seam.runner.handed_on > seen + 5)  # REST has filled these
+        await until_async(lambda: seam.runner.handed_on > seen + 5)  # REST has filled these
         assert seam.runner.state != "live"
         assert seam.trading == TradingState.HALTED
         assert not seam.runner.report().ready
         orders = len(seam.grid.sent)
         seen = seam.runner.handed_on
-        await until(lambda: seam.runner.handed_on > seen + 3)
+        await until_async(lambda: seam.runner.handed_on > seen + 3)
         assert len(seam.grid.sent) == orders
         running.clear_faults()
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
 
     asyncio.run(start_over(running, config, during))
 
@@ -260,7 +261,7 @@ def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
     )  # fmt: skip
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.state == "stopping")
+        await until_async(lambda: seam.runner.state == "stopping")
 
     seam = asyncio.run(start_over(running, config, during))
     (strategy,) = seam.strategies
@@ -280,17 +281,17 @@ def test_an_order_that_is_accepted_after_bars_went_missing_is_cancelled_too(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
+        await until_async(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
         running.fault("ws-mute@btcusdt@kline_1s")
         running.fault("503@klines")
-        await until(lambda: seam.runner.state == "degraded")
+        await until_async(lambda: seam.runner.state == "degraded")
         bar = strategy.cache.bar(SPOT_SECONDS)
         seam.runner._set_trading(TradingState.ACTIVE)  # as it was when the order left
         strategy.note("on_bar", bar)
         order = strategy.given[-1].order
-        await until(lambda: order.status != OrderStatus.INITIALIZED)
+        await until_async(lambda: order.status != OrderStatus.INITIALIZED)
         seam.runner._set_trading(TradingState.HALTED)
-        await until(lambda: order.status == OrderStatus.CANCELED)
+        await until_async(lambda: order.status == OrderStatus.CANCELED)
         assert seam.runner.state == "degraded"
 
     asyncio.run(start_over(running, config, during))
@@ -304,15 +305,15 @@ def test_an_order_in_nautilus_queues_is_under_way_until_it_is_out(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live" and strategy.given)
-        await until(lambda: not has_orders_under_way(strategy.cache, [strategy]))
+        await until_async(lambda: seam.runner.state == "live" and strategy.given)
+        await until_async(lambda: not has_orders_under_way(strategy.cache, [strategy]))
         strategy.note("on_bar", strategy.cache.bar(MINUTES))  # sends an order
         order = strategy.given[-1].order
         assert has_orders_under_way(strategy.cache, [strategy])
         assert order not in [
             each for _, each in open_orders(strategy.cache, [strategy], "cancel_all")
         ]
-        await until(lambda: order.status == OrderStatus.ACCEPTED)
+        await until_async(lambda: order.status == OrderStatus.ACCEPTED)
         assert not has_orders_under_way(strategy.cache, [strategy])
 
     asyncio.run(start_over(running, config, during))
@@ -332,9 +333,9 @@ def test_a_strategy_that_raises_when_the_websocket_speaks_at_last_ends_the_trade
         running.fault("ws-mute")
 
     async def during(seam: Seam) -> None:
-        await until(lambda: "websocket" in seam.runner.why)
+        await until_async(lambda: "websocket" in seam.runner.why)
         running.clear_faults()
-        await until(lambda: False)
+        await until_async(lambda: False)
 
     with pytest.raises(TraderError, match="a mistake of its own"):
         asyncio.run(start_over(running, config, during, after_loading=mute))
@@ -352,14 +353,14 @@ def test_emulated_orders_do_not_leave_while_trading_is_halted(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
+        await until_async(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
         running.fault("ws-mute@btcusdt@kline_1s")
         running.fault("503@klines")
-        await until(lambda: seam.trading == TradingState.HALTED)
+        await until_async(lambda: seam.trading == TradingState.HALTED)
         strategy.events.clear()
         assert not strategy.cache.orders_emulated()
         await let_through(seam, strategy.place)
-        await until(lambda: "OrderDenied" in strategy.events)
+        await until_async(lambda: "OrderDenied" in strategy.events)
         assert "OrderFilled" not in strategy.events
 
     asyncio.run(start_over(running, config, during))
@@ -382,13 +383,13 @@ def test_emulated_orders_go_by_on_gap(start_exchange: Start, tmp_path: Path, pol
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
+        await until_async(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
         strategy.place()
-        await until(strategy.cache.orders_emulated)
+        await until_async(strategy.cache.orders_emulated)
         running.fault("ws-mute@btcusdt@kline_1s")
         running.fault("503@klines")
-        await until(lambda: seam.runner.state == "degraded")
-        await until(lambda: not strategy.cache.orders_emulated())
+        await until_async(lambda: seam.runner.state == "degraded")
+        await until_async(lambda: not strategy.cache.orders_emulated())
 
     asyncio.run(start_over(running, config, during))
 
@@ -404,15 +405,15 @@ def test_a_stream_that_is_subscribed_to_again_was_not_silent_meanwhile(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         strategy.unsubscribe_bars(SPOT_SECONDS)
-        await until(lambda: not seam.runner.websockets.heard.has("btcusdt@kline_1s"))
+        await until_async(lambda: not seam.runner.websockets.heard.has("btcusdt@kline_1s"))
         seen = len(seam.states)
         strategy.subscribe_bars(SPOT_SECONDS)
         # It may be over in a few milliseconds: every state is reported, not every one is seen.
-        await until(lambda: "filling" in seam.states[seen:])
+        await until_async(lambda: "filling" in seam.states[seen:])
         begun = seam.states.index("filling", seen)
-        await until(lambda: "live" in seam.states[begun:])
+        await until_async(lambda: "live" in seam.states[begun:])
         assert "degraded" not in seam.states[seen:]
 
     asyncio.run(start_over(running, config, during))
@@ -431,7 +432,7 @@ def test_bars_that_nautilus_builds_by_volume_get_their_source(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: len(strategy.closes("on_bar", ticks.standard())) >= 2)
+        await until_async(lambda: len(strategy.closes("on_bar", ticks.standard())) >= 2)
 
     seam = asyncio.run(start_over(running, config, during))
     assert not seam.runner.started_warm
@@ -458,8 +459,8 @@ def test_a_strategy_that_requests_and_subscribes_has_each_bar_once(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live")
-        await until(lambda: strategy.answered == (2 if requests == "both" else 1))
+        await until_async(lambda: seam.runner.state == "live")
+        await until_async(lambda: strategy.answered == (2 if requests == "both" else 1))
         asked.append(len(running.klines()))
 
     seam = asyncio.run(start_over(running, config, during, after_loading=loaded))
@@ -493,8 +494,8 @@ def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_comes(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: strategy.answered)
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: strategy.answered)
+        await until_async(lambda: seam.runner.state == "live")
 
     seam = asyncio.run(start_over(running, config, during, after_loading=break_it))
     assert len(seam.strategies[0].closes("history")) == 29
@@ -512,10 +513,10 @@ def test_a_strategy_that_nothing_can_warm_stays_cold_and_says_how(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: len(strategy.closes("on_bar")) >= 2)
+        await until_async(lambda: len(strategy.closes("on_bar")) >= 2)
         assert seam.trading == TradingState.HALTED
         assert "updates itself in on_bar" in seam.runner.why
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         assert len(strategy.closes("on_bar")) >= 14
 
     seam = asyncio.run(start_over(running, config, during))
@@ -536,8 +537,8 @@ def test_history_is_replayed_through_on_bar_with_orders_denied(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live")
-        await until(lambda: strategy.given[-1].order.status == OrderStatus.ACCEPTED)
+        await until_async(lambda: seam.runner.state == "live")
+        await until_async(lambda: strategy.given[-1].order.status == OrderStatus.ACCEPTED)
 
     seam = asyncio.run(start_over(running, config, during, snapshot_until="-3m"))
     (strategy,) = seam.strategies
@@ -561,12 +562,12 @@ def test_a_late_replay_denies_its_orders_though_trading_is_on(
 
     async def during(seam: Seam) -> None:
         joining = seam.strategies[1]
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         states = len(seam.states)
         joining.subscribe_bars(SPOT_SECONDS)
-        await until(lambda: len(joining.closes("on_bar", SPOT_SECONDS)) >= 22)
+        await until_async(lambda: len(joining.closes("on_bar", SPOT_SECONDS)) >= 22)
         seconds = [each for each in joining.given if each.bar_type == str(SPOT_SECONDS)]
-        await until(lambda: seconds[-1].order.status == OrderStatus.ACCEPTED)
+        await until_async(lambda: seconds[-1].order.status == OrderStatus.ACCEPTED)
         assert set(seam.states[states:]) <= {"live"}
         assert {each.order.status for each in seconds[:19]} == {OrderStatus.DENIED}
 
@@ -584,14 +585,14 @@ def test_bars_that_were_missed_reach_a_strategy_that_has_only_on_bar(
     )  # fmt: skip
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.live(2))
+        await until_async(lambda: seam.live(2))
         seen = seam.runner.handed_on
         running.fault("ws-drop:for=1h")
-        await until(lambda: seam.runner.state != "live" and seam.runner.handed_on > seen + 3)
+        await until_async(lambda: seam.runner.state != "live" and seam.runner.handed_on > seen + 3)
         running.clear_faults()
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         live = seam.runner.live_bars
-        await until(lambda: seam.live(live + 1))
+        await until_async(lambda: seam.live(live + 1))
 
     seam = asyncio.run(start_over(running, config, during))
     closes = seam.strategies[0].closes("on_bar")
@@ -610,9 +611,9 @@ def test_an_indicator_that_is_not_initialized_is_not_warm(
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
         (average,) = strategy.averages.values()
-        await until(lambda: "is not initialized" in seam.runner.why)
+        await until_async(lambda: "is not initialized" in seam.runner.why)
         assert seam.trading == TradingState.HALTED
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         assert average.initialized
 
     seam = asyncio.run(start_over(running, config, during))
@@ -631,10 +632,10 @@ def test_composite_bars_have_a_history_and_go_on_without_a_seam(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
+        await until_async(lambda: seam.runner.state == "live" and strategy.closes("on_bar"))
         running.fault("ws-miss=2@btcusdt@kline_1s")
         seen = len(strategy.closes("on_bar"))
-        await until(lambda: len(strategy.closes("on_bar")) >= seen + 2)
+        await until_async(lambda: len(strategy.closes("on_bar")) >= seen + 2)
 
     seam = asyncio.run(start_over(running, config, during))
     (strategy,) = seam.strategies
@@ -665,10 +666,10 @@ def test_letting_go_of_one_composite_series_leaves_the_bars_of_the_other(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
         strategy.unsubscribe_bars(tens)
         live = seam.runner.live_bars
-        await until(lambda: seam.live(live + 12))
+        await until_async(lambda: seam.live(live + 12))
 
     seam = asyncio.run(start_over(running, config, during))
     closes = [each.close_ms for each in seam.strategies[0].given if "5-SEC" in each.bar_type]
@@ -685,14 +686,14 @@ def test_a_late_request_holds_nothing_back(start_exchange: Start, tmp_path: Path
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
         (average,) = strategy.averages.values()
-        await until(lambda: seam.live(1))
+        await until_async(lambda: seam.live(1))
         running.fault("delay=3s@klines")
         strategy._request()
         seen, live = len(seam.states), seam.runner.live_bars
-        await until(lambda: seam.live(live + 2))
+        await until_async(lambda: seam.live(live + 2))
         assert not strategy.answered
         running.clear_faults()
-        await until(lambda: strategy.answered)
+        await until_async(lambda: strategy.answered)
         assert "filling" not in seam.states[seen:]
         assert average.count == len(strategy.given) - len(older(strategy))
 
@@ -721,7 +722,7 @@ def test_bars_built_from_ticks_are_reported_as_cold(start_exchange: Start, tmp_p
     )
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
 
     seam = asyncio.run(start_over(running, config, during))
     assert not seam.runner.started_warm
@@ -742,7 +743,7 @@ def test_a_bar_that_closed_long_ago_is_history_at_the_start(
     )  # fmt: skip
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.runner.state == "live")
+        await until_async(lambda: seam.runner.state == "live")
 
     seam = asyncio.run(start_over(running, config, during))
     (strategy,) = seam.strategies
@@ -761,7 +762,7 @@ def test_hedge_grid_acts_on_its_first_bar_whatever_trade_first_bar_says(
     config = minutes_config(tmp_path, running, trade={"first_bar": "history"})
 
     async def during(seam: Seam) -> None:
-        await until(lambda: seam.grid.sent)
+        await until_async(lambda: seam.grid.sent)
 
     seam = asyncio.run(start_over(running, config, during))
     assert seam.grid.on_bar_opens == seam.grid.opens[-1:]
@@ -786,7 +787,7 @@ def test_a_lasting_fault_in_an_old_part_of_a_cold_window_gets_too_old(
         config = through(config, relay.url, running.ws_url)
 
         async def during(seam: Seam) -> None:
-            await until(lambda: seam.runner.state == "live")
+            await until_async(lambda: seam.runner.state == "live")
 
         seam = asyncio.run(start_over(running, config, during, publish=False))
     opens = seam.grid.opens
@@ -833,12 +834,12 @@ def test_websocket_messages_that_are_garbage_change_nothing(
         config = through(spot_config(tmp_path, running), relay.url, relay.ws_url)
 
         async def during(seam: Seam) -> None:
-            await until(lambda: seam.live(2))
+            await until_async(lambda: seam.live(2))
             for _ in range(3):
                 await asyncio.to_thread(relay.say, *garbage(running.now_ms()))
                 seen = seam.runner.handed_on
                 await more_bars(seam, seen + 1)
-            await until(lambda: seam.runner.state == "live")
+            await until_async(lambda: seam.runner.state == "live")
 
         seam = asyncio.run(start_over(running, config, during))
     assert_same_state(seam, SPOT_SECONDS)
@@ -854,19 +855,19 @@ def test_ten_thousand_messages_at_once_lose_and_repeat_nothing(
         config = through(spot_config(tmp_path, running), relay.url, relay.ws_url)
 
         async def during(seam: Seam) -> None:
-            await until(lambda: seam.live(2))
+            await until_async(lambda: seam.live(2))
             top = {"u": 1, "s": "BTCUSDT", "b": "31000.00", "B": "1", "a": "31000.01", "A": "1"}
             quote = json.dumps({"stream": "btcusdt@bookTicker", "data": top})
             await asyncio.to_thread(relay.say, *[quote] * 10_000)
             seen = seam.runner.live_bars
-            await until(lambda: seam.live(seen + 3))
+            await until_async(lambda: seam.live(seen + 3))
 
         seam = asyncio.run(start_over(running, config, during))
     assert_same_state(seam, SPOT_SECONDS)
 
 
 async def more_bars(seam: Seam, than: int) -> None:
-    await until(lambda: seam.runner.handed_on > than)
+    await until_async(lambda: seam.runner.handed_on > than)
 
 
 def through(config: Any, url: str, ws_url: str) -> Any:

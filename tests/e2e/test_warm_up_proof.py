@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import HANG_S, Exchange, job, job_process, trade_until, write_config
-from tests.support.volumes import until
+from tests.support.commands import job, job_process, trade_until
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
+from tests.support.waiting import until
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.proof.certify import certify

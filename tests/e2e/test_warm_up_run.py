@@ -19,18 +19,12 @@ from typing import Any
 import pytest
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from tests.conftest import (
-    HANG_S,
-    REPO,
-    Exchange,
-    Result,
-    clean_env,
-    job,
-    job_process,
-    recorded_rows,
-    write_config,
-)
-from tests.support.volumes import until
+from tests.support.commands import Result, clean_env, job, job_process
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.recordings import recorded_rows
+from tests.support.suite import HANG_S, REPO
+from tests.support.waiting import until
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 pytestmark = pytest.mark.e2e

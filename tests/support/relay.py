@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.conftest import HANG_S, Exchange
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
 
 type Rows = list[list[Any]]
 

@@ -20,7 +20,8 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import TradingState
 from nautilus_trader.trading.strategy import Strategy
 
-from tests.conftest import HANG_S, Exchange, write_config
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
 from tests.support.seam_strategies import Impatient, Recorder
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_klines
@@ -84,13 +85,6 @@ def set_before_the_close(running: Exchange, seconds: float) -> int:
     close_ms = MINUTE.next(MINUTE.floor(now_ms))
     running.fault(f"skew=+{close_ms - round(seconds * 1000) - now_ms}ms")
     return close_ms
-
-
-async def until(condition: Callable[[], object], most_s: float = HANG_S) -> None:
-    """Wait for it; a test that hangs fails."""
-    async with asyncio.timeout(most_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @dataclass

@@ -31,8 +31,9 @@ from typing import IO, Literal
 
 import pytest
 
-from tests.conftest import HANG_S, REPO, Result, clean_env
+from tests.support.commands import Result, clean_env
 from tests.support.job_server import MOST_BYTES
+from tests.support.suite import HANG_S, REPO
 
 Effect = Literal["make", "write", "mode", "settle", "move", "remove", "lock", "look"]
 

@@ -9,24 +9,21 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import HANG_S, REPO, Exchange, Result, clean_env
+from tests.support.commands import Result, clean_env
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S, REPO
 from tests.support.volume_trace import Jobs
 from warmup_job.errors import SnapshotError
 from warmup_job.snapshot.verify import verify
-
-FULL = os.environ.get("WARMUP_TEST_FULL") == "1"
-"""Whether the long tests run in full: `make test-full`."""
 
 BARS = 40
 HALF_PAST_MS = 1_780_003_800_000
@@ -229,11 +226,3 @@ def mounted(path: Path, options: str) -> Iterator[Mount]:
         yield Mount(path, keeper.pid)
         assert keeper.stdin is not None
         keeper.stdin.close()
-
-
-def until(condition: Any, what: str, most_s: float = HANG_S) -> None:
-    """Wait until ``condition()`` is true."""
-    give_up_at = time.monotonic() + most_s
-    while not condition():
-        assert time.monotonic() < give_up_at, f"still not: {what}"
-        time.sleep(0.02)

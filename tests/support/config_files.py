@@ -1,0 +1,43 @@
+"""Configuration files as a user writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.suite import REPO
+
+
+def write_config(
+    folder: Path, exchange_url: str, *, ws_url: str | None = None, **changes: Any
+) -> Path:
+    """A venue, a strategy and a joining file in ``folder``; ``changes`` go into the joining file.
+
+    Keys of ``changes`` are sections (warmup, snapshot, …), or venue/strategy for those files' text.
+    """
+    venue = changes.pop("venue", {})
+    strategy = changes.pop("strategy", {})
+    market = venue.pop("market", "um")
+    ends = ("futures", "PERPETUAL_LINEAR") if market == "um" else ("spot", "CASH")
+    folder.mkdir(parents=True, exist_ok=True)
+    symbol = strategy.pop("symbol", "BTCUSDT-PERP.BINANCE" if market == "um" else "BTCUSDT.BINANCE")
+    (folder / "venue.yaml").write_text(
+        json.dumps(
+            {
+                "venue": {"name": "BINANCE", "venue_type": ends[0], "account_type": ends[1]},
+                "api": {"base_url": exchange_url, "ws_url": ws_url},
+                "rate_limits": {"weight_per_minute": 2400},
+            }
+            | venue
+        )
+    )
+    text = (REPO / "configs/strategies/hedge_grid_v1.yaml").read_text()
+    (folder / "strategy.yaml").write_text(text.replace("BTCUSDT-PERP.BINANCE", symbol))
+    # A proof is asked for where it is what the test is about.
+    changes["warmup"] = {"require": "bars"} | changes.get("warmup", {})
+    changes["trade"] = {"state_dir": str(folder / "state")} | changes.get("trade", {})
+    joined = {"venue": "venue.yaml", "strategy": "strategy.yaml"} | changes
+    path = folder / "warmup.yaml"
+    path.write_text(json.dumps(joined))
+    return path

@@ -1,0 +1,98 @@
+"""A local exchange over real sockets, in a thread of the test process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.suite import HANG_S
+from warmup_job.local_binance.server import ExchangeOptions, start
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A running local exchange, and what it was asked."""
+
+    url: str
+    ws_url: str
+    now_ms: Callable[[], int]
+    stop: Callable[[], None]
+    state_dir: str
+    """Where a trader on it keeps its state."""
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request that the server counted, oldest first."""
+        with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
+            return list(json.load(answer)["requests"])
+
+    def await_request(self) -> None:
+        """Until somebody has asked for something."""
+        deadline = time.monotonic() + HANG_S
+        while not self.requests():
+            assert time.monotonic() < deadline, "nobody asked for anything"
+            time.sleep(0.05)
+
+    def klines(self) -> list[dict[str, Any]]:
+        """The requests for bars among them: all klines but the months that give the bounds."""
+        asked = [each for each in self.requests() if each["path"].endswith("lines")]
+        return [
+            each
+            for each in asked
+            if each["params"]["interval"] != "1M" or each["params"]["limit"] not in {"99", "1000"}
+        ]
+
+    def fault(self, spec: str) -> None:
+        """Let something go wrong from now on (docs/local-exchange.md, "Faults")."""
+        request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")
+        urllib.request.urlopen(request).close()
+
+    def clear_faults(self) -> None:
+        """Let all go well again."""
+        request = urllib.request.Request(f"{self.url}/_sim/faults", method="DELETE")
+        urllib.request.urlopen(request).close()
+
+    def minutes(self) -> dict[str, int]:
+        """The weight that was spent on futures in each calendar minute."""
+        with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
+            return dict(json.load(answer)["minutes"]["um"])
+
+    def env(self) -> dict[str, str]:
+        """What points configs/venues/simulated.yaml to it, and a trader to a state of its own."""
+        return {
+            "WARMUP_EXCHANGE_URL": self.url,
+            "WARMUP_EXCHANGE_WS_URL": self.ws_url,
+            "WARMUP_STATE_DIR": self.state_dir,
+        }
+
+
+@contextlib.contextmanager
+def running_exchange(**options: Any) -> Iterator[Exchange]:
+    """An exchange in a thread with a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    starting = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop)
+    running = starting.result(HANG_S)
+    stopped = threading.Event()
+
+    def stop() -> None:
+        if not stopped.is_set():
+            stopped.set()
+            asyncio.run_coroutine_threadsafe(running.stop(), loop).result(HANG_S)
+
+    try:
+        with tempfile.TemporaryDirectory() as state:
+            yield Exchange(running.url, running.ws_url, running.now_ms, stop, state)
+    finally:
+        stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(HANG_S)
+        loop.close()
