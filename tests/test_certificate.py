@@ -37,7 +37,7 @@ from warmup_job.proof.recurrence import decayed_sums
 from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
 from warmup_job.regime.indicators import directional_movement, true_range
-from warmup_job.study.lockstep import CODES, DOWN, SIDEWAYS, UP, Lockstep
+from warmup_job.study.lockstep import CODES, DOWN, SIDEWAYS, UP, LockstepDetectors
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int_]
@@ -92,11 +92,11 @@ class Pasts:
         self.groups = [self._extreme()]
         self.groups += [self._wild(int(age)) for age in sorted(ages) if age > 0]
         self.groups += [self._real(age) for age in (1, 3, n, longest, 300) if starts.min() >= age]
-        self.ours = Lockstep(settings, len(starts))
+        self.ours = LockstepDetectors(settings, len(starts))
         zero = np.zeros(len(starts))
         self.ours.update(window.close[starts], zero, zero, zero)
 
-    def _extreme(self) -> tuple[Lockstep, int]:
+    def _extreme(self) -> tuple[LockstepDetectors, int]:
         """Every corner of what may have been, and as many points between; then the first bar."""
         low, high = self.bounds.low, self.bounds.high
         reach = high - low
@@ -132,7 +132,7 @@ class Pasts:
         regime = np.concatenate((regime, self.rng.integers(0, 3, 60)))
         ranges = np.concatenate((ranges, between[0]))
         count, starts = len(fast), len(self.starts)
-        detectors = Lockstep(self.settings, count * starts)
+        detectors = LockstepDetectors(self.settings, count * starts)
         detectors.bars = 10**6
         detectors.ema_fast, detectors.ema_slow = np.tile(fast, starts), np.tile(slow, starts)
         detectors.plus_dm, detectors.minus_dm = np.tile(plus, starts), np.tile(minus, starts)
@@ -154,10 +154,10 @@ class Pasts:
         self._first_bar(detectors, count, last)
         return detectors, count
 
-    def _wild(self, age: int, count: int = 12) -> tuple[Lockstep, int]:
+    def _wild(self, age: int, count: int = 12) -> tuple[LockstepDetectors, int]:
         """Detectors that started ``age`` bars before, on bars anywhere within the bounds."""
         columns = count * len(self.starts)
-        detectors = Lockstep(self.settings, columns)
+        detectors = LockstepDetectors(self.settings, columns)
         bars = wild_bars(self.rng, self.bounds, age, columns)
         moves = compared(bars)
         nothing = np.zeros(columns)
@@ -167,14 +167,14 @@ class Pasts:
         self._first_bar(detectors, count, Window(bars.high[-1], bars.low[-1], bars.close[-1]))
         return detectors, count
 
-    def _real(self, age: int) -> tuple[Lockstep, int]:
+    def _real(self, age: int) -> tuple[LockstepDetectors, int]:
         """Detectors that started ``age`` bars before, on the bars that were there."""
-        detectors = Lockstep(self.settings, len(self.starts))
+        detectors = LockstepDetectors(self.settings, len(self.starts))
         for bar in range(-age, 1):
             self._update(detectors, 1, bar)
         return detectors, 1
 
-    def _first_bar(self, detectors: Lockstep, count: int, before: Window) -> None:
+    def _first_bar(self, detectors: LockstepDetectors, count: int, before: Window) -> None:
         first = Window(
             *(
                 np.stack((earlier, np.repeat(column[self.starts], count)))
@@ -187,7 +187,7 @@ class Pasts:
         )
         detectors.update(first.close[1], *(move[0] for move in compared(first)))
 
-    def _update(self, detectors: Lockstep, count: int, bar: int) -> None:
+    def _update(self, detectors: LockstepDetectors, count: int, bar: int) -> None:
         at = np.repeat(self.starts + bar, count)
         detectors.update(self.window.close[at], *(move[at] for move in self.moves))
 

@@ -19,7 +19,8 @@ import pytest
 
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.faults.fault_board import KINDS, Facts, FaultBoard, parse_fault
+from warmup_job.local_binance.faults.fault_board import FaultBoard
+from warmup_job.local_binance.faults.fault_spec import FAULT_KINDS, FaultTarget, parse_fault
 from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
 from warmup_job.market.interval import MINUTE_MS
 
@@ -123,34 +124,34 @@ def test_a_spec_is_read_whole() -> None:
         ("nonsense", "no kind 'nonsense'; the kinds are 400…599 delay stall"),
         ("399", "no kind '399'"),
         ("600", "no kind '600'"),
-        ("429=", "nothing follows the ="),
-        ("429=soon", "'soon' is no duration"),
-        ("429=-1", "'-1' is no duration"),
-        ("delay=5x", "'5x' is no duration"),
-        ("delay=" + "9" * 400, "is no duration"),
+        ("429=", "the argument after 429= is missing"),
+        ("429=soon", "'soon' is not a duration"),
+        ("429=-1", "'-1' is not a duration"),
+        ("delay=5x", "'5x' is not a duration"),
+        ("delay=" + "9" * 400, "is not a duration"),
         ("stall=1s", "takes no argument"),
-        ("cut=1", "'1' is no share"),
-        ("truncate=-0.5", "no share"),
-        ("html=302", "no HTTP status"),
+        ("cut=1", "'1' is not a share"),
+        ("truncate=-0.5", "not a share"),
+        ("html=302", "not an HTTP status"),
         ("shape=round", "short, types or strings"),
-        ("missing=0", "no count from 1 on"),
-        ("ws-drop=1006", "no code of a websocket's close frame"),
-        ("429@", "belongs after the @"),
-        ("429@a b", "belongs after the @"),
-        ("429:", "'' is no option; they are times, every, after, for, p, each with ="),
-        ("429:sometimes=1", "'sometimes=1' is no option"),
-        ("429:times", "'times' is no option"),
+        ("missing=0", "is not a whole number >= 1"),
+        ("ws-drop=1006", "not a websocket close code"),
+        ("429@", "after @ write a path"),
+        ("429@a b", "after @ write a path"),
+        ("429:", "'' is not an option; the options are times, every, after, for, p, each with ="),
+        ("429:sometimes=1", "'sometimes=1' is not an option"),
+        ("429:times", "'times' is not an option"),
         ("429:times=1:times=2", "times is given twice"),
-        ("429:times=0", "times is '0'; it must be a whole number from 1 on"),
-        ("429:every=0", "from 1 on"),
-        ("429:after=-1", "from 0 on"),
-        ("429:for=long", "no duration"),
+        ("429:times=0", "times is '0'; it must be a whole number >= 1"),
+        ("429:every=0", "a whole number >= 1"),
+        ("429:after=-1", "a whole number >= 0"),
+        ("429:for=long", "not a duration"),
         ("429:p=1.5", "p is '1.5'; it must be 0 to 1"),
         ("skew=1s@klines", "takes no @WHERE"),
-        ("skew=1s:times=1", "times does not go with it"),
+        ("skew=1s:times=1", "does not take the option times"),
         ("refuse", "needs for="),
-        ("refuse:for=1s:p=0.5", "p does not go with it"),
-        ("ws-miss=1:times=1", "the same"),
+        ("refuse:for=1s:p=0.5", "does not take the option p"),
+        ("ws-miss=1:times=1", "mean the same"),
     ],
 )
 def test_a_bad_spec_is_refused_in_one_clear_line(spec: str, why: str) -> None:
@@ -185,7 +186,7 @@ def test_where_a_fault_applies(where: str, meets: list[str], spares: list[str]) 
 
     def applies(name: str) -> bool:
         about = () if name == "time" else ("BTCUSDT", "1m")
-        return fault.applies(Facts(f"/fapi/v1/{name}", *about))
+        return fault.applies(FaultTarget(f"/fapi/v1/{name}", *about))
 
     assert [applies(name) for name in meets] == [True] * len(meets)
     assert [applies(name) for name in spares] == [False] * len(spares)
@@ -207,7 +208,7 @@ def test_where_a_fault_applies(where: str, meets: list[str], spares: list[str]) 
 def test_which_requests_are_hit(options: str, hits: str) -> None:
     board = FaultBoard()
     armed = board.add(parse_fault(f"503{options}"))
-    seen = [board.strike_request(Facts("/fapi/v1/ping"), klines=False) for _ in hits]
+    seen = [board.request_faults(FaultTarget("/fapi/v1/ping"), klines=False) for _ in hits]
     assert "".join("x" if hit else "." for hit in seen) == hits
     assert (armed.seen, armed.fired) == (len(hits), hits.count("x"))
 
@@ -218,8 +219,8 @@ def test_luck_is_the_seeds() -> None:
         for _ in range(before):
             board.add(parse_fault("delay=1s"))
         board.add(parse_fault("503:p=0.3"))
-        facts = Facts("/fapi/v1/ping")
-        struck = (board.strike_request(facts, klines=False) for _ in range(1000))
+        target = FaultTarget("/fapi/v1/ping")
+        struck = (board.request_faults(target, klines=False) for _ in range(1000))
         return ["503" in {fault.kind for fault in faults} for faults in struck]
 
     assert hits(1) == hits(1)
@@ -238,22 +239,29 @@ def test_a_fault_lasts_for_as_long_as_it_says() -> None:
     board.add(parse_fault("refuse:for=3s"))
 
     def state() -> tuple[bool, int, float]:
-        hit = board.strike_request(Facts("/api/v3/ping"), klines=False)
-        return bool(hit), board.skew_ms(), board.refuses_for_s()
+        hit = board.request_faults(FaultTarget("/api/v3/ping"), klines=False)
+        return bool(hit), board.skew_ms(), board.refuse_seconds_left()
 
     assert state() == (True, 80_000, 4)
     now_s = 104.5
     assert state() == (True, 80_000, 0)
     later = parse_fault("429:for=10s")
     board.add(later)
-    assert board.left_s(later) == 10
+    assert board.seconds_left(later) == 10
     now_s = 105.0
-    assert board.left_s(later) == 9.5
+    assert board.seconds_left(later) == 9.5
     assert state() == (True, -10_000, 0)
     now_s = 114.5
-    assert board.left_s(later) == 0
+    assert board.seconds_left(later) == 0
     assert state() == (False, -10_000, 0)
-    assert [entry["active"] for entry in board.shown()] == [False, False, True, False, False, False]
+    assert [entry["active"] for entry in board.listed()] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_faults_meet_a_request_in_order() -> None:
@@ -264,7 +272,7 @@ def test_faults_meet_a_request_in_order() -> None:
         board.add(parse_fault(spec))
 
     def kinds(path: str) -> list[str]:
-        hit = board.strike_request(Facts(path), klines=path == FUTURES)
+        hit = board.request_faults(FaultTarget(path), klines=path == FUTURES)
         return [fault.kind for fault in hit]
 
     # One answer after the other, and what would spoil a good one has not had its turn.
@@ -272,7 +280,7 @@ def test_faults_meet_a_request_in_order() -> None:
     assert kinds(FUTURES) == ["delay", "delay", "429"]
     assert kinds(FUTURES) == ["delay", "delay", "duplicate", "nan", "cut"]
     assert kinds("/fapi/v1/time") == ["delay", "delay", "cut"]
-    seen = {entry["spec"]: entry["seen"] for entry in board.shown()}
+    seen = {entry["spec"]: entry["seen"] for entry in board.listed()}
     assert seen["duplicate"] == 1
     assert (seen["cut"], seen["truncate"]) == (2, 0)
 
@@ -281,7 +289,7 @@ def test_the_documentation_knows_every_kind_and_its_examples_can_be_read() -> No
     text = (Path(__file__).resolve().parent.parent / "docs/local-exchange.md").read_text()
     section = text.partition("\n## Faults\n")[2].partition("\n## ")[0]
     kinds, examples = section.partition("| KIND |")[2], section.partition("| for instance |")[2]
-    for kind in KINDS[1:]:
+    for kind in FAULT_KINDS[1:]:
         assert re.search(rf"`{kind}[`\[]", kinds), kind
     specs = re.findall(r"^\| `([^`]+)` \|", examples, re.MULTILINE)
     assert len(specs) == 7
@@ -907,7 +915,7 @@ def test_faults_are_set_shown_and_taken_back_over_http() -> None:
         for body in ("", "nonsense", "{", "[1]", '{"spec": 1}', "{}", '"', "429 429"):
             status, refused = await client.control("POST", data=body)
             assert status == 400, body
-            assert refused["kinds"] == list(KINDS)
+            assert refused["kinds"] == list(FAULT_KINDS)
             assert "\n" not in refused["error"]
         assert (await client.control("DELETE", "/_sim/faults/3"))[0] == 200
         assert (await client.control("DELETE", "/_sim/faults/3"))[0] == 404

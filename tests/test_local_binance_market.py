@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warmup_job.local_binance.prices.generated_market import SLOT_MS, GeneratedFeed
-from warmup_job.local_binance.prices.symbols import Symbol, default_symbols
+from warmup_job.local_binance.prices.symbols import ListedSymbol, default_symbols
 from warmup_job.market.interval import DAY_MS, HOUR_MS, INTERVAL_NAMES, MINUTE_MS, Interval
 from warmup_job.market.kline import Kline
 
@@ -34,7 +34,7 @@ GOLDEN = Kline(
 )
 
 
-def symbol_of(market: str, name: str) -> Symbol:
+def symbol_of(market: str, name: str) -> ListedSymbol:
     return next(s for s in default_symbols() if (s.market, s.name) == (market, name))
 
 
@@ -191,7 +191,7 @@ def test_random_access_is_sequential_access(start: int, count: int, name: str) -
 
 
 @pytest.mark.parametrize("symbol", default_symbols(), ids=lambda s: f"{s.market}-{s.name}")
-def test_rows_are_plausible_and_on_the_grid(symbol: Symbol) -> None:
+def test_rows_are_plausible_and_on_the_grid(symbol: ListedSymbol) -> None:
     feed = GeneratedFeed(3, symbol, 10)
     rows = feed.klines.latest(MINUTE, NOW, 300, NOW)
     for before, row in itertools.pairwise(rows):

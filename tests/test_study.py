@@ -15,7 +15,7 @@ from warmup_job.proof.certify import certify
 from warmup_job.proof.evidence import Evidence
 from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
-from warmup_job.study.lockstep import CODES, Lockstep
+from warmup_job.study.lockstep import CODES, LockstepDetectors
 from warmup_job.study.wrong_starts import study
 
 
@@ -27,7 +27,7 @@ def test_detectors_in_lockstep_are_the_detector_bit_for_bit(
     window = market(seed, 500)
     starts = np.array([0, 17, 250])
     moves = (window.true_ranges(), *window.movements())
-    many = Lockstep(settings, len(starts))
+    many = LockstepDetectors(settings, len(starts))
     alone = [RegimeDetector(settings) for _ in starts]
     for bar in range(250):
         many.update(window.close[starts + bar], *(move[starts + bar] for move in moves))

@@ -44,7 +44,7 @@ def study(
     from warmup_job.plan.traded import settings_of
     from warmup_job.proof.window import Bounds
     from warmup_job.study.series import read_series
-    from warmup_job.study.wrong_starts import in_all, study
+    from warmup_job.study.wrong_starts import combined_rows, study
 
     settings = settings_of(StrategyConfigLoader.load(strategy_path))
     wanted = checked("--bars", lambda: sorted({int(each) for each in counts.split(",")}))
@@ -57,7 +57,7 @@ def study(
         )
         tables.append((name, checked(str(source), judge)))
     if len(tables) > 1:
-        tables.append(("all", in_all([rows for _, rows in tables])))
+        tables.append(("all", combined_rows([rows for _, rows in tables])))
     if as_json:
         print_json({name: msgspec.to_builtins(rows) for name, rows in tables})
         return

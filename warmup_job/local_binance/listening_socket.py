@@ -15,7 +15,7 @@ _BACKLOG = 128
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Door:
+class ListeningSocket:
     """Where clients come in. While it is shut, its port stays taken and every client is refused."""
 
     def __init__(self, runner: web.AppRunner) -> None:

@@ -20,27 +20,27 @@ from warmup_job.local_binance.account.listen_key import ListenKeys
 from warmup_job.local_binance.account.signature import (
     DEMO_KEY,
     DEMO_SECRET,
+    ClientRequest,
     Credentials,
-    Sent,
-    read_sent,
+    read_client_request,
 )
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 from warmup_job.local_binance.exchange_clock import ExchangeClock
-from warmup_job.local_binance.faults.distortion import refusal_of
-from warmup_job.local_binance.faults.fault_board import (
-    KINDS,
-    Facts,
+from warmup_job.local_binance.faults.distortion import error_answer_of
+from warmup_job.local_binance.faults.fault_board import FaultBoard
+from warmup_job.local_binance.faults.fault_spec import (
+    FAULT_KINDS,
     Fault,
-    FaultBoard,
-    Stage,
+    FaultStage,
+    FaultTarget,
     parse_fault,
 )
-from warmup_job.local_binance.listening_socket import Door, reset
+from warmup_job.local_binance.listening_socket import ListeningSocket, reset
 from warmup_job.local_binance.prices.generated_market import GeneratedFeed
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
-from warmup_job.local_binance.rest.account_rest import SENT, AccountRest
-from warmup_job.local_binance.rest.error_answers import Refusal
+from warmup_job.local_binance.rest.account_rest import CLIENT_REQUEST, AccountRest
+from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.local_binance.rest.market_rest import KLINE_PATHS, MarketRest
 from warmup_job.local_binance.rest.request_log import RequestLog
 from warmup_job.local_binance.rest.responses import (
@@ -52,7 +52,7 @@ from warmup_job.local_binance.rest.responses import (
     html_answer,
 )
 from warmup_job.local_binance.rest.weight_meter import WeightMeter, request_weight
-from warmup_job.local_binance.websocket import ws_api
+from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
 from warmup_job.market.recording import read_recording
 
@@ -174,9 +174,9 @@ class RunningExchange:
 
     async def stop(self) -> None:
         """Close every connection and free the port."""
-        await self._exchange.close_door()
+        await self._exchange.close_socket()
         await self._exchange.hub.close()
-        await self._exchange.ws_api.close()
+        await self._exchange.websocket_api.close()
         await self._runner.cleanup()
 
 
@@ -269,10 +269,10 @@ class _Exchange:
         self._account_rest = AccountRest(
             account, credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
         )
-        self.ws_api = ws_api.WsApi(
+        self.websocket_api = websocket_api.WebsocketApi(
             credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
         )
-        self._door: Door | None = None
+        self._socket: ListeningSocket | None = None
         self._reopening: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()
 
@@ -293,7 +293,7 @@ class _Exchange:
             app.router.add_get(f"{prefix}/stream", self._combined_streams(market))
             app.router.add_get(f"{prefix}/ws", self._raw_streams(market))
             app.router.add_get(f"{prefix}/ws/{{streams:.+}}", self._raw_streams(market))
-        app.router.add_get(ws_api.PATH, self.ws_api.serve)
+        app.router.add_get(websocket_api.PATH, self.websocket_api.serve)
         app.router.add_get("/_sim/requests", self._show_requests)
         app.router.add_post("/_sim/reset", self._reset)
         app.router.add_get("/_sim/faults", self._show_faults)
@@ -321,14 +321,14 @@ class _Exchange:
             if _wants_websocket(request):
                 return await self._record_websocket(request, handler, at_ms)
         else:
-            params = (await _take_in(request)).params
-            facts = Facts(path, params.get("symbol", ""), params.get("interval", ""))
-            faults = self.faults.strike_request(facts, klines=path in KLINE_PATHS)
-        free = market is None or first(faults, Stage.FRONT)
+            params = (await _read_request(request)).params
+            target = FaultTarget(path, params.get("symbol", ""), params.get("interval", ""))
+            faults = self.faults.request_faults(target, klines=path in KLINE_PATHS)
+        free = market is None or first(faults, FaultStage.FRONT)
         weight = 0 if free else request_weight(path, params, request.method)
         request[FAULTS] = faults
         arrival = self.log.begin(request.method, path, params, weight, at_ms, faults)
-        status: int | None = None if first(faults, Stage.SILENCE) else 500
+        status: int | None = None if first(faults, FaultStage.NO_ANSWER) else 500
         try:
             response = await handler(request)
             if status is not None:
@@ -340,7 +340,7 @@ class _Exchange:
     async def _record_websocket(
         self, request: web.Request, handler: Handler, at_ms: int
     ) -> web.StreamResponse:
-        refused = self.faults.strike_handshake(Facts(request.path))
+        refused = self.faults.handshake_fault(FaultTarget(request.path))
         faults = () if refused is None else (refused,)
         arrival = self.log.begin(request.method, request.path, request.query, 0, at_ms, faults)
         # Noted when it begins: it may last for days.
@@ -361,21 +361,21 @@ class _Exchange:
         if self.options.latency_ms:
             await asyncio.sleep(self.options.latency_ms / 1000)
         faults: tuple[Fault, ...] = request.get(FAULTS, ())
-        front = first(faults, Stage.FRONT)
+        front = first(faults, FaultStage.FRONT)
         response = (
             await self._found(request, handler) if front is None else self._shown_in_front(front)
         )
-        delay_s = sum(fault.number or 0 for fault in faults if fault.stage is Stage.WAIT)
+        delay_s = sum(fault.number or 0 for fault in faults if fault.stage is FaultStage.DELAY)
         if delay_s:
             await self._client_leaves(request, delay_s)
-        silence = first(faults, Stage.SILENCE)
+        silence = first(faults, FaultStage.NO_ANSWER)
         if silence is not None:
             if silence.kind == "stall":
                 await self._client_leaves(request)
             if request.transport is not None:
                 reset(request.transport)
             return response
-        body = first(faults, Stage.BODY)
+        body = first(faults, FaultStage.BODY)
         if body is not None and body.kind == "cut" and isinstance(response, web.Response):
             return await cut(request, response, body.number or 0.0)
         return response
@@ -384,15 +384,17 @@ class _Exchange:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return error_answer(Refusal(404, -1, "Unknown path."))
+            return error_answer(ErrorAnswer(404, -1, "Unknown path."))
         except web.HTTPMethodNotAllowed:
-            return error_answer(Refusal(405, -1, "Method not allowed."))
+            return error_answer(ErrorAnswer(405, -1, "Method not allowed."))
 
     def _shown_in_front(self, fault: Fault) -> web.Response:
         """What a firewall, a content network or a gateway answers in the exchange's stead."""
         if fault.kind == "html":
             return html_answer(int(fault.number or 200))
-        response = error_answer(refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault)))
+        response = error_answer(
+            error_answer_of(fault, self.clock.now_ms(), self.faults.seconds_left(fault))
+        )
         return response if fault.kind == "451" else html_answer(response.status, response.headers)
 
     async def _client_leaves(self, request: web.Request, at_most_s: float | None = None) -> None:
@@ -413,12 +415,12 @@ class _Exchange:
             return await handler(request)
         address = request.remote or ""
         try:
-            weight = request_weight(request.path, request[SENT].params, request.method)
+            weight = request_weight(request.path, request[CLIENT_REQUEST].params, request.method)
             self.meter.charge(market, address, weight, self.clock.now_ms())
             faults = request[FAULTS]
-            instead = first(faults, Stage.ANSWER)
+            instead = first(faults, FaultStage.ANSWER)
             response = await handler(request) if instead is None else self._answered(instead)
-        except Refusal as refused:
+        except ErrorAnswer as refused:
             response = error_answer(refused)
         used = str(self.meter.used(market, address))
         response.headers["X-MBX-USED-WEIGHT-1M"] = used
@@ -430,7 +432,7 @@ class _Exchange:
         """What the exchange itself answers instead of what was asked for."""
         body = _BODIES.get(fault.kind)
         if body is None:
-            raise refusal_of(fault, self.clock.now_ms(), self.faults.left_s(fault))
+            raise error_answer_of(fault, self.clock.now_ms(), self.faults.seconds_left(fault))
         return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     # --- websockets ---
@@ -478,13 +480,13 @@ class _Exchange:
         return answer(request, {})
 
     async def _show_faults(self, request: web.Request) -> web.StreamResponse:
-        return answer(request, self.faults.shown())
+        return answer(request, self.faults.listed())
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
         try:
             fault = parse_fault(_spec_in(await request.text()))
         except ConfigError as error:
-            return answer(request, {"error": str(error), "kinds": KINDS}, status=400)
+            return answer(request, {"error": str(error), "kinds": FAULT_KINDS}, status=400)
         fault_id = self.set_fault(fault, spare=request.transport)
         return answer(request, {"id": fault_id, "spec": fault.spec}, status=201)
 
@@ -495,54 +497,54 @@ class _Exchange:
     async def _remove_fault(self, request: web.Request) -> web.StreamResponse:
         if not self.faults.remove(request.match_info["id"]):
             return answer(request, {"error": "There is no fault of this id."}, status=404)
-        self._mind_the_door()
+        self._reopen_when_due()
         return answer(request, {})
 
     def set_fault(self, fault: Fault, *, spare: asyncio.Transport | None = None) -> str:
         """Let a fault begin, and give its id; ``spare`` is not cut if that is what it does."""
         fault_id = self.faults.add(fault).id
-        if fault.stage is Stage.CONNECT:
+        if fault.stage is FaultStage.WEBSOCKET:
             self.hub.drop(fault)
-        if fault.stage is Stage.DOOR and self._door is not None:
-            self._door.shut(spare=spare)
-        self._mind_the_door()
+        if fault.stage is FaultStage.PORT and self._socket is not None:
+            self._socket.shut(spare=spare)
+        self._reopen_when_due()
         return fault_id
 
     def clear_faults(self) -> None:
         """Take every fault back."""
         self.faults.clear()
-        self._mind_the_door()
+        self._reopen_when_due()
 
     # --- the door ---
 
     async def listen(self, runner: web.AppRunner) -> int:
         """Begin to listen, say on which port, and let the faults of the start begin."""
-        self._door = Door(runner)
-        port = await self._door.open(self.options.host, self.options.port)
+        self._socket = ListeningSocket(runner)
+        port = await self._socket.open(self.options.host, self.options.port)
         for fault in self._first_faults:
             self.set_fault(fault)
         return port
 
-    async def close_door(self) -> None:
+    async def close_socket(self) -> None:
         """Stop listening, and let go of who still waits for an answer."""
         self._stopping.set()
         if self._reopening is not None:
             self._reopening.cancel()
-        if self._door is not None:
-            await self._door.close()
-            self._door = None
+        if self._socket is not None:
+            await self._socket.close()
+            self._socket = None
 
-    def _mind_the_door(self) -> None:
+    def _reopen_when_due(self) -> None:
         """Open it when no fault keeps it shut any more, now or then."""
         if self._reopening is not None:
             self._reopening.cancel()
             self._reopening = None
-        left_s = self.faults.refuses_for_s()
+        left_s = self.faults.refuse_seconds_left()
         if left_s > 0:
             loop = asyncio.get_running_loop()
-            self._reopening = loop.call_later(left_s, self._mind_the_door)
-        elif self._door is not None:
-            self._door.reopen()
+            self._reopening = loop.call_later(left_s, self._reopen_when_due)
+        elif self._socket is not None:
+            self._socket.reopen()
 
 
 def _spec_in(text: str) -> str:
@@ -556,12 +558,12 @@ def _spec_in(text: str) -> str:
     return body if isinstance(body, str) else body.get("spec", "")
 
 
-async def _take_in(request: web.Request) -> Sent:
+async def _read_request(request: web.Request) -> ClientRequest:
     """Read what came with a request, characters as they are, and keep it with the request."""
     _, _, query = request.raw_path.partition("?")
     body = b"" if request.method in ("GET", "HEAD") else await request.read()
-    sent = read_sent(query, body.decode(errors="replace"))
-    request[SENT] = sent
+    sent = read_client_request(query, body.decode(errors="replace"))
+    request[CLIENT_REQUEST] = sent
     return sent
 
 

@@ -13,11 +13,11 @@ from warmup_job.proof.recurrence import Floats
 from warmup_job.regime.detector import ADX_TREND, DetectorSettings, Regime
 
 CODES = (Regime.SIDEWAYS, Regime.UP, Regime.DOWN)
-"""What the numbers in `Lockstep.regime` mean."""
+"""What the numbers in `LockstepDetectors.regime` mean."""
 SIDEWAYS, UP, DOWN = range(3)
 
 
-class Lockstep:
+class LockstepDetectors:
     """As many detectors as there are columns; the same number of bars seen by all."""
 
     def __init__(self, settings: DetectorSettings, count: int) -> None:

@@ -13,7 +13,7 @@ from warmup_job.proof.certify import certify
 from warmup_job.proof.evidence import Evidence
 from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector
-from warmup_job.study.lockstep import CODES, SIDEWAYS, Lockstep
+from warmup_job.study.lockstep import CODES, SIDEWAYS, LockstepDetectors
 
 BURN_IN_BARS = 3000
 """A detector that has seen that many is one that has run for ever, as far as floats can tell."""
@@ -22,7 +22,7 @@ _BLOCK = 4096  # detectors in lockstep: their columns stay in the processor's ca
 Codes = npt.NDArray[np.int8]
 
 
-class Misjudged(msgspec.Struct, frozen=True):
+class StudyRow(msgspec.Struct, frozen=True):
     """What warming with ``bars`` bars does. Shares are of 1."""
 
     bars: int
@@ -48,7 +48,7 @@ def study(
     step: int = 1,
     certify_every: int = 100,
     burn_in: int = BURN_IN_BARS,
-) -> list[Misjudged]:
+) -> list[StudyRow]:
     """Compare starts with any of ``counts`` bars with a detector that ran since the first bar.
 
     Args:
@@ -83,7 +83,7 @@ def study(
             for start, code in zip(asked.tolist(), right[::certify_every].tolist(), strict=True)
         )
         rows.append(
-            Misjudged(
+            StudyRow(
                 bars=bars,
                 starts=len(starts),
                 wrong=float(wrong.mean()),
@@ -96,7 +96,7 @@ def study(
     return rows
 
 
-def in_all(tables: Sequence[Sequence[Misjudged]]) -> list[Misjudged]:
+def combined_rows(tables: Sequence[Sequence[StudyRow]]) -> list[StudyRow]:
     """Several series' tables, of the same counts, as one."""
     rows = []
     for same in zip(*tables, strict=True):
@@ -104,7 +104,7 @@ def in_all(tables: Sequence[Sequence[Misjudged]]) -> list[Misjudged]:
         trending = sum(row.trending for row in same)
         wrong_trending = sum((row.wrong_of_trending or 0.0) * row.trending for row in same)
         rows.append(
-            Misjudged(
+            StudyRow(
                 bars=same[0].bars,
                 starts=starts,
                 wrong=sum(row.wrong * row.starts for row in same) / starts,
@@ -133,7 +133,7 @@ def _cold_starts(
     cold: Codes = np.empty((len(counts), len(starts)), dtype=np.int8)
     for first in range(0, len(starts), _BLOCK):
         block = slice(first, first + _BLOCK)
-        detectors = Lockstep(settings, len(starts[block]))
+        detectors = LockstepDetectors(settings, len(starts[block]))
         for bar in range(max(counts)):
             at = starts[block] + bar
             regime = detectors.update(window.close[at], *(column[at] for column in compared))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest import error_answers
 from warmup_job.market.interval import MINUTE_MS
 
 LIFE_MS = 60 * MINUTE_MS
@@ -20,7 +20,7 @@ class ListenKeys:
     _newest: str = field(default="", repr=False)
     _until_ms: dict[str, int] = field(default_factory=dict, repr=False)
 
-    def give(self, now_ms: int) -> str:
+    def issue(self, now_ms: int) -> str:
         """The valid one, for another hour, or else a new one."""
         if not self.is_valid(self._newest, now_ms):
             self._newest = secrets.token_hex(_KEY_BYTES)
@@ -28,12 +28,12 @@ class ListenKeys:
         return self._newest
 
     def keep_alive(self, now_ms: int) -> str:
-        """The valid one, for another hour; raises :class:`Refusal` −1125 if there is none."""
+        """The valid one, for another hour; raises :class:`ErrorAnswer` −1125 if there is none."""
         if not self.is_valid(self._newest, now_ms):
-            raise refusal.no_listen_key()
-        return self.give(now_ms)
+            raise error_answers.no_listen_key()
+        return self.issue(now_ms)
 
-    def take_back(self) -> str:
+    def revoke(self) -> str:
         """End the newest one, and say which it was; empty if there was none."""
         ended, self._newest = self._newest, ""
         self._until_ms.pop(ended, None)

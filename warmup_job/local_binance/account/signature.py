@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.prices.kline_pages import read_number
-from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest import error_answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ _CONCEALED = "***"
 _NEVER_TOLD = frozenset({"signature", "listenKey", "apiKey"})
 
 
-class Sent(NamedTuple):
+class ClientRequest(NamedTuple):
     """What a client has sent to a REST endpoint."""
 
     params: dict[str, str]
@@ -52,12 +52,12 @@ class Sent(NamedTuple):
     signature: str
 
 
-def read_sent(query: str, body: str = "") -> Sent:
+def read_client_request(query: str, body: str = "") -> ClientRequest:
     """Read a request's query and body, both as they came: a signature is of those characters."""
     params: dict[str, str] = {}
     for name, value in (*_pairs(query), *_pairs(body)):
         params.setdefault(name, value)
-    return Sent(params, _unsigned(query) + _unsigned(body), params.get("signature", ""))
+    return ClientRequest(params, _unsigned(query) + _unsigned(body), params.get("signature", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +88,39 @@ class Credentials:
         """Check the key of a request.
 
         Raises:
-            Refusal: −2014 there is none, or it cannot be one; −2015 it is not known here.
+            ErrorAnswer: −2014 there is none, or it cannot be one; −2015 it is not known here.
         """
         if key is None or not re.fullmatch(_KEY_FORM, key):
-            raise refusal.malformed_key()
+            raise error_answers.malformed_key()
         if not hmac.compare_digest(key, self.key):
-            raise refusal.unknown_key()
+            raise error_answers.unknown_key()
 
-    def check_signed(self, key: str | None, sent: Sent, now_ms: int) -> None:
+    def check_signed(self, key: str | None, sent: ClientRequest, now_ms: int) -> None:
         """Check a request that must be signed; ``now_ms`` is the exchange's time.
 
         Raises:
-            Refusal: as above, and −1102 missing, −1100 not a number, −1131 recvWindow, −1021
+            ErrorAnswer: as above, and −1102 missing, −1100 not a number, −1131 recvWindow, −1021
                 timestamp, −1022 signature.
         """
         self.check_key(key)
         timestamp_ms = read_number(sent.params, "timestamp")
         if timestamp_ms is None:
-            raise refusal.missing("timestamp")
+            raise error_answers.missing("timestamp")
         if not sent.signature:
-            raise refusal.missing("signature")
+            raise error_answers.missing("signature")
         window_ms = read_number(sent.params, "recvWindow")
         if window_ms is None:
             window_ms = RECV_WINDOW_MS
         if window_ms > MAX_RECV_WINDOW_MS:
-            raise refusal.receive_window_too_long()
+            raise error_answers.receive_window_too_long()
         if timestamp_ms >= now_ms + AHEAD_MS:
-            raise refusal.ahead_of_the_clock()
+            raise error_answers.ahead_of_the_clock()
         if timestamp_ms < now_ms - window_ms:
-            raise refusal.outside_receive_window()
+            raise error_answers.outside_receive_window()
         if not self._has_signed(sent):
-            raise refusal.wrong_signature()
+            raise error_answers.wrong_signature()
 
-    def _has_signed(self, sent: Sent) -> bool:
+    def _has_signed(self, sent: ClientRequest) -> bool:
         if self._public is None:
             # Upper or lower case: the documentation says that both will do.
             signature = sent.signature.lower().encode()

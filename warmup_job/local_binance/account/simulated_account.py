@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest import error_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,10 +126,10 @@ class SimulatedAccount:
     def set_position_mode(self, dual: str) -> dict[str, Any]:
         """Switch hedge mode on (``true``) or off; −4059 if it is so already."""
         if dual.lower() not in ("true", "false"):
-            raise refusal.invalid_value("dualSidePosition")
+            raise error_answers.invalid_value("dualSidePosition")
         hedge_mode = dual.lower() == "true"
         if hedge_mode == self._hedge_mode:
-            raise refusal.same_position_mode()
+            raise error_answers.same_position_mode()
         self._hedge_mode = hedge_mode
         return _done()
 
@@ -163,7 +163,7 @@ class SimulatedAccount:
         """Set the leverage of a symbol; −4028 if there is none such."""
         settings = self._chosen(symbol)[symbol]
         if not 1 <= leverage <= _BRACKETS[0].leverage:
-            raise refusal.invalid_leverage(leverage)
+            raise error_answers.invalid_leverage(leverage)
         settings.leverage = leverage
         return {
             "symbol": symbol,
@@ -175,9 +175,9 @@ class SimulatedAccount:
         """Set the margin type of a symbol; −4046 if it has that one already."""
         settings = self._chosen(symbol)[symbol]
         if margin_type not in MARGIN_TYPES:
-            raise refusal.invalid_value("marginType")
+            raise error_answers.invalid_value("marginType")
         if margin_type == settings.margin_type:
-            raise refusal.same_margin_type()
+            raise error_answers.same_margin_type()
         settings.margin_type = margin_type
         return _done()
 
@@ -237,7 +237,7 @@ class SimulatedAccount:
         ]
 
     def check_symbol(self, symbol: str | None) -> None:
-        """Raise :class:`Refusal` −1121 if the futures market has no such symbol."""
+        """Raise :class:`ErrorAnswer` −1121 if the futures market has no such symbol."""
         self._chosen(symbol)
 
     # --- spot ---
@@ -275,7 +275,7 @@ class SimulatedAccount:
         if symbol is None:
             return self._settings
         if symbol not in self._settings:
-            raise refusal.invalid_symbol()
+            raise error_answers.invalid_symbol()
         return {symbol: self._settings[symbol]}
 
     def _sides(self) -> tuple[str, ...]:

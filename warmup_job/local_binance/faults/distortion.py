@@ -6,13 +6,14 @@ import math
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
-from warmup_job.local_binance.rest.error_answers import Refusal
+from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warmup_job.local_binance.faults.fault_board import Fault, SymbolGrid
-    from warmup_job.local_binance.prices.price_feed import Book
+    from warmup_job.local_binance.faults.fault_board import SymbolGrid
+    from warmup_job.local_binance.faults.fault_spec import Fault
+    from warmup_job.local_binance.prices.price_feed import BookTop
 
 Row = list[Any]
 """One row of a kline answer, in the order and with the types of Binance's array."""
@@ -30,17 +31,17 @@ _ERRORS: dict[int, tuple[int, str]] = {
 _OTHER_ERROR = (-1000, "The request was refused.")
 
 
-def refusal_of(fault: Fault, now_ms: int, left_s: float | None) -> Refusal:
+def error_answer_of(fault: Fault, now_ms: int, left_s: float | None) -> ErrorAnswer:
     """The error answer of a fault whose kind is an HTTP status, ``banned`` or ``symbol-status``.
 
     ``now_ms`` is the exchange's time. ``left_s`` is how much longer the fault lasts: without an
     argument of its own, that is what Retry-After says.
     """
     if fault.kind == "symbol-status":
-        return Refusal(400, -1122, "Invalid symbol status.")
+        return ErrorAnswer(400, -1122, "Invalid symbol status.")
     if fault.kind == "banned":  # as it comes through a proxy that drops the header
         until_ms = now_ms + round((fault.number or 0) * 1000)
-        return Refusal(418, -1003, f"Way too many requests; IP banned until {until_ms}.")
+        return ErrorAnswer(418, -1003, f"Way too many requests; IP banned until {until_ms}.")
     status = int(fault.kind)
     code, message = _ERRORS.get(status, _OTHER_ERROR)
     wait_s = fault.number if fault.number is not None else left_s
@@ -48,7 +49,7 @@ def refusal_of(fault: Fault, now_ms: int, left_s: float | None) -> Refusal:
     if status == 418 and retry_after_s is not None:
         until_ms = now_ms + retry_after_s * 1000
         message = f"Way too many requests; IP banned until {until_ms}."
-    return Refusal(status, code, message, retry_after_s=retry_after_s)
+    return ErrorAnswer(status, code, message, retry_after_s=retry_after_s)
 
 
 def html_page(status: int) -> str:
@@ -116,7 +117,7 @@ def on_grid(rows: Sequence[Sequence[Any]], grid: SymbolGrid) -> list[Row]:
     return shown
 
 
-def book_on_grid(book: Book, grid: SymbolGrid) -> Book:
+def book_on_grid(book: BookTop, grid: SymbolGrid) -> BookTop:
     """The top of the book as it prints with that tick and step, whose decimals quotes have."""
     step = Decimal(1).scaleb(-_decimals(grid.step))
 

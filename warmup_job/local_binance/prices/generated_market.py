@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from warmup_job.local_binance.prices.price_feed import Book, MarketTrade, fixed
+from warmup_job.local_binance.prices.price_feed import BookTop, MarketTrade, fixed
 from warmup_job.market.interval import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Interval
 from warmup_job.market.kline import Kline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from warmup_job.local_binance.prices.symbols import Symbol
+    from warmup_job.local_binance.prices.symbols import ListedSymbol
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def _noise(octaves: tuple[_Octave, ...], first: int, last: int, level: int = 0) 
 class _PricePath:
     """The price at the open of each minute (numbered from the epoch), and how busy it is."""
 
-    def __init__(self, seed: int, symbol: Symbol, volatility: float) -> None:
+    def __init__(self, seed: int, symbol: ListedSymbol, volatility: float) -> None:
         def octaves(
             purpose: str, levels: range, amplitude: Callable[[int], float]
         ) -> tuple[_Octave, ...]:
@@ -284,7 +284,7 @@ class _Series:
 class TradeSeries(_Series):
     """Klines of the traded price, the walk within a minute, and the trades on it."""
 
-    def __init__(self, seed: int, symbol: Symbol, volatility: float) -> None:
+    def __init__(self, seed: int, symbol: ListedSymbol, volatility: float) -> None:
         """``volatility`` is the standard deviation of a minute's return, 0.001 for 10 bps."""
         super().__init__(symbol.onboard_ms)
         self._symbol = symbol
@@ -509,7 +509,7 @@ class MarkSeries(_Series):
     Volumes are 0; the count is the number of seconds covered, one look at the mark a second.
     """
 
-    def __init__(self, trades: TradeSeries, symbol: Symbol) -> None:
+    def __init__(self, trades: TradeSeries, symbol: ListedSymbol) -> None:
         super().__init__(symbol.onboard_ms)
         self._path = trades.path
         self._tick_units = int(Decimal(symbol.tick).scaleb(_MARK_DECIMALS))
@@ -552,7 +552,7 @@ class MarkSeries(_Series):
 class GeneratedFeed:
     """One symbol of the deterministic market, as a `Feed`."""
 
-    def __init__(self, seed: int, symbol: Symbol, volatility_bps: float) -> None:
+    def __init__(self, seed: int, symbol: ListedSymbol, volatility_bps: float) -> None:
         """``volatility_bps`` is the standard deviation of a minute's return in basis points."""
         self.symbol = symbol
         self.klines = TradeSeries(seed, symbol, volatility_bps / 10_000)
@@ -568,7 +568,7 @@ class GeneratedFeed:
         """The mark price at ``now_ms``, eight decimals."""
         return self.marks.price(now_ms)
 
-    def book(self, now_ms: int) -> Book:
+    def book(self, now_ms: int) -> BookTop:
         """The top of the book: one tick wide, on the side of the path that a hash chooses."""
         slot = now_ms // SLOT_MS
         walk = self.klines.walk(now_ms // MINUTE_MS)
@@ -579,7 +579,7 @@ class GeneratedFeed:
             fixed((1 + draw * s.minute_trades // 65536) * s.step_units, s.volume_decimals)
             for draw in draws
         ]
-        return Book(self._price(bid), sizes[0], self._price(bid + 1), sizes[1], slot)
+        return BookTop(self._price(bid), sizes[0], self._price(bid + 1), sizes[1], slot)
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """The aggregate trades with ``after_ms`` < time ≤ ``until_ms``, one for each taker side."""
@@ -618,7 +618,7 @@ class GeneratedFeed:
         return fixed(ticks * self.symbol.tick_units, self.symbol.price_decimals)
 
 
-def trade_id(symbol: Symbol, at_ms: int) -> int:
+def trade_id(symbol: ListedSymbol, at_ms: int) -> int:
     """The id of the first trade of the minute of ``at_ms``; ids grow, but leave holes."""
     return max(at_ms - symbol.onboard_ms, 0) // MINUTE_MS << 17
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest import error_answers
 from warmup_job.market.interval import Interval
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class KlineQuery:
 
 
 def read_symbol(params: Mapping[str, str]) -> str:
-    """The mandatory ``symbol``; raises :class:`Refusal` when it is missing or malformed."""
+    """The mandatory ``symbol``; raises :class:`ErrorAnswer` when it is missing or malformed."""
     symbol = params.get("symbol", "")
     if not symbol:
-        raise refusal.missing("symbol")
+        raise error_answers.missing("symbol")
     # \Z, not $: a trailing newline is not part of a symbol.
     if not re.match(_SYMBOL_RANGE.replace("$", r"\Z"), symbol):
-        raise refusal.illegal_characters("symbol", _SYMBOL_RANGE)
+        raise error_answers.illegal_characters("symbol", _SYMBOL_RANGE)
     return symbol
 
 
@@ -59,26 +59,26 @@ def read_query(params: Mapping[str, str], market: Market) -> KlineQuery:
     """Check the parameters of a kline request.
 
     Raises:
-        Refusal: as Binance would: −1102 missing, −1100 illegal characters, −1120 interval, −1130
-            limit, −1023 (futures) start after end.
+        ErrorAnswer: −1102 for a missing parameter, −1100 for illegal characters, −1120 for the
+            interval, −1130 for the limit, −1023 (futures) for a start after the end.
     """
     symbol = read_symbol(params)
     name = params.get("interval", "")
     if not name:
-        raise refusal.missing("interval")
+        raise error_answers.missing("interval")
     try:
         interval = Interval.parse(name)
     except ConfigError:
-        raise refusal.invalid_interval() from None
+        raise error_answers.invalid_interval() from None
 
     start_ms, end_ms = read_number(params, "startTime"), read_number(params, "endTime")
     limit = read_number(params, "limit")
     if limit is None:
         limit = DEFAULT_LIMIT
     if limit < 1 or (limit > MAX_LIMIT[market] and market == "um"):
-        raise refusal.invalid_value("limit")
+        raise error_answers.invalid_value("limit")
     if market == "um" and start_ms is not None and end_ms is not None and start_ms > end_ms:
-        raise refusal.start_after_end()
+        raise error_answers.start_after_end()
     return KlineQuery(symbol, interval, start_ms, end_ms, min(limit, MAX_LIMIT[market]))
 
 
@@ -86,10 +86,10 @@ def page(source: KlineSource, query: KlineQuery, now_ms: int) -> list[Kline]:
     """The rows that answer ``query`` at ``now_ms``.
 
     Raises:
-        Refusal: −1120, the symbol has no klines of this interval.
+        ErrorAnswer: −1120, the symbol has no klines of this interval.
     """
     if not source.offers(query.interval):
-        raise refusal.invalid_interval()
+        raise error_answers.invalid_interval()
     until_ms = now_ms if query.end_ms is None else min(query.end_ms, now_ms)
     if query.start_ms is None:
         return source.latest(query.interval, until_ms, query.limit, now_ms)
@@ -120,12 +120,12 @@ def with_forming_row(
 
 
 def read_number(params: Mapping[str, str], name: str) -> int | None:
-    """An optional whole number; raises :class:`Refusal` when it is empty or no number."""
+    """An optional whole number; raises :class:`ErrorAnswer` when it is empty or no number."""
     text = params.get(name)
     if text is None:
         return None
     if not text:
-        raise refusal.missing(name)
+        raise error_answers.missing(name)
     if not re.fullmatch("[0-9]{1,20}", text):
-        raise refusal.illegal_characters(name, _NUMBER_RANGE)
+        raise error_answers.illegal_characters(name, _NUMBER_RANGE)
     return int(text)

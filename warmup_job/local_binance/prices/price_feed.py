@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from warmup_job.local_binance.prices.symbols import Symbol
+    from warmup_job.local_binance.prices.symbols import ListedSymbol
     from warmup_job.market.interval import Interval
     from warmup_job.market.kline import Kline
 
 
-class Book(NamedTuple):
+class BookTop(NamedTuple):
     """The best bid and ask, prices and quantities as the exchange prints them."""
 
     bid: str
@@ -56,7 +56,7 @@ class PriceFeed(Protocol):
     """Everything that the exchange serves of one symbol."""
 
     @property
-    def symbol(self) -> Symbol:
+    def symbol(self) -> ListedSymbol:
         """The listing."""
         ...
 
@@ -70,7 +70,7 @@ class PriceFeed(Protocol):
         """Klines of the mark price (futures)."""
         ...
 
-    def book(self, now_ms: int) -> Book:
+    def book(self, now_ms: int) -> BookTop:
         """The top of the book at ``now_ms``."""
         ...
 

@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.prices.price_feed import Book, MarketTrade, fixed
+from warmup_job.local_binance.prices.price_feed import BookTop, MarketTrade, fixed
 from warmup_job.local_binance.prices.symbols import unlisted
 from warmup_job.market.interval import SECOND_MS, Interval
 from warmup_job.market.kline import Kline
@@ -22,7 +22,7 @@ from warmup_job.market.kline import Kline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from warmup_job.local_binance.prices.symbols import Symbol
+    from warmup_job.local_binance.prices.symbols import ListedSymbol
     from warmup_job.market.pages import Market
     from warmup_job.market.recording import Recording
 
@@ -47,7 +47,7 @@ class _Units(NamedTuple):
 class RecordedKlines:
     """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
 
-    def __init__(self, symbol: Symbol, recordings: Sequence[Recording]) -> None:
+    def __init__(self, symbol: ListedSymbol, recordings: Sequence[Recording]) -> None:
         """``recordings`` are of this symbol, one for each interval."""
         self._symbol = symbol
         self._rows: dict[str, tuple[Kline, ...]] = {r.interval.name: r.rows for r in recordings}
@@ -215,7 +215,7 @@ def _in_units(text: str, decimals: int) -> int:
     return int(whole + rest.ljust(decimals, "0"))
 
 
-class _RecordedMarks:
+class _RecordedMarkPrices:
     """Mark price klines of a recording: the traded prices with eight decimals, without volume."""
 
     def __init__(self, klines: RecordedKlines) -> None:
@@ -253,11 +253,11 @@ def _as_mark(row: Kline, now_ms: int) -> Kline:
 class RecordedFeed:
     """One recorded symbol; see :class:`warmup_job.local_binance.prices.price_feed.Feed`."""
 
-    def __init__(self, symbol: Symbol, recordings: Sequence[Recording]) -> None:
+    def __init__(self, symbol: ListedSymbol, recordings: Sequence[Recording]) -> None:
         """``recordings`` are of this symbol, one for each interval."""
         self.symbol = symbol
         self.klines = RecordedKlines(symbol, recordings)
-        self.marks = _RecordedMarks(self.klines)
+        self.marks = _RecordedMarkPrices(self.klines)
         finest = min(recordings, key=lambda r: r.interval.length_ms or 1 << 62)
         self._interval = finest.interval
         self._first = finest.rows[0]
@@ -271,13 +271,13 @@ class RecordedFeed:
         """The last price with eight decimals."""
         return _eight_decimals(self.last_price(now_ms))
 
-    def book(self, now_ms: int) -> Book:
+    def book(self, now_ms: int) -> BookTop:
         """A book of one step on either side of a one-tick spread, the last price being the bid."""
         s = self.symbol
         bid = self.last_price(now_ms)
         ask = fixed(_in_units(bid, s.price_decimals) + s.tick_units, s.price_decimals)
         size = fixed(100 * s.step_units, s.volume_decimals)
-        return Book(bid, size, ask, size, now_ms // _SLOT_MS)
+        return BookTop(bid, size, ask, size, now_ms // _SLOT_MS)
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """One trade for each quarter of a second in which the forming kline's volume grew."""
@@ -305,7 +305,9 @@ class RecordedFeed:
         return MarketTrade(at_ms, trade_id, trade_id, now[0].close, quantity, bool(trade_id % 2))
 
 
-def recorded_feeds(recordings: Sequence[Recording], listed: Sequence[Symbol]) -> list[RecordedFeed]:
+def recorded_feeds(
+    recordings: Sequence[Recording], listed: Sequence[ListedSymbol]
+) -> list[RecordedFeed]:
     """One feed for each recorded symbol, with its listing, or with one made from its decimals.
 
     Raises:
@@ -324,7 +326,7 @@ def recorded_feeds(recordings: Sequence[Recording], listed: Sequence[Symbol]) ->
     ]
 
 
-def _listing_of(recording: Recording) -> Symbol:
+def _listing_of(recording: Recording) -> ListedSymbol:
     def decimals(texts: Iterable[str]) -> int:
         return max(len(text.partition(".")[2]) for text in texts)
 

@@ -40,7 +40,7 @@ _SELF_TRADE_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol:
+class ListedSymbol:
     """One listed symbol: its grids, how its klines print, and how the market treats it."""
 
     market: Market
@@ -84,7 +84,7 @@ class Symbol:
         """One tick times one step in units of the last printed quote volume decimal."""
         return int((Decimal(self.tick) * Decimal(self.step)).scaleb(self.quote_decimals))
 
-    def with_grid(self, tick: str, step: str) -> Symbol:
+    def with_grid(self, tick: str, step: str) -> ListedSymbol:
         """The same symbol after its tick and step were changed.
 
         As on Binance, ``pricePrecision`` of the futures stays unless the tick needs more decimals.
@@ -103,12 +103,12 @@ class Symbol:
         return _futures_info(self) if self.market == "um" else _spot_info(self)
 
 
-def default_symbols() -> tuple[Symbol, ...]:
+def default_symbols() -> tuple[ListedSymbol, ...]:
     """What the exchange lists when nobody asks for more."""
     return (*_USD_M, *_SPOT)
 
 
-def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: int) -> Symbol:
+def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: int) -> ListedSymbol:
     """An entry for a symbol that is only known from a recording; its grids are its decimals.
 
     Raises:
@@ -123,7 +123,7 @@ def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: in
         decimals: str(Decimal(1).scaleb(-decimals))
         for decimals in (price_decimals, volume_decimals)
     }
-    return Symbol(
+    return ListedSymbol(
         market=market,
         name=name,
         base=name.removesuffix(quote),
@@ -150,8 +150,8 @@ def _perpetual(
     trades: int,
     sub_type: str,
     min_notional: str,
-) -> Symbol:
-    return Symbol(
+) -> ListedSymbol:
+    return ListedSymbol(
         market="um",
         name=name,
         base=name.removesuffix("USDT"),
@@ -171,8 +171,8 @@ def _perpetual(
 
 def _pair(
     name: str, tick: str, step: str, onboard_ms: int, start_price: str, notional: int, trades: int
-) -> Symbol:
-    return Symbol(
+) -> ListedSymbol:
+    return ListedSymbol(
         market="spot",
         name=name,
         base=name.removesuffix("USDT"),
@@ -225,7 +225,7 @@ _SPOT = (
 )
 
 
-def _futures_info(symbol: Symbol) -> dict[str, Any]:
+def _futures_info(symbol: ListedSymbol) -> dict[str, Any]:
     start = Decimal(symbol.start_price)
     whole_step = Decimal(symbol.step)
     # From a hundredth to a hundred times the usual price, as wide as the real filters are.
@@ -286,7 +286,7 @@ def _futures_info(symbol: Symbol) -> dict[str, Any]:
     }
 
 
-def _spot_info(symbol: Symbol) -> dict[str, Any]:
+def _spot_info(symbol: ListedSymbol) -> dict[str, Any]:
     whole_step = Decimal(symbol.step)
     return {
         "symbol": symbol.name,

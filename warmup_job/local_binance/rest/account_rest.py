@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from warmup_job.local_binance.account.signature import KEY_HEADER, Credentials, Sent
+from warmup_job.local_binance.account.signature import KEY_HEADER, ClientRequest, Credentials
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
-from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest import error_answers
 from warmup_job.local_binance.rest.responses import answer
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.rest.responses import Handler
 
-SENT = web.RequestKey("sent", Sent)
+CLIENT_REQUEST = web.RequestKey("sent", ClientRequest)
 """What came with a request to a REST endpoint, read once on its arrival."""
 
 Params = Mapping[str, str]
@@ -35,14 +35,14 @@ class AccountRest:
         credentials: Credentials,
         listen_keys: ListenKeys,
         clock: ExchangeClock,
-        on_key_taken_back: Callable[[str], None],
+        on_key_revoked: Callable[[str], None],
     ) -> None:
-        """``on_key_taken_back`` is told a listen key whose streams are to end."""
+        """``on_key_revoked`` is told a listen key whose streams are to end."""
         self._account = account
         self._credentials = credentials
         self._listen_keys = listen_keys
         self._clock = clock
-        self._on_key_taken_back = on_key_taken_back
+        self._on_key_revoked = on_key_revoked
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """Methods, paths, and what answers there."""
@@ -80,23 +80,23 @@ class AccountRest:
         others += [(method, path, _of_one(make)) for method, path, make in of_one]
         for path in ("/fapi/v1/order", "/fapi/v1/algoOrder"):
             others += [
-                ("POST", path, _refusing(refusal.takes_no_orders)),
-                ("GET", path, _refusing(refusal.no_such_order)),
-                ("DELETE", path, _refusing(refusal.nothing_to_cancel)),
+                ("POST", path, _refusing(error_answers.takes_no_orders)),
+                ("GET", path, _refusing(error_answers.no_such_order)),
+                ("DELETE", path, _refusing(error_answers.nothing_to_cancel)),
             ]
         listen_key = "/fapi/v1/listenKey"
         return [
             *((method, path, self._signed(make)) for method, path, make in others),
-            ("POST", listen_key, self._keyed(self._give_listen_key)),
+            ("POST", listen_key, self._keyed(self._issue_listen_key)),
             ("PUT", listen_key, self._keyed(self._keep_listen_key)),
-            ("DELETE", listen_key, self._keyed(self._take_back_listen_key)),
+            ("DELETE", listen_key, self._keyed(self._revoke_listen_key)),
         ]
 
     # --- who may ask ---
 
     def _signed(self, make: Maker) -> Handler:
         async def reply(request: web.Request) -> web.StreamResponse:
-            sent = request[SENT]
+            sent = request[CLIENT_REQUEST]
             key = request.headers.get(KEY_HEADER)
             self._credentials.check_signed(key, sent, self._clock.now_ms())
             return answer(request, make(sent.params))
@@ -106,7 +106,7 @@ class AccountRest:
     def _keyed(self, make: Maker) -> Handler:
         async def reply(request: web.Request) -> web.StreamResponse:
             self._credentials.check_key(request.headers.get(KEY_HEADER))
-            return answer(request, make(request[SENT].params))
+            return answer(request, make(request[CLIENT_REQUEST].params))
 
         return reply
 
@@ -118,7 +118,7 @@ class AccountRest:
     def _set_leverage(self, params: Params) -> object:
         symbol, leverage = read_symbol(params), read_number(params, "leverage")
         if leverage is None:
-            raise refusal.missing("leverage")
+            raise error_answers.missing("leverage")
         return self._account.set_leverage(symbol, leverage)
 
     def _set_margin_type(self, params: Params) -> object:
@@ -136,15 +136,15 @@ class AccountRest:
 
     # --- the listen key ---
 
-    def _give_listen_key(self, _: Params) -> object:
-        return {"listenKey": self._listen_keys.give(self._clock.now_ms())}
+    def _issue_listen_key(self, _: Params) -> object:
+        return {"listenKey": self._listen_keys.issue(self._clock.now_ms())}
 
     def _keep_listen_key(self, _: Params) -> object:
         return {"listenKey": self._listen_keys.keep_alive(self._clock.now_ms())}
 
-    def _take_back_listen_key(self, _: Params) -> object:
-        if ended := self._listen_keys.take_back():
-            self._on_key_taken_back(ended)
+    def _revoke_listen_key(self, _: Params) -> object:
+        if ended := self._listen_keys.revoke():
+            self._on_key_revoked(ended)
         return {}
 
 
@@ -156,7 +156,7 @@ def _of_one(make: Callable[[str], object]) -> Maker:
     return lambda params: make(read_symbol(params))
 
 
-def _refusing(refused: Callable[[], refusal.Refusal]) -> Maker:
+def _refusing(refused: Callable[[], error_answers.ErrorAnswer]) -> Maker:
     def make(_: Params) -> object:
         raise refused()
 
@@ -166,5 +166,5 @@ def _refusing(refused: Callable[[], refusal.Refusal]) -> Maker:
 def _mandatory(params: Params, name: str) -> str:
     value = params.get(name, "")
     if not value:
-        raise refusal.missing(name)
+        raise error_answers.missing(name)
     return value

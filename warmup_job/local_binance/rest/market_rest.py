@@ -13,10 +13,10 @@ from warmup_job.local_binance.faults.distortion import (
     on_grid,
     with_unknown_values,
 )
-from warmup_job.local_binance.faults.fault_board import Stage
+from warmup_job.local_binance.faults.fault_spec import FaultStage
 from warmup_job.local_binance.prices import kline_pages as klines
 from warmup_job.local_binance.prices.generated_market import funding_time_ms
-from warmup_job.local_binance.rest import error_answers as refusal
+from warmup_job.local_binance.rest import error_answers
 from warmup_job.local_binance.rest.responses import FAULTS, answer, first
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import FaultBoard
     from warmup_job.local_binance.prices.price_feed import KlineSource, PriceFeed
-    from warmup_job.local_binance.prices.symbols import Symbol
+    from warmup_job.local_binance.prices.symbols import ListedSymbol
     from warmup_job.local_binance.rest.responses import Handler
     from warmup_job.local_binance.rest.weight_meter import WeightMeter
     from warmup_job.market.pages import Market
@@ -109,16 +109,18 @@ class MarketRest:
             request, self._info_head("spot") | {"symbols": self._entries(request, symbols)}
         )
 
-    def _entries(self, request: web.Request, symbols: Iterable[Symbol]) -> list[dict[str, Any]]:
+    def _entries(
+        self, request: web.Request, symbols: Iterable[ListedSymbol]
+    ) -> list[dict[str, Any]]:
         """The symbols' entries, one of them with values that no client knows."""
-        fault = first(request.get(FAULTS, ()), Stage.BODY)
+        fault = first(request.get(FAULTS, ()), FaultStage.BODY)
         odd = fault.word if fault is not None and fault.kind == "enum" else ""
         return [
             with_unknown_values(self._listed(each)) if each.name == odd else self._listed(each)
             for each in symbols
         ]
 
-    def _listed(self, symbol: Symbol) -> dict[str, Any]:
+    def _listed(self, symbol: ListedSymbol) -> dict[str, Any]:
         """The entry of a symbol, with the tick and step that it has now."""
         grid = self._faults.grid(symbol.name)
         return (symbol if grid is None else symbol.with_grid(grid.tick, grid.step)).info()
@@ -128,7 +130,7 @@ class MarketRest:
             try:
                 names = msgspec.json.decode(params["symbols"], type=list[str])
             except (msgspec.DecodeError, msgspec.ValidationError):
-                raise refusal.illegal_characters(
+                raise error_answers.illegal_characters(
                     "symbols", r'^\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\]$'
                 ) from None
             return [self._feed("spot", name) for name in names]
@@ -157,7 +159,7 @@ class MarketRest:
             query = klines.read_query(request.query, market)
             source = source_of(self._feed(market, query.symbol))
             now_ms = self._clock.now_ms()
-            faults = [fault for fault in request[FAULTS] if fault.stage is Stage.ROWS]
+            faults = [fault for fault in request[FAULTS] if fault.stage is FaultStage.ROWS]
             late_ms = [int((fault.number or 0) * 1000) for fault in faults if fault.kind == "late"]
             if late_ms:
                 query = klines.before_late_rows(query, max(late_ms), now_ms)
@@ -236,7 +238,7 @@ class MarketRest:
     def _feed(self, market: Market, name: str) -> PriceFeed:
         feed = self._feeds.get((market, name))
         if feed is None:
-            raise refusal.invalid_symbol()
+            raise error_answers.invalid_symbol()
         return feed
 
     def _all_feeds(self, market: Market) -> list[PriceFeed]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from warmup_job.local_binance.faults.fault_board import Fault
+    from warmup_job.local_binance.faults.fault_spec import Fault
 
 _KEPT_REQUESTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class LoggedRequest:
     """A request that is on record, and where its outcome is to be booked."""
 
     entry: dict[str, Any]
@@ -48,7 +48,7 @@ class RequestLog:
         weight: int,
         at_ms: int,
         faults: Iterable[Fault],
-    ) -> Arrival:
+    ) -> LoggedRequest:
         """Book a request on its arrival, before anything can delay or lose it."""
         path, shown = self.conceal(path, params)
         entry = {
@@ -64,7 +64,7 @@ class RequestLog:
         self.recent.append(entry)
         self.by_path[path] += 1
         self.weight += weight
-        return Arrival(entry, self.by_status)
+        return LoggedRequest(entry, self.by_status)
 
     def clear(self) -> None:
         """Forget everything, also what has yet to be answered."""

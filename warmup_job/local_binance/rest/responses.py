@@ -10,12 +10,12 @@ import msgspec
 from aiohttp import web
 
 from warmup_job.local_binance.faults.distortion import html_page
-from warmup_job.local_binance.faults.fault_board import Fault, Stage
+from warmup_job.local_binance.faults.fault_spec import Fault, FaultStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from warmup_job.local_binance.rest.error_answers import Refusal
+    from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,7 +25,7 @@ _GZIP_FROM_BYTES = 1024
 _GZIP_LEVEL = 1  # fast: a page of 1500 rows shrinks to a fifth in 2 ms
 
 
-def first(faults: Iterable[Fault], stage: Stage) -> Fault | None:
+def first(faults: Iterable[Fault], stage: FaultStage) -> Fault | None:
     """The first of the faults that belongs to ``stage``."""
     return next((fault for fault in faults if fault.stage is stage), None)
 
@@ -33,7 +33,7 @@ def first(faults: Iterable[Fault], stage: Stage) -> Fault | None:
 def answer(request: web.Request, body: object, status: int = 200) -> web.Response:
     """A JSON answer, packed if that pays and the client knows how to unpack."""
     data = msgspec.json.encode(body)
-    damage = first(request.get(FAULTS, ()), Stage.BODY)
+    damage = first(request.get(FAULTS, ()), FaultStage.BODY)
     if damage is not None and damage.kind == "truncate":
         data = data[: int(len(data) * (damage.number or 0.0))]
     response = web.Response(
@@ -46,7 +46,7 @@ def answer(request: web.Request, body: object, status: int = 200) -> web.Respons
     return response
 
 
-def error_answer(refused: Refusal) -> web.Response:
+def error_answer(refused: ErrorAnswer) -> web.Response:
     """The error answer of a refusal."""
     response = web.Response(
         body=msgspec.json.encode({"code": refused.code, "msg": refused.message}),

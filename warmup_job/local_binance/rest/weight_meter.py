@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from warmup_job.local_binance.rest.error_answers import Refusal
+from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.market.interval import MINUTE_MS
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class WeightMeter:
         """Book a request.
 
         Raises:
-            Refusal: 429 when it goes over the budget, 418 during a ban.
+            ErrorAnswer: 429 when it goes over the budget, 418 during a ban.
         """
         account = self._accounts.setdefault((market, address), _Account())
         if now_ms < account.banned_until_ms:
@@ -132,7 +132,7 @@ class WeightMeter:
             account.bans += 1
             account.refused = 0
             raise self._banned(account, now_ms)
-        raise Refusal(
+        raise ErrorAnswer(
             429,
             -1003,
             f"Too many requests; current limit of IP({address}) is {limit} requests per minute. "
@@ -164,8 +164,8 @@ class WeightMeter:
             del spent[next(iter(spent))]
 
     @staticmethod
-    def _banned(account: _Account, now_ms: int) -> Refusal:
-        return Refusal(
+    def _banned(account: _Account, now_ms: int) -> ErrorAnswer:
+        return ErrorAnswer(
             418,
             -1003,
             f"Way too many requests; IP banned until {account.banned_until_ms}. "

@@ -16,7 +16,7 @@ from loguru import logger
 
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.faults.distortion import book_on_grid
-from warmup_job.local_binance.faults.fault_board import Facts
+from warmup_job.local_binance.faults.fault_spec import FaultTarget
 from warmup_job.local_binance.prices.generated_market import SLOT_MS, funding_time_ms, trade_id
 from warmup_job.market.interval import Interval
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from warmup_job.local_binance.account.listen_key import ListenKeys
     from warmup_job.local_binance.exchange_clock import ExchangeClock
-    from warmup_job.local_binance.faults.fault_board import Fault, FaultBoard
+    from warmup_job.local_binance.faults.fault_board import FaultBoard
+    from warmup_job.local_binance.faults.fault_spec import Fault
     from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.market.kline import Kline
     from warmup_job.market.pages import Market
@@ -117,7 +118,7 @@ class StreamHub:
                 if message.type == WSMsgType.TEXT:
                     answer = self._answer(connection, message.data)
                     # An answer belongs to no stream: only who silences everything silences it.
-                    if self._faults.copies(Facts(f"/{market}/")):
+                    if self._faults.message_copies(FaultTarget(f"/{market}/")):
                         connection.offer(answer)
         finally:
             self._connections.discard(connection)
@@ -139,7 +140,7 @@ class StreamHub:
     def drop(self, fault: Fault) -> None:
         """Cut the websockets that ``fault`` applies to; with its close code, if it has one."""
         for connection in tuple(self._connections):
-            if not fault.applies(Facts(connection.path)):
+            if not fault.applies(FaultTarget(connection.path)):
                 continue
             if fault.number is not None:
                 self._say_goodbye(connection, int(fault.number))
@@ -208,11 +209,11 @@ class StreamHub:
     async def _broadcast(self, address: _Address, messages: AsyncIterator[_Message]) -> None:
         market, stream = address
         name, _, kind = stream.partition("@")
-        facts = Facts(f"/{market}/{stream}", name.upper(), kind.removeprefix("kline_"))
+        target = FaultTarget(f"/{market}/{stream}", name.upper(), kind.removeprefix("kline_"))
         async for data, closes in messages:
             wrapped = f'{{"stream":"{stream}","data":{data}}}'
             # Decided once for all who listen: a message that was missed, everybody missed.
-            copies = self._faults.copies(facts._replace(closes=closes))
+            copies = self._faults.message_copies(target._replace(closes=closes))
             for connection in tuple(self._listeners.get(address, ())):
                 for _ in range(copies):
                     connection.offer(wrapped if connection.combined else data)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from warmup_job.local_binance.account.signature import Sent
-from warmup_job.local_binance.rest import error_answers as refusal
-from warmup_job.local_binance.rest.error_answers import Refusal
+from warmup_job.local_binance.account.signature import ClientRequest
+from warmup_job.local_binance.rest import error_answers
+from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.account.listen_key import ListenKeys
@@ -26,7 +26,7 @@ PATH = "/ws-fapi/v1"
 _PING_SECONDS = 180.0
 
 
-class WsApi:
+class WebsocketApi:
     """Its connections; each has logged on for itself."""
 
     def __init__(
@@ -34,13 +34,13 @@ class WsApi:
         credentials: Credentials,
         listen_keys: ListenKeys,
         clock: ExchangeClock,
-        on_key_taken_back: Callable[[str], None],
+        on_key_revoked: Callable[[str], None],
     ) -> None:
-        """``on_key_taken_back`` is told a listen key whose streams are to end."""
+        """``on_key_revoked`` is told a listen key whose streams are to end."""
         self._credentials = credentials
         self._listen_keys = listen_keys
         self._clock = clock
-        self._on_key_taken_back = on_key_taken_back
+        self._on_key_revoked = on_key_revoked
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -68,13 +68,13 @@ class WsApi:
         """Check who asks.
 
         Raises:
-            Refusal: as of a signed REST request; an HMAC key never may.
+            ErrorAnswer: as of a signed REST request; an HMAC key never may.
         """
         if not self._credentials.is_ed25519:
-            raise refusal.key_cannot_log_on()
+            raise error_answers.key_cannot_log_on()
         signed = sorted((name, value) for name, value in params.items() if name != "signature")
         payload = "&".join(f"{name}={value}" for name, value in signed)
-        sent = Sent(dict(params), payload, params.get("signature", ""))
+        sent = ClientRequest(dict(params), payload, params.get("signature", ""))
         now_ms = self._clock.now_ms()
         self._credentials.check_signed(params.get("apiKey"), sent, now_ms)
         return {
@@ -87,7 +87,7 @@ class WsApi:
 
     def start(self) -> object:
         """Give out the listen key."""
-        return {"listenKey": self._listen_keys.give(self._clock.now_ms())}
+        return {"listenKey": self._listen_keys.issue(self._clock.now_ms())}
 
     def ping(self) -> object:
         """Keep it alive."""
@@ -95,15 +95,15 @@ class WsApi:
 
     def stop(self) -> object:
         """Take it back."""
-        if ended := self._listen_keys.take_back():
-            self._on_key_taken_back(ended)
+        if ended := self._listen_keys.revoke():
+            self._on_key_revoked(ended)
         return {}
 
 
 class _Session:
     """One connection."""
 
-    def __init__(self, api: WsApi) -> None:
+    def __init__(self, api: WebsocketApi) -> None:
         self._api = api
         self._is_logged_on = False
 
@@ -114,15 +114,15 @@ class _Session:
             number = request.get("id")
             answer = {"id": number, "status": 200, "result": self._result(request)}
         except msgspec.DecodeError:
-            answer = _refused(number, refusal.malformed_request())
-        except Refusal as refused:
+            answer = _refused(number, error_answers.malformed_request())
+        except ErrorAnswer as refused:
             answer = _refused(number, refused)
         return msgspec.json.encode(answer | {"rateLimits": []}).decode()
 
     def _result(self, request: Mapping[str, Any]) -> object:
         method, params = request.get("method"), request.get("params") or {}
         if not isinstance(params, dict):
-            raise refusal.malformed_request()
+            raise error_answers.malformed_request()
         if method == "session.logon":
             result = self._api.log_on({name: str(value) for name, value in params.items()})
             self._is_logged_on = True
@@ -133,12 +133,12 @@ class _Session:
             "userDataStream.stop": self._api.stop,
         }
         if method not in acts:
-            raise refusal.unknown_method()
+            raise error_answers.unknown_method()
         if not self._is_logged_on:
-            raise refusal.malformed_key()
+            raise error_answers.malformed_key()
         return acts[method]()
 
 
-def _refused(number: object, refused: Refusal) -> dict[str, Any]:
+def _refused(number: object, refused: ErrorAnswer) -> dict[str, Any]:
     error = {"code": refused.code, "msg": refused.message}
     return {"id": number, "status": refused.status, "error": error}
