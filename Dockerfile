@@ -1,11 +1,11 @@
 # One image for the job, the trader and the local exchange, so that a pod pulls once.
 #
 #   docker build -t warmup-job .
-#   docker build --target sbom --output dist .         # what is in it: dist/sbom.cdx.json
+#   docker build --target sbom --output dist .         # its contents: dist/sbom.cdx.json
 #   docker build --target test -t warmup-job:test .    # the image with its tests: make test-image
 #
 # The same commit gives the same files in the same layers: packages are pinned by hash, bytecode
-# holds no time, and what is copied has one time. A release pins the base image too:
+# contains no time, and all copied files have one time. A release pins the base image too:
 #   --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:…
 ARG PYTHON_IMAGE=python:3.13-slim
 
@@ -47,7 +47,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
     mkdir -m 2775 /layer/snapshot /layer/state && \
     chown 10001:0 /layer/snapshot /layer/state
 COPY configs /layer/app/configs
-# Files have the umask of whoever checked them out: here everybody may read them, in every build.
+# A checkout's file modes depend on the user's umask: make all files readable for everybody, in every build.
 RUN chmod -R u=rwX,go=rX /layer/app && \
     python .ci/slim_image.py settle /layer
 
@@ -70,10 +70,10 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
 COPY --from=packages /packages /
 COPY --from=ours /layer /
 WORKDIR /app
-# A number, so that Kubernetes can see that it is not root; group 0, so that any other number can
-# write what belongs to that group.
+# A numeric user, so that Kubernetes can see that it is not root; group 0, so that any other user of that
+# group can write the same folders.
 USER 10001:0
-# The first process hands signals on from its first moment: Python takes 0.3 s to be able to.
+# dumb-init forwards signals from the first moment; Python can handle them only after 0.3 s.
 ENTRYPOINT ["dumb-init", "--single-child", "--", "warmup-job"]
 CMD ["--help"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
@@ -104,5 +104,5 @@ ENTRYPOINT ["dumb-init", "--", "python", "-m", "pytest", "-n", "auto", "--dist",
 CMD ["tests"]
 
 
-# The last stage is what `docker build` makes.
+# `docker build` builds the last stage by default.
 FROM runtime

@@ -1,74 +1,74 @@
-# Everything sets itself up: `make demo` and `make test` work in a fresh clone.
+# Every target creates what it needs: `make demo` and `make test` work in a fresh clone.
 SHELL := /bin/sh
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## list what there is
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+help: ## list all targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-25s %s\n", $$1, $$2 }'
 
 .PHONY: setup
-setup: .venv/.ready ## make .venv from the lock files (once; again when they change)
+setup: .venv/.ready ## create .venv from the lock files (once, and again when they change)
 
 .venv/.ready: requirements-dev.lock requirements-uv.lock pyproject.toml .ci/setup
 	@sh .ci/setup
 
 .PHONY: demo
-demo: setup ## the whole way on this machine: exchange, warm-up, snapshot, paper trader (under 90 s)
+demo: setup ## run everything on this machine: exchange, warm-up, snapshot, paper trader (under 90 s)
 	@$(PY) examples/demo.py
 
 .PHONY: test
-test: setup ## all tests
+test: setup ## run all tests
 	@$(PY) -m pytest -n auto --dist loadgroup
 
 .PHONY: test-full
-test-full: setup ## all tests, the long ones in full (about an hour)
+test-full: setup ## run all tests, the long ones in full (about an hour)
 	@WARMUP_TEST_FULL=1 WARMUP_TEST_SCALE=50 $(PY) -m pytest -n auto --dist loadgroup
 
 .PHONY: test-containers
-test-containers: setup ## what runs in containers: image, compose, pods (needs an engine, or the lab)
+test-containers: setup ## test image, compose and pods (needs a container engine, or the lab)
 	@sh .ci/with-engine .venv/bin/python -m pytest -n 2 --dist loadfile -m container tests/container
 
 .PHONY: test-image
-test-image: setup ## all tests once more, inside the image (as long as `make test`)
+test-image: setup ## run all tests inside the image (takes as long as `make test`)
 	@sh .ci/with-engine sh .ci/test-image
 
 .PHONY: bench-container
-bench-container: setup ## size, start and memory of the image (some minutes); see docs/performance.md
+bench-container: setup ## measure size, start and memory of the image (some minutes); see docs/performance.md
 	@sh .ci/with-engine .venv/bin/python -m tests.bench.container
 
 .PHONY: bench
-bench: setup ## ratios beside peers, whole processes (some minutes); see docs/performance.md
+bench: setup ## compare whole processes with peers (some minutes); see docs/performance.md
 	@$(PY) -m tests.bench.bench
 
 .PHONY: lint
-lint: setup ## ruff: rules and format
+lint: setup ## run ruff: rules and format
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 
 .PHONY: types
-types: setup ## mypy, strict
+types: setup ## run mypy in strict mode
 	@.venv/bin/mypy
 
 .PHONY: imports
-imports: setup ## the import contract: downward only, one library in one folder
+imports: setup ## check the import contract: downward only, each library in its packages
 	@.venv/bin/lint-imports --no-cache
 
 .PHONY: check
-check: lint types imports test ## what CI runs
+check: lint types imports test ## run lint, types, imports and test
 
 .PHONY: format
-format: setup ## let ruff write
+format: setup ## fix and format the code with ruff
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
 .PHONY: lock
-lock: setup ## compile the lock files anew from pyproject.toml
+lock: setup ## compile the lock files from pyproject.toml
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group image -o requirements-image.lock
 	@echo uv | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 -c requirements-dev.lock - -o requirements-uv.lock
 
 .PHONY: clean
-clean: ## remove what make made, but for images
+clean: ## remove what make created, except images
 	rm -rf .venv .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-# Below site-packages: other packages' tests, headers, and the libraries of Arrow's that only its
+# Below site-packages: other packages' tests, headers, and the libraries of Arrow that only its
 # flight and object stores use.
 UNUSED = (
     "*/tests",
@@ -37,7 +37,7 @@ UNUSED = (
     "pyarrow/libarrow_s3*",
     "pyarrow/src",
 )
-# Of the venues that ccxt and Nautilus have a module for, those that stay.
+# The venues whose ccxt and Nautilus modules stay in the image.
 VENUES = {
     "ccxt": "__init__ abstract async_support base static_dependencies",
     "ccxt/abstract": "__init__ binance",
@@ -60,7 +60,7 @@ def slim(site_packages: Path) -> None:
         remove(each for each in list(venues) if each.stem not in stay.split())
     for root, _, names in os.walk(site_packages):
         remove(Path(root, name) for name in names if SOURCES.search(name))
-    # A wheel has no links: a library is there under each of its names, of which one is loaded.
+    # A wheel has no links: it has a copy of a library for each of its names. Only one is loaded.
     for versioned in (site_packages / "pyarrow").glob("lib*.so.*.*"):
         remove([versioned, versioned.with_name(versioned.name.partition(".so")[0] + ".so")])
 
