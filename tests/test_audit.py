@@ -7,7 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from warmup_job.catalog.audit import Instrument, gaps_of, instrument_problem, opens_of, row_problem
+from warmup_job.catalog.audit import (
+    ExpectedInstrument,
+    gaps_of,
+    instrument_problem,
+    opens_of,
+    row_problem,
+)
 from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, pack
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline, Klines
@@ -110,7 +116,7 @@ def instruments(rows: int) -> pa.Table:
 
 
 def test_a_file_with_more_than_its_instrument_is_found() -> None:
-    said = Instrument("X", "X-PERP.BINANCE", 1, 0)
+    said = ExpectedInstrument("X", "X-PERP.BINANCE", 1, 0)
     assert instrument_problem(instruments(1), "crypto_perpetual", said) is None
     for rows in (0, 2):
         problem = instrument_problem(instruments(rows), "crypto_perpetual", said)

@@ -16,13 +16,15 @@ import pytest
 from tests.support.suite import HANG_S
 from warmup_job.errors import VolumeError
 from warmup_job.snapshot import lease as leases
-from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.lease import Lease, acquire_lease
 from warmup_job.snapshot.publish import prepare_volume
 
 
-async def take(root: Path, *, most_s: float = HANG_S, told: list[str] | None = None) -> Lease | str:
+async def take(
+    root: Path, *, timeout_s: float = HANG_S, told: list[str] | None = None
+) -> Lease | str:
     said = told if told is not None else []
-    return await take_lease(root, lambda name: name, most_s=most_s, on_wait=said.append)
+    return await acquire_lease(root, lambda name: name, timeout_s=timeout_s, on_wait=said.append)
 
 
 async def all_wait(told: list[str], count: int) -> None:
@@ -44,8 +46,8 @@ def held(root: Path) -> Iterator[Lease]:
 HOLDER = """
 import asyncio, sys, time
 from pathlib import Path
-from warmup_job.snapshot.lease import take_lease
-asyncio.run(take_lease(Path(sys.argv[1]), lambda name: name, most_s=300, on_wait=print))
+from warmup_job.snapshot.lease import acquire_lease
+asyncio.run(acquire_lease(Path(sys.argv[1]), lambda name: name, timeout_s=300, on_wait=print))
 print("held", flush=True)
 time.sleep(600)
 """
@@ -94,7 +96,7 @@ def test_a_holder_that_ended_without_a_result_is_followed_by_one_waiter(tmp_path
     told: list[str] = []
 
     async def both() -> list[Lease | str]:
-        waiting = [asyncio.create_task(take(tmp_path, most_s=3, told=told)) for _ in range(3)]
+        waiting = [asyncio.create_task(take(tmp_path, timeout_s=3, told=told)) for _ in range(3)]
         await all_wait(told, 3)
         lease.release()
         return list(await asyncio.gather(*waiting, return_exceptions=True))  # type: ignore[arg-type]
@@ -126,29 +128,29 @@ def test_a_living_holder_is_waited_for_however_long(
     monkeypatch.setattr(leases, "STALE_S", 5.0)
     with (
         another_holder(tmp_path) as other,
-        pytest.raises(VolumeError, match=rf":{other.pid}\) was at work"),
+        pytest.raises(VolumeError, match=rf":{other.pid}\) kept the volume"),
     ):
-        asyncio.run(take(tmp_path, most_s=11))
+        asyncio.run(take(tmp_path, timeout_s=11))
 
 
 def test_a_holder_that_stands_still_is_taken_over_and_cannot_publish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "BEAT_S", 3600.0)
+    monkeypatch.setattr(leases, "HEARTBEAT_S", 3600.0)
     monkeypatch.setattr(leases, "STALE_S", 0.3)
     with held(tmp_path) as stopped:
         with stopped.guard():
-            stopped.require()
+            stopped.check_held()
         with held(tmp_path) as successor:
             assert successor.record.generation == stopped.record.generation + 1
-            with pytest.raises(VolumeError, match="another one took over"), stopped.guard():
+            with pytest.raises(VolumeError, match="another job took over"), stopped.guard():
                 pytest.fail("it got the lock without the lease")
             stopped.release("20260101T000000Z-0123abcd")
             record = json.loads((tmp_path / ".lease").read_bytes())
             assert record["generation"] == successor.record.generation
             assert record["result"] is None
             with successor.guard():
-                successor.require()
+                successor.check_held()
             successor.release()
 
 
@@ -190,5 +192,5 @@ def test_a_waiter_that_is_cancelled_leaves_the_lock(tmp_path: Path) -> None:
     with held(tmp_path) as lease:
         asyncio.run(cancelled())
         with lease.guard():
-            lease.require()
+            lease.check_held()
         lease.release()

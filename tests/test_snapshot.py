@@ -22,18 +22,18 @@ from tests.support.snapshots import (
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.errors import SnapshotError, VolumeError
 from warmup_job.snapshot.layout import snapshot_id
-from warmup_job.snapshot.limits import quiet_until_ms, remember_quiet
+from warmup_job.snapshot.limits import limited_until_ms, record_limit
 from warmup_job.snapshot.manifest import (
     FileEntry,
     seal,
 )
 from warmup_job.snapshot.publish import (
-    clear_leftovers,
+    clear_staging,
     prepare_volume,
     publish,
-    to_prune,
+    snapshots_to_prune,
 )
-from warmup_job.snapshot.verify import Wanted, find_problems, open_snapshot, verify
+from warmup_job.snapshot.verify import Requirements, find_problems, open_snapshot, verify
 
 
 def problems(root: Path, **options: Any) -> list[str]:
@@ -91,7 +91,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_a_directory_where_the_link_should_be_is_found_first(tmp_path: Path) -> None:
     (tmp_path / "current").mkdir()
-    with pytest.raises(VolumeError, match="is not a link"):
+    with pytest.raises(VolumeError, match="is not a symbolic link"):
         prepare_volume(tmp_path)
     assert not (tmp_path / "snapshots").exists()
 
@@ -114,7 +114,7 @@ def test_a_catalog_that_is_not_what_the_manifest_says(
 def test_a_hole_inside_a_file_is_seen_unless_it_is_on_record(tmp_path: Path) -> None:
     holed = bars(12, frozenset({4, 5}))
     make(tmp_path / "a", 12, packed=holed, bar_count=10)
-    assert any("a hole at" in problem for problem in problems(tmp_path / "a"))
+    assert any("a gap at" in problem for problem in problems(tmp_path / "a"))
     gap = [START + 4 * MINUTE_MS, START + 5 * MINUTE_MS, 2]
     make(tmp_path / "b", 12, packed=holed, bar_count=10, gaps=[gap])
     assert problems(tmp_path / "b") == []
@@ -126,16 +126,19 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     (parquet,) = (made.folder / "catalog/data/bar").rglob("*.parquet")
     parquet.write_bytes(b"PAR1")
     found = problems(
-        tmp_path, max_age_ms=1, wanted=Wanted(endpoint="https://elsewhere"), now_ms=START + 10**8
+        tmp_path,
+        max_age_ms=1,
+        requirements=Requirements(endpoint="https://elsewhere"),
+        now_ms=START + 10**8,
     )
-    words = ("does not belong", "bytes, not", "not from https://elsewhere", "stale")
+    words = ("not listed", "bytes, not", "not from https://elsewhere", "stale")
     assert all(any(word in problem for problem in found) for word in words)
     with pytest.raises(SnapshotError) as failed:
         verify(
             tmp_path,
             now_ms=START + 10**8,
             max_age_ms=1,
-            wanted=Wanted(endpoint="https://elsewhere"),
+            requirements=Requirements(endpoint="https://elsewhere"),
         )
     assert failed.value.problems == tuple(found)
 
@@ -146,12 +149,12 @@ def test_a_file_that_became_a_link_is_refused(tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere.parquet"
     parquet.rename(moved)
     parquet.symlink_to(moved)
-    assert any("is a link" in problem for problem in problems(tmp_path))
+    assert any("is a symbolic link" in problem for problem in problems(tmp_path))
 
 
 def test_a_snapshot_of_the_future_is_refused(tmp_path: Path) -> None:
     make(tmp_path)
-    found = problems(tmp_path, now_ms=START, clock_doubt_ms=5_000)
+    found = problems(tmp_path, now_ms=START, clock_error_ms=5_000)
     assert any("ends in the future" in problem for problem in found)
 
 
@@ -193,18 +196,21 @@ def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "word"),
+    ("requirements", "word"),
     [
-        (Wanted(bars={BAR_TYPE: 11}), "10 bars, 11 are needed"),
-        (Wanted(bars={BAR_TYPE.replace("BTC", "ETH"): 5}), "holds no ETHUSDT-PERP"),
-        (Wanted(bars={BAR_TYPE.replace("1-MINUTE", "1-HOUR"): 5}), "made for something else"),
-        (Wanted(bars={BAR_TYPE: 5}, certified=[BAR_TYPE]), "has no certificate"),
-        (Wanted(settings_digest="b" * 64), "other settings"),
-        (Wanted(nautilus_trader="2.0.0"), "by nautilus_trader 3, here is 2.0.0"),
-        (Wanted(catalog_schema="nautilus-1.x-standard-precision"), "standard-precision: use one"),
-        (Wanted(endpoint="https://other"), "not from https://other"),
+        (Requirements(bars={BAR_TYPE: 11}), "10 bars; 11 are needed"),
+        (Requirements(bars={BAR_TYPE.replace("BTC", "ETH"): 5}), "it has no ETHUSDT-PERP"),
+        (Requirements(bars={BAR_TYPE.replace("1-MINUTE", "1-HOUR"): 5}), "made for other streams"),
+        (Requirements(bars={BAR_TYPE: 5}, certified=[BAR_TYPE]), "has no certificate"),
+        (Requirements(settings_digest="b" * 64), "other settings"),
+        (Requirements(nautilus_trader="2.0.0"), "by nautilus_trader 3, and this is 2.0.0"),
         (
-            Wanted(
+            Requirements(catalog_schema="nautilus-1.x-standard-precision"),
+            "standard-precision: use one",
+        ),
+        (Requirements(endpoint="https://other"), "not from https://other"),
+        (
+            Requirements(
                 endpoint=ENDPOINT,
                 bars={BAR_TYPE: 10},
                 settings_digest="a" * 64,
@@ -216,10 +222,10 @@ def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_a_snapshot_made_for_something_else(
-    tmp_path: Path, wanted: Wanted, word: str | None
+    tmp_path: Path, requirements: Requirements, word: str | None
 ) -> None:
     make(tmp_path, settings="a" * 64)
-    found = problems(tmp_path, wanted=wanted)
+    found = problems(tmp_path, requirements=requirements)
     assert found == [] if word is None else word in found[0]
     assert len(found) <= 1
 
@@ -242,7 +248,7 @@ def test_another_precision_than_the_manifest_says(tmp_path: Path, changes: dict[
 )
 def test_a_manifest_that_names_what_is_not_its_own(tmp_path: Path, changes: Any) -> None:
     make(tmp_path, **changes)
-    with pytest.raises(SnapshotError, match="no file of a snapshot"):
+    with pytest.raises(SnapshotError, match="no path inside a snapshot"):
         open_snapshot(tmp_path)
 
 
@@ -252,7 +258,7 @@ def test_a_manifest_whose_files_lie_elsewhere(tmp_path: Path) -> None:
         files = [FileEntry(name, 1, "0" * 64)]
         raw = seal(msgspec.structs.replace(made.manifest, files=files))
         (made.folder / "manifest.json").write_bytes(raw)
-        with pytest.raises(SnapshotError, match="no file of a snapshot"):
+        with pytest.raises(SnapshotError, match="no path inside a snapshot"):
             open_snapshot(tmp_path)
 
 
@@ -270,7 +276,7 @@ def test_a_manifest_that_would_take_for_ever(tmp_path: Path) -> None:
         open_snapshot(tmp_path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(SnapshotError, match="it is not a file"):
+    with pytest.raises(SnapshotError, match="it is not a regular file"):
         open_snapshot(tmp_path)
 
 
@@ -280,7 +286,7 @@ def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path, name: s
     outside.mkdir()
     (tmp_path / "volume").mkdir()
     (tmp_path / "volume" / name).symlink_to(outside)
-    with pytest.raises(VolumeError, match="is a link"):
+    with pytest.raises(VolumeError, match="is a symbolic link"):
         prepare_volume(tmp_path / "volume")
     assert list(outside.iterdir()) == []
 
@@ -294,7 +300,7 @@ def test_what_killed_jobs_left_is_removed(tmp_path: Path) -> None:
     (half / "half.parquet").write_bytes(b"PAR1")
     (tmp_path / ".staging" / "current.01234567").symlink_to(outside)
     lease = hold(tmp_path)
-    clear_leftovers(lease)
+    clear_staging(lease)
     lease.release()
     assert list((tmp_path / ".staging").iterdir()) == []
     assert outside.read_text() == "mine"
@@ -337,12 +343,14 @@ def names(*minutes: float) -> list[str]:
 )
 def test_which_snapshots_may_go(keep: int, now_min: int, gone: list[int]) -> None:
     made = names(0, 10, 20, 98, 99)
-    assert sorted(to_prune(made, made[-1], keep, START + now_min * MINUTE_MS)) == names(*gone)
+    assert sorted(snapshots_to_prune(made, made[-1], keep, START + now_min * MINUTE_MS)) == names(
+        *gone
+    )
 
 
 def test_the_current_one_stays_whatever_its_age() -> None:
     made = names(0, 10, 20, 30)
-    assert to_prune(made, made[0], 1, START + 10**9) == [made[2], made[1]]
+    assert snapshots_to_prune(made, made[0], 1, START + 10**9) == [made[2], made[1]]
 
 
 @pytest.mark.parametrize("target", ["/etc", "../outside", "snapshots/../../x", "snapshots/odd"])
@@ -350,17 +358,17 @@ def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, target: str
     make(tmp_path)
     (tmp_path / "current").unlink()
     (tmp_path / "current").symlink_to(target)
-    with pytest.raises(SnapshotError, match="no snapshot of ours"):
+    with pytest.raises(SnapshotError, match="which is not a snapshot"):
         open_snapshot(tmp_path)
 
 
 def test_a_limit_is_remembered_for_its_endpoint_only(tmp_path: Path) -> None:
     root = tmp_path / "volume"
-    assert quiet_until_ms(root, ENDPOINT) == 0
-    remember_quiet(root, ENDPOINT, START)
-    remember_quiet(root, ENDPOINT, START - 5)
-    remember_quiet(root, "https://other", 7)
-    assert quiet_until_ms(root, ENDPOINT) == START
-    assert quiet_until_ms(root, "https://third") == 0
+    assert limited_until_ms(root, ENDPOINT) == 0
+    record_limit(root, ENDPOINT, START)
+    record_limit(root, ENDPOINT, START - 5)
+    record_limit(root, "https://other", 7)
+    assert limited_until_ms(root, ENDPOINT) == START
+    assert limited_until_ms(root, "https://third") == 0
     (root / "limits.json").write_text("half a fi")
-    assert quiet_until_ms(root, ENDPOINT) == 0
+    assert limited_until_ms(root, ENDPOINT) == 0

@@ -31,7 +31,7 @@ from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.lease import LeaseRecord
 from warmup_job.snapshot.lease import _read as read_lease
-from warmup_job.snapshot.limits import quiet_until_ms
+from warmup_job.snapshot.limits import limited_until_ms
 from warmup_job.snapshot.manifest import Manifest, parse_manifest
 from warmup_job.snapshot.verify import open_snapshot, verify
 
@@ -308,14 +308,14 @@ def test_whatever_limits_and_leases_hold_is_nobodys(
     root = tmp_path_factory.mktemp("volume")
     (root / "limits.json").write_bytes(raw)
     (root / ".lease").write_bytes(raw)
-    assert isinstance(quiet_until_ms(root, "https://a"), int)
+    assert isinstance(limited_until_ms(root, "https://a"), int)
     with (root / ".lease").open("rb") as file:
         assert isinstance(read_lease(file.fileno()), LeaseRecord)
 
 
 def test_no_text_in_a_limit_is_no_limit(tmp_path: Path) -> None:
     (tmp_path / "limits.json").write_bytes(b'{"https://\xff":1}')
-    assert quiet_until_ms(tmp_path, "https://a") == 0
+    assert limited_until_ms(tmp_path, "https://a") == 0
 
 
 def test_the_settings_of_a_detector_never_break_its_certificate() -> None:

@@ -179,7 +179,7 @@ def test_a_job_that_stands_still_in_mid_fetch_is_taken_over(
         assert {each.json["snapshot"] for each in ended} == {name}
         sleeper.process.send_signal(signal.SIGCONT)
         woken = sleeper.end()
-    assert_refused(woken, 15, "code 15", str(root), "another one took over")
+    assert_refused(woken, 15, "code 15", str(root), "another job took over")
     assert woken.json["snapshot"] is None
     assert snapshots(root) == [name]
     assert current(root) == name == read_whole(root)
@@ -266,7 +266,7 @@ def test_a_job_that_wakes_up_clears_nothing_of_its_successors(
     assert other.code == 0, other.err
     assert current(root) == other.json["snapshot"] == read_whole(root)
     if taken_over == [True]:
-        assert_refused(woken, 15, "code 15", str(root), "another one took over")
+        assert_refused(woken, 15, "code 15", str(root), "another job took over")
     else:  # it stood still with a lock that kept the other one out
         assert woken.code == 0, woken.err
     assert hourly.run(root, "--full").code == 0
@@ -297,7 +297,7 @@ def test_a_job_that_stood_still_at_a_call_does_not_publish_over_its_successor(
     (other,) = others
     assert other.code == 0, other.err
     name = other.json["snapshot"]
-    assert_refused(woken, 15, "code 15", str(root), "another one took over")
+    assert_refused(woken, 15, "code 15", str(root), "another job took over")
     assert current(root) == name == reader.seen[-1]
     assert reader.problems == []
     assert len(reader.seen) == 2

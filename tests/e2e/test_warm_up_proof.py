@@ -203,7 +203,7 @@ def test_a_certificate_that_is_not_that_of_its_bars_is_corrupt(
         certificate[name] = "DOWN" if certificate[name] == value else value
         reseal(snapshot.folder / "manifest.json", changed)
         assert find_problems(open_snapshot(root)) == [
-            f"{raw['streams'][0]['bar_type']}: its certificate is not that of its bars"
+            f"{raw['streams'][0]['bar_type']}: its certificate does not match its bars"
         ], name
     blocked = job("trade", "--config", config, "--root", root, "--mode", "paper")
     assert blocked.code == 20, blocked.err

@@ -510,7 +510,7 @@ def test_verify_finds_damage(exchange: Exchange, tmp_path: Path, damage: str) ->
     assert done.code == 20
     words = {
         "flip": "altered", "truncate": "bytes, not", "remove": "is missing",
-        "add": "does not belong", "manifest": "manifest was altered", "link": "no snapshot of ours",
+        "add": "not listed", "manifest": "checksum of the manifest", "link": "is not a snapshot",
     }  # fmt: skip
     assert words[damage] in " ".join(done.json["problems"])
     assert "Traceback" not in done.err

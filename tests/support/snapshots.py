@@ -13,7 +13,7 @@ from warmup_job.catalog.nautilus_catalog import pack_instrument
 from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.market.kline import Klines
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.lease import Lease, acquire_lease
 from warmup_job.snapshot.manifest import (
     InstrumentEntry,
     Manifest,
@@ -21,7 +21,7 @@ from warmup_job.snapshot.manifest import (
     Versions,
 )
 from warmup_job.snapshot.publish import (
-    Published,
+    PublishedSnapshot,
     prepare_volume,
     publish,
 )
@@ -51,12 +51,14 @@ def instrument() -> arrow.PackedInstrument:
 def hold(root: Path) -> Lease:
     """The lease of the volume, prepared for a job."""
     prepare_volume(root)
-    lease = asyncio.run(take_lease(root, lambda _: None, most_s=5, on_wait=lambda _: None))
+    lease = asyncio.run(acquire_lease(root, lambda _: None, timeout_s=5, on_wait=lambda _: None))
     assert isinstance(lease, Lease)
     return lease
 
 
-def make(root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes: Any) -> Published:
+def make(
+    root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes: Any
+) -> PublishedSnapshot:
     """Publish a snapshot of ``count`` minutes; ``changes`` go into what the manifest says."""
     packed = changes.pop("packed", None) or bars(count)
     settings = changes.pop("settings", "")

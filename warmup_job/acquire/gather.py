@@ -28,7 +28,7 @@ from warmup_job.errors import DeadlineError, ExchangeUnreachableError
 from warmup_job.market.times import duration_text, parse_when, utc_text
 from warmup_job.plan.streams import StreamPlan, endpoint, open_client, plan_streams
 from warmup_job.snapshot.durable import volume_error
-from warmup_job.snapshot.limits import remember_quiet, sit_out
+from warmup_job.snapshot.limits import record_limit, wait_for_limit
 from warmup_job.snapshot.verify import Snapshot
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
         async with asyncio.timeout((run.left_ms() + _LAST_WORD_MS) / 1000):
             good = asyncio.to_thread(lambda: not run.full and last is not None and is_whole(last))
             checking = asyncio.create_task(good)
-            await sit_out((root,), endpoint(config), most_ms=config.warmup.deadline_ms)
+            await wait_for_limit((root,), endpoint(config), max_wait_ms=config.warmup.deadline_ms)
             client = open_client(
-                config, on_limit=lambda ms: remember_quiet(root, endpoint(config), ms)
+                config, on_limit=lambda ms: record_limit(root, endpoint(config), ms)
             )
             client.extend_deadline(run.left_ms())  # imports count too
             async with client:

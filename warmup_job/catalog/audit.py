@@ -38,7 +38,7 @@ _LAST_MS = 4_102_444_800_000  # 2100
 
 
 @contextmanager
-def decoding(path: Path | str) -> Iterator[None]:
+def snapshot_errors(path: Path | str) -> Iterator[None]:
     """Turn whatever breaks while a file of a snapshot is decoded into a `SnapshotError`.
 
     An error of the operating system's stays what it is: the disk is to blame, not the content.
@@ -54,7 +54,7 @@ def decoding(path: Path | str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class ExpectedInstrument:
     """What is said of an instrument."""
 
     symbol: str
@@ -63,7 +63,7 @@ class Instrument:
     size_precision: int
 
 
-def instrument_problem(table: pa.Table, kind: str, said: Instrument) -> str | None:
+def instrument_problem(table: pa.Table, kind: str, expected: ExpectedInstrument) -> str | None:
     """What is wrong with an instrument's table, of a file in the folder ``kind``; None: nothing."""
     wanted = (
         "id", "raw_symbol", "price_precision", "size_precision", "price_increment",
@@ -78,17 +78,17 @@ def instrument_problem(table: pa.Table, kind: str, said: Instrument) -> str | No
     if table.num_rows != 1:
         return f"it holds {table.num_rows} instruments, not one"
     (row,) = table.select(wanted).to_pylist()
-    for name, expected in (
-        ("id", said.instrument_id),
-        ("raw_symbol", said.symbol),
-        ("price_precision", said.price_precision),
-        ("size_precision", said.size_precision),
+    for name, value in (
+        ("id", expected.instrument_id),
+        ("raw_symbol", expected.symbol),
+        ("price_precision", expected.price_precision),
+        ("size_precision", expected.size_precision),
     ):
-        if row[name] != expected:
-            return f"its {name} is {row[name]!r}, the manifest says {expected!r}"
+        if row[name] != value:
+            return f"its {name} is {row[name]!r}, the manifest says {value!r}"
     for name, precision in (
-        ("price_increment", said.price_precision),
-        ("size_increment", said.size_precision),
+        ("price_increment", expected.price_precision),
+        ("size_increment", expected.size_precision),
     ):
         step = _decimal(row[name])
         if step is None or step <= 0 or _decimals(step) > precision:

@@ -15,7 +15,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from nautilus_trader.persistence.funcs import class_to_filename, urisafe_identifier
 from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 
-from warmup_job.catalog.audit import decoding
+from warmup_job.catalog.audit import snapshot_errors
 from warmup_job.catalog.packed_bars import PackedInstrument
 
 
@@ -33,7 +33,7 @@ def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
     Raises:
         SnapshotError: Nautilus cannot decode them.
     """
-    with decoding(f"{bar_type} in {catalog}"):
+    with snapshot_errors(f"{bar_type} in {catalog}"):
         bars: list[Bar] = ParquetDataCatalog(str(catalog)).bars(bar_types=[bar_type])
     return bars
 
@@ -44,7 +44,7 @@ def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
     Raises:
         SnapshotError: Nautilus cannot decode it.
     """
-    with decoding(f"{instrument_id} in {catalog}"):
+    with snapshot_errors(f"{instrument_id} in {catalog}"):
         found = ParquetDataCatalog(str(catalog)).instruments(instrument_ids=[instrument_id])
     return found[0] if found else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmup_job.catalog.audit import decoding
+from warmup_job.catalog.audit import snapshot_errors
 from warmup_job.catalog.packed_bars import (
     ROWS_PER_GROUP,
     VALUES,
@@ -38,7 +38,7 @@ class StoredBars:
         self._paths = sorted((catalog / "data" / "bar" / bar_type).glob("*.parquet"))
         self._files: list[pq.ParquetFile] = []
         for path in self._paths:
-            with decoding(path):
+            with snapshot_errors(path):
                 self._files.append(pq.ParquetFile(path))
 
     @property
@@ -68,7 +68,7 @@ class StoredBars:
     def tables(self) -> Iterator[pa.Table]:
         """The bars, a table for each row group."""
         for path, file, group in self._row_groups():
-            with decoding(path):
+            with snapshot_errors(path):
                 table = file.read_row_group(group, use_threads=False)
                 table.validate(full=True)
             yield table
@@ -76,7 +76,7 @@ class StoredBars:
     def close_times_ms(self) -> Iterator[int]:
         """When each bar closed, UTC ms."""
         for path, file, group in self._row_groups():
-            with decoding(path):
+            with snapshot_errors(path):
                 closes = _closes_ms(file.read_row_group(group, columns=["ts_event"]))
             yield from closes
 
@@ -131,7 +131,7 @@ def read_instrument(file: Path) -> PackedInstrument:
     """
     import pyarrow.parquet as pq
 
-    with decoding(file):
+    with snapshot_errors(file):
         table = pq.ParquetFile(file).read(use_threads=False)
         table.validate(full=True)
     return PackedInstrument("/".join(file.parts[-3:-1]), table)
@@ -139,7 +139,7 @@ def read_instrument(file: Path) -> PackedInstrument:
 
 def _part(path: Path, file: pq.ParquetFile, group: int) -> PackedBars:
     def load() -> pa.Table:
-        with decoding(path):
+        with snapshot_errors(path):
             return file.read_row_group(group, use_threads=False).cast(bar_schema())
 
     table = load()

@@ -38,7 +38,9 @@ def verify(root: Path, max_age: str | None, config_path: Path | None, as_json: b
     try:
         snapshot = open_snapshot(root)
         name, manifest = snapshot.folder.name, snapshot.manifest
-        problems = find_problems(snapshot, now_ms=now_ms, max_age_ms=max_age_ms, wanted=wanted)
+        problems = find_problems(
+            snapshot, now_ms=now_ms, max_age_ms=max_age_ms, requirements=wanted
+        )
     except SnapshotError as error:
         problems = list(error.problems)
     age_ms = manifest.age_ms(now_ms) if manifest else None

@@ -10,7 +10,7 @@ from loguru import logger
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.handoff.state_dir import StateDir
-from warmup_job.snapshot.durable import read_whole
+from warmup_job.snapshot.durable import read_regular_file
 
 _MOST_BYTES = 64 << 20
 
@@ -52,7 +52,7 @@ def load(state_dir: StateDir, strategy: Strategy) -> bool:
         return False
     path = _place(state_dir, strategy)
     try:
-        saved = msgspec.json.decode(read_whole(path, _MOST_BYTES), type=_Saved)
+        saved = msgspec.json.decode(read_regular_file(path, _MOST_BYTES), type=_Saved)
         if saved.strategy_id != str(strategy.id):
             raise ValueError(f"it is that of {saved.strategy_id}")
         if saved.sha256 != _digest(saved.strategy_id, saved.state):

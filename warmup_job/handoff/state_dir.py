@@ -65,7 +65,7 @@ class StateDir:
             return False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, data, aside=path.parent)
+            replace_file(path, data, temporary=path.parent)
         except OSError as error:
             self.failed(str(path), f"cannot be written ({error.strerror}): {_REMEDY}")
             return False
@@ -134,7 +134,7 @@ def _try_to_write(folder: Path) -> None:
     """Do here what will be done later: make a file, rename it, see both onto the disk."""
     folder.mkdir(exist_ok=True)
     trial = folder / ".trial"
-    replace_file(trial, b"\n" * _RECORD_BYTES, aside=folder)
+    replace_file(trial, b"\n" * _RECORD_BYTES, temporary=folder)
     trial.unlink()
 
 

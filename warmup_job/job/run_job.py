@@ -25,9 +25,9 @@ from warmup_job.plan.streams import check_network, endpoint, stream_settings_dig
 from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import STAGING
-from warmup_job.snapshot.lease import Lease, take_lease
+from warmup_job.snapshot.lease import Lease, acquire_lease
 from warmup_job.snapshot.manifest import Manifest
-from warmup_job.snapshot.publish import Published, clear_leftovers, prepare_volume, publish
+from warmup_job.snapshot.publish import PublishedSnapshot, clear_staging, prepare_volume, publish
 from warmup_job.snapshot.verify import Snapshot
 
 _MAY_PASS = frozenset(
@@ -42,7 +42,7 @@ class Outcome:
     """How a run ended. ``errors`` holds every stream's; the worst one gives the exit code."""
 
     manifest: Manifest | None = None
-    published: Published | None = None
+    published: PublishedSnapshot | None = None
     up_to_date: Snapshot | None = None
     """The snapshot that was there already, when nothing was to be added to it."""
     errors: list[WarmupError] = field(default_factory=list)
@@ -91,10 +91,10 @@ async def warm(
     if dry_run:
         return await _prepare(run, None)
     _prepare_volume(config.snapshot.root)
-    lease = await take_lease(
+    lease = await acquire_lease(
         config.snapshot.root,
         lambda name: _other_jobs(run, name),
-        most_s=run.left_ms() / 1000,
+        timeout_s=run.left_ms() / 1000,
         on_wait=lambda owner: logger.info("another job ({}) is at work here: waiting", owner),
     )
     if isinstance(lease, Snapshot):
@@ -102,7 +102,7 @@ async def warm(
         return Outcome(lease.manifest, up_to_date=lease)
     outcome = Outcome()
     try:
-        clear_leftovers(lease)
+        clear_staging(lease)
         outcome = await _prepare(run, lease)
     finally:
         done = outcome.folder if until is None and not outcome.errors else None

@@ -15,7 +15,7 @@ from warmup_job.plan.stream_plan import StreamPlan, plan_listed_streams, plan_st
 from warmup_job.plan.venue_plan import VenuePlan, plan_venue
 from warmup_job.plan.warmup_plan import TraderPlan, WarmupPlan
 from warmup_job.snapshot.manifest import settings_digest
-from warmup_job.snapshot.verify import Wanted
+from warmup_job.snapshot.verify import Requirements
 
 
 def resolve(config: WarmupConfig) -> WarmupPlan:
@@ -77,14 +77,16 @@ def _digest(config: WarmupConfig, streams: tuple[StreamPlan, ...]) -> str:
     return settings_digest({"streams": ordered, "indicators": declared})
 
 
-def _wanted(venue: VenuePlan, strategy_streams: tuple[StreamPlan, ...], digest: str) -> Wanted:
+def _wanted(
+    venue: VenuePlan, strategy_streams: tuple[StreamPlan, ...], digest: str
+) -> Requirements:
     plans = {
         bar_type_name(
             instrument_id_of(venue.market, plan.stream.symbol), plan.stream.interval
         ): plan
         for plan in strategy_streams
     }
-    return Wanted(
+    return Requirements(
         endpoint=venue.endpoint,
         bars={name: plan.bar_counts[0] if plan.auto else plan.bars for name, plan in plans.items()},
         certified=frozenset(

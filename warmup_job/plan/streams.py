@@ -28,7 +28,7 @@ from warmup_job.plan.traded import Traded, traded
 from warmup_job.proof.bar_counts import FIRST_PAGE_BARS, auto_bar_counts
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import settings_digest
-from warmup_job.snapshot.verify import Wanted
+from warmup_job.snapshot.verify import Requirements
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
@@ -241,14 +241,14 @@ def _plan(
     )
 
 
-def wanted_of_snapshot(config: WarmupConfig) -> Wanted:
+def wanted_of_snapshot(config: WarmupConfig) -> Requirements:
     """What the configured strategies ask of a snapshot that they are to be warmed with."""
     plans = {
         bar_type_name(instrument_id_of(config.venue.market, plan.symbol), plan.interval): plan
         for plan in traded_plans(config, 0)
     }
     proven = config.warmup.require == "proven"
-    return Wanted(
+    return Requirements(
         endpoint=endpoint(config),
         bars={name: plan.bar_counts[0] if plan.auto else plan.bars for name, plan in plans.items()},
         certified=frozenset(name for name, plan in plans.items() if proven and plan.detector),

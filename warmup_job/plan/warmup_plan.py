@@ -10,7 +10,7 @@ from warmup_job.modes import FirstBar, Orders, Replay
 from warmup_job.plan.strategy_plan import StrategyPlan
 from warmup_job.plan.stream_plan import StreamPlan
 from warmup_job.plan.venue_plan import VenuePlan
-from warmup_job.snapshot.verify import Wanted
+from warmup_job.snapshot.verify import Requirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class WarmupPlan:
     """What the trader warms its strategies with."""
     settings_digest: str
     """sha256 over the settings that the bars depend on; a manifest records it."""
-    wanted: Wanted
+    wanted: Requirements
     """What a snapshot must have so that the trader can use it."""
     require_proof: bool
     """Whether orders wait for a proven regime (``warmup.require: proven``)."""

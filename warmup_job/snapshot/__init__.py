@@ -1,1 +1,1 @@
-"""The contract with the volume: what lies where, how it gets there, and how to trust it."""
+"""The snapshot volume: its layout, how to publish to it, and how to verify what it holds."""

@@ -1,12 +1,12 @@
-"""What lies where on the volume.
+"""Define the layout of the snapshot volume.
 
-<root>/current -> snapshots/<id>          a relative link, swapped by one rename
+<root>/current -> snapshots/<id>          a relative link, replaced by one rename
 <root>/snapshots/<id>/catalog/…           a plain Nautilus ParquetDataCatalog
 <root>/snapshots/<id>/manifest.json       written last; lists every file
-<root>/.staging/<id>.<random>/            never looked at by a reader
+<root>/.staging/<id>.<random>/            readers ignore it
 <root>/status.json                        how the last run ended
-<root>/limits.json                        until when which endpoint wants no request
-<root>/.lease, <root>/.lock               who is at work
+<root>/limits.json                        rate limits and bans: endpoint and end, UTC ms
+<root>/.lease, <root>/.lock               which job is working
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 
 
 def snapshot_id(created_ms: int, content_digest: str) -> str:
-    """<utc>-<digest8>: sorts by time, and equal contents share their suffix."""
+    """Return <utc>-<digest8>: ids sort by time, and equal contents have equal suffixes."""
     return f"{utc_text(created_ms).replace('-', '').replace(':', '')}-{content_digest[:8]}"
 
 
 def created_ms(name: str) -> int:
-    """When the snapshot of that id was made, UTC ms, to the second."""
+    """Return when the snapshot with this id was made: UTC ms, in whole seconds."""
     made = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     return int(made.timestamp()) * 1000
 
 
 def is_snapshot_id(name: str) -> bool:
-    """Whether a folder's name is a snapshot's."""
+    """Return whether a folder's name is a snapshot id."""
     return _ID.fullmatch(name) is not None
 
 
 def resolve_current(root: Path) -> Path:
-    """The folder of the current snapshot, resolved once, so that a swap later changes nothing.
+    """Return the folder of the current snapshot; publishing a newer one does not change it.
 
     Raises:
-        SnapshotError: there is none, or the link leads anywhere but into <root>/snapshots.
+        SnapshotError: There is no snapshot, or the link does not point into <root>/snapshots.
     """
     link = root / CURRENT
     try:
@@ -53,14 +53,20 @@ def resolve_current(root: Path) -> Path:
     except FileNotFoundError:
         raise SnapshotError(f"{root} holds no snapshot: run `warmup-job run` first") from None
     except OSError:
-        raise SnapshotError(f"{link} is not a link: was it put there by something else?") from None
+        raise SnapshotError(
+            f"{link} is not a symbolic link: move it away, then run `warmup-job run`"
+        ) from None
     if target.parts[:-1] != (SNAPSHOTS,) or not is_snapshot_id(target.name):
-        raise SnapshotError(f"{link} leads to {target}, which is no snapshot of ours")
+        raise SnapshotError(
+            f"{link} points to {target}, which is not a snapshot: run `warmup-job run`"
+        )
     folder = root / target
     try:
-        led_away = folder.is_symlink() or folder.parent.is_symlink()
-        if led_away or not folder.is_dir():
-            raise SnapshotError(f"{link} leads to {target}, which is not there: `warmup-job run`")
+        linked = folder.is_symlink() or folder.parent.is_symlink()
+        if linked or not folder.is_dir():
+            raise SnapshotError(
+                f"{link} points to {target}, which is missing: run `warmup-job run`"
+            )
     except OSError as error:
         raise SnapshotError(f"{folder} cannot be read: {error.strerror}") from None
     return folder

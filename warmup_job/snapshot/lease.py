@@ -1,12 +1,13 @@
-"""Single flight on one volume: of the jobs that start together one works, the others wait for it.
+"""Allow one working job per volume; jobs that start meanwhile wait for its result.
 
-The lease is a file, <root>/.lease. Its holder keeps a flock on it, which the kernel frees when the
-process dies, and rewrites it every second; a holder that lives but does not do that (stopped, or
-cut off) is taken over by putting a new file in its place. Every holder has its own generation. A
-short lock, <root>/.lock, guards each change of the lease and each swap of what is current, and who
-swaps looks under it whether the lease is still his: a holder that was taken over cannot publish.
+The lease is the file <root>/.lease. Its holder keeps a flock on it, which the kernel releases when
+the process dies, and rewrites it every second (heartbeat). If a holder lives but does not rewrite
+it (stopped, or cut off from the volume), a waiter takes over by putting a new file in its place.
+Every holder has its own generation number. A short lock, <root>/.lock, guards each change of the
+lease and each replacement of ``current``. The publisher checks under this lock that it still holds
+the lease, so a job that was taken over cannot publish.
 
-No clocks are compared: a waiter measures by his own for how long the lease has not changed.
+No clocks are compared: a waiter measures on its own clock how long the lease has not changed.
 """
 
 from __future__ import annotations
@@ -30,17 +31,22 @@ from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import LEASE, LOCK, STAGING
 from warmup_job.snapshot.lock_file import open_lock_file, try_lock
 
-BEAT_S = 1.0
+HEARTBEAT_S = 1.0
 STALE_S = 10.0
-"""A holder whose lease has not changed for so long is taken over."""
-_POLL_S, _GUARD_MOST_S = 0.05, 20.0
-_RECORD_BYTES = 512  # always rewritten whole and in place: a beat needs no space on a full volume
+"""A waiter takes over when the lease has not changed for this long."""
+_POLL_S, _GUARD_TIMEOUT_S = 0.05, 20.0
+_RECORD_BYTES = 512  # always overwritten in place: a heartbeat needs no free space
 
 
 class LeaseRecord(msgspec.Struct, frozen=True):
-    """What stands in the lease; ``result`` is the snapshot that its holder, now done, vouches for.
+    """The content of the lease file.
 
-    A result of None: it is still at work, or ended without one.
+    Attributes:
+        generation: A number that grows by one with every holder.
+        owner: HOST:PID of the holder.
+        beat: A number that grows by one with every heartbeat.
+        result: The id of the up-to-date snapshot that the holder left; None: it is still working,
+            or ended without a result.
     """
 
     generation: int = 0
@@ -50,7 +56,7 @@ class LeaseRecord(msgspec.Struct, frozen=True):
 
 
 class Lease:
-    """The lease of a volume, held by this process until `release`; it beats by itself."""
+    """The lease of a volume, held until `release`; a thread writes the heartbeat."""
 
     def __init__(self, root: Path, record: LeaseRecord, handle: int) -> None:
         self.root = root
@@ -60,43 +66,44 @@ class Lease:
         self._heart = threading.Thread(target=self._beat, daemon=True)
         self._heart.start()
 
-    def require(self) -> None:
-        """Be sure that no other job has taken over; within `guard` that lasts.
+    def check_held(self) -> None:
+        """Raise if another job took the lease over. Inside `guard` the answer stays true.
 
         Raises:
-            VolumeError: one has.
+            VolumeError: Another job took over.
         """
         try:
-            ours, there = os.fstat(self._handle), os.lstat(self.root / LEASE)
-            held = (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+            ours, current = os.fstat(self._handle), os.lstat(self.root / LEASE)
+            held = (ours.st_dev, ours.st_ino) == (current.st_dev, current.st_ino)
         except OSError:
             held = False
         if not held:
             raise VolumeError(
-                f"this job stood still for over {STALE_S:.0f} s and another one took over the "
-                f"volume {self.root}: nothing of this one was published, start it again"
+                f"this job was stopped for over {STALE_S:.0f} s, and another job took over the "
+                f"volume {self.root}. This job published nothing; start it again"
             )
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """The short lock, with the lease still ours.
+        """Hold the short lock and the lease for the duration of the block.
 
         Raises:
-            VolumeError: another job has taken over, or the lock could not be had.
+            VolumeError: Another job took the lease over, or the lock could not be acquired.
         """
         with _opened(self.root, LOCK) as lock:
-            give_up_at = time.monotonic() + _GUARD_MOST_S
+            give_up_at = time.monotonic() + _GUARD_TIMEOUT_S
             while not try_lock(lock):
                 if time.monotonic() > give_up_at:
                     raise VolumeError(
-                        f"{self.root / LOCK} stays locked: end the stopped process that holds it"
+                        f"{self.root / LOCK} has been locked for over {_GUARD_TIMEOUT_S:.0f} s: "
+                        "end the stopped process that holds it"
                     )
                 time.sleep(_POLL_S)
-            self.require()
+            self.check_held()
             yield
 
     def release(self, result: str | None = None) -> None:
-        """Let go; ``result``: the id of the snapshot that is current now and up to date."""
+        """Release the lease; ``result`` is the id of the snapshot that is now up to date."""
         self._released.set()
         self._heart.join()
         if result is not None:
@@ -105,7 +112,7 @@ class Lease:
         os.close(self._handle)
 
     def _beat(self) -> None:
-        while not self._released.wait(BEAT_S):
+        while not self._released.wait(HEARTBEAT_S):
             self.record = msgspec.structs.replace(self.record, beat=self.record.beat + 1)
             with suppress(OSError):
                 _write(self._handle, self.record)
@@ -113,63 +120,71 @@ class Lease:
 
 @dataclass(slots=True)
 class _Watch:
-    """What a waiter has seen of the holder: which generation first, and since when no change."""
+    """What a waiter observed: the first holder's generation, and since when nothing changed."""
 
     generation: int = 0
     record: LeaseRecord = field(default_factory=LeaseRecord)
     since_s: float = field(default_factory=time.monotonic)
 
     def is_stale(self, record: LeaseRecord) -> bool:
-        """Note what the holder's record is now; whether it has not changed for too long."""
+        """Store the holder's current record; return whether it is unchanged for over STALE_S."""
         self.generation = self.generation or record.generation
         if record != self.record:
             self.record, self.since_s = record, time.monotonic()
         return time.monotonic() - self.since_s > STALE_S
 
 
-async def take_lease[Result](
+async def acquire_lease[Result](
     root: Path,
-    use: Callable[[str], Result | None],
+    reuse: Callable[[str], Result | None],
     *,
-    most_s: float,
+    timeout_s: float,
     on_wait: Callable[[str], object],
 ) -> Lease | Result:
-    """The lease of ``root``; or, if another job held it, what can be made of its result.
+    """Acquire the lease of ``root``, or reuse the result of the job that held it.
 
     Args:
-        use: told the id of the other job's snapshot; None: this job cannot do with it.
-        most_s: how long to wait at most.
-        on_wait: told who holds it, once, if it must be waited for.
+        root: The volume.
+        reuse: Called with the id of the other job's snapshot. It returns what this job can use of
+            it, or None if it cannot use it.
+        timeout_s: The longest wait.
+        on_wait: Called once with the holder (HOST:PID) if this job has to wait.
+
+    Returns:
+        The lease, or what ``reuse`` returned.
 
     Raises:
-        VolumeError: the volume cannot be written or locked, or the holder was not done in time.
+        VolumeError: The volume cannot be written or locked, or the holder did not finish in time.
     """
-    give_up_at = time.monotonic() + most_s
-    watch, told = _Watch(), False
+    give_up_at = time.monotonic() + timeout_s
+    watch, reported = _Watch(), False
     with _opened(root, LOCK) as lock:
         while True:
             if try_lock(lock):
                 try:
-                    found = _attempt(root, watch, use)
+                    acquired = _attempt(root, watch, reuse)
                 finally:
                     fcntl.flock(lock, fcntl.LOCK_UN)
-                if found is not None:
-                    return found
-            if watch.generation and not told:
-                told = True
+                if acquired is not None:
+                    return acquired
+            if watch.generation and not reported:
+                reported = True
                 on_wait(watch.record.owner)
             if time.monotonic() + _POLL_S > give_up_at:
                 raise VolumeError(
-                    f"another job ({_owner(root)}) was at work on the volume {root} for all "
-                    "the time that this one had (warmup.deadline): start it again"
+                    f"another job ({_owner(root)}) kept the volume {root} until this job's "
+                    "warmup.deadline: start this job again"
                 )
             await asyncio.sleep(_POLL_S)
 
 
 def _attempt[Result](
-    root: Path, watch: _Watch, use: Callable[[str], Result | None]
+    root: Path, watch: _Watch, reuse: Callable[[str], Result | None]
 ) -> Lease | Result | None:
-    """Under the lock: the lease, or the result that was waited for; None: somebody holds it."""
+    """Return the lease, or the awaited result, or None if another job holds the lease.
+
+    Call it under the short lock.
+    """
     with ExitStack() as closing:
         handle = closing.enter_context(_opened(root, LEASE))
         record = _read(handle)
@@ -178,17 +193,17 @@ def _attempt[Result](
                 return None
             handle = closing.enter_context(_new_lease(root))
         elif watch.generation and record.result is not None:
-            used = use(record.result)
-            if used is not None:
-                return used
+            reused = reuse(record.result)
+            if reused is not None:
+                return reused
         mine = LeaseRecord(record.generation + 1, f"{socket.gethostname()}:{os.getpid()}")
         _write(handle, mine)
-        return Lease(root, mine, os.dup(handle))  # the lock is the open file's, and goes along
+        return Lease(root, mine, os.dup(handle))  # the flock belongs to the open file: dup keeps it
 
 
 @contextmanager
 def _opened(root: Path, name: str, flags: int = 0) -> Iterator[int]:
-    """A file of the volume's by its handle; a link there is not followed."""
+    """Open a file of the volume without following a symbolic link; OSErrors become VolumeErrors."""
     try:
         handle = open_lock_file(root / name, flags)
     except OSError as error:
@@ -203,7 +218,7 @@ def _opened(root: Path, name: str, flags: int = 0) -> Iterator[int]:
 
 @contextmanager
 def _new_lease(root: Path) -> Iterator[int]:
-    """A new file in the place of a stale holder's, locked."""
+    """Put a new, locked lease file in the place of a stale holder's."""
     fresh = f"{STAGING}/{LEASE}.{secrets.token_hex(4)}"
     with _opened(root, fresh, os.O_EXCL) as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -212,7 +227,7 @@ def _new_lease(root: Path) -> Iterator[int]:
 
 
 def _read(handle: int) -> LeaseRecord:
-    """What stands in the lease; whatever cannot be read counts as nobody's."""
+    """Read the record; an unreadable one counts as a lease without an owner."""
     try:
         return msgspec.json.decode(os.pread(handle, _RECORD_BYTES, 0), type=LeaseRecord)
     except (ValueError, RecursionError):  # malformed, or text that is not UTF-8
@@ -220,7 +235,7 @@ def _read(handle: int) -> LeaseRecord:
 
 
 def _owner(root: Path) -> str:
-    """Who holds the lease, as far as can be told without the lock."""
+    """Read the holder without the lock, so it may be out of date."""
     with _opened(root, LEASE) as handle:
         return _read(handle).owner
 

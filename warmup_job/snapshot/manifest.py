@@ -1,4 +1,4 @@
-"""manifest.json: what a snapshot holds, from where, and the digests that vouch for it."""
+"""Read and write manifest.json: the snapshot's content, its source, and its digests."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from warmup_job.market.pages import Market
 from warmup_job.market.rows import Gap
 from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.snapshot.durable import read_whole
+from warmup_job.snapshot.durable import read_regular_file
 from warmup_job.snapshot.layout import CATALOG, MANIFEST
 
 FORMAT_VERSION: Final = 1
 MAX_BYTES = 16 * 1024 * 1024
 
-# What a manifest may say, whoever wrote it: within these, no arithmetic of a reader can fail.
+# The ranges that a reader accepts. Within them the reader's arithmetic cannot fail.
 Moment = Annotated[int, Meta(ge=0, lt=4_102_444_800_000)]
-"""UTC ms, from 1970 until 2100."""
+"""UTC ms, from 1970 to 2100."""
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Precision = Annotated[int, Meta(ge=0, le=16)]
-"""Decimals; Nautilus holds 16."""
+"""Number of decimals; Nautilus supports up to 16."""
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class IndicatorEntry(msgspec.Struct, frozen=True):
-    """A declared indicator: how many bars it takes until what was before them is forgotten."""
+    """A declared indicator, and how many bars it needs until older data no longer matters."""
 
     kind: str
     period: Count
     bars_needed: Count | None
-    """None: more than there are."""
+    """None: more bars than the stream has."""
 
 
 class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream. Times are UTC ms of the bars' opens and closes."""
+    """One stream of bars. Times are UTC ms."""
 
     symbol: str
     instrument_id: str
@@ -54,28 +54,29 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     size_precision: Precision
     first_open: Moment
     last_close: Moment
-    """The last bar's regular close: its open + interval − 1 ms, whatever the venue says."""
+    """The last bar's open + interval − 1 ms, even if Binance reports an earlier close."""
     bar_count: Annotated[int, Meta(ge=1, le=1_000_000_000)]
     gaps: list[Gap]
     from_listing: bool
     detector: DetectorSettings | None = None
-    """What the certificate is for; None: no detector of ours takes these bars."""
+    """The detector that the certificate is for; None: no detector uses these bars."""
     certificate: Certificate | None = None
-    """Of the last bars, as many as it says; None: the symbol's extremes were not known."""
+    """Covers the last ``certificate.bars`` bars; None: the symbol's lowest and highest price are
+    unknown."""
     indicators: list[IndicatorEntry] = []
 
 
 class InstrumentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One instrument, and what it was made from, so that the next run need not make it again."""
+    """One instrument, and the digest of its source, so that the next run can reuse it."""
 
     symbol: str
     instrument_id: str
     price_precision: Precision
     size_precision: Precision
     source_digest: Digest
-    """sha256 of the venue's raw exchangeInfo entry, canonical."""
+    """sha256 of the raw exchangeInfo entry in canonical JSON."""
     values_digest: Digest
-    """sha256 of the instrument's canonical values, its stamps left out."""
+    """sha256 of the instrument's canonical values without ts_event and ts_init."""
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -87,7 +88,7 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Versions(msgspec.Struct, frozen=True):
-    """What wrote the snapshot."""
+    """The versions that wrote the snapshot."""
 
     warmup_job: str
     ccxt: str
@@ -97,18 +98,18 @@ class Versions(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole manifest. It never holds a secret."""
+    """The whole manifest. It contains no secret."""
 
     format_version: Literal[1] = FORMAT_VERSION
     created_at: Moment
-    """UTC ms by the exchange's clock."""
+    """UTC ms on the exchange's clock."""
     venue: str
     market: Market
     endpoint: str
     streams: Annotated[list[StreamEntry], Meta(min_length=1)]
     instruments: list[InstrumentEntry]
     degraded: list[str]
-    """Why this is less than what was asked for; empty when it is whole."""
+    """Why the snapshot has less than the configuration asks for; empty if it is complete."""
     content_digest: Digest
     settings_digest: str
     versions: Versions
@@ -119,7 +120,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """sha256 of this manifest's canonical bytes with this field empty."""
 
     def age_ms(self, now_ms: int) -> int:
-        """How long ago the first bar that any stream lacks has closed; ≤ 0: nothing is missing."""
+        """Return how long ago the first missing bar of any stream closed, in ms.
+
+        0 or less means that no bar is missing.
+        """
         ages = []
         for stream in self.streams:
             interval = Interval.parse(stream.interval)
@@ -129,36 +133,36 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(manifest: Manifest) -> bytes:
-    """The manifest's bytes, with its own digest filled in."""
+    """Return the manifest's bytes with its own digest filled in."""
     sealed = msgspec.structs.replace(manifest, digest=_digest(manifest))
     return msgspec.json.format(msgspec.json.encode(sealed, order="sorted"), indent=2) + b"\n"
 
 
 def parse_manifest(raw: bytes) -> Manifest:
-    """Read a manifest and check its own digest.
+    """Decode a manifest, check its own digest, and check that it does not contradict itself.
 
     Raises:
-        SnapshotError: it is malformed, altered, or of a format that this version does not know.
+        SnapshotError: The manifest is malformed, altered, contradictory, or of another format.
     """
     try:
         version = msgspec.json.decode(raw, type=dict[str, object]).get("format_version")
         if version != FORMAT_VERSION:
             raise SnapshotError(
-                f"the manifest's format is {version!r}, this version reads {FORMAT_VERSION}: "
-                "run `warmup-job run` with the version that trades"
+                f"the manifest has format {version!r}, and this version reads {FORMAT_VERSION}: "
+                "run `warmup-job run` with the trader's version"
             )
         manifest = msgspec.json.decode(raw, type=Manifest)
         altered = manifest.digest != _digest(manifest) or raw != seal(manifest)
-    except (ValueError, RecursionError) as error:  # msgspec's own, and text that is not UTF-8
+    except (ValueError, RecursionError) as error:  # msgspec's errors, and text that is not UTF-8
         raise SnapshotError(f"the manifest is malformed: {error}") from None
     if altered:
-        raise SnapshotError("the manifest was altered after it was written")
+        raise SnapshotError("checksum of the manifest failed: it was altered after it was written")
     names = [entry.path for entry in manifest.files]
     names += [f"{each.bar_type}/{each.instrument_id}" for each in manifest.streams]
-    for name in names:  # whoever wrote it, it names nothing outside of its snapshot
+    for name in names:  # no path may lead out of the snapshot
         parts = PurePosixPath(name).parts
         if "/".join(parts) != name or name.startswith("/") or {"..", "."} & set(parts):
-            raise SnapshotError(f"the manifest names {name!r}, which is no file of a snapshot")
+            raise SnapshotError(f"the manifest lists {name!r}, which is no path inside a snapshot")
     problems = tuple(f"the manifest {problem}" for problem in _contradictions(manifest))
     if problems:
         raise SnapshotError("; ".join(problems), problems=problems)
@@ -166,12 +170,12 @@ def parse_manifest(raw: bytes) -> Manifest:
 
 
 def _contradictions(manifest: Manifest) -> list[str]:
-    """Where a manifest, each value of which could be, does not agree with itself."""
+    """Return where the manifest contradicts itself, although each value is in its range."""
     problems = []
-    held = Counter(each.instrument_id for each in manifest.instruments)
+    instruments = Counter(each.instrument_id for each in manifest.instruments)
     streams = Counter(each.bar_type for each in manifest.streams)
-    for counts in (held, streams, Counter(each.path for each in manifest.files)):
-        problems += [f"names {name} twice" for name, count in counts.items() if count > 1]
+    for counts in (instruments, streams, Counter(each.path for each in manifest.files)):
+        problems += [f"lists {name} twice" for name, count in counts.items() if count > 1]
     named = {(each.symbol, each.instrument_id) for each in manifest.instruments}
     named |= {(each.symbol, each.instrument_id) for each in manifest.streams}
     problems += [
@@ -181,18 +185,22 @@ def _contradictions(manifest: Manifest) -> list[str]:
     ]
     for stream in manifest.streams:
         if stream.interval not in INTERVAL_NAMES:
-            problems.append(f"says {stream.interval!r} for an interval: Binance has none such")
+            problems.append(f"has the interval {stream.interval!r}, which Binance does not offer")
             continue
         interval = Interval.parse(stream.interval)
         if stream.bar_type != bar_type_name(stream.instrument_id, interval, stream.price):
-            problems.append(f"calls {stream.bar_type} the {stream.interval} bars of it")
-        if stream.instrument_id not in held:
-            problems.append(f"holds {stream.bar_type} without its instrument")
-    return problems + _misplaced(manifest, streams, held)
+            problems.append(
+                f"calls the {stream.interval} bars of {stream.symbol} {stream.bar_type}"
+            )
+        if stream.instrument_id not in instruments:
+            problems.append(f"lists {stream.bar_type} without its instrument")
+    return problems + _file_contradictions(manifest, streams, instruments)
 
 
-def _misplaced(manifest: Manifest, streams: Iterable[str], instruments: Iterable[str]) -> list[str]:
-    """Files that no stream and no instrument has, and those that have none, or several."""
+def _file_contradictions(
+    manifest: Manifest, streams: Iterable[str], instruments: Iterable[str]
+) -> list[str]:
+    """Return streams and instruments that do not have exactly one file, and files of neither."""
     homes = Counter(PurePosixPath(each.path).parent for each in manifest.files)
     data = PurePosixPath(CATALOG) / "data"
     counts = {name: homes.pop(data / "bar" / name, 0) for name in streams}
@@ -200,21 +208,27 @@ def _misplaced(manifest: Manifest, streams: Iterable[str], instruments: Iterable
         own = [home for home in homes if (home.parent.parent, home.name) == (data, name)]
         counts[name] = sum(homes.pop(home) for home in own)
     problems = [f"lists {count} files for {name}" for name, count in counts.items() if count != 1]
-    return problems + [f"lists a file of nobody's in {home}" for home in homes]
+    return problems + [
+        f"lists a file in {home}, which belongs to no stream and no instrument" for home in homes
+    ]
 
 
 def read_manifest(snapshot: Path) -> Manifest:
-    """Read ``<snapshot>/manifest.json``; errors as `parse_manifest`, or that it cannot be read."""
+    """Read and check ``<snapshot>/manifest.json``.
+
+    Raises:
+        SnapshotError: The file cannot be read, or `parse_manifest` rejects it.
+    """
     path = snapshot / MANIFEST
     try:
-        raw = read_whole(path, MAX_BYTES)
+        raw = read_regular_file(path, MAX_BYTES)
     except OSError as error:
         raise SnapshotError(f"{path} cannot be read: {error.strerror}") from None
     return parse_manifest(raw)
 
 
 def settings_digest(settings: object) -> str:
-    """sha256 over the settings that the bars depend on (plain values)."""
+    """Return the sha256, in hex, of the settings that the bars depend on (plain values)."""
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
 
 

@@ -1,6 +1,7 @@
-"""Publish a snapshot: built aside, manifest last, everything on disk, then one rename.
+"""Publish a snapshot: build it in the staging folder, fsync everything, then rename once.
 
-A reader sees the old snapshot or the new one, whole, whatever happens to the writer.
+The manifest is written last. A reader sees one complete snapshot, the old one or the new one,
+whatever happens to the writer.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from warmup_job.errors import VolumeError
 from warmup_job.snapshot.durable import (
     FOLDER_MODE,
     HashingFile,
+    fsync_directory,
+    fsync_tree,
+    make_directories,
     new_file,
-    new_folders,
-    settle_folder,
-    settle_folders,
     volume_error,
 )
 from warmup_job.snapshot.layout import (
@@ -44,15 +45,15 @@ _UNSUPPORTED = {
 }  # fmt: skip
 
 GRACE_MS = 300_000
-"""A snapshot that was replaced less long ago is not removed: somebody may just be reading it."""
+"""A replaced snapshot is kept for this long, because a reader may still be using it."""
 
-Create = Callable[[str], AbstractContextManager[HashingFile]]
-"""Opens a new file of the catalog by its path there; what is written to it is hashed and synced."""
+CreateFile = Callable[[str], AbstractContextManager[HashingFile]]
+"""Creates a file of the catalog, given its path there; the content is hashed and fsynced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """What was published: its folder, its id, and the manifest as sealed."""
+class PublishedSnapshot:
+    """A published snapshot: its folder, its id, and its manifest."""
 
     folder: Path
     id: str
@@ -60,10 +61,10 @@ class Published:
 
 
 def prepare_volume(root: Path) -> None:
-    """Find out before anything is fetched whether ``root`` can be written, and make its folders.
+    """Make the volume's folders and check, before the first request, that it can be published to.
 
     Raises:
-        VolumeError: it cannot, or something lies there that is not ours.
+        VolumeError: The volume cannot be written, or a file that is not ours is in the way.
     """
     link = root / CURRENT
     try:
@@ -71,43 +72,49 @@ def prepare_volume(root: Path) -> None:
             root.mkdir(parents=True, exist_ok=True)
             root.chmod(FOLDER_MODE)
         if not link.is_symlink() and link.exists():
-            raise VolumeError(f"{link} is not a link; move it away, it is not ours to remove")
+            raise VolumeError(
+                f"{link} is not a symbolic link, so this job did not make it: move it away"
+            )
         for name in (STAGING, SNAPSHOTS):
             if (root / name).is_symlink():
-                raise VolumeError(f"{root / name} is a link and could lead anywhere; remove it")
+                raise VolumeError(
+                    f"{root / name} is a symbolic link and could point anywhere: remove it"
+                )
             with suppress(FileExistsError):
                 (root / name).mkdir()
-                (root / name).chmod(FOLDER_MODE)  # mkdir's mode is cut by the umask
+                (root / name).chmod(FOLDER_MODE)  # the umask reduces the mode given to mkdir
             if not (root / name).is_dir():
-                raise VolumeError(f"{root / name} is not a folder; move it away, it is not ours")
-        _try_out(root)
+                raise VolumeError(
+                    f"{root / name} is not a folder, so this job did not make it: move it away"
+                )
+        _probe_file_system(root)
     except OSError as error:
         raise volume_error(root, error) from None
 
 
-def _try_out(root: Path) -> None:
-    """Do once what publishing needs of a file system, in a folder of our own."""
+def _probe_file_system(root: Path) -> None:
+    """Try every file system feature that publishing needs, in a temporary folder."""
     probe = root / STAGING / f"probe.{secrets.token_hex(4)}"
     probe.mkdir()
     try:
-        with suppress(FileNotFoundError):  # another job has just cleared the staging folder
-            with _needing(root, "symbolic links"):
+        with suppress(FileNotFoundError):  # another job just cleared the staging folder
+            with _requires(root, "symbolic links"):
                 (probe / "link").symlink_to("nowhere")
-            with _needing(root, "file locks (flock)"), (probe / "lock").open("wb") as file:
+            with _requires(root, "file locks (flock)"), (probe / "lock").open("wb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with _needing(root, "fsync of directories"):
-                settle_folder(probe)
+            with _requires(root, "fsync of directories"):
+                fsync_directory(probe)
             shutil.rmtree(probe)
     finally:
         shutil.rmtree(probe, ignore_errors=True)
 
 
 @contextmanager
-def _needing(root: Path, what: str) -> Iterator[None]:
-    """Say which of a file system's abilities is missing, where that is what an error means.
+def _requires(root: Path, feature: str) -> Iterator[None]:
+    """Translate an error that means that the file system lacks ``feature``.
 
     Raises:
-        VolumeError: this file system has no such thing.
+        VolumeError: The file system does not support the feature.
     """
     try:
         yield
@@ -115,16 +122,16 @@ def _needing(root: Path, what: str) -> Iterator[None]:
         if error.errno not in _UNSUPPORTED:
             raise
         raise VolumeError(
-            f"the file system of {root} does not support {what} ({error.strerror}), which "
+            f"the file system of {root} does not support {feature} ({error.strerror}), which "
             "snapshots need: use a local disk, an emptyDir, NFS 4 or CephFS for --root"
         ) from None
 
 
-def clear_leftovers(lease: Lease) -> None:
-    """Remove what jobs that were killed, or taken over, have left in the staging folder.
+def clear_staging(lease: Lease) -> None:
+    """Remove what killed jobs, and jobs that were taken over, left in the staging folder.
 
     Raises:
-        VolumeError: another job has taken over: what lies there may be its.
+        VolumeError: Another job took the lease over, so the folder's content may be in use.
     """
     with lease.guard():
         for path in (lease.root / STAGING).iterdir():
@@ -136,16 +143,20 @@ def clear_leftovers(lease: Lease) -> None:
 
 
 def publish(
-    lease: Lease, manifest: Manifest, write_catalog: Callable[[Create], None], keep: int
-) -> Published:
-    """Build, seal and publish one snapshot on the lease's volume; the newest ``keep`` stay.
+    lease: Lease, manifest: Manifest, write_catalog: Callable[[CreateFile], None], keep: int
+) -> PublishedSnapshot:
+    """Build and publish one snapshot on the lease's volume, and remove old snapshots.
 
-    ``write_catalog`` writes the catalog's files with what it is given. ``manifest.files`` is filled
-    in here.
+    Args:
+        lease: The lease of the volume.
+        manifest: The manifest; ``files`` and ``digest`` are filled in here. If the id is taken,
+            ``created_at`` moves ahead in whole seconds.
+        write_catalog: Writes the catalog's files, each through the given `CreateFile`.
+        keep: How many of the newest snapshots stay.
 
     Raises:
-        VolumeError: the volume cannot be written, or another job has taken over; the snapshot that
-            was current still is.
+        VolumeError: The volume cannot be written, or another job took over; the current snapshot
+            is unchanged.
     """
     root = lease.root
     try:
@@ -155,23 +166,32 @@ def publish(
             manifest = msgspec.structs.replace(manifest, files=_write(staging, write_catalog))
             with new_file(staging / MANIFEST) as file:
                 file.write(seal(manifest))
-            settle_folders(staging)
+            fsync_tree(staging)
             link = staging.with_name(f"{CURRENT}.{secrets.token_hex(4)}")
-            link.symlink_to(f"{SNAPSHOTS}/{name}")  # now, while a full disk does no harm
+            link.symlink_to(
+                f"{SNAPSHOTS}/{name}"
+            )  # before the rename, where a full disk does no harm
             with lease.guard():
                 folder = staging.rename(root / SNAPSHOTS / name)
-                settle_folder(folder.parent)
+                fsync_directory(folder.parent)
                 link.replace(root / CURRENT)
-                settle_folder(root)
+                fsync_directory(root)
         _prune(root, keep, name)
     except OSError as error:
-        lease.require()  # who was taken over has nowhere to write to any more
+        lease.check_held()  # the successor removed our staging folder: report the takeover
         raise volume_error(root, error) from None
-    return Published(folder, name, manifest)
+    return PublishedSnapshot(folder, name, manifest)
 
 
-def to_prune(names: Iterable[str], current: str, keep: int, now_ms: int) -> list[str]:
-    """The ids that may go: not among the newest ``keep``, not current, replaced some time ago."""
+def snapshots_to_prune(names: Iterable[str], current: str, keep: int, now_ms: int) -> list[str]:
+    """Return the ids to remove: old ones that were replaced at least `GRACE_MS` ago.
+
+    Args:
+        names: The ids of all snapshots.
+        current: The id of the current snapshot.
+        keep: How many of the newest snapshots stay; at least 1.
+        now_ms: UTC ms.
+    """
     ordered = sorted(names, reverse=True)
     return [
         name
@@ -181,7 +201,7 @@ def to_prune(names: Iterable[str], current: str, keep: int, now_ms: int) -> list
 
 
 def _with_free_id(root: Path, manifest: Manifest) -> Manifest:
-    """The manifest as it is, or a second later: no two snapshots share an id."""
+    """Return the manifest with ``created_at`` moved ahead until no snapshot has its id."""
     while (root / SNAPSHOTS / snapshot_id(manifest.created_at, manifest.content_digest)).exists():
         manifest = msgspec.structs.replace(manifest, created_at=manifest.created_at + 1000)
     return manifest
@@ -189,23 +209,23 @@ def _with_free_id(root: Path, manifest: Manifest) -> Manifest:
 
 @contextmanager
 def _staged(root: Path, name: str) -> Iterator[Path]:
-    """A folder of our own to build in; gone afterwards, unless it was moved."""
+    """Make a staging folder; remove it afterwards unless it was renamed."""
     staging = root / STAGING / f"{name}.{secrets.token_hex(4)}"
-    new_folders(staging, root / STAGING)
+    make_directories(staging, root / STAGING)
     try:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write(staging: Path, write_catalog: Callable[[Create], None]) -> list[FileEntry]:
+def _write(staging: Path, write_catalog: Callable[[CreateFile], None]) -> list[FileEntry]:
     entries: list[FileEntry] = []
-    new_folders(staging / CATALOG, staging)
+    make_directories(staging / CATALOG, staging)
 
     @contextmanager
     def create(path: str) -> Iterator[HashingFile]:
         target = staging / CATALOG / path
-        new_folders(target.parent, staging)
+        make_directories(target.parent, staging)
         with new_file(target) as file:
             yield file
         entries.append(FileEntry(f"{CATALOG}/{path}", file.size, file.sha256()))
@@ -215,14 +235,14 @@ def _write(staging: Path, write_catalog: Callable[[Create], None]) -> list[FileE
 
 
 def _prune(root: Path, keep: int, current: str) -> None:
-    """Remove snapshots that nobody needs; each leaves by one rename, so that none is ever half.
+    """Remove old snapshots, each by one rename first, so that no reader sees a partial one.
 
     What cannot be removed now is left to the next run.
     """
     with suppress(OSError):
         folders = (path for path in (root / SNAPSHOTS).iterdir() if is_snapshot_id(path.name))
         names = [path.name for path in folders if not path.is_symlink()]
-        for name in to_prune(names, current, keep, created_ms(current)):
-            aside = root / STAGING / f"{name}.{secrets.token_hex(4)}"
-            (root / SNAPSHOTS / name).rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        for name in snapshots_to_prune(names, current, keep, created_ms(current)):
+            removed = root / STAGING / f"{name}.{secrets.token_hex(4)}"
+            (root / SNAPSHOTS / name).rename(removed)
+            shutil.rmtree(removed, ignore_errors=True)

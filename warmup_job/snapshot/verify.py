@@ -1,4 +1,4 @@
-"""Verify a snapshot: every problem at once, or a snapshot that can be trusted."""
+"""Verify a snapshot and report every problem at once."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from warmup_job.snapshot.manifest import (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One resolved snapshot: its folder stays the same when a newer one is published."""
+    """One resolved snapshot; publishing a newer one does not change it."""
 
     folder: Path
     manifest: Manifest
 
     @property
     def catalog(self) -> Path:
-        """The Nautilus catalog's folder."""
+        """The folder of the Nautilus catalog."""
         return self.folder / CATALOG
 
-    def instrument(self, said: InstrumentEntry) -> PackedInstrument | None:
-        """That instrument, if its file is as it was written and holds what the manifest says."""
+    def instrument(self, entry: InstrumentEntry) -> PackedInstrument | None:
+        """Read an instrument; return None if its file is altered or contradicts the manifest."""
         try:
-            return _read_instrument(self, said)
+            return _read_instrument(self, entry)
         except (OSError, SnapshotError):
             return None
 
     def stream(self, symbol: str, interval: str, price: str = "last") -> StreamEntry | None:
-        """The entry of that stream, or None."""
+        """Return the manifest's entry of a stream, or None."""
         for entry in self.manifest.streams:
             if (entry.symbol, entry.interval, entry.price) == (symbol, interval, price):
                 return entry
@@ -55,27 +55,27 @@ def open_snapshot(root: Path) -> Snapshot:
     """Resolve ``<root>/current`` once and read its manifest.
 
     Raises:
-        SnapshotError: there is none, or its manifest is not to be trusted.
+        SnapshotError: There is no snapshot, or its manifest is invalid.
     """
     folder = resolve_current(root)
     return Snapshot(folder, read_manifest(folder))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What somebody asks of a snapshot; what is left out may be anything."""
+class Requirements:
+    """What a reader requires of a snapshot; None or empty: no requirement."""
 
     endpoint: str | None = None
-    """The REST base that it must come from."""
+    """The REST base URL that the bars must come from."""
     bars: Mapping[str, int] = field(default_factory=dict)
-    """By bar type, how many bars are needed; fewer will do if they are all that there are."""
+    """Minimum number of bars by bar type; a stream that starts at its listing may have fewer."""
     certified: Collection[str] = ()
-    """The bar types that must have a certificate, be it of what is not proven."""
+    """Bar types that must have a certificate, proven or not."""
     settings_digest: str | None = None
-    """Of the settings that the bars depend on."""
+    """Digest of the settings that the bars depend on."""
     nautilus_trader: str | None = None
     catalog_schema: str | None = None
-    """What the reader's Nautilus is; see `Versions`."""
+    """Versions of the reader's Nautilus; see `Versions`."""
 
 
 def find_problems(
@@ -83,31 +83,32 @@ def find_problems(
     *,
     now_ms: int | None = None,
     max_age_ms: int | None = None,
-    wanted: Wanted | None = None,
-    clock_doubt_ms: int = 600_000,
+    requirements: Requirements | None = None,
+    clock_error_ms: int = 600_000,
 ) -> list[str]:
-    """Everything that is wrong with a snapshot, one line each; empty: it can be trusted.
+    """Return everything that is wrong with a snapshot, one line each; empty if it is valid.
 
-    Files are held against their digests, and then decoded: every row of every stream is looked at.
+    Checks the sha256 of every file, then decodes the files and validates every row.
 
     Args:
-        now_ms: UTC ms; None: its age is of no matter.
-        max_age_ms: how long ago the first bar that it lacks may have closed; None: any age.
-        wanted: what is asked of it.
-        clock_doubt_ms: how far ``now_ms`` may be behind the exchange's clock.
+        snapshot: The snapshot.
+        now_ms: UTC ms; None: the age is not checked.
+        max_age_ms: How long ago the first missing bar may have closed; None: any age.
+        requirements: What the reader requires.
+        clock_error_ms: How far ``now_ms`` may be behind the exchange's clock.
     """
     try:
         problems = _file_problems(snapshot)
-        if not problems:  # a catalog with altered files is not worth reading
+        if not problems:  # do not decode a catalog with altered files
             problems = _content_problems(snapshot)
     except OSError as error:
         problems = [
             f"{error.filename or snapshot.folder} cannot be read: {error.strerror or error}"
         ]
-    if wanted is not None:
-        problems += _unfit(snapshot.manifest, wanted)
+    if requirements is not None:
+        problems += _unmet(snapshot.manifest, requirements)
     if now_ms is not None:
-        problems += _time_problems(snapshot.manifest, now_ms, max_age_ms, clock_doubt_ms)
+        problems += _time_problems(snapshot.manifest, now_ms, max_age_ms, clock_error_ms)
     return problems
 
 
@@ -116,21 +117,21 @@ def verify(
     *,
     now_ms: int,
     max_age_ms: int | None = None,
-    wanted: Wanted | None = None,
-    clock_doubt_ms: int = 600_000,
+    requirements: Requirements | None = None,
+    clock_error_ms: int = 600_000,
 ) -> Snapshot:
-    """Open the current snapshot and trust it only if nothing is wrong with it.
+    """Open the current snapshot and verify it; the arguments are those of `find_problems`.
 
     Raises:
-        SnapshotError: with every problem that was found.
+        SnapshotError: It has every problem that was found.
     """
     snapshot = open_snapshot(root)
     problems = find_problems(
         snapshot,
         now_ms=now_ms,
         max_age_ms=max_age_ms,
-        wanted=wanted,
-        clock_doubt_ms=clock_doubt_ms,
+        requirements=requirements,
+        clock_error_ms=clock_error_ms,
     )
     if problems:
         raise SnapshotError(
@@ -141,48 +142,49 @@ def verify(
 
 
 def _time_problems(
-    manifest: Manifest, now_ms: int, max_age_ms: int | None, clock_doubt_ms: int
+    manifest: Manifest, now_ms: int, max_age_ms: int | None, clock_error_ms: int
 ) -> list[str]:
     problems = [
-        f"{stream.bar_type} ends in the future, at {utc_text(stream.last_close)}"
+        f"{stream.bar_type} ends in the future, at {utc_text(stream.last_close)}: check the clocks"
         for stream in manifest.streams
-        if stream.last_close > now_ms + clock_doubt_ms
+        if stream.last_close > now_ms + clock_error_ms
     ]
     age_ms = manifest.age_ms(now_ms)
     if max_age_ms is not None and age_ms > max_age_ms:
         problems.append(
-            f"it is stale: bars are missing since {duration_text(age_ms)} ago, allowed are "
+            f"it is stale: the first missing bar closed {duration_text(age_ms)} ago; the limit is "
             f"{duration_text(max_age_ms)}"
         )
     return problems
 
 
-def _unfit(manifest: Manifest, wanted: Wanted) -> list[str]:
-    """Why a snapshot, whole as it may be, was made for something else."""
+def _unmet(manifest: Manifest, requirements: Requirements) -> list[str]:
     problems = []
-    held = {stream.bar_type: stream for stream in manifest.streams}
-    if wanted.endpoint not in {None, manifest.endpoint}:
-        problems.append(f"it was made from {manifest.endpoint}, not from {wanted.endpoint}")
-    for bar_type, bars in wanted.bars.items():
-        stream = held.get(bar_type)
+    streams = {stream.bar_type: stream for stream in manifest.streams}
+    if requirements.endpoint not in {None, manifest.endpoint}:
+        problems.append(f"it was made from {manifest.endpoint}, not from {requirements.endpoint}")
+    for bar_type, bars in requirements.bars.items():
+        stream = streams.get(bar_type)
         if stream is None:
             problems.append(
-                f"it was made for something else: it holds no {bar_type}, but "
-                f"{', '.join(sorted(held))}"
+                f"it was made for other streams: it has no {bar_type}; it has "
+                f"{', '.join(sorted(streams))}"
             )
         elif stream.bar_count < bars and not stream.from_listing:
-            problems.append(f"{bar_type}: {stream.bar_count} bars, {bars} are needed")
-        elif bar_type in wanted.certified and stream.certificate is None:
+            problems.append(f"{bar_type} has {stream.bar_count} bars; {bars} are needed")
+        elif bar_type in requirements.certified and stream.certificate is None:
             problems.append(f"{bar_type} has no certificate")
-    if wanted.settings_digest not in {None, manifest.settings_digest}:
+    if requirements.settings_digest not in {None, manifest.settings_digest}:
         problems.append(
             "it was made with other settings of the streams or of the detector: run "
-            "`warmup-job run` with the configuration that trades"
+            "`warmup-job run` with the trader's configuration"
         )
     for name in ("nautilus_trader", "catalog_schema"):
-        here, there = getattr(wanted, name), getattr(manifest.versions, name)
-        if here not in {None, there}:
-            problems.append(f"it was written by {name} {there}, here is {here}: use one image")
+        reader, writer = getattr(requirements, name), getattr(manifest.versions, name)
+        if reader not in {None, writer}:
+            problems.append(
+                f"it was written by {name} {writer}, and this is {reader}: use one image for both"
+            )
     return problems
 
 
@@ -195,7 +197,9 @@ def _file_problems(snapshot: Snapshot) -> list[str]:
     }
     found.pop(MANIFEST, None)
     problems = [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
-    problems += [f"{name} does not belong there" for name in sorted(found.keys() - listed.keys())]
+    problems += [
+        f"{name} is not listed in the manifest" for name in sorted(found.keys() - listed.keys())
+    ]
     for name in sorted(listed.keys() & found.keys()):
         problem = _file_problem(listed[name], found[name])
         if problem is not None:
@@ -206,7 +210,7 @@ def _file_problems(snapshot: Snapshot) -> list[str]:
 def _file_problem(entry: FileEntry, path: Path) -> str | None:
     try:
         if path.is_symlink():
-            return f"{entry.path} is a link, not a file"
+            return f"{entry.path} is a symbolic link, not a file"
         size = path.stat().st_size
         if size != entry.size:
             return f"{entry.path} has {size} bytes, not {entry.size}"
@@ -214,17 +218,17 @@ def _file_problem(entry: FileEntry, path: Path) -> str | None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return f"{entry.path} cannot be read: {error.strerror}"
-    return None if digest == entry.sha256 else f"{entry.path} was altered: its sha256 is another"
+    return None if digest == entry.sha256 else f"checksum of {entry.path} failed: it was altered"
 
 
 def _content_problems(snapshot: Snapshot) -> list[str]:
-    """Decode what the digests vouch for, and hold it against what the manifest says of it."""
+    """Decode the files and compare them with the manifest."""
     problems = []
-    for said in snapshot.manifest.instruments:
+    for entry in snapshot.manifest.instruments:
         try:
-            _read_instrument(snapshot, said)
+            _read_instrument(snapshot, entry)
         except SnapshotError as error:
-            problems.append(f"{said.instrument_id}: {error}")
+            problems.append(f"{entry.instrument_id}: {error}")
     for stream in snapshot.manifest.streams:
         try:
             found = _stream_problems(snapshot, stream)
@@ -234,39 +238,37 @@ def _content_problems(snapshot: Snapshot) -> list[str]:
     return problems
 
 
-def _read_instrument(snapshot: Snapshot, said: InstrumentEntry) -> PackedInstrument:
-    from warmup_job.catalog.audit import Instrument, decoding, instrument_problem
+def _read_instrument(snapshot: Snapshot, entry: InstrumentEntry) -> PackedInstrument:
+    from warmup_job.catalog.audit import ExpectedInstrument, instrument_problem, snapshot_errors
 
-    for entry in snapshot.manifest.files:
-        place = PurePosixPath(entry.path)
-        if place.parts[:2] == (CATALOG, "data") and place.parts[3] == said.instrument_id:
+    for file in snapshot.manifest.files:
+        place = PurePosixPath(file.path)
+        if place.parts[:2] == (CATALOG, "data") and place.parts[3] == entry.instrument_id:
             break
     else:
-        raise SnapshotError("the manifest lists no file of it")
-    path = snapshot.folder / entry.path
-    problem = _file_problem(entry, path)
+        raise SnapshotError("the manifest lists no file for it")
+    path = snapshot.folder / file.path
+    problem = _file_problem(file, path)
     if problem is None:
         packed = read_instrument(path)
-        known = Instrument(
-            said.symbol, said.instrument_id, said.price_precision, said.size_precision
+        expected = ExpectedInstrument(
+            entry.symbol, entry.instrument_id, entry.price_precision, entry.size_precision
         )
-        with decoding(path):
-            problem = instrument_problem(packed.table, place.parts[2], known)
+        with snapshot_errors(path):
+            problem = instrument_problem(packed.table, place.parts[2], expected)
     if problem is not None:
         raise SnapshotError(problem)
     return packed
 
 
 def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
-    """Hold the catalog's rows against what the manifest says of them, a row group at a time."""
+    """Compare the catalog's rows with the manifest, one row group at a time."""
     import numpy as np
 
     from warmup_job.catalog.audit import gaps_of, opens_of, row_problem
 
-    stored, interval = (
-        StoredBars(snapshot.catalog, stream.bar_type),
-        Interval.parse(stream.interval),
-    )
+    stored = StoredBars(snapshot.catalog, stream.bar_type)
+    interval = Interval.parse(stream.interval)
     if stored.rows != stream.bar_count:
         return [f"{stored.rows} bars, the manifest says {stream.bar_count}"]
     problems = stored.schema_problems(
@@ -285,12 +287,12 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
             return [each for each in (found, problem) if isinstance(each, str)]
         opens.append(found)
     opens_ms = np.concatenate(opens)
-    said = (stream.first_open, stream.last_close)
-    held = (int(opens_ms[0]), interval.close_ms(int(opens_ms[-1])))
-    if held != said:
+    listed = (stream.first_open, stream.last_close)
+    stored_span = (int(opens_ms[0]), interval.close_ms(int(opens_ms[-1])))
+    if stored_span != listed:
         problems.append(
-            f"from {utc_text(held[0])} to {utc_text(held[1])}, the manifest says from "
-            f"{utc_text(said[0])} to {utc_text(said[1])}"
+            f"from {utc_text(stored_span[0])} to {utc_text(stored_span[1])}, the manifest says "
+            f"from {utc_text(listed[0])} to {utc_text(listed[1])}"
         )
     gaps = gaps_of(opens_ms, interval)
     if isinstance(gaps, str):
@@ -298,37 +300,37 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
     problems += _gap_problems(gaps, stream.gaps, interval.next(int(opens_ms[-1])))
     certificate = stream.certificate
     if certificate is not None and _certify(stream, stored, certificate) != certificate:
-        problems.append("its certificate is not that of its bars")
+        problems.append("its certificate does not match its bars")
     return problems
 
 
-def _gap_problems(held: list[Gap], said: list[Gap], next_ms: int) -> list[str]:
-    """Holes that are not on record, and recorded ones that are not there.
+def _gap_problems(found: list[Gap], listed: list[Gap], next_ms: int) -> list[str]:
+    """Return gaps that the manifest does not list, and listed gaps that do not exist.
 
-    After the last bar, at ``next_ms``, a gap can be on record that nothing shows.
+    A listed gap right after the last bar, at ``next_ms``, cannot be seen in the bars.
     """
-    unsaid = [gap for gap in held if gap not in said]
-    untrue = [gap for gap in said if gap not in held and gap.first_ms != next_ms]
-    if unsaid:
-        return [f"a hole at {utc_text(unsaid[0].first_ms)}"]
-    if untrue or len(said) > len(held) + 1:
-        return ["the manifest names holes that are not there"]
+    unlisted = [gap for gap in found if gap not in listed]
+    absent = [gap for gap in listed if gap not in found and gap.first_ms != next_ms]
+    if unlisted:
+        return [f"a gap at {utc_text(unlisted[0].first_ms)} that the manifest does not list"]
+    if absent or len(listed) > len(found) + 1:
+        return ["the manifest lists gaps that do not exist"]
     return []
 
 
-def _certify(stream: StreamEntry, stored: StoredBars, said: Certificate) -> Certificate | None:
-    """The certificate of the bars that lie there, with the bounds of the one that was said."""
+def _certify(stream: StreamEntry, stored: StoredBars, listed: Certificate) -> Certificate | None:
+    """Compute the certificate of the stored bars, with the price bounds of the listed one."""
     from warmup_job.proof.certify import certify
     from warmup_job.proof.evidence import Evidence
     from warmup_job.proof.window import Bounds, Window
 
-    if said.bars > stream.bar_count or stream.detector is None:
+    if listed.bars > stream.bar_count or stream.detector is None:
         return None
-    series = join(stored.parts(said.bars), said.bars)
+    series = join(stored.parts(listed.bars), listed.bars)
     try:
         window = Window.of(*(floats(series, name) for name in ("high", "low", "close")))
         evidence = Evidence.of(stream.detector, window)
-        bounds = Bounds(said.lowest, said.highest)
-        return certify(evidence, bounds, from_listing=said.exact and stream.from_listing)
-    except (ValueError, ArithmeticError):  # of what cannot be: there is no certificate of that
+        bounds = Bounds(listed.lowest, listed.highest)
+        return certify(evidence, bounds, from_listing=listed.exact and stream.from_listing)
+    except (ValueError, ArithmeticError):  # impossible values have no certificate
         return None

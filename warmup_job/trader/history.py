@@ -87,8 +87,8 @@ def open_for_trading(config: WarmupConfig, root: Path, now_ms: int) -> Snapshot:
     snapshot = verify(
         root,
         now_ms=now_ms,
-        clock_doubt_ms=_CLOCK_DOUBT_MS,
-        wanted=replace(wanted_of_snapshot(config), catalog_schema=reader_schema()),
+        clock_error_ms=_CLOCK_DOUBT_MS,
+        requirements=replace(wanted_of_snapshot(config), catalog_schema=reader_schema()),
     )
     for said in snapshot.manifest.instruments:  # what only Nautilus can decode
         made = read_instrument(snapshot.catalog, said.instrument_id)

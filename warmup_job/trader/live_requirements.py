@@ -20,7 +20,7 @@ from warmup_job.handoff.report import now_ms
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.streams import endpoint
 from warmup_job.plan.traded import traded
-from warmup_job.snapshot.limits import remember_quiet
+from warmup_job.snapshot.limits import record_limit
 from warmup_job.trader.history import histories_of, open_for_trading
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def _of_account(config: WarmupConfig) -> list[str]:
         account = await look_at_account(url, key, signing_secret(secret), symbols, now_ms())
     except WarmupError as error:
         if error.remember_until_ms is not None:
-            remember_quiet(config.trade.state_dir, endpoint(config), error.remember_until_ms)
+            record_limit(config.trade.state_dir, endpoint(config), error.remember_until_ms)
         raise TraderError(f"the account cannot be looked at: {error}") from None
     problems = list(account.problems)
     if account.can_trade is False:

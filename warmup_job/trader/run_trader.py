@@ -19,7 +19,7 @@ from warmup_job.handoff.report import Teller
 from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.modes import Mode
 from warmup_job.plan.streams import check_network, endpoint, open_client
-from warmup_job.snapshot.limits import remember_quiet, sit_out
+from warmup_job.snapshot.limits import record_limit, wait_for_limit
 from warmup_job.trader.summary import TradeSummary
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ async def trade(
         http = serving(config.trade.http_host, config.trade.http_port, teller.now)
         await stack.enter_async_context(http)
         # The job notes limits on its volume, which we only read; we note ours with our own state.
-        await sit_out((root, state_dir.path), url)
-        noted = partial(remember_quiet, state_dir.path, url)
+        await wait_for_limit((root, state_dir.path), url)
+        noted = partial(record_limit, state_dir.path, url)
         client = await stack.enter_async_context(open_client(config, on_limit=noted))
         session, _ = await asyncio.gather(
             asyncio.to_thread(import_module, "warmup_job.trader.session"), _ask_for_time(client)
