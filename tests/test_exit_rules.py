@@ -22,26 +22,27 @@ from warmup_job.hedge_grid.exit_rules import (
     stop_price,
     target_price,
 )
-from warmup_job.hedge_grid.grid_account import GridPnl
+from warmup_job.hedge_grid.grid_config import grid_settings
+from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 TICK = D("0.1")
-STEPS: dict[str, Any] = {"step_bps": D(10), "tp_steps": 2, "sl_steps": 8, "tick": TICK}
+GRID = grid_settings(config(grid_step_bps=D(10), tp_steps=2, sl_steps=8))
 
 
 def exit_of(
     key: str, leg: Leg, quantity: str, book: Book = "LONG", entry: str = "50000"
 ) -> OpenExit:
     if leg == "T":
-        price = target_price(book, D(entry), step_bps=D(10), tp_steps=2, tick=TICK)
+        price = target_price(book, D(entry), GRID, TICK)
     else:
-        price = stop_price(book, D(entry), step_bps=D(10), sl_steps=8, tick=TICK)
+        price = stop_price(book, D(entry), GRID, TICK)
     return OpenExit(f"{leg}1-{key}", key, leg, book, price, D(quantity))
 
 
 def found(held: str, *exits: OpenExit, at: str = "50000") -> tuple[list[Lot], list[str]]:
-    return recover_lots({"LONG": BookPosition(D(held), D(at))}, exits, **STEPS)
+    return recover_lots({"LONG": BookPosition(D(held), D(at))}, exits, GRID, TICK)
 
 
 def test_a_position_with_its_pair_is_taken_over_as_it_is() -> None:
@@ -61,7 +62,7 @@ def test_a_lot_is_taken_over_at_the_tick_that_it_was_filled_at(
     for tenths in range(500_000, 503_000):
         entry = D(tenths) / 10
         exits = [exit_of("a", leg, "0.004", book, str(entry)) for leg in legs]
-        (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, exits, **STEPS)
+        (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, exits, GRID, TICK)
         assert abs(lot.entry - entry) <= TICK
         wrong += lot.entry != entry
     below: tuple[Leg, ...] = ("S",) if book == "LONG" else ("T",)
@@ -79,7 +80,7 @@ def test_a_target_that_has_moved_says_nothing_about_the_entry() -> None:
 def test_one_exit_is_enough_to_know_where_the_lot_came_from(leg: Leg) -> None:
     for book in BOOKS:
         one = exit_of("a", leg, "0.004", book)
-        (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, [one], **STEPS)
+        (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, [one], GRID, TICK)
         assert lot.entry == pytest.approx(D(50000), abs=TICK)
         assert list(lot.legs) == [leg]
 
@@ -128,7 +129,7 @@ def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
         exit_of(f"{book}{key}", leg, f"0.{size:03d}", book)._replace(order_id=str(at))
         for at, (key, leg, size, book) in enumerate(exits)
     ]
-    lots, too_many = recover_lots(held, there, **STEPS)
+    lots, too_many = recover_lots(held, there, GRID, TICK)
     for book in BOOKS:
         mine = sum((lot.quantity for lot in lots if lot.book == book), D(0))
         assert mine == held.get(book, BookPosition(D(0), D(0))).quantity
@@ -171,10 +172,10 @@ def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed
 def test_what_is_kept_comes_back_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
     before._center, before._stopped = D("50000.05"), True
-    before._earnings = GridPnl(D(10_000), D("-12.3456789"), D("7.5"))
+    before._pnl = GridPnl(D(10_000), D("-12.3456789"), D("7.5"))
     after.on_load(before.on_save())
     assert after.on_save() == before.on_save()
-    assert (after._center, after._earnings.realised, after._earnings.peak) == (
+    assert (after._center, after._pnl.realised, after._pnl.peak) == (
         D("50000.05"), D("-12.3456789"), D("7.5"),
     )  # fmt: skip
     assert after._stopped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal as D
 from typing import Any
 
@@ -30,9 +31,10 @@ from tests.support.made_up_market import (
     told,
     warm,
 )
-from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
-from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker, drawdown_pct
+from warmup_job.hedge_grid.caps import CapRules, Caps, Exposure, caps_of, rungs_within_caps
+from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors
+from warmup_job.hedge_grid.grid_pnl import drawdown_pct
 from warmup_job.hedge_grid.ladder import Book
 from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries, retry_price
 from warmup_job.hedge_grid.strategy import HedgeGridV1
@@ -60,11 +62,14 @@ def begun() -> Market:
 
 # -- caps ------------------------------------------------------------------------------------------
 
-ACCOUNT: dict[str, D] = {
-    "equity": D(1000), "account_leverage": D(10), "maintenance": D("0.05"),
-    "max_inventory_quote": D(10**6), "max_position_size": D(10), "max_position_pct": D(1),
-    "max_leverage_used": D(100), "liquidation_buffer": D("0.01"),
-}  # fmt: skip
+RULES = CapRules(
+    max_inventory_quote=D(10**6), max_position_size=D(10), max_position_pct=D(1),
+    max_leverage_used=D(100), emergency_liquidation_buffer=D("0.01"),
+)  # fmt: skip
+
+
+def book_cap(*, equity: D = D(1000), leverage: D = D(10), **rules: D) -> D:
+    return caps_of(equity, leverage, D("0.05"), replace(RULES, **rules)).quote
 
 
 @pytest.mark.parametrize(
@@ -72,18 +77,19 @@ ACCOUNT: dict[str, D] = {
     [
         ("max_inventory_quote", D(500), D(500)),
         ("max_position_pct", D("0.5"), D(5000)),
-        ("liquidation_buffer", D("0.20"), D(4000)),
+        ("emergency_liquidation_buffer", D("0.20"), D(4000)),
         ("equity", D(-5), D(0)),
     ],
 )
 def test_the_tightest_rule_caps_a_book(key: str, value: D, quote: D) -> None:
-    assert caps_of(**ACCOUNT | {key: value}).quote == quote
+    assert book_cap(**{key: value}) == quote
 
 
 def test_a_book_filled_to_its_cap_is_the_buffer_away_from_liquidation() -> None:
-    caps = caps_of(**ACCOUNT | {"liquidation_buffer": D("0.25"), "account_leverage": D(100)})
-    loss = caps.quote * D("0.25")
-    assert 1000 - loss == pytest.approx(caps.quote * D("0.05"))  # what is left is the maintenance
+    quote = book_cap(emergency_liquidation_buffer=D("0.25"), leverage=D(100))
+    assert 1000 - quote * D("0.25") == pytest.approx(
+        quote * D("0.05")
+    )  # what is left is the maintenance
 
 
 def test_both_books_share_the_leverage_and_neither_comes_first() -> None:
@@ -213,7 +219,7 @@ def test_a_retry_steps_away_from_the_market_but_not_too_far(
 ) -> None:
     made = retry_price(
         book, D(100), attempt, opposite=None if opposite is None else D(opposite),
-        tick=D("0.1"), most_bps=D(100),
+        tick=D("0.1"), max_bps=D(100),
     )  # fmt: skip
     assert made == (None if price is None else D(price))
 
@@ -361,11 +367,11 @@ def test_funding_that_costs_too_much_takes_the_paying_side_off(engine: BacktestE
 
 def test_the_breaker_opens_on_errors_within_the_window_and_closes_after_the_cooldown() -> None:
     breaker = CircuitBreaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
-    told = [breaker.error(second * SECOND_NS) for second in (0, 30, 70, 80)]
+    told = [breaker.count_error(second * SECOND_NS) for second in (0, 30, 70, 80)]
     assert told == [False, False, False, True]
     assert breaker.is_open(179 * SECOND_NS)
     assert not breaker.is_open(180 * SECOND_NS)
-    assert not breaker.error(181 * SECOND_NS), "what was before does not count twice"
+    assert not breaker.count_error(181 * SECOND_NS), "what was before does not count twice"
 
 
 def test_drawdown_is_of_what_there_was_at_the_best_time() -> None:
@@ -387,9 +393,10 @@ def test_errors_stop_new_entries_until_the_cooldown_has_passed(
     for at in (62, 122, 182):
         market.bar(at, "51000").quote(at + 1, "51000")
     engine.add_data(market.data, sort=True)
+    fail = strategy._count_error
     for at in (40, 41):
         at_ns = market.data[0].ts_init + at * SECOND_NS
-        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: strategy._error("made up"))
+        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: fail("made up"))
     engine.run()
     laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
                   engine.cache.orders())  # fmt: skip

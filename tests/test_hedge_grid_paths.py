@@ -61,12 +61,12 @@ class Watched(HedgeGridV1):
 
     def look(self) -> None:
         """Caps hold, lots are the position and have their exits, all earnings are counted."""
-        waiting, leaving = self._entries.standing()
+        waiting, leaving = self._entries.open_entries()
         earned = (self._account.balance() or D(0)) - BALANCE
         # Account and position round every fill to 8 decimals by themselves.
-        assert abs(self._earnings.realised - earned) <= D("1e-8") * len(self.cache.orders())
+        assert abs(self._pnl.realised - earned) <= D("1e-8") * len(self.cache.orders())
         for book in BOOKS:
-            quantity, price = self._account.held(book)
+            quantity, price = self._account.position(book)
             lots = [lot for lot in self._exits.lots if lot.book == book]
             assert sum(lot.quantity for lot in lots) == quantity, "a lot is what is held"
             orders = [order for order in (*waiting, *leaving) if order.book == book]
@@ -285,7 +285,7 @@ def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> 
         assert sum(order.status == OrderStatus.FILLED for order in orders) > 1000
         assert strategy.detector.bars == len(bars) == 40_320
         for book in BOOKS:
-            quantity, price = strategy._account.held(book)
+            quantity, price = strategy._account.position(book)
             assert quantity * price <= 500
     finally:
         engine.dispose()

@@ -76,11 +76,11 @@ def test_a_rung_beyond_the_instruments_largest_is_left_out() -> None:
 
 
 def test_exits_lie_beyond_the_fees_side_of_the_entry() -> None:
-    step = {"step_bps": D(10), "tick": D("0.10")}
-    assert target_price("LONG", D(60000), tp_steps=2, **step) == D("60120.10")
-    assert target_price("SHORT", D(60000), tp_steps=2, **step) == D("59880.00")
-    assert stop_price("LONG", D(60000), sl_steps=2, **step) == D("59880.00")
-    assert stop_price("SHORT", D(60000), sl_steps=2, **step) == D("60120.10")
+    grid, tick = settings(tp_steps=2, sl_steps=2), D("0.10")
+    assert target_price("LONG", D(60000), grid, tick) == D("60120.10")
+    assert target_price("SHORT", D(60000), grid, tick) == D("59880.00")
+    assert stop_price("LONG", D(60000), grid, tick) == D("59880.00")
+    assert stop_price("SHORT", D(60000), grid, tick) == D("60120.10")
 
 
 @given(

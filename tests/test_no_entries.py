@@ -12,7 +12,7 @@ import pytest
 from tests.support.made_up_market import config, instrument
 from tests.support.suite import REPO
 from warmup_job.hedge_grid.caps import Caps, caps_of
-from warmup_job.hedge_grid.grid_config import grid_settings
+from warmup_job.hedge_grid.grid_config import cap_rules, grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder
 from warmup_job.hedge_grid.no_entries import NoEntries, explain_no_entries
 from warmup_job.regime.detector import Regime
@@ -25,14 +25,7 @@ def why(
 ) -> NoEntries | None:
     settings, listed = config(**changes), instrument()
     grid = grid_settings(settings)
-    caps = caps_of(
-        equity=D(equity), account_leverage=D(10), maintenance=D("0.025"),
-        max_inventory_quote=settings.max_inventory_quote,
-        max_position_size=settings.max_position_size,
-        max_position_pct=settings.max_position_pct,
-        max_leverage_used=settings.max_leverage_used,
-        liquidation_buffer=settings.emergency_liquidation_buffer,
-    )  # fmt: skip
+    caps = caps_of(D(equity), D(10), D("0.025"), cap_rules(settings))
     parts: Any = {"LONG": D(share), "SHORT": D(share)}
     ladder = build_ladder(MID, regime, grid, listed, parts)
     return explain_no_entries(ladder, caps, grid, listed, regime, parts)
@@ -49,44 +42,43 @@ def test_a_grid_that_can_send_says_nothing() -> None:
         (
             {"max_position_size": D("0.003")}, "max_position_size",
             ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_position_size allows 0.003 "
-            "BTC: raise it, or lower base_qty"),
+            "BTC per book: raise it or lower base_qty"),
         ),
         (
             {"max_position_size": D("0.001"), "base_qty": D("0.001")}, "max_position_size",
-            ("the smallest order is 0.003 BTC, worth 149.85 USDT, the least that the exchange "
-            "takes; max_position_size allows 0.001 BTC: raise it"),
+            ("the smallest order is 0.003 BTC, worth 149.85 USDT (the exchange's minimum); "
+            "max_position_size allows 0.001 BTC per book: raise it"),
         ),
         (
             {"max_inventory_quote": D(150)}, "max_inventory_quote",
             ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_inventory_quote allows "
-            "150.00 USDT a book: raise it, or lower base_qty"),
+            "150.00 USDT per book: raise it or lower base_qty"),
         ),
         (
             {"equity": "10", "max_position_pct": D("0.5")}, "max_position_pct",
             ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_position_pct allows 50.00 "
-            "USDT a book of an equity of 10.00: raise it, or lower base_qty"),
+            "USDT per book at an equity of 10.00 USDT: raise it or lower base_qty"),
         ),
         (
             {"equity": "100", "emergency_liquidation_buffer": D("0.975")},
             "emergency_liquidation_buffer",
             ("the smallest order is 0.004 BTC, worth 199.80 USDT; emergency_liquidation_buffer "
-            "allows 100.00 USDT a book of an equity of 100.00: lower it, or lower base_qty"),
+            "allows 100.00 USDT per book at an equity of 100.00 USDT: lower it or lower base_qty"),
         ),
         (
             {"max_leverage_used": D("0.003")}, "max_leverage_used",
             ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_leverage_used allows 300.00 "
-            "USDT for both books together of an equity of 100000.00, which is less than the "
-            "nearest orders of both: raise it, or lower base_qty"),
+            "USDT for the nearest orders of both books together at an equity of 100000.00 USDT: "
+            "raise it or lower base_qty"),
         ),
         (
             {"equity": "0"}, "equity",
-            ("the account has no USDT to trade with: transfer some (on paper, set "
-            "trade.starting_balances)"),
+            ("the account has no USDT: deposit some (in paper mode, set trade.starting_balances)"),
         ),
         (
             {"base_qty": D(5000)}, "instrument",
-            ("even the first order is beyond the exchange's largest quantity, notional or price: "
-            "lower base_qty, or choose another grid_step_bps"),
+            ("the first order exceeds the exchange's largest quantity, notional or price: lower "
+            "base_qty or change grid_step_bps"),
         ),
     ],
 )  # fmt: skip
@@ -99,7 +91,7 @@ def test_what_makes_every_order_impossible(changes: dict[str, Any], kind: str, t
     [
         (
             {"regime": Regime.UP, "policy": "core-and-scalp", "counter_levels": 0},
-            "in regime UP policy core-and-scalp has none (counter_levels 0, counter_qty_scale 0.5)",
+            "policy core-and-scalp has none in regime UP (counter_levels 0, counter_qty_scale 0.5)",
         ),
         ({"share": "0"}, "funding costs more than funding_max_cost_bps"),
     ],
@@ -115,7 +107,7 @@ def test_without_position_validation_no_equity_is_named() -> None:
     ladder = build_ladder(MID, Regime.SIDEWAYS, grid, listed)
     found = explain_no_entries(ladder, Caps(D(100)), grid, listed, Regime.SIDEWAYS, {})
     assert found is not None
-    assert "max_inventory_quote allows 100.00 USDT a book: raise it" in found.text
+    assert "max_inventory_quote allows 100.00 USDT per book: raise it" in found.text
 
 
 SCRIPT = """
@@ -152,8 +144,8 @@ print("ORDERS", engine.cache.orders_total_count())
     ("balance", "most", "words", "orders"),
     [
         ("100000 USDT", "0.001", "max_position_size allows 0.001 BTC", False),
-        ("3 BTC", "1", "the account has no USDT to trade with", False),
-        ("0 USDT", "1", "the account has no USDT to trade with", False),
+        ("3 BTC", "1", "the account has no USDT", False),
+        ("0 USDT", "1", "the account has no USDT", False),
         ("100000 USDT", "1", "", True),
     ],
 )

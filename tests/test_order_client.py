@@ -1,4 +1,4 @@
-"""The desk rounds by the instrument that the node has now."""
+"""The order client uses the tick and step that the node has now."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def test_a_tick_that_changes_while_a_strategy_runs() -> None:
     listed = next(each for each in symbols if (each.market, each.name) == ("um", "LINKUSDT"))
     before = parse_instrument("um", listed.info(), 0)
     strategy: Any = SimpleNamespace(cache=Cache())
-    desk = OrderClient(strategy, before)
-    assert desk.tick == Decimal("0.001")  # the node has none yet
+    client = OrderClient(strategy, before)
+    assert client.tick == Decimal("0.001")  # the node has none yet
     strategy.cache.add_instrument(before)
-    assert desk.tick == Decimal("0.001")
+    assert client.tick == Decimal("0.001")
     strategy.cache.add_instrument(parse_instrument("um", listed.with_grid("0.01", "1").info(), 0))
-    assert desk.tick == Decimal("0.01")
-    assert (str(desk.instrument.make_price(14.567)), str(desk.instrument.make_qty(7))) == (
+    assert client.tick == Decimal("0.01")
+    assert (str(client.instrument.make_price(14.567)), str(client.instrument.make_qty(7))) == (
         "14.57",
         "7",
     )

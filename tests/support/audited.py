@@ -81,8 +81,8 @@ class Audited(HedgeGridV1):
 
     def look(self) -> None:
         """What waits and what is held, by Nautilus' cache, before a bar changes anything."""
-        waiting, leaving = self._entries.standing()
-        held = {book: self._account.held(book) for book in BOOKS}
+        waiting, leaving = self._entries.open_entries()
+        held = {book: self._account.position(book) for book in BOOKS}
         self.note(
             "look",
             entries=[[each.book, str(each.price)] for each in waiting],

@@ -1,1 +1,1 @@
-"""HedgeGridV1: the strategy and its rules."""
+"""HedgeGridV1: the strategy, its rules and its orders."""

@@ -1,4 +1,4 @@
-"""How much may be held: which rungs may be sent so that all of them could be filled. Pure."""
+"""Position limits, and the rungs that fit within them if all their orders fill. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,25 @@ from warmup_job.hedge_grid.ladder import BOOKS, Book, Rung
 
 
 @dataclass(frozen=True, slots=True)
+class CapRules:
+    """The configured limits, with the strategy file's names (see docs/configuration.md)."""
+
+    max_inventory_quote: Decimal
+    """Quote currency per book."""
+    max_position_size: Decimal
+    """Base currency per book."""
+    max_position_pct: Decimal
+    """Share of the equity that the margin of one book may use; 1 is all of it."""
+    max_leverage_used: Decimal
+    """Notional of both books together, as a multiple of the equity."""
+    emergency_liquidation_buffer: Decimal
+    """Least distance from the price to a book's liquidation price, as a share of the price, when
+    only that book is filled."""
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
-    """Limits of what is held and what waits to be: per book, and of both together."""
+    """Upper limits for positions plus open entries, per book and for both books together."""
 
     quote: Decimal
     """Per book, quote currency."""
@@ -21,58 +38,56 @@ class Caps:
     gross: Decimal | None = None
     """Both books together, quote currency."""
     quote_key: str = "max_inventory_quote"
-    """The key whose rule is the tightest of those that make ``quote``."""
+    """The configuration key that sets ``quote``."""
     equity: Decimal | None = None
-    """What they were reckoned from, quote currency; None: not from the equity."""
+    """The equity that the caps were computed from, quote currency; None: they ignore it."""
 
 
 class Exposure(NamedTuple):
-    """What a book holds, or would if what is on its way were filled."""
+    """The size of a book, or its size if some orders fill."""
 
     quantity: Decimal = Decimal(0)
+    """Base currency."""
     quote: Decimal = Decimal(0)
+    """Quote currency."""
 
     def plus(self, quantity: Decimal, quote: Decimal) -> Exposure:
-        """With that much more."""
+        """Return the exposure increased by these amounts."""
         return Exposure(self.quantity + quantity, self.quote + quote)
 
 
-def caps_of(
-    *,
-    equity: Decimal,
-    account_leverage: Decimal,
-    maintenance: Decimal,
-    max_inventory_quote: Decimal,
-    max_position_size: Decimal,
-    max_position_pct: Decimal,
-    max_leverage_used: Decimal,
-    liquidation_buffer: Decimal,
-) -> Caps:
-    """The caps of an account with this equity (quote currency).
+def caps_of(equity: Decimal, leverage: Decimal, maintenance: Decimal, rules: CapRules) -> Caps:
+    """Compute the caps of an account.
 
     Args:
-        maintenance: the maintenance margin, a fraction of the notional.
-        max_position_pct: the fraction of the equity that a book's margin may tie up.
-        liquidation_buffer: how far, as a fraction of the price, a book's liquidation stays away,
-            were it filled alone and the other book empty.
+        equity: Balance plus unrealised result, quote currency; a negative one counts as 0.
+        leverage: The account's leverage for the instrument.
+        maintenance: The maintenance margin as a share of the notional.
+        rules: The configured limits.
     """
     equity = max(equity, Decimal(0))
-    rules = {
-        "max_inventory_quote": max_inventory_quote,
-        "max_position_pct": max_position_pct * equity * account_leverage,
-        "emergency_liquidation_buffer": equity / (liquidation_buffer + maintenance),
+    quotes = {
+        "max_inventory_quote": rules.max_inventory_quote,
+        "max_position_pct": rules.max_position_pct * equity * leverage,
+        "emergency_liquidation_buffer": equity / (rules.emergency_liquidation_buffer + maintenance),
     }
-    tightest = min(rules, key=rules.__getitem__)
-    return Caps(rules[tightest], max_position_size, max_leverage_used * equity, tightest, equity)
+    tightest = min(quotes, key=quotes.__getitem__)
+    gross = rules.max_leverage_used * equity
+    return Caps(quotes[tightest], rules.max_position_size, gross, tightest, equity)
 
 
 def rungs_within_caps(
     rungs: Iterable[Rung], exposure: Mapping[Book, Exposure], caps: Caps
 ) -> list[Rung]:
-    """The rungs that fit, nearest first; beyond one that does not, its book gets none.
+    """Return the rungs that fit, nearest level first.
 
-    Where both books want the same level and only one would fit, neither gets it: whoever was asked
-    first would else hold more.
+    Once a rung does not fit, its book gets no further rungs. If the gross cap has no room for the
+    rungs of both books at a level, neither gets one: no book takes precedence.
+
+    Args:
+        rungs: The rungs to admit.
+        exposure: Positions and the open entries that stay.
+        caps: The limits.
     """
     held = {book: exposure.get(book, Exposure()) for book in BOOKS}
     by_level: dict[int, list[Rung]] = {}

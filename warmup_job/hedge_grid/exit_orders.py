@@ -1,4 +1,4 @@
-"""The exits: a take profit and a stop loss at the exchange for every lot that is held."""
+"""The exits: a take profit and a stop loss at the exchange for every lot."""
 
 from __future__ import annotations
 
@@ -28,64 +28,69 @@ from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, mi
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
 
-_LEGS: tuple[Leg, Leg] = ("S", "T")  # what protects goes first
+_LEGS: tuple[Leg, Leg] = ("S", "T")  # the stop loss is sent first
+# Parts of Binance's and Nautilus' rejections; codes:
+# https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 _TOO_SMALL = ("-4164", "notional must be no smaller")
-_PASSED = ("in the market", "immediately trigger", "-2021")  # how a stop is refused that is passed
+_STOP_REACHED = ("in the market", "immediately trigger", "-2021")
 
 
 def is_stop_reached_error(reason: str) -> bool:
-    """Whether a stop was refused because the market is past it."""
-    return any(word in reason for word in _PASSED)
+    """Return whether a stop was rejected because the market has reached its price."""
+    return any(words in reason for words in _STOP_REACHED)
 
 
 class ExitOrders:
     """The lots, and the orders that close them.
 
     Args:
-        may_leave: whether exits may leave now.
-        is_filling: whether more of what has this key may be filled.
+        client: Sends and cancels the orders.
+        prices: The newest market prices.
+        config: The strategy's configuration.
+        may_send: Returns whether exits may be sent now.
+        is_filling: Returns whether the entry with this key may fill further.
     """
 
     def __init__(
         self,
-        desk: OrderClient,
+        client: OrderClient,
         prices: MarketPrices,
         config: HedgeGridV1Config,
-        may_leave: Callable[[], bool],
+        may_send: Callable[[], bool],
         is_filling: Callable[[str], bool],
     ) -> None:
-        self._client = desk
+        self._client = client
         self._prices = prices
         self._config = config
         self._grid = grid_settings(config)
-        self._may_leave = may_leave
+        self._may_send = may_send
         self._is_filling = is_filling
         self._lots: dict[str, Lot] = {}
-        self._resizing: set[str] = set()  # cancelled to come back in another size
-        # On futures what closes is let through however little it is worth, unless that is refused.
-        self._may_be_small = isinstance(desk.instrument, CryptoPerpetual)
+        self._resizing: set[str] = set()  # order ids: cancelled to be sent in another size
+        # Binance's futures accept a reduce-only order of any notional, until one is rejected.
+        self._may_be_small = isinstance(client.instrument, CryptoPerpetual)
 
     @property
     def lots(self) -> list[Lot]:
-        """What is held."""
+        """The held lots."""
         return list(self._lots.values())
 
-    def held(self, book: Book) -> Decimal:
-        """All that a book's lots hold, base currency."""
+    def quantity(self, book: Book) -> Decimal:
+        """Return the total quantity of a book's lots, base currency."""
         return sum((lot.quantity for lot in self.lots if lot.book == book), Decimal(0))
 
-    def of(self, order_id: str) -> tuple[Lot, Leg] | None:
-        """The lot that this order closes, and as which of its exits."""
+    def find(self, order_id: str) -> tuple[Lot, Leg] | None:
+        """Return the lot that this order closes, and which of its exits it is."""
         found = leg_and_key(order_id)
         lot = None if found is None else self._lots.get(found[1])
         return None if found is None or lot is None else (lot, found[0])
 
     def _is_used(self, order_id: str) -> bool:
-        found = self.of(order_id)
+        found = self.find(order_id)
         return found is not None and found[0].legs.get(found[1]) == order_id
 
     def is_near(self, rung: Rung) -> bool:
-        """Whether something is still held that was filled within half a step of the rung."""
+        """Return whether a lot is held whose entry is within half a grid step of the rung."""
         price = rung.price.as_decimal()
         near = price * self._grid.step_bps / BPS / 2
         return any(
@@ -95,35 +100,31 @@ class ExitOrders:
             for lot in self.lots
         )
 
-    # -- what was found --------------------------------------------------------------------------
+    def take_over(
+        self, positions: Mapping[Book, BookPosition], orders: Iterable[Order]
+    ) -> tuple[int, int]:
+        """Replace the lots with those that positions and open exits show.
 
-    def take_over(self, held: Mapping[Book, BookPosition], orders: Iterable[Order]) -> str:
-        """Make lots of the positions and of those among the orders that an earlier run has left.
+        Surplus exits are cancelled.
 
-        Returns: how much that was, in words.
+        Returns:
+            The number of exits found, and of surplus ones.
         """
         exits = [each for each in map(_open_exit, orders) if each is not None]
-        lots, too_many = recover_lots(
-            held,
-            exits,
-            step_bps=self._grid.step_bps,
-            tp_steps=self._grid.tp_steps,
-            sl_steps=self._grid.sl_steps,
-            tick=self._client.tick,
-        )
+        lots, surplus = recover_lots(positions, exits, self._grid, self._client.tick)
         self._lots = {}
         for lot in lots:
             if lot.key.startswith("kept-"):
                 lot.key = self._client.new_key()
             self._lots[lot.key] = lot
-        for order_id in too_many:
+        for order_id in surplus:
             self._client.cancel(order_id)
-        return f"{len(exits)} exits and {len(lots)} lots; {len(too_many)} exits too many"
+        return len(exits), len(surplus)
 
-    # -- what was filled -------------------------------------------------------------------------
+    # -- fills -----------------------------------------------------------------------------------
 
-    def opened(self, key: str, book: Book, price: Decimal, quantity: Decimal) -> None:
-        """An entry was filled, in whole or in part: protect that at once."""
+    def on_entry_filled(self, key: str, book: Book, price: Decimal, quantity: Decimal) -> None:
+        """Add an entry's fill to its lot, and send or resize the lot's exits."""
         lot = self._lots.get(key)
         if lot is None:
             lot = self._lots[key] = Lot(key, book, price, quantity)
@@ -132,9 +133,16 @@ class ExitOrders:
         self._protect_small(book)
         self.protect(lot)
 
-    def closed(self, lot: Lot, leg: Leg, quantity: Decimal, *, whole: bool) -> None:
-        """An exit was filled, as a whole or in part: the other one has to go, or to shrink."""
-        if whole:
+    def on_exit_filled(self, lot: Lot, leg: Leg, quantity: Decimal, *, is_closed: bool) -> None:
+        """Subtract an exit's fill from its lot, and resize or cancel the lot's other exit.
+
+        Args:
+            lot: The exit's lot.
+            leg: Which exit it is.
+            quantity: The fill, base currency.
+            is_closed: Whether the exit is filled completely.
+        """
+        if is_closed:
             lot.legs.pop(leg, None)
         lot.quantity -= quantity
         if lot.quantity > 0:
@@ -143,13 +151,13 @@ class ExitOrders:
         other = lot.legs.get("S" if leg == "T" else "T")
         if other is not None:
             self._client.cancel(other)
-        if lot.quantity <= 0:
+        if lot.quantity <= 0:  # still: in a backtest, the cancel's events are processed at once
             self._lots.pop(lot.key, None)
 
-    # -- protecting ------------------------------------------------------------------------------
+    # -- exits -----------------------------------------------------------------------------------
 
     def protect_all(self) -> None:
-        """Have every lot's exits stand, and none but those."""
+        """Send the missing exits of all lots, and cancel exits that belong to none."""
         for order in self._client.open_orders():
             order_id = order.client_order_id.value
             if leg_and_key(order_id) is not None and not self._is_used(order_id):
@@ -158,17 +166,17 @@ class ExitOrders:
             self.protect(lot)
 
     def protect_key(self, key: str) -> None:
-        """Have the exits of the lot with this key stand, if there is one."""
+        """Send or resize the exits of the lot with this key, if there is one."""
         lot = self._lots.get(key)
         if lot is not None:
             self.protect(lot)
 
     def protect(self, lot: Lot) -> None:
-        """Have both exits of a lot stand for as much as is held of it."""
-        if not self._may_leave() or lot.quantity <= 0:
+        """Send both exits of a lot, or resize them to the lot's quantity."""
+        if not self._may_send() or lot.quantity <= 0:
             return
         small = self._is_small(lot)
-        other = self._to_join(lot) if small else None
+        other = self._lot_to_join(lot) if small else None
         if other is not None and not lot.legs:
             self._join(other, lot)
             return
@@ -186,15 +194,15 @@ class ExitOrders:
                 self._client.cancel(order_id)
 
     def _is_small(self, lot: Lot) -> bool:
-        """Whether it is not enough for an order of its own."""
+        """Return whether the lot is too small for exits of its own."""
         if self._may_be_small:
             return lot.quantity < min_order_quantity(self._client.instrument)
         return lot.quantity < min_rung_quantity(self._client.instrument, lot.entry, self._grid)
 
-    def _to_join(self, lot: Lot) -> Lot | None:
-        """Where a small lot is protected: in the nearest lot of its book that is enough with it."""
+    def _lot_to_join(self, lot: Lot) -> Lot | None:
+        """Return the nearest lot of the book that is large enough together with a small one."""
         if self._is_filling(lot.key):
-            return None  # it may yet be enough by itself
+            return None  # further fills may make it large enough
         others = [
             each
             for each in self.lots
@@ -207,7 +215,7 @@ class ExitOrders:
         lot.grow(rest.entry, rest.quantity)
         rest.quantity = Decimal(0)
         self.protect(lot)
-        self._protect_small(lot.book)  # what was too small with each of the two may fit both
+        self._protect_small(lot.book)  # another small lot may fit the larger lot
 
     def _protect_small(self, book: Book) -> None:
         for lot in self.lots:
@@ -216,6 +224,7 @@ class ExitOrders:
 
     def _send(self, lot: Lot, leg: Leg) -> None:
         instrument, mid = self._client.instrument, self._prices.mid
+        buffer, factory = self._config.tp_sl_adjustment_buffer_bps, self._client.factory
         fields: dict[str, Any] = {
             "instrument_id": instrument.id,
             "order_side": OrderSide.SELL if lot.book == "LONG" else OrderSide.BUY,
@@ -223,86 +232,85 @@ class ExitOrders:
             "reduce_only": True,
             "client_order_id": ClientOrderId(self._new_id(lot, leg)),
         }
-        price = self._price(lot, leg)
-        buffer, make = self._config.tp_sl_adjustment_buffer_bps, self._client.make
         if leg == "T":
-            if leg in lot.passed and mid is not None:
+            price = target_price(lot.book, lot.entry, self._grid, self._client.tick)
+            if leg in lot.reached and mid is not None:
                 price = maker_target(lot.book, price, mid, buffer, self._client.tick)
-            order = make.limit(
+            order = factory.limit(
                 price=instrument.make_price(price), post_only=self._config.maker_only, **fields
             )
-        elif leg in lot.passed or (
-            mid is not None and is_stop_reached(lot.book, price, mid, buffer)
-        ):
-            lot.passed.add(leg)
-            order = make.market(**fields)
         else:
-            order = make.stop_market(trigger_price=instrument.make_price(price), **fields)
+            price = stop_price(lot.book, lot.entry, self._grid, self._client.tick)
+            if mid is not None and is_stop_reached(lot.book, price, mid, buffer):
+                lot.reached.add(leg)
+            if leg in lot.reached:
+                order = factory.market(**fields)
+            else:
+                order = factory.stop_market(trigger_price=instrument.make_price(price), **fields)
         lot.legs[leg] = order.client_order_id.value
         self._client.submit(order, lot.book)
 
     def _new_id(self, lot: Lot, leg: Leg) -> str:
-        """One that no exit of the lot has had, be it before the lot was taken over."""
+        """Return an order id that no exit of the lot has used, also before a restart."""
         ids = (f"{leg}{number}-{lot.key}" for number in count(1))
         return next(order_id for order_id in ids if not self._client.is_known(order_id))
 
-    def _price(self, lot: Lot, leg: Leg) -> Decimal:
-        step_bps, tick = self._grid.step_bps, self._client.tick
-        if leg == "T":
-            steps = self._grid.tp_steps
-            return target_price(lot.book, lot.entry, step_bps=step_bps, tp_steps=steps, tick=tick)
-        steps = self._grid.sl_steps
-        return stop_price(lot.book, lot.entry, step_bps=step_bps, sl_steps=steps, tick=tick)
+    # -- rejections and cancels ------------------------------------------------------------------
 
-    # -- what went wrong -------------------------------------------------------------------------
+    def on_exit_canceled(self, lot: Lot, leg: Leg, order_id: str) -> None:
+        """Send an exit again that was cancelled to be resized.
 
-    def gone(self, lot: Lot, leg: Leg, order_id: str) -> None:
-        """An exit was cancelled; one that was for another size comes back now.
-
-        What somebody else has cancelled comes back when all is looked at the next time.
+        An exit that another client has cancelled is sent again by the next `protect_all`.
         """
         resized = order_id in self._resizing
-        self._lose(lot, leg, order_id)
+        self._forget(lot, leg, order_id)
         if resized:
             self.protect_key(lot.key)
 
-    def still_there(self, order_id: str) -> None:
-        """An exit could not be cancelled: if it is of the wrong size, that is tried again."""
+    def on_cancel_rejected(self, order_id: str) -> None:
+        """Allow the next `protect_all` to cancel an exit of the wrong size again."""
         self._resizing.discard(order_id)
 
-    def refused(self, lot: Lot, leg: Leg, order_id: str, reason: str, *, passed: bool) -> None:
-        """An exit did not come to stand.
+    def on_exit_rejected(
+        self, lot: Lot, leg: Leg, order_id: str, reason: str, *, is_reached: bool
+    ) -> None:
+        """Handle an exit that was rejected or denied.
 
         Args:
-            passed: because the market is past its price. All else is tried again with the next bar.
+            lot: The exit's lot.
+            leg: Which exit it is.
+            order_id: The exit's id.
+            reason: The exchange's or Nautilus' reason.
+            is_reached: Whether the market has reached the exit's price. An exit that was rejected
+                for another reason is sent again after the next bar.
         """
-        self._lose(lot, leg, order_id)
-        if any(word in reason for word in _TOO_SMALL):
+        self._forget(lot, leg, order_id)
+        if any(words in reason for words in _TOO_SMALL):
             self._may_be_small = False
             self.protect(lot)
             return
-        if not passed:
+        if not is_reached:
             return
-        lot.passed.add(leg)
+        lot.reached.add(leg)
         if leg == "S":
             self.protect(lot)
             return
-        lot.tries += 1
-        if lot.tries > self._config.retry_attempts:
-            lot.tries = 0  # with the next bar
+        lot.rejections += 1
+        if lot.rejections > self._config.retry_attempts:
+            lot.rejections = 0  # it is sent again after the next bar
             return
         self._client.after(
             self._config.retry_delay_ms, f"again-{order_id}", lambda: self.protect_key(lot.key)
         )
 
-    def _lose(self, lot: Lot, leg: Leg, order_id: str) -> None:
+    def _forget(self, lot: Lot, leg: Leg, order_id: str) -> None:
         if lot.legs.get(leg) == order_id:
             del lot.legs[leg]
         self._resizing.discard(order_id)
 
 
 def leg_and_key(order_id: str) -> tuple[Leg, str] | None:
-    """What an exit's id tells: which of the two it is, and of what; None: it is no exit's."""
+    """Parse an exit's order id ``<T|S><number>-<key>``; None if it is not an exit's."""
     kind, _, key = order_id.partition("-")
     if not kind[1:].isdigit():
         return None
@@ -312,7 +320,7 @@ def leg_and_key(order_id: str) -> tuple[Leg, str] | None:
 
 
 def _joined(lot: Lot, rest: Lot) -> Lot:
-    """What both together would be: of their average price."""
+    """Return a lot of both quantities at their average price."""
     both = Lot(lot.key, lot.book, lot.entry, lot.quantity)
     both.grow(rest.entry, rest.quantity)
     return both

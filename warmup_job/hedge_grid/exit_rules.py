@@ -1,4 +1,4 @@
-"""Where what was filled is closed, and what of it already is: pure."""
+"""Prices of take profits and stop losses, and lots recovered from open exits. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal, NamedTuple
 
-from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, step_ratio, to_multiple
+from warmup_job.hedge_grid.ladder import (
+    BOOKS,
+    BPS,
+    Book,
+    GridSettings,
+    step_ratio,
+    to_multiple,
+)
 
 Leg = Literal["T", "S"]
 """Take profit, stop loss."""
@@ -15,65 +22,30 @@ Leg = Literal["T", "S"]
 
 @dataclass(slots=True)
 class Lot:
-    """What one rung has bought or sold and has not closed yet."""
+    """The filled quantity of one rung that is still held."""
 
     key: str
     book: Book
     entry: Decimal
-    """The average price of its fills."""
+    """Average price of its fills."""
     quantity: Decimal
-    """What is still held, base currency."""
+    """Base currency."""
     legs: dict[Leg, str] = field(default_factory=dict)
-    """The client order ids of its exits."""
-    passed: set[Leg] = field(default_factory=set)
-    """The legs whose price the market has run past."""
-    tries: int = 0
-    """Times in a row that its target was turned down."""
+    """Client order ids of its exits."""
+    reached: set[Leg] = field(default_factory=set)
+    """The legs whose price the market has reached."""
+    rejections: int = 0
+    """How many times in a row its take profit was rejected."""
 
     def grow(self, price: Decimal, quantity: Decimal) -> None:
-        """Another part of the rung was filled."""
-        both = self.quantity + quantity
-        self.entry = (self.entry * self.quantity + price * quantity) / both
-        self.quantity = both
-
-
-def target_price(
-    book: Book, entry: Decimal, *, step_bps: Decimal, tp_steps: int, tick: Decimal
-) -> Decimal:
-    """``tp_steps`` grid steps in the lot's favour, rounded outwards to the tick."""
-    up = book == "LONG"
-    wanted = entry * step_ratio(step_bps, up=up) ** tp_steps
-    return max(tick, to_multiple(wanted, tick, ROUND_CEILING if up else ROUND_FLOOR))
-
-
-def stop_price(
-    book: Book, entry: Decimal, *, step_bps: Decimal, sl_steps: int, tick: Decimal
-) -> Decimal:
-    """``sl_steps`` grid steps against the lot, rounded outwards to the tick."""
-    up = book == "SHORT"
-    wanted = entry * step_ratio(step_bps, up=up) ** sl_steps
-    return max(tick, to_multiple(wanted, tick, ROUND_CEILING if up else ROUND_FLOOR))
-
-
-def maker_target(
-    book: Book, target: Decimal, mid: Decimal, buffer_bps: Decimal, tick: Decimal
-) -> Decimal:
-    """A target that the market has run past, on the maker's side of it."""
-    if book == "LONG":
-        return max(target, to_multiple(mid * (1 + buffer_bps / BPS), tick, ROUND_CEILING) + tick)
-    nearest = to_multiple(mid * (1 - buffer_bps / BPS), tick, ROUND_FLOOR) - tick
-    return max(tick, min(target, nearest))
-
-
-def is_stop_reached(book: Book, stop: Decimal, mid: Decimal, buffer_bps: Decimal) -> bool:
-    """Whether the market is at a stop, or so near that the exchange might refuse it."""
-    if book == "LONG":
-        return mid * (1 - buffer_bps / BPS) <= stop
-    return mid * (1 + buffer_bps / BPS) >= stop
+        """Add a fill."""
+        total = self.quantity + quantity
+        self.entry = (self.entry * self.quantity + price * quantity) / total
+        self.quantity = total
 
 
 class OpenExit(NamedTuple):
-    """An exit that is found at the exchange after a restart."""
+    """An exit order found at the exchange after a restart."""
 
     order_id: str
     key: str
@@ -81,86 +53,125 @@ class OpenExit(NamedTuple):
     book: Book
     price: Decimal
     leaves: Decimal
+    """The unfilled quantity, base currency."""
 
 
 class BookPosition(NamedTuple):
-    """A position: quantity in base currency, average price."""
+    """A book's position."""
 
     quantity: Decimal
+    """Base currency."""
     price: Decimal
+    """Average entry price."""
 
 
-def entry_price_of(
-    exits: Mapping[Leg, OpenExit],
-    *,
-    step_bps: Decimal,
-    tp_steps: int,
-    sl_steps: int,
-    tick: Decimal,
+def target_price(book: Book, entry: Decimal, grid: GridSettings, tick: Decimal) -> Decimal:
+    """Return the take profit: ``tp_steps`` grid steps in the lot's favour, rounded outward."""
+    return _steps_away(entry, grid.step_bps, grid.tp_steps, tick, up=book == "LONG")
+
+
+def stop_price(book: Book, entry: Decimal, grid: GridSettings, tick: Decimal) -> Decimal:
+    """Return the stop loss: ``sl_steps`` grid steps against the lot, rounded outward."""
+    return _steps_away(entry, grid.step_bps, grid.sl_steps, tick, up=book == "SHORT")
+
+
+def _steps_away(
+    price: Decimal, step_bps: Decimal, steps: int, tick: Decimal, *, up: bool
 ) -> Decimal:
-    """The tick that a lot's exits were made for.
+    wanted = price * step_ratio(step_bps, up=up) ** steps
+    return max(tick, to_multiple(wanted, tick, ROUND_CEILING if up else ROUND_FLOOR))
 
-    Below the entry two ticks can have the same exit, as a step is less there; then it is the one
-    that fits both exits. A stop comes first, as a target moves when the market has run past it.
+
+def maker_target(
+    book: Book, target: Decimal, mid: Decimal, buffer_bps: Decimal, tick: Decimal
+) -> Decimal:
+    """Move a take profit that the market has reached to the maker's side of the market.
+
+    Args:
+        book: The lot's book.
+        target: The take profit's price.
+        mid: The market's middle price.
+        buffer_bps: Least distance from ``mid``, in bps of it.
+        tick: The instrument's price increment.
+    """
+    if book == "LONG":
+        return max(target, to_multiple(mid * (1 + buffer_bps / BPS), tick, ROUND_CEILING) + tick)
+    nearest = to_multiple(mid * (1 - buffer_bps / BPS), tick, ROUND_FLOOR) - tick
+    return max(tick, min(target, nearest))
+
+
+def is_stop_reached(book: Book, stop: Decimal, mid: Decimal, buffer_bps: Decimal) -> bool:
+    """Return whether ``mid`` is at or beyond a stop, or within ``buffer_bps`` of it.
+
+    Binance rejects a stop order that would trigger at once (-2021).
+    """
+    if book == "LONG":
+        return mid * (1 - buffer_bps / BPS) <= stop
+    return mid * (1 + buffer_bps / BPS) >= stop
+
+
+def entry_price_of(exits: Mapping[Leg, OpenExit], grid: GridSettings, tick: Decimal) -> Decimal:
+    """Return the entry price (a multiple of the tick) that a lot's exits were computed from.
+
+    The stop counts first, because a take profit is moved when the market has reached it. Below the
+    entry a grid step is smaller, so two entry prices can have the same exit; then the one that fits
+    both exits is returned.
     """
     stop, target = exits.get("S"), exits.get("T")
     one = stop or exits["T"]
     above = (one.book == "LONG") == (one.leg == "T")
-    exact = one.price / step_ratio(step_bps, up=above) ** (sl_steps if stop else tp_steps)
-    tick_here = to_multiple(exact, tick, ROUND_FLOOR if above else ROUND_CEILING)
+    steps = grid.sl_steps if stop else grid.tp_steps
+    exact = one.price / step_ratio(grid.step_bps, up=above) ** steps
+    nearest = to_multiple(exact, tick, ROUND_FLOOR if above else ROUND_CEILING)
     if stop is None or target is None or above:
-        return tick_here
-
-    def fits(entry: Decimal) -> bool:
-        steps = {"step_bps": step_bps, "tick": tick}
-        return (
-            stop_price(one.book, entry, sl_steps=sl_steps, **steps) == stop.price
-            and target_price(one.book, entry, tp_steps=tp_steps, **steps) == target.price
+        return nearest
+    for entry in (nearest, nearest + tick):
+        prices = (
+            stop_price(one.book, entry, grid, tick),
+            target_price(one.book, entry, grid, tick),
         )
-
-    return next(filter(fits, (tick_here, tick_here + tick)), tick_here)
+        if prices == (stop.price, target.price):
+            return entry
+    return nearest
 
 
 def recover_lots(
-    held: Mapping[Book, BookPosition],
+    positions: Mapping[Book, BookPosition],
     exits: Iterable[OpenExit],
-    *,
-    step_bps: Decimal,
-    tp_steps: int,
-    sl_steps: int,
+    grid: GridSettings,
     tick: Decimal,
 ) -> tuple[list[Lot], list[str]]:
-    """The lots that positions and open exits tell of, and the exits that are too many.
+    """Rebuild the lots from positions and open exits.
 
-    The lots of a book together are its position, never more; what no exit stands for is one more
-    lot, at the position's average price.
+    The quantities of a book's lots add up to its position. A part of the position without an exit
+    becomes one more lot, with the key ``kept-<book>`` and the position's average price.
+
+    Returns:
+        The lots, and the order ids of surplus exits.
     """
     pairs: dict[tuple[Book, str], dict[Leg, OpenExit]] = {}
-    too_many = []
+    surplus = []
     for each in exits:
         pair = pairs.setdefault((each.book, each.key), {})
         if each.leg in pair:
-            too_many.append(each.order_id)
+            surplus.append(each.order_id)
         else:
             pair[each.leg] = each
     lots = []
     for book in BOOKS:
-        position = held.get(book, BookPosition(Decimal(0), Decimal(0)))
+        position = positions.get(book, BookPosition(Decimal(0), Decimal(0)))
         left = position.quantity
-        # Whole pairs first: an exit alone may be what the other one has left behind.
+        # Complete pairs first: the other exit of a single one may have been filled.
         mine = [(-len(pair), key, pair) for (of, key), pair in pairs.items() if of == book]
         for _, key, pair in sorted(mine, key=lambda each: each[:2]):
             first = pair.get("T") or pair["S"]
             if left <= 0:
-                too_many += [each.order_id for each in pair.values()]
+                surplus += [each.order_id for each in pair.values()]
                 continue
-            entry = entry_price_of(
-                pair, step_bps=step_bps, tp_steps=tp_steps, sl_steps=sl_steps, tick=tick
-            )
             quantity = min(first.leaves, left)
             legs = {leg: each.order_id for leg, each in pair.items()}
-            lots.append(Lot(key, book, entry, quantity, legs))
+            lots.append(Lot(key, book, entry_price_of(pair, grid, tick), quantity, legs))
             left -= quantity
         if left > 0:
             lots.append(Lot(f"kept-{book}", book, position.price, left))
-    return lots, too_many
+    return lots, surplus

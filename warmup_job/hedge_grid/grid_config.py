@@ -1,4 +1,4 @@
-"""HedgeGridV1's configuration, and what its rules are made of."""
+"""HedgeGridV1's configuration, and the settings that its parts take from it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.identifiers import InstrumentId
 
+from warmup_job.hedge_grid.caps import CapRules
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.ladder import GridSettings, PolicyName
 from warmup_job.regime.detector import DetectorSettings
 
 
 class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ignore[call-arg]
-    """What the strategy needs, in the strategy file's terms (see docs/configuration.md)."""
+    """HedgeGridV1's settings, with the strategy file's names (see docs/configuration.md)."""
 
-    log_events: bool = False  # the strategy says in its own words what matters
+    log_events: bool = False  # the strategy logs its own, shorter messages
     log_commands: bool = False
     instrument_id: InstrumentId
     bar_type: BarType
@@ -64,7 +65,7 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ign
 
 
 def detector_settings(config: HedgeGridV1Config) -> DetectorSettings:
-    """Of the regime detector."""
+    """Return the regime detector's settings."""
     return DetectorSettings(
         ema_fast=config.ema_fast,
         ema_slow=config.ema_slow,
@@ -75,7 +76,7 @@ def detector_settings(config: HedgeGridV1Config) -> DetectorSettings:
 
 
 def grid_settings(config: HedgeGridV1Config) -> GridSettings:
-    """Of the ladder and the exits."""
+    """Return the settings of the ladder and of the exits."""
     return GridSettings(
         step_bps=config.grid_step_bps,
         levels_long=config.grid_levels_long,
@@ -90,8 +91,19 @@ def grid_settings(config: HedgeGridV1Config) -> GridSettings:
     )
 
 
+def cap_rules(config: HedgeGridV1Config) -> CapRules:
+    """Return the configured position limits."""
+    return CapRules(
+        max_inventory_quote=config.max_inventory_quote,
+        max_position_size=config.max_position_size,
+        max_position_pct=config.max_position_pct,
+        max_leverage_used=config.max_leverage_used,
+        emergency_liquidation_buffer=config.emergency_liquidation_buffer,
+    )
+
+
 def make_circuit_breaker(config: HedgeGridV1Config) -> CircuitBreaker:
-    """The circuit breaker, closed."""
+    """Return a closed circuit breaker."""
     return CircuitBreaker(
         config.max_errors_per_minute,
         config.circuit_breaker_window_seconds,

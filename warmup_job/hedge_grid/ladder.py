@@ -1,7 +1,8 @@
-"""The grid's ladder: a pure function of (mid, regime, settings, instrument)."""
+"""The ladder of limit orders around the centre, and the sizes that the instrument allows. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal, NamedTuple
@@ -12,6 +13,7 @@ from nautilus_trader.model.objects import Price, Quantity
 from warmup_job.regime.detector import Regime
 
 Book = Literal["LONG", "SHORT"]
+"""The long or the short position of the instrument (hedge mode), with its orders."""
 BOOKS: tuple[Book, Book] = ("LONG", "SHORT")
 BPS = Decimal(10_000)
 PolicyName = Literal["core-and-scalp", "throttled-counter"]
@@ -19,14 +21,14 @@ PolicyName = Literal["core-and-scalp", "throttled-counter"]
 
 @dataclass(frozen=True, slots=True)
 class GridSettings:
-    """What a ladder is made of; steps in bps of the price, quantities in base currency."""
+    """Settings of ladder and exits: steps in bps of the price, quantities in base currency."""
 
     step_bps: Decimal
     levels_long: int
     levels_short: int
     base_qty: Decimal
     qty_scale: Decimal
-    """The factor from one level's quantity to the next's."""
+    """Each level's quantity is this many times that of the level before it."""
     tp_steps: int
     sl_steps: int
     policy: PolicyName = "throttled-counter"
@@ -35,7 +37,7 @@ class GridSettings:
 
 
 class Rung(NamedTuple):
-    """One limit order to have: ``level`` counts from 1 away from the mid."""
+    """One limit order of the ladder; ``level`` counts from 1, away from the centre."""
 
     book: Book
     level: int
@@ -44,35 +46,40 @@ class Rung(NamedTuple):
 
     @property
     def notional(self) -> Decimal:
-        """In quote currency."""
+        """Price times quantity, quote currency."""
         return Decimal(self.price.as_decimal() * self.quantity.as_decimal())
 
 
 def build_ladder(
-    mid: Decimal,
+    center: Decimal,
     regime: Regime,
     settings: GridSettings,
     instrument: Instrument,
-    shares: dict[Book, Decimal] | None = None,
+    size_factors: Mapping[Book, Decimal] | None = None,
 ) -> list[Rung]:
-    """Buy rungs below the mid (LONG) and sell rungs above it (SHORT), in geometric steps.
+    """Build the ladder: buys below the centre (LONG) and sells above it (SHORT).
 
-    Level k stands at mid · (1 ∓ step)^k with base_qty · qty_scale^(k−1). Prices are rounded away
-    from the mid to the tick, quantities down to the step, and raised to what the instrument takes,
-    for the rung's exits too. A rung beyond the instrument's largest price or quantity is left out.
+    Level k is at center · (1 ∓ step)^k with the quantity base_qty · qty_scale^(k−1). Prices are
+    rounded to the tick, away from the centre; quantities are rounded down to the step and raised
+    to the instrument's minimum, which also covers the rung's exits. A book ends before the first
+    rung that exceeds the instrument's largest price, quantity or notional.
 
     Args:
-        shares: what part of its quantities a book may still have (funding); 0: none of it.
+        center: The grid's centre price.
+        regime: The market regime; it selects the levels by the policy.
+        settings: The ladder's settings.
+        instrument: Tick, step and limits.
+        size_factors: Factors for the quantities, 0 to 1 (funding); a book at 0 has no rungs.
     """
     rungs = []
     for book in BOOKS:
         levels, scale = levels_in_regime(book, regime, settings)
-        scale *= (shares or {}).get(book, Decimal(1))
+        scale *= (size_factors or {}).get(book, Decimal(1))
         ratio = step_ratio(settings.step_bps, up=book == "SHORT")
         rounding = ROUND_CEILING if book == "SHORT" else ROUND_FLOOR
         tick = instrument.price_increment.as_decimal()
         for level in range(1, levels + 1 if scale > 0 else 1):
-            price = to_multiple(mid * ratio**level, tick, rounding)
+            price = to_multiple(center * ratio**level, tick, rounding)
             if price <= 0 or not _takes_price(instrument, price):
                 break
             wanted = settings.base_qty * settings.qty_scale ** (level - 1) * scale
@@ -84,7 +91,7 @@ def build_ladder(
 
 
 def levels_in_regime(book: Book, regime: Regime, settings: GridSettings) -> tuple[int, Decimal]:
-    """How many levels a book has in this regime, and the factor to their quantities."""
+    """Return a book's number of levels in this regime, and the factor for their quantities."""
     levels = settings.levels_long if book == "LONG" else settings.levels_short
     if regime is Regime.SIDEWAYS:
         return levels, Decimal(1)
@@ -95,28 +102,28 @@ def levels_in_regime(book: Book, regime: Regime, settings: GridSettings) -> tupl
 
 
 def is_on_maker_side(rung: Rung, mid: Decimal) -> bool:
-    """Whether the rung is on its own side of the mid, where it waits to be filled."""
+    """Return whether an order at the rung would rest in the order book instead of filling."""
     price = rung.price.as_decimal()
     return bool(price < mid if rung.book == "LONG" else price > mid)
 
 
 def step_ratio(step_bps: Decimal, *, up: bool) -> Decimal:
-    """What one grid step multiplies a price with."""
+    """Return the factor by which one grid step changes a price."""
     return 1 + step_bps / BPS if up else 1 - step_bps / BPS
 
 
 def min_order_quantity(instrument: Instrument) -> Decimal:
-    """The smallest quantity of any order, whatever it is worth."""
+    """Return the instrument's smallest order quantity, regardless of its notional."""
     return Decimal((instrument.min_quantity or instrument.size_increment).as_decimal())
 
 
 def min_rung_quantity(instrument: Instrument, price: Decimal, settings: GridSettings) -> Decimal:
-    """The smallest quantity that may be bought at ``price`` and sold at its stop or target."""
+    """Return the smallest quantity whose entry and exits all have the minimum notional."""
     if instrument.min_notional is None:
         return min_order_quantity(instrument)
     steps = max(settings.tp_steps, settings.sl_steps)
     lowest = price * step_ratio(settings.step_bps, up=False) ** steps
-    # The target is rounded by up to a tick.
+    # A take profit is rounded by up to one tick.
     lowest = max(lowest - instrument.price_increment.as_decimal(), lowest / 2)
     notional = instrument.min_notional.as_decimal() / lowest
     step = instrument.size_increment.as_decimal()
@@ -124,7 +131,7 @@ def min_rung_quantity(instrument: Instrument, price: Decimal, settings: GridSett
 
 
 def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
-    """``value`` rounded to a multiple of ``unit``, in the unit's own decimals."""
+    """Round ``value`` to a multiple of ``unit``, with the unit's decimals."""
     return (value / unit).to_integral_value(rounding) * unit
 
 

@@ -1,4 +1,4 @@
-"""Where the market is, as far as it is known: pure."""
+"""The newest known prices of the market. Pure."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from decimal import Decimal
 
 @dataclass(slots=True)
 class MarketPrices:
-    """The best bid and ask, or the last close where quotes have stopped."""
+    """The best bid and ask, and the last close for when quotes have stopped."""
 
     bid: Decimal | None = None
     ask: Decimal | None = None
     close: Decimal | None = None
     _quoted: bool = False
-    """Since the last bar."""
+    """Whether a quote has arrived since the last bar."""
 
     def quote(self, bid: Decimal, ask: Decimal) -> None:
-        """The best bid and ask have changed."""
+        """Store a new best bid and ask."""
         self.bid, self.ask, self._quoted = bid, ask, True
 
     def bar(self, close: Decimal) -> None:
-        """A bar has closed; where no quote came meanwhile, its close is newer than the last one."""
+        """Store a bar's close, and drop quotes that are older than the previous bar."""
         self.close = close
         if not self._quoted:
             self.forget_quotes()
         self._quoted = False
 
     def forget_quotes(self) -> None:
-        """What they were before a gap says nothing after it."""
+        """Drop the quotes, because they are out of date after a gap."""
         self.bid = self.ask = None
         self._quoted = False
 
     @property
     def mid(self) -> Decimal | None:
-        """Between bid and ask; None: nothing has been heard yet."""
+        """The middle of bid and ask, else the last close, else None."""
         if self.bid is None or self.ask is None:
             return self.close
         return (self.bid + self.ask) / 2

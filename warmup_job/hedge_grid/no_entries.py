@@ -1,4 +1,4 @@
-"""Why a grid that may trade cannot send a single order: said once, with what to change. Pure."""
+"""The reason why the grid cannot send a single entry, with the setting to change. Pure."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from warmup_job.regime.detector import Regime
 
 
 class NoEntries(NamedTuple):
-    """A reason: ``kind`` tells it from others while its numbers move with the price."""
+    """Why no entry can be sent."""
 
     kind: str
+    """Identifies the reason while the numbers in ``text`` change with the price."""
     text: str
     is_wanted: bool = False
-    """Whether the configuration asks for it: nothing is wrong."""
+    """Whether the configuration asks for it, so that nothing is wrong."""
 
 
 def explain_no_entries(
@@ -35,72 +36,70 @@ def explain_no_entries(
     settings: GridSettings,
     instrument: Instrument,
     regime: Regime,
-    shares: Mapping[Book, Decimal],
+    size_factors: Mapping[Book, Decimal],
 ) -> NoEntries | None:
-    """Why none of the ladder's orders could leave, though nothing is held; None: one could.
+    """Return why no rung could be sent even without any position; None if one could.
 
     Args:
-        ladder: all of it, as `build_ladder` makes it of the other arguments.
+        ladder: The whole ladder that `build_ladder` makes of the other arguments.
+        caps: The current caps.
+        settings: The ladder's settings.
+        instrument: The traded instrument.
+        regime: The current regime.
+        size_factors: The funding factors of each book.
     """
     if not ladder:
-        return _why_empty(settings, regime, shares)
+        return _explain_empty_ladder(settings, regime, size_factors)
     if rungs_within_caps(ladder, {}, caps):
         return None
     quote, base = instrument.quote_currency.code, instrument.base_currency.code
     if caps.equity is not None and caps.equity <= 0:
         return NoEntries(
             "equity",
-            f"the account has no {quote} to trade with: transfer some (on paper, set "
+            f"the account has no {quote}: deposit some (in paper mode, set "
             "trade.starting_balances)",
         )
     first = ladder[0]
     quantity = first.quantity.as_decimal()
-    least = min_rung_quantity(instrument, first.price.as_decimal(), settings)
     order = f"the smallest order is {_plain(quantity)} {base}, worth {first.notional:.2f} {quote}"
-    if quantity <= least:  # the exchange's own: a smaller base_qty would not help
-        order += ", the least that the exchange takes"
-        remedy = "raise it"
+    if quantity <= min_rung_quantity(instrument, first.price.as_decimal(), settings):
+        order += " (the exchange's minimum)"
+        alternative = ""  # a smaller base_qty would not help
     else:
-        remedy = "raise it, or lower base_qty"
+        alternative = " or lower base_qty"
     if caps.quantity is not None and quantity > caps.quantity:
-        return NoEntries(
-            "max_position_size",
-            f"{order}; max_position_size allows {_plain(caps.quantity)} {base}: {remedy}",
-        )
-    of = "" if caps.equity is None else f" of an equity of {caps.equity:.2f}"
-    if first.notional > caps.quote:
+        key, verb = "max_position_size", "raise"
+        limit = f"{_plain(caps.quantity)} {base} per book"
+    elif first.notional > caps.quote:
         key = caps.quote_key
-        if key == "emergency_liquidation_buffer":
-            remedy = remedy.replace("raise", "lower", 1)
-        of = "" if key == "max_inventory_quote" else of
-        return NoEntries(
-            key, f"{order}; {key} allows {caps.quote:.2f} {quote} a book{of}: {remedy}"
-        )
-    return NoEntries(
-        "max_leverage_used",
-        f"{order}; max_leverage_used allows {caps.gross or 0:.2f} {quote} for both books together"
-        f"{of}, which is less than the nearest orders of both: {remedy}",
-    )
+        verb = "lower" if key == "emergency_liquidation_buffer" else "raise"
+        limit = f"{caps.quote:.2f} {quote} per book"
+    else:
+        key, verb = "max_leverage_used", "raise"
+        limit = f"{caps.gross or 0:.2f} {quote} for the nearest orders of both books together"
+    if caps.equity is not None and key not in ("max_position_size", "max_inventory_quote"):
+        limit += f" at an equity of {caps.equity:.2f} {quote}"
+    return NoEntries(key, f"{order}; {key} allows {limit}: {verb} it{alternative}")
 
 
-def _why_empty(
-    settings: GridSettings, regime: Regime, shares: Mapping[Book, Decimal]
+def _explain_empty_ladder(
+    settings: GridSettings, regime: Regime, size_factors: Mapping[Book, Decimal]
 ) -> NoEntries | None:
-    thin = {book: levels_in_regime(book, regime, settings) for book in BOOKS}
-    wanted = [book for book in BOOKS if thin[book][0] and thin[book][1] > 0]
+    levels = {book: levels_in_regime(book, regime, settings) for book in BOOKS}
+    wanted = [book for book in BOOKS if levels[book][0] and levels[book][1] > 0]
     if not wanted:
         return NoEntries(
             "policy",
-            f"in regime {regime.value} policy {settings.policy} has none (counter_levels "
+            f"policy {settings.policy} has none in regime {regime.value} (counter_levels "
             f"{settings.counter_levels}, counter_qty_scale {settings.counter_qty_scale})",
             is_wanted=True,
         )
-    if all(shares.get(book, Decimal(1)) <= 0 for book in wanted):
+    if all(size_factors.get(book, Decimal(1)) <= 0 for book in wanted):
         return NoEntries("funding", "funding costs more than funding_max_cost_bps", is_wanted=True)
     return NoEntries(
         "instrument",
-        "even the first order is beyond the exchange's largest quantity, notional or price: lower "
-        "base_qty, or choose another grid_step_bps",
+        "the first order exceeds the exchange's largest quantity, notional or price: lower "
+        "base_qty or change grid_step_bps",
     )
 
 

@@ -1,4 +1,4 @@
-"""The way to the exchange: a strategy's orders in one instrument, by their ids."""
+"""Sends, finds and cancels a strategy's orders in one instrument."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from warmup_job.market.times import NS_PER_MS
 
 
 class OrderClient:
-    """Sends, finds and cancels; Nautilus' cache says what has become of an order."""
+    """Wraps a strategy's order methods and Nautilus' cache for one instrument."""
 
     def __init__(self, strategy: Strategy, instrument: Instrument) -> None:
-        self._first = instrument
+        self._initial = instrument
         self._strategy = strategy
 
     @property
     def instrument(self) -> Instrument:
-        """The node's own, as it is now: Binance changes ticks and steps while a trader runs."""
-        return self._strategy.cache.instrument(self._first.id) or self._first
+        """The cached instrument, which is updated when Binance changes its tick or step."""
+        return self._strategy.cache.instrument(self._initial.id) or self._initial
 
     @property
     def tick(self) -> Decimal:
-        """The smallest step of a price now."""
+        """The instrument's current price increment."""
         return Decimal(self.instrument.price_increment.as_decimal())
 
     @property
-    def make(self) -> OrderFactory:
-        """Makes orders, which are sent by :meth:`submit`."""
+    def factory(self) -> OrderFactory:
+        """Creates orders for :meth:`submit`."""
         return self._strategy.order_factory
 
     def new_key(self) -> str:
-        """Of an entry and its exits: as Nautilus numbers orders, but for the first letter."""
-        return str(self.make.generate_client_order_id().value.removeprefix("O-"))
+        """Return a new key for an entry and its exits: a Nautilus order id without its ``O-``."""
+        return str(self.factory.generate_client_order_id().value.removeprefix("O-"))
 
     def submit(self, order: Order, book: Book) -> None:
-        """Send an order for this book's position."""
-        where = position_id(self.instrument.id, book)
-        self._strategy.submit_order(order, position_id=where)
+        """Send an order for the position of this book."""
+        position = position_id(self.instrument.id, book)
+        self._strategy.submit_order(order, position_id=position)
 
     def is_known(self, order_id: str) -> bool:
-        """Whether Nautilus has had an order with this id, and would deny a second one."""
+        """Return whether the id is used already; Nautilus denies a second order with it."""
         return self._strategy.cache.order(ClientOrderId(order_id)) is not None
 
     def open_order(self, order_id: str) -> Order | None:
-        """The order, unless it is closed or nobody knows it."""
+        """Return the order unless it is closed or unknown."""
         order = self._strategy.cache.order(ClientOrderId(order_id))
         return None if order is None or order.is_closed else order
 
     def open_orders(self) -> list[Order]:
-        """All that wait in this instrument, or are on their way."""
+        """Return the instrument's open and in-flight orders."""
         cache, instrument_id = self._strategy.cache, self.instrument.id
         orders = {
             order.client_order_id: order
@@ -70,13 +70,13 @@ class OrderClient:
         return list(orders.values())
 
     def cancel(self, order_id: str) -> None:
-        """Ask for its end, unless that is asked for already."""
+        """Cancel an order unless it is closed or a cancel is pending."""
         order = self.open_order(order_id)
         if order is not None and not order.is_pending_cancel:
             self._strategy.cancel_order(order)
 
     def after(self, delay_ms: int, name: str, act: Callable[[], None]) -> None:
-        """Do it that much later; at once, if that is now."""
+        """Call ``act`` after ``delay_ms`` by a time alert of this name; at once if it is 0."""
         if not delay_ms:
             act()
             return
@@ -86,6 +86,6 @@ class OrderClient:
 
 
 def book_of(order: Order, *, closes: bool) -> Book:
-    """Which book an entry adds to, or an exit takes from."""
+    """Return the book that an order increases or, if it ``closes``, decreases."""
     buys = order.side == OrderSide.BUY
     return "LONG" if buys is not closes else "SHORT"

@@ -1,4 +1,4 @@
-"""The fewest orders that turn what stands at the exchange into what should: pure."""
+"""Which open entries already serve a rung, and where a rejected entry is retried. Pure."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from warmup_job.hedge_grid.ladder import BPS, Book, Rung, to_multiple
 
 
 class OpenEntry(NamedTuple):
-    """An entry order that waits at the exchange, or is on its way there."""
+    """An entry order at the exchange, on its way there, or waiting for a retry."""
 
     order_id: str
     book: Book
     price: Decimal
-    """That it was meant for; a retry may have moved it away from there."""
+    """Its rung's price; a retry may have sent the order at another one."""
     quantity: Decimal
     leaves: Decimal
-    """What of it is not filled yet, base currency."""
+    """The unfilled quantity, base currency."""
 
 
 def match_entries(
     wanted: Iterable[Rung],
-    standing: Sequence[OpenEntry],
+    open_entries: Sequence[OpenEntry],
     *,
     price_tolerance_bps: Decimal,
     qty_tolerance: Decimal,
 ) -> dict[Rung, OpenEntry]:
-    """Which standing order serves as which rung: each at most once, the nearest in price first.
+    """Match each rung with at most one open entry, the nearest in price first.
 
     Args:
-        qty_tolerance: a fraction of the rung's quantity.
+        wanted: The rungs.
+        open_entries: The entries that may serve them.
+        price_tolerance_bps: Largest price difference, bps of the rung's price.
+        qty_tolerance: Largest quantity difference, as a share of the rung's quantity.
     """
     pairs = []
     for rung in wanted:
         price, quantity = rung.price.as_decimal(), rung.quantity.as_decimal()
-        for order in standing:
+        for order in open_entries:
             if order.book != rung.book:
                 continue
             away = abs(order.price - price)
@@ -61,19 +64,26 @@ def retry_price(
     *,
     opposite: Decimal | None,
     tick: Decimal,
-    most_bps: Decimal,
+    max_bps: Decimal,
 ) -> Decimal | None:
-    """Where a rung that would have taken is tried again; None: too far from where it belongs.
+    """Return the price at which to retry an entry that would have taken liquidity.
 
     Args:
-        attempt: from 1; each stands a tick further away.
-        opposite: the best price of the other side, if it is known.
+        book: The entry's book.
+        wanted: The rung's price.
+        attempt: The number of the retry, from 1; each is one tick further from the market.
+        opposite: The best price on the other side of the book, if known.
+        tick: The instrument's price increment.
+        max_bps: Largest distance from ``wanted``, in bps of it.
+
+    Returns:
+        None if the price would be too far from ``wanted``.
     """
     nearest = wanted if opposite is None else opposite
     if book == "LONG":
         price = min(wanted, to_multiple(nearest, tick, ROUND_CEILING)) - attempt * tick
     else:
         price = max(wanted, to_multiple(nearest, tick, ROUND_FLOOR)) + attempt * tick
-    if price <= 0 or abs(price - wanted) * BPS > most_bps * wanted:
+    if price <= 0 or abs(price - wanted) * BPS > max_bps * wanted:
         return None
     return price

@@ -1,0 +1,65 @@
+"""The realised result of the grid since its start, and its drawdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from nautilus_trader.model.events import PositionClosed, PositionEvent, PositionOpened
+from nautilus_trader.model.identifiers import PositionId
+from nautilus_trader.model.objects import Money
+from nautilus_trader.model.position import Position
+
+
+@dataclass(slots=True)
+class GridPnl:
+    """Realised result after commissions, and its peak; quote currency."""
+
+    capital: Decimal | None = None
+    """The balance at the first start; None until it is known."""
+    realised: Decimal = Decimal(0)
+    peak: Decimal = Decimal(0)
+    """The highest sum of realised and unrealised result so far."""
+    _counted: dict[PositionId, Decimal] = field(default_factory=dict)
+    """For each open position, the part of its realised result that ``realised`` already has."""
+
+    def begin(self, positions: Iterable[Position]) -> None:
+        """Exclude what open positions have realised before this start.
+
+        An earlier run has counted it. For a position rebuilt during reconciliation this value is
+        arbitrary.
+        """
+        self._counted = {each.id: _amount(each.realized_pnl) for each in positions}
+
+    def count(self, event: PositionEvent) -> None:
+        """Add what a position has realised since its last event."""
+        if isinstance(event, PositionOpened):
+            self._counted.pop(event.position_id, None)
+        realised = _amount(event.realized_pnl)
+        self.realised += realised - self._counted.get(event.position_id, Decimal(0))
+        self._counted[event.position_id] = realised
+        if isinstance(event, PositionClosed):
+            del self._counted[event.position_id]
+
+    def drawdown_pct(self, unrealised: Decimal) -> Decimal:
+        """Update the peak and return the loss from it in percent of capital plus peak."""
+        profit = self.realised + unrealised
+        self.peak = max(self.peak, profit)
+        return Decimal(0) if self.capital is None else drawdown_pct(self.capital, self.peak, profit)
+
+
+def drawdown_pct(capital: Decimal, peak: Decimal, profit: Decimal) -> Decimal:
+    """Return the loss from the highest equity, in percent of that equity.
+
+    Args:
+        capital: The equity at the start.
+        peak: The highest profit since the start.
+        profit: The profit now.
+    """
+    highest = capital + peak
+    return (peak - profit) / highest * 100 if highest > 0 else Decimal(0)
+
+
+def _amount(money: Money | None) -> Decimal:
+    return Decimal(0) if money is None else Decimal(money.as_decimal())
