@@ -25,11 +25,13 @@ from nautilus_trader.model.data import Bar
 from nautilus_trader.trading.config import ImportableStrategyConfig
 
 from warmup_job.config import load
+from warmup_job.plan.resolve import resolve
 from warmup_job.trader.strategies import make_strategies
 
-settings = load(sys.argv[1] if len(sys.argv) > 1 else "configs/demo.yaml", environ=os.environ)
-root = Path(sys.argv[2]) if len(sys.argv) > 2 else settings.snapshot.root
-(strategy,) = make_strategies(settings)
+config_file = sys.argv[1] if len(sys.argv) > 1 else "configs/demo.yaml"
+plan = resolve(load(config_file, environ=os.environ))
+root = Path(sys.argv[2]) if len(sys.argv) > 2 else plan.root
+(strategy,) = make_strategies(plan.strategies)
 module = type(strategy).__module__
 
 run = BacktestRunConfig(
@@ -48,8 +50,8 @@ run = BacktestRunConfig(
             name="BINANCE",
             oms_type="HEDGING",
             account_type="MARGIN",
-            starting_balances=list(settings.trade.starting_balances),
-            default_leverage=float(settings.venue.trading.leverage),
+            starting_balances=list(plan.trader.starting_balances),
+            default_leverage=float(plan.venue.leverage),
             # Like Binance in hedge mode: which side an order closes is in its position.
             use_reduce_only=False,
         )

@@ -12,20 +12,21 @@ import sys
 
 from warmup_job.config import load
 from warmup_job.job.run_job import warm
+from warmup_job.plan.resolve import resolve
 from warmup_job.trader.run_trader import trade
 
 
 async def main(config_file: str, seconds: float) -> None:
     """Publish a snapshot, start the paper trader on it, stop after ``seconds``."""
-    config = load(config_file)
-    outcome = await warm(config)
+    plan = resolve(load(config_file))
+    outcome = await warm(plan)
     if outcome.published is None:
         raise SystemExit(f"nothing was published: {outcome.worst}")
     print(f"published {outcome.published.id}")
 
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(seconds, stop.set)
-    summary = await trade(config, config.snapshot.root, stop=stop)
+    summary = await trade(plan, stop=stop)
     print(
         f"{'warm' if summary.warm_start else 'cold'} start, regime {summary.regime}, "
         f"{summary.live_bars} live bars, {summary.orders} orders, {summary.fills} fills"

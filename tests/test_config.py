@@ -30,7 +30,8 @@ from warmup_job.config import (
 from warmup_job.config.fields import nearest
 from warmup_job.errors import ConfigError
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.plan.streams import plan_streams
+from warmup_job.plan.resolve import resolve
+from warmup_job.plan.stream_pages import pages_at
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -1173,9 +1174,11 @@ def _config_or_error(path: Path, environ: dict[str, str]) -> None:
     """What comes of the files is either; with a configuration the rest of the start goes on."""
     try:
         config = load(path, environ=environ)
-        for plan in plan_streams(config, 1_700_000_000_000):
-            assert plan.bars >= 1
-        lines = [*config.warnings, *config.live_problems, repr(config)]
+        plan = resolve(config)
+        for stream in plan.streams:
+            assert stream.bars >= 1
+            assert pages_at(stream, plan.venue.market, 1_700_000_000_000).pages
+        lines = [*config.warnings, *plan.trade_problems, repr(config), repr(plan)]
     except ConfigError as error:
         lines = [str(error)]
     for line in lines:

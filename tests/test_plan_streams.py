@@ -16,8 +16,7 @@ from tests.support.suite import REPO
 from warmup_job.catalog.names import bar_stream_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import ConfigError
-from warmup_job.plan.streams import plan_streams, traded_plans, wanted_of_snapshot
-from warmup_job.plan.traded import traded
+from warmup_job.plan.resolve import resolve
 from warmup_job.trader.strategies import make_strategies
 
 CROSS = "nautilus_trader.examples.strategies.ema_cross"
@@ -82,58 +81,59 @@ def test_a_strategy_is_warmed_with_every_bar_type_that_its_config_names(tmp_path
         crossing(others=also, deep={"pair": "ETHUSDT-PERP.BINANCE"}),
         warmup={"streams": [{"symbol": "ETHUSDT", "interval": "5m"}], "require": "bars"},
     )
-    (one,) = traded(config)
-    assert (one.name, one.detector) == ("EMACross", None)
+    (one,) = resolve(config).strategies
+    assert (one.class_name, one.detector) == ("EMACross", None)
     assert set(one.instrument_ids) == {"BTCUSDT-PERP.BINANCE", "ETHUSDT-PERP.BINANCE"}
-    assert [(symbol, interval.name) for symbol, interval in one.streams] == [
-        ("BTCUSDT", "1m"), ("BTCUSDT", "1h"), ("ETHUSDT", "5m"),
-    ]  # fmt: skip
+    assert [str(stream) for stream in one.streams] == ["BTCUSDT 1m", "BTCUSDT 1h", "ETHUSDT 5m"]
 
 
 def test_several_strategies_are_warmed_each_with_its_own(tmp_path: Path) -> None:
     other = crossing(instrument_id="ETHUSDT-PERP.BINANCE", bar_type=MINUTES.replace("BTC", "ETH"))
-    config = configured(tmp_path, {}, other)
-    plans = {plan.name: plan for plan in plan_streams(config, 0)}
+    declared = [{"kind": "ema", "period": 20}]
+    warmup = {"require": "proven", "indicators": declared}
+    plan = resolve(configured(tmp_path, {}, other, warmup=warmup))
+    plans = {str(each.stream): each for each in plan.streams}
     assert set(plans) == {"BTCUSDT 1m", "ETHUSDT 1m"}
     assert plans["BTCUSDT 1m"].detector is not None
     assert plans["ETHUSDT 1m"].detector is None  # no regime of ours is of use to it
-    assert all(plan.demanded for plan in plans.values())
-    assert [plan.name for plan in traded_plans(config, 0)] == list(plans)
-    ids = [str(strategy.id) for strategy in make_strategies(config)]
+    assert all(each.needs_proof for each in plans.values())
+    assert [str(each.stream) for each in plan.strategy_streams] == list(plans)
+    ids = [str(strategy.id) for strategy in make_strategies(plan.strategies)]
     assert ids == ["HedgeGridV1-000", "EMACross-001"]
-    assert config.strategy_classes == {"HedgeGridV1", "EMACross"}
+    assert [each.class_name for each in plan.strategies] == ["HedgeGridV1", "EMACross"]
 
 
 def test_two_grids_on_one_instrument_would_share_their_positions(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="share its LONG and SHORT positions"):
-        traded(configured(tmp_path, {}, {}))
+        resolve(configured(tmp_path, {}, {}))
 
 
 def test_who_demands_a_proof_says_what_of(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(), warmup={"require": "proven"})
     with pytest.raises(ConfigError, match=r"warmup\.indicators"):
-        plan_streams(config, 0)
+        resolve(config)
 
 
 def test_declared_indicators_set_the_bar_counts(tmp_path: Path) -> None:
     declared = [{"kind": "ema", "period": 300}, {"kind": "mine", "period": 1, "bars": 700}]
     config = configured(tmp_path, crossing(), warmup={"require": "proven", "indicators": declared})
-    (plan,) = plan_streams(config, 0)
-    assert plan.bar_counts[:3] == (700, 998, 1497)
-    assert plan.needs_bounds
-    assert wanted_of_snapshot(config).certified == frozenset()
+    plan = resolve(config)
+    (stream,) = plan.streams
+    assert stream.bar_counts[:3] == (700, 998, 1497)
+    assert stream.needs_bounds
+    assert plan.snapshot_requirements.certified == frozenset()
 
 
 def test_a_strategy_of_another_market_is_refused(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(), venue={"market": "spot"})
     with pytest.raises(ConfigError, match="not of the venue's market"):
-        traded(config)
+        resolve(config)
 
 
 def test_a_strategy_without_bars_is_refused(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(bar_type="BTCUSDT-PERP.BINANCE-100-TICK-LAST-INTERNAL"))
-    with pytest.raises(ConfigError, match="which bars it is to be warmed with"):
-        traded(config)
+    with pytest.raises(ConfigError, match="unknown which bars it needs"):
+        resolve(config)
 
 
 def test_numbers_reach_the_strategys_config_digit_for_digit(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_numbers_reach_the_strategys_config_digit_for_digit(tmp_path: Path) -> N
         environ={},
         overrides={"strategy": str(tmp_path / "exact.yaml")},
     )
-    (strategy,) = make_strategies(config)
+    (strategy,) = make_strategies(resolve(config).strategies)
     assert str(strategy.config.trade_size) == "0.0100000000000000000001"
 
 
@@ -165,7 +165,7 @@ def test_a_strategy_that_cannot_be_made_is_one_clear_line(
 ) -> None:
     config = configured(tmp_path, crossing() | changes)
     with pytest.raises(ConfigError) as raised:
-        make_strategies(config)
+        make_strategies(resolve(config).strategies)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -259,7 +259,7 @@ def test_a_bar_type_that_binance_has_no_klines_for_is_seen_in_the_file(
     other = f"BTCUSDT-PERP.BINANCE-{spec}"
     config = configured(tmp_path, crossing(second=other))
     with pytest.raises(ConfigError, match=f"EMACross: Binance has no klines for {other}: its inte"):
-        traded(config)
+        resolve(config)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from tests.support.forged_snapshots import (
 from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, current, read_whole
 from warmup_job.config import load
 from warmup_job.errors import SnapshotError
-from warmup_job.plan.streams import open_client
+from warmup_job.plan.resolve import resolve
+from warmup_job.plan.venue_client import open_client
 from warmup_job.snapshot.verify import open_snapshot, verify
 from warmup_job.trader.history import load_histories, open_for_trading
 
@@ -151,12 +152,13 @@ def test_the_trader_fetches_for_itself_or_says_20(
     forge(root)
 
     async def histories(on_failure: str) -> list[Any]:
-        config = load(path, environ={}, overrides={"on_failure": on_failure})
-        async with open_client(config) as client:
+        options = {"on_failure": on_failure, "root": str(root)}
+        plan = resolve(load(path, environ={}, overrides=options))
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
             with pytest.raises(SnapshotError):
-                open_for_trading(config, root, client.now_ms())
-            return await load_histories(config, root, client)
+                open_for_trading(plan, client.now_ms())
+            return await load_histories(plan, client)
 
     (history,) = asyncio.run(histories("proceed"))
     assert len(history.bars) >= 70

@@ -36,7 +36,8 @@ from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
 from warmup_job.market.stream_id import StreamId
-from warmup_job.plan.streams import open_client
+from warmup_job.plan.resolve import resolve
+from warmup_job.plan.venue_client import open_client
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.build_runner import node_settings
 from warmup_job.trader.history import load_histories
@@ -56,16 +57,16 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
     """Snapshot minutes old, gap filled by REST, two closes live: bit for bit the same state."""
     running = start_exchange(now_ms=before_the_minute(6))
     path = write_config(tmp_path, running.url, ws_url=running.ws_url)
-    config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
+    plan = resolve(load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")}))
 
     async def scenario() -> tuple[HedgeGridV1, list[Bar], list[Any], PaperRunner]:
-        outcome = await warm(config, until="-4m")
+        outcome = await warm(plan, until="-4m")
         assert outcome.published is not None
-        async with open_client(config) as client:
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
-            (history,) = await load_histories(config, config.snapshot.root, client)
-            strategy = make_grid(config)
-            runner = PaperRunner(node_settings(config), [strategy], [history], client)
+            (history,) = await load_histories(plan, client)
+            strategy = make_grid(plan)
+            runner = PaperRunner(node_settings(plan), [strategy], [history], client)
             await run_until(
                 runner,
                 lambda: (
@@ -140,7 +141,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
 ) -> None:
     """One live bar is not the three that the policy demands: every order is denied till then."""
     running = start_exchange(now_ms=before_the_minute(4))
-    settings_config = load("configs/demo.yaml", environ=running.env())
+    plan = resolve(load("configs/demo.yaml", environ=running.env()))
 
     async def scenario() -> Eager:
         async with BinanceClient("um", running.url) as client:
@@ -148,7 +149,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
             newest_ms = MINUTE.last_closed(client.now_ms())
             strategy = Eager()
             history = History(BAR_TYPE, MINUTE, [], wanted=3)
-            runner = PaperRunner(node_settings(settings_config), [strategy], [history], client)
+            runner = PaperRunner(node_settings(plan), [strategy], [history], client)
             # What came before the newest bar cannot be had: the window fills from live alone.
             runner.streams.feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
@@ -169,15 +170,15 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
 
 def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Exchange]) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
-    config = load("configs/demo.yaml", environ=running.env())
+    plan = resolve(load("configs/demo.yaml", environ=running.env()))
 
     async def scenario() -> Eager:
-        async with open_client(config) as client:
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
             strategy = Eager()
             history = History(BAR_TYPE, MINUTE, [], wanted=20)
             runner = strategy.runner = PaperRunner(
-                node_settings(config), [strategy], [history], client
+                node_settings(plan), [strategy], [history], client
             )
             await run_until(
                 runner, lambda: strategy.bars and (False, OrderStatus.ACCEPTED) in strategy.statuses
@@ -198,16 +199,16 @@ def test_the_instrument_is_the_one_of_a_live_node(
     running = start_exchange()
     ws_url = running.ws_url if market == "um" else f"{running.ws_url}/spot"
     path = write_config(tmp_path, running.url, ws_url=ws_url, venue={"market": market})
-    config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
+    plan = resolve(load(path, environ={}, overrides={"root": str(tmp_path / "none")}))
 
     async def scenario() -> tuple[Any, Any]:
-        async with open_client(config) as client:
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
-            (fetched,) = await load_histories(config, tmp_path / "none", client)
+            (fetched,) = await load_histories(plan, client)
             # The node starts without ours, so that what it has is its own.
             bare = History(fetched.bar_type, fetched.interval, [], wanted=1)
-            strategy = make_grid(config)
-            runner = PaperRunner(node_settings(config), [strategy], [bare], client)
+            strategy = make_grid(plan)
+            runner = PaperRunner(node_settings(plan), [strategy], [bare], client)
             await run_until(runner, lambda: runner.on_bars)
             return fetched.instrument, strategy.cache.instrument(fetched.bar_type.instrument_id)
 
@@ -400,14 +401,15 @@ def test_a_trader_whose_websocket_never_comes_up_ends_without_an_order(
 ) -> None:
     running = start_exchange()
     path = write_config(tmp_path, running.url, ws_url="ws://127.0.0.1:9")
-    config = load(path, environ={}, overrides={"state_dir": str(tmp_path / "state")})
+    elsewhere = {"state_dir": str(tmp_path / "state"), "root": str(tmp_path / "none")}
+    plan = resolve(load(path, environ={}, overrides=elsewhere))
 
     async def scenario() -> HedgeGridV1:
-        async with open_client(config) as client:
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
-            strategy = make_grid(config)
-            (history,) = await load_histories(config, tmp_path / "none", client)
-            settings = node_settings(config, connect_timeout_s=3.0)
+            strategy = make_grid(plan)
+            (history,) = await load_histories(plan, client)
+            settings = node_settings(plan, connect_timeout_s=3.0)
             runner = PaperRunner(settings, [strategy], [history], client)
             with pytest.raises(TraderError, match="websocket"):
                 await runner.run(asyncio.Event())
@@ -435,12 +437,12 @@ def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
     running = start_exchange()
     running.fault("503@klines")
     path = write_config(tmp_path, running.url, warmup={"deadline": "5s"})
-    config = load(path, environ={})
+    plan = resolve(load(path, environ={}, overrides={"root": str(tmp_path / "none")}))
 
     async def scenario() -> History:
-        async with open_client(config) as client:
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
-            return (await load_histories(config, tmp_path / "none", client))[0]
+            return (await load_histories(plan, client))[0]
 
     history = asyncio.run(scenario())
     assert list(history.bars) == []

@@ -32,7 +32,8 @@ from warmup_job.handoff.runner import PaperRunner
 from warmup_job.job.run_job import Outcome, warm
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
-from warmup_job.plan.streams import open_client
+from warmup_job.plan.resolve import resolve
+from warmup_job.plan.venue_client import open_client
 from warmup_job.snapshot.verify import find_problems, open_snapshot
 from warmup_job.trader.build_runner import node_settings
 from warmup_job.trader.history import load_histories
@@ -67,7 +68,8 @@ def precisions(outcome: Outcome) -> tuple[tuple[int, int], tuple[int, int]]:
 
 async def rows(url: str, config: Path, symbol: str, bars: int, now_ms: int) -> list[Kline]:
     """The last bars as the exchange has them now."""
-    async with open_client(load(config, environ={})) as client:
+    plan = resolve(load(config, environ={}))
+    async with open_client(plan.venue, plan.deadline_ms) as client:
         await client.sync_clock()
         klines, _ = await fetch_klines(client, StreamId(symbol, MINUTE), bars, now_ms)
     return klines
@@ -172,18 +174,18 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
     """Restarted on it, and then its websocket misses a bar: nothing is lost, nothing halts it."""
     running = start_exchange(now_ms=before_the_minute(8))
     path = write_config(tmp_path, running.url, ws_url=running.ws_url)
-    config = load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")})
+    plan = resolve(load(path, environ={}, overrides={"root": str(tmp_path / "snapshot")}))
     from_ms = MINUTE.floor(running.now_ms()) - 3 * MINUTE_MS
 
     async def scenario() -> tuple[History, PaperRunner, list[Bar], list[Kline]]:
-        outcome = await warm(config, until=f"-{old_min}m")
+        outcome = await warm(plan, until=f"-{old_min}m")
         assert outcome.published is not None
         running.fault(f"grid={grid}/{from_ms}@BTCUSDT")
-        async with open_client(config) as client:
+        async with open_client(plan.venue, plan.deadline_ms) as client:
             await client.sync_clock()
-            (history,) = await load_histories(config, config.snapshot.root, client)
-            strategy = make_grid(config)
-            runner = PaperRunner(node_settings(config), [strategy], [history], client)
+            (history,) = await load_histories(plan, client)
+            strategy = make_grid(plan)
+            runner = PaperRunner(node_settings(plan), [strategy], [history], client)
             running.fault("ws-miss=1@*btcusdt@kline_1m")
             await run_until(runner, lambda: runner.on_bars >= 2)
             bars = list(reversed(strategy.cache.bars(BAR_TYPE)))

@@ -7,11 +7,11 @@ import json
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
@@ -41,6 +41,7 @@ from warmup_job.errors import TraderError
 from warmup_job.handoff.composite_bars import Composite
 from warmup_job.handoff.open_orders import has_orders_under_way, open_orders
 from warmup_job.market.interval import Interval
+from warmup_job.plan.warmup_plan import WarmupPlan
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
@@ -870,8 +871,11 @@ async def more_bars(seam: Seam, than: int) -> None:
     await until_async(lambda: seam.runner.handed_on > than)
 
 
-def through(config: Any, url: str, ws_url: str) -> Any:
-    """The same configuration with other endpoints."""
-    api = msgspec.structs.replace(config.venue.api, base_url=url, ws_url=f"{ws_url}/spot")
-    venue = msgspec.structs.replace(config.venue, api=api)
-    return msgspec.structs.replace(config, venue=venue)
+def through(plan: WarmupPlan, url: str, ws_url: str) -> WarmupPlan:
+    """The same plan with other endpoints."""
+    ws_url = f"{ws_url}/spot"
+    venue = replace(
+        plan.venue,
+        rest_url=url, own_rest_url=url, websocket_url=ws_url, own_websocket_url=ws_url,
+    )  # fmt: skip
+    return replace(plan, venue=venue)

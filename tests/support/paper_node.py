@@ -8,18 +8,18 @@ from collections.abc import Callable
 from nautilus_trader.model.data import BarType
 
 from tests.support.waiting import until_async
-from warmup_job.config import WarmupConfig
 from warmup_job.handoff.runner import PaperRunner
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.market.interval import Interval
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.trader.strategies import make_strategies
 
 MINUTE = Interval.parse("1m")
 BAR_TYPE = BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
 
 
-def make_grid(config: WarmupConfig) -> HedgeGridV1:
-    (strategy,) = make_strategies(config)
+def make_grid(plan: WarmupPlan) -> HedgeGridV1:
+    (strategy,) = make_strategies(plan.strategies)
     assert isinstance(strategy, HedgeGridV1)
     return strategy
 

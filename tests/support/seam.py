@@ -26,7 +26,7 @@ from tests.support.seam_strategies import Impatient, Recorder
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
-from warmup_job.config import WarmupConfig, load
+from warmup_job.config import load
 from warmup_job.handoff.bar_stream import History
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
@@ -35,7 +35,9 @@ from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
-from warmup_job.plan.streams import open_client
+from warmup_job.plan.resolve import resolve
+from warmup_job.plan.venue_client import open_client
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
@@ -92,7 +94,7 @@ class Seam:
     """One start of a trader, and what came of it."""
 
     running: Exchange
-    config: WarmupConfig
+    plan: WarmupPlan
     strategies: list[Any] = field(default_factory=list)
     histories: list[History] = field(default_factory=list)
     runner: BaseRunner = field(init=False)
@@ -125,7 +127,7 @@ class Seam:
         return list(self.strategies[0].cache.bars(bar_type)[::-1])
 
 
-def minutes_config(tmp_path: Path, running: Exchange, **changes: Any) -> WarmupConfig:
+def minutes_config(tmp_path: Path, running: Exchange, **changes: Any) -> WarmupPlan:
     """HedgeGridV1 on a futures' minutes, by the files that users have."""
     path = write_config(tmp_path / "config", running.url, ws_url=running.ws_url, **changes)
     return _loaded(path, tmp_path)
@@ -137,7 +139,7 @@ def spot_config(
     bar_type: BarType = SPOT_SECONDS,
     bars: int = 120,
     **changes: Any,
-) -> WarmupConfig:
+) -> WarmupPlan:
     """HedgeGridV1 on spot, where seconds close soon."""
     fields = SPOT_GRID | {"bar_type": str(bar_type)}
     return imported_config(
@@ -158,7 +160,7 @@ def imported_config(
     streams: dict[str, int],
     market: str = "um",
     **changes: Any,
-) -> WarmupConfig:
+) -> WarmupPlan:
     """Strategies by class, configuration's class and fields, of BTCUSDT's streams."""
     return _loaded(
         imported_file(tmp_path, running, strategies, streams=streams, market=market, **changes),
@@ -211,14 +213,14 @@ def follower(*bar_types: BarType, **fields: Any) -> tuple[str, str, dict[str, An
     return ("Follower", f"{HERE}:FollowerConfig", named | fields)
 
 
-def _loaded(path: Path, tmp_path: Path) -> WarmupConfig:
+def _loaded(path: Path, tmp_path: Path) -> WarmupPlan:
     overrides = {"root": str(tmp_path / "snapshot"), "state_dir": str(tmp_path / "state")}
-    return load(path, environ={}, overrides=overrides)
+    return resolve(load(path, environ={}, overrides=overrides))
 
 
 async def start_over(
     running: Exchange,
-    config: WarmupConfig,
+    plan: WarmupPlan,
     during: Callable[[Seam], Awaitable[object]],
     *,
     snapshot_until: str | None = None,
@@ -238,26 +240,26 @@ async def start_over(
         publish: whether there is a snapshot at all.
     """
     if publish:
-        await warm(config, until=snapshot_until)
+        await warm(plan, until=snapshot_until)
     if before_loading is not None:
         await before_loading()
-    seam = Seam(running, config)
-    async with open_client(config) as client:
+    seam = Seam(running, plan)
+    async with open_client(plan.venue, plan.deadline_ms) as client:
         seam.client = client
         await client.sync_clock()
-        seam.strategies = _strategies(config)
+        seam.strategies = _strategies(plan)
         if impatient:
             seam.strategies.append(Impatient(seam.grid))
 
         async def load_them() -> list[History]:
-            seam.histories = await load_histories(config, Path(config.snapshot.root), client)
+            seam.histories = await load_histories(plan, client)
             if after_loading is not None:
                 await after_loading(seam)
             return seam.histories
 
-        state_dir = StateDir(config.trade.state_dir, "paper")
+        state_dir = StateDir(plan.trader.state_dir, "paper")
         seam.runner = build_runner(
-            config, "paper", client, seam.strategies, state_dir, connect_timeout_s
+            plan, "paper", client, seam.strategies, state_dir, connect_timeout_s
         )
         seam.runner.on_report = lambda report: seam.states.append(report.state)
         said = logger.add(lambda line: seam.said.append(line.record["message"]), level="WARNING")
@@ -306,11 +308,11 @@ async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None
     return [each for each in klines if first_ms <= each.open_ms <= last_ms]
 
 
-def _strategies(config: WarmupConfig) -> list[Strategy]:
+def _strategies(plan: WarmupPlan) -> list[Strategy]:
     """As the trader makes them; HedgeGridV1 as its recorder."""
     return [
         Recorder(each.config) if type(each) is HedgeGridV1 else each
-        for each in make_strategies(config)
+        for each in make_strategies(plan.strategies)
     ]
 
 

@@ -13,6 +13,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from warmup_job.config import load
 from warmup_job.job.run_job import Outcome, warm
+from warmup_job.plan.resolve import resolve
 
 MINUTE_MS = 60_000
 EARLY_MS = 1_780_000_203_000  # 3 s into a minute
@@ -49,7 +50,7 @@ class Situation:
         )  # fmt: skip
         sink = logger.add(lambda message: self.log.append(str(message)), format="{message}")
         try:
-            return asyncio.run(warm(load(path, environ={}), full=full))
+            return asyncio.run(warm(resolve(load(path, environ={})), full=full))
         finally:
             logger.remove(sink)
 

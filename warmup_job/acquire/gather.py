@@ -23,10 +23,11 @@ from warmup_job.acquire.reuse import (
     serves,
 )
 from warmup_job.catalog import packed_bars as arrow
-from warmup_job.config import WarmupConfig
 from warmup_job.errors import DeadlineError, ExchangeUnreachableError
 from warmup_job.market.times import duration_text, parse_when, utc_text
-from warmup_job.plan.streams import StreamPlan, endpoint, open_client, plan_streams
+from warmup_job.plan.stream_pages import StreamPages, pages_at
+from warmup_job.plan.venue_client import open_client
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.limits import record_limit, wait_for_limit
 from warmup_job.snapshot.verify import Snapshot
@@ -45,7 +46,7 @@ _ASIDE_FROM_BARS = 50_000  # a stream this long is not held in memory: 5 MB
 class Run:
     """What one run was asked for, and when it began (monotonic clock)."""
 
-    config: WarmupConfig
+    plan: WarmupPlan
     until: str | None
     full: bool
     progress: Callable[[int], object]
@@ -54,7 +55,7 @@ class Run:
     def left_ms(self) -> int:
         """How much of the deadline is left to wait in: we give up ourselves a little earlier."""
         spent_ms = round((time.monotonic() - self.started_s) * 1000)
-        return self.config.warmup.deadline_ms - spent_ms - _LAST_WORD_MS
+        return self.plan.deadline_ms - spent_ms - _LAST_WORD_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,8 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What came from the exchange: for each plan `Gathered`, or the error, in the same order."""
+    """What came from the exchange: for each stream `Gathered`, or the error, in the same order."""
 
-    plans: list[StreamPlan]
     fetched: list[Any]
     entries: dict[str, Any]
     """The venue's raw exchangeInfo, by symbol."""
@@ -85,33 +85,35 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
 
     ``aside``: a folder to be made on the volume for what is too much for the memory.
     """
-    config, root = run.config, run.config.snapshot.root
+    plan, root = run.plan, run.plan.root
     client: BinanceClient | None = None
-    last = last_snapshot(config)
+    last = last_snapshot(plan)
     # While the network is waited for; an import of the same later waits for this one.
     threading.Thread(target=_import_ahead, args=(last is None,), daemon=True).start()
     try:
         async with asyncio.timeout((run.left_ms() + _LAST_WORD_MS) / 1000):
             good = asyncio.to_thread(lambda: not run.full and last is not None and is_whole(last))
             checking = asyncio.create_task(good)
-            await wait_for_limit((root,), endpoint(config), max_wait_ms=config.warmup.deadline_ms)
+            await wait_for_limit((root,), plan.venue.endpoint, max_wait_ms=plan.deadline_ms)
             client = open_client(
-                config, on_limit=lambda ms: record_limit(root, endpoint(config), ms)
+                plan.venue,
+                plan.deadline_ms,
+                on_limit=lambda ms: record_limit(root, plan.venue.endpoint, ms),
             )
             client.extend_deadline(run.left_ms())  # imports count too
             async with client:
                 until_ms = await _now_ms(client, run.until)
-                plans = plan_streams(config, until_ms)
+                streams = [pages_at(each, plan.venue.market, until_ms) for each in plan.streams]
                 base = last if await checking else None
-                if base and serves(config, base) and is_up_to_date(base, plans):
+                if base and serves(plan, base) and is_up_to_date(base, streams):
                     return base
                 entries, *fetched = await asyncio.gather(
-                    client.exchange_info(plan.symbol for plan in plans),
-                    *(_fetch_stream(client, plan, base, until_ms, aside, run) for plan in plans),
+                    client.exchange_info(each.stream.symbol for each in plan.streams),
+                    *(_fetch_stream(client, each, base, until_ms, aside, run) for each in streams),
                     return_exceptions=True,
                 )
     except TimeoutError:
-        allowed = duration_text(config.warmup.deadline_ms)
+        allowed = duration_text(plan.deadline_ms)
         if client is not None and client.away:
             raise ExchangeUnreachableError(
                 f"{client.away}; given up after warmup.deadline ({allowed})"
@@ -121,7 +123,7 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
         ) from None
     if isinstance(entries, BaseException):
         raise entries
-    return Brought(plans, fetched, entries, last, client.now_ms(), client.budget.spent)
+    return Brought(fetched, entries, last, client.now_ms(), client.budget.spent)
 
 
 async def _now_ms(client: BinanceClient, until: str | None) -> int:
@@ -142,7 +144,7 @@ async def _now_ms(client: BinanceClient, until: str | None) -> int:
 
 async def _fetch_stream(
     client: BinanceClient,
-    plan: StreamPlan,
+    pages: StreamPages,
     base: Snapshot | None,
     until_ms: int,
     aside: Path | None,
@@ -150,21 +152,20 @@ async def _fetch_stream(
 ) -> Gathered:
     """One stream's bars, going on from those of ``base`` where it has them."""
     from warmup_job.binance.fetch import fetch_last
-    from warmup_job.market.stream_id import StreamId
 
-    stream = StreamId(plan.symbol, plan.interval, plan.price)
-    known = known_bars(base, plan, run.config.warmup.max_gap_bars) if base else None
-    before = known_certificate(base, plan) if base and known else None
+    plan, stream = pages.plan, pages.plan.stream
+    known = known_bars(base, pages, run.plan.max_gap_bars) if base else None
+    before = known_certificate(base, pages) if base and known else None
     if known:
         logger.info(
             "{}: {} bars are there already; fetching what has closed since",
-            plan.name, len(known.opens_ms),
+            stream, len(known.opens_ms),
         )  # fmt: skip
         run.progress(len(known.opens_ms))
     else:
         logger.info(
             "{}: fetching {} bars in {} page(s), weight {}",
-            plan.name, plan.bars, len(plan.pages), plan.weight,
+            stream, plan.bars, len(pages.pages), pages.weight,
         )  # fmt: skip
 
     def pack(klines: Klines) -> arrow.PackedBars:
@@ -174,7 +175,7 @@ async def _fetch_stream(
         try:
             return arrow.set_aside(bars, aside / secrets.token_hex(8))
         except OSError as error:
-            raise volume_error(run.config.snapshot.root, error) from None
+            raise volume_error(run.plan.root, error) from None
 
     ahead = plan.needs_bounds and before is None
     async with extremes_of(client, stream, ahead=ahead) as extremes:
@@ -185,7 +186,7 @@ async def _fetch_stream(
     if fetched.revised:
         logger.warning(
             "{}: the venue has revised {} of its last bars, first that of {}: its new values hold",
-            plan.name, len(fetched.revised), utc_text(fetched.revised[0]),
+            stream, len(fetched.revised), utc_text(fetched.revised[0]),
         )  # fmt: skip
     return Gathered(fetched, proof)
 

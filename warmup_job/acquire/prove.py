@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 from warmup_job.errors import NotConvergedError, RateLimitedError, WarmupError
-from warmup_job.plan.streams import StreamPlan
+from warmup_job.plan.stream_plan import StreamPlan
 from warmup_job.snapshot.manifest import IndicatorEntry
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Proof[PackedT]:
         if self._bounds_missing or (plan.detector is not None and certificate is None):
             return [
                 NotConvergedError(
-                    f"{plan.name}: nothing is proven without the lowest and the highest price "
+                    f"{plan.stream}: nothing is proven without the lowest and the highest price "
                     f"ever: {self._unbounded}"
                 )
             ]
@@ -116,7 +116,7 @@ class Proof[PackedT]:
             for each in self.indicators
             if bars != sys.maxsize and (each.bars_needed is None or each.bars_needed > bars)
         ]
-        return [NotConvergedError(f"{plan.name}: {reason}") for reason in found]
+        return [NotConvergedError(f"{plan.stream}: {reason}") for reason in found]
 
     async def _bounds(self, window: Window) -> Bounds | None:
         from warmup_job.proof.window import Bounds

@@ -13,10 +13,11 @@ from loguru import logger
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.catalog import stored_bars as stored
 from warmup_job.catalog.names import instrument_id_of
-from warmup_job.config import WarmupConfig
 from warmup_job.errors import SnapshotError
 from warmup_job.market.rows import missing_bars
-from warmup_job.plan.streams import StreamPlan, endpoint, stream_settings_digest
+from warmup_job.plan.stream_pages import StreamPages
+from warmup_job.plan.venue_plan import VenuePlan
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.manifest import InstrumentEntry, Versions
 from warmup_job.snapshot.verify import Snapshot, find_problems, open_snapshot
 
@@ -36,17 +37,17 @@ class WarmInstrument:
     packed: arrow.PackedInstrument
 
 
-def last_snapshot(config: WarmupConfig) -> Snapshot | None:
+def last_snapshot(plan: WarmupPlan) -> Snapshot | None:
     """The current snapshot, if it was written by the same versions from the same venue.
 
     Only its manifest was read so far: `is_whole` looks at the rest.
     """
     try:
-        snapshot = open_snapshot(config.snapshot.root)
+        snapshot = open_snapshot(plan.root)
     except SnapshotError:
         return None
     manifest = snapshot.manifest
-    same = (manifest.versions, manifest.endpoint) == (written_by(), endpoint(config))
+    same = (manifest.versions, manifest.endpoint) == (written_by(), plan.venue.endpoint)
     return snapshot if same else None
 
 
@@ -61,43 +62,44 @@ def is_whole(snapshot: Snapshot) -> bool:
     return not problems
 
 
-def serves(config: WarmupConfig, snapshot: Snapshot) -> bool:
+def serves(plan: WarmupPlan, snapshot: Snapshot) -> bool:
     """Whether a snapshot is what this configuration asks for, its age apart."""
     manifest = snapshot.manifest
-    return not manifest.degraded and manifest.settings_digest == stream_settings_digest(config)
+    return not manifest.degraded and manifest.settings_digest == plan.settings_digest
 
 
-def is_up_to_date(snapshot: Snapshot, plans: list[StreamPlan]) -> bool:
-    """Whether no bar of any stream has closed since; ``plans`` are made for now."""
-    for plan in plans:
-        entry = snapshot.stream(plan.symbol, plan.interval.name, plan.price)
-        if entry is None or plan.interval.floor(entry.last_close) != plan.last_open_ms:
+def is_up_to_date(snapshot: Snapshot, streams: list[StreamPages]) -> bool:
+    """Whether no bar of any stream has closed since; ``streams`` are made for now."""
+    for pages in streams:
+        stream = pages.plan.stream
+        entry = snapshot.stream(stream.symbol, stream.interval.name, stream.price)
+        if entry is None or stream.interval.floor(entry.last_close) != pages.last_open_ms:
             return False
     return True
 
 
 def known_bars(
-    snapshot: Snapshot, plan: StreamPlan, max_gap_bars: int
+    snapshot: Snapshot, pages: StreamPages, max_gap_bars: int
 ) -> Known[arrow.PackedBars] | None:
-    """The bars of the plan's stream that need not be fetched.
+    """The bars of the stream that need not be fetched.
 
     None: fetching all costs no more, or too many are missing among them, and may have come since.
     """
     from warmup_job.binance.fetch import Known
 
-    interval = plan.interval
-    entry = snapshot.stream(plan.symbol, interval.name, plan.price)
+    stream, interval = pages.plan.stream, pages.plan.stream.interval
+    entry = snapshot.stream(stream.symbol, interval.name, stream.price)
     if entry is None or entry.bar_count <= RE_ASKED or missing_bars(entry.gaps) > max_gap_bars:
         return None
     newest_ms = interval.floor(entry.last_close)
     oldest_asked_ms = interval.shift(newest_ms, 1 - RE_ASKED)
-    to_fetch = interval.count(oldest_asked_ms, plan.last_open_ms)
-    if newest_ms > plan.last_open_ms or to_fetch >= plan.bars:
+    to_fetch = interval.count(oldest_asked_ms, pages.last_open_ms)
+    if newest_ms > pages.last_open_ms or to_fetch >= pages.plan.bars:
         return None
     bars = stored.StoredBars(snapshot.catalog, entry.bar_type)
     parts = bars.parts()
     if sum(part.rows for part in parts) != entry.bar_count:  # a folder that cannot be listed
-        logger.warning("{}: the last snapshot's bars cannot be read any more", plan.name)
+        logger.warning("{}: the last snapshot's bars cannot be read any more", stream)
         return None
     opens_ms = [interval.floor(close_ms) for close_ms in bars.close_times_ms()]
     last = {interval.floor(each.close_ms): each for each in stored.last_values(parts, RE_ASKED)}
@@ -105,18 +107,19 @@ def known_bars(
     return Known(opens_ms[:-RE_ASKED], kept, last, entry.from_listing)
 
 
-def known_certificate(snapshot: Snapshot, plan: StreamPlan) -> Certificate | None:
+def known_certificate(snapshot: Snapshot, pages: StreamPages) -> Certificate | None:
     """The certificate of the stream's bars there, if its bounds and what follows are all bounds."""
-    entry = snapshot.stream(plan.symbol, plan.interval.name, plan.price)
+    plan, stream = pages.plan, pages.plan.stream
+    entry = snapshot.stream(stream.symbol, stream.interval.name, stream.price)
     if entry is None or entry.certificate is None or entry.certificate.exact:
         return None
-    newest_ms = plan.interval.floor(entry.last_close)
-    since = plan.interval.count(newest_ms, plan.last_open_ms)
+    newest_ms = stream.interval.floor(entry.last_close)
+    since = stream.interval.count(newest_ms, pages.last_open_ms)
     return entry.certificate if since <= min(plan.bars, plan.bar_counts[-1]) else None
 
 
 def warm_instrument(
-    config: WarmupConfig, symbol: str, raw: dict[str, Any], last: Snapshot | None
+    venue: VenuePlan, symbol: str, raw: dict[str, Any], last: Snapshot | None
 ) -> WarmInstrument:
     """The instrument as Nautilus makes it; taken over where the venue's entry is unchanged.
 
@@ -132,7 +135,7 @@ def warm_instrument(
     from warmup_job.catalog.instruments import parse_instrument
     from warmup_job.catalog.nautilus_catalog import pack_instrument, values_digest
 
-    market = config.venue.market
+    market = venue.market
     made = parse_instrument(market, raw, 0)
     entry = InstrumentEntry(
         symbol=symbol,

@@ -12,7 +12,7 @@ import click
 from loguru import logger
 
 if TYPE_CHECKING:
-    from warmup_job.config import WarmupConfig
+    from warmup_job.plan.warmup_plan import WarmupPlan
 
 _OPTION_HELP = {
     "root": "The snapshot volume.",
@@ -39,7 +39,7 @@ _OPTION_HELP = {
 
 
 def on_config[R](command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command --config and every option that stands in for a key of it; hand it the config.
+    """Give a command --config and every option that stands in for a key of it; hand it the plan.
 
     The variables of these options are read by `warmup_job.config`, which names them in its errors.
     """
@@ -47,13 +47,14 @@ def on_config[R](command: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(command)
     def loaded(config_path: Path, **kwargs: Any) -> R:  # noqa: ANN401  # click's parsed options
         from warmup_job.config import load
+        from warmup_job.plan.resolve import resolve
 
         overrides = {name: kwargs.pop(name) for name in _OPTION_HELP}
         given = {name: str(value) for name, value in overrides.items() if value is not None}
         config = load(config_path, overrides=given)
         for warning in (*config.warnings, *unread_variables(whole_group(), config.variables)):
             logger.warning("{}", warning)
-        return command(config, **kwargs)
+        return command(resolve(config), **kwargs)
 
     for name, text in reversed(_OPTION_HELP.items()):
         flag = f"--{name.replace('_', '-')}"
@@ -94,17 +95,15 @@ def whole_group() -> click.Group:
     return group
 
 
-def warn_of_trading(config: WarmupConfig) -> None:
+def warn_of_trading(plan: WarmupPlan) -> None:
     """Tell what does not concern this command, but will stop the trader."""
-    for problem in config.live_problems:
+    for problem in plan.trade_problems:
         logger.warning("{} (`trade` refuses to start with this)", problem)
 
 
-def check_strategies(config: WarmupConfig) -> None:
+def check_strategies(plan: WarmupPlan) -> None:
     """Import the strategies that are imported: what cannot be is told before anything is asked."""
-    from warmup_job.config import ImportedStrategy
-
-    if any(isinstance(each, ImportedStrategy) for each in config.strategies):
+    if not all(each.is_built_in for each in plan.strategies):
         from warmup_job.trader.imported_strategies import check_importable
 
-        check_importable(config)
+        check_importable(plan.strategies)

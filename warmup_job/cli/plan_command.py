@@ -13,7 +13,7 @@ from warmup_job.cli.shared_options import as_json_option, print_json, until_ms
 from warmup_job.market.times import utc_text
 
 if TYPE_CHECKING:
-    from warmup_job.config import WarmupConfig
+    from warmup_job.plan.warmup_plan import WarmupPlan
 
 
 @click.command()
@@ -22,32 +22,35 @@ if TYPE_CHECKING:
     "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
 )
 @as_json_option
-def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
+def plan(resolved: WarmupPlan, until: str | None, as_json: bool) -> None:
     """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
-    from warmup_job.plan.streams import memory_text, plan_streams, weight_budget, weights
+    from warmup_job.plan.detector_memory import memory_text
+    from warmup_job.plan.request_weights import bounds_weight, request_weights
+    from warmup_job.plan.stream_pages import pages_at
 
     now_ms = time.time_ns() // 1_000_000
-    warn_of_trading(config)
-    check_strategies(config)
-    plans = plan_streams(config, min(now_ms, until_ms(until, now_ms)))
-    budget = weight_budget(config)
-    spent = weights(config, plans)
+    warn_of_trading(resolved)
+    check_strategies(resolved)
+    at_ms, market = min(now_ms, until_ms(until, now_ms)), resolved.venue.market
+    requests = [pages_at(each, market, at_ms) for each in resolved.streams]
+    venue = resolved.venue
+    budget, spent = venue.weight_budget, request_weights(market, requests)
     weight = spent.total
     if as_json:
         streams = [
             {
-                "symbol": plan.symbol,
-                "interval": plan.interval.name,
-                "price": plan.price,
-                "bars": plan.bars,
-                "reason": plan.reason,
-                "pages": [page._asdict() for page in plan.pages],
-                "weight": plan.weight,
-                "bounds_weight": plan.bounds_weight,
-                "seconds": plan.seconds(budget),
-                "disk_bytes": plan.disk_bytes,
+                "symbol": each.plan.stream.symbol,
+                "interval": each.plan.stream.interval.name,
+                "price": each.plan.stream.price,
+                "bars": each.plan.bars,
+                "reason": each.plan.reason,
+                "pages": [page._asdict() for page in each.pages],
+                "weight": each.weight,
+                "bounds_weight": bounds_weight(market, each.plan),
+                "seconds": each.seconds(budget),
+                "disk_bytes": each.plan.disk_bytes,
             }
-            for plan in plans
+            for each in requests
         ]
         print_json(
             {
@@ -60,20 +63,20 @@ def plan(config: WarmupConfig, until: str | None, as_json: bool) -> None:
         return
     head = f"{'stream':<20}{'bars':>8}{'pages':>7}{'weight':>8}{'about':>8}{'disk':>10}"
     click.echo(f"{head}  from")
-    for plan in plans:
+    for each in requests:
         click.echo(
-            f"{plan.name:<20}{plan.bars:>8}{len(plan.pages):>7}{plan.weight:>8}"
-            f"{plan.seconds(budget):>6.1f} s{plan.disk_bytes // 1024:>6} KiB"
-            f"  {utc_text(plan.first_open_ms)}  ({plan.reason})"
+            f"{each.plan.stream!s:<20}{each.plan.bars:>8}{len(each.pages):>7}{each.weight:>8}"
+            f"{each.seconds(budget):>6.1f} s{each.plan.disk_bytes // 1024:>6} KiB"
+            f"  {utc_text(each.first_open_ms)}  ({each.plan.reason})"
         )
-    for detector in dict.fromkeys(plan.detector for plan in plans if plan.auto):
+    for detector in dict.fromkeys(each.detector for each in resolved.streams if each.auto):
         if detector is not None:
             click.echo(memory_text(detector))
     minutes = max(0, weight - 1) // budget
     waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
     click.echo(
-        f"weight {weight} of {budget} a minute ({config.warmup.budget_share:.0%} of the venue's "
-        f"{config.venue.rate_limits.weight_per_minute}): {waits}\n"
+        f"weight {weight} of {budget} a minute ({venue.budget_share:.0%} of the venue's "
+        f"{venue.weight_per_minute}): {waits}\n"
         f"  klines {spent.klines}, highest and lowest prices {spent.bounds}, exchangeInfo "
         f"{spent.exchange_info}, time {spent.time}"
     )

@@ -21,8 +21,8 @@ from warmup_job.errors import WarmupError
 from warmup_job.market.times import duration_text, utc_text
 
 if TYPE_CHECKING:
-    from warmup_job.config import WarmupConfig
     from warmup_job.job.run_job import Outcome
+    from warmup_job.plan.warmup_plan import WarmupPlan
     from warmup_job.snapshot.status import Status
 
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
               help="Run again and again, this far apart, until stopped.")  # fmt: skip
 @as_json_option
 def run(
-    config: WarmupConfig,
+    plan: WarmupPlan,
     dry_run: bool,
     full: bool,
     until: str | None,
@@ -53,14 +53,14 @@ def run(
     from warmup_job.config import duration_ms
 
     until_ms(until, 0)
-    warn_of_trading(config)
-    check_strategies(config)
+    warn_of_trading(plan)
+    check_strategies(plan)
     pause_ms = None if every is None else checked("--every", lambda: duration_ms(every))
 
     async def runs() -> int:
         status: Status | None = None
         while True:
-            status = await _run_once(config, until, dry_run, full, as_json, pause_ms, status)
+            status = await _run_once(plan, until, dry_run, full, as_json, pause_ms, status)
             if pause_ms is None:
                 return status.exit_code
             logger.info("next run in {}", duration_text(pause_ms))
@@ -70,7 +70,7 @@ def run(
 
 
 async def _run_once(
-    config: WarmupConfig,
+    plan: WarmupPlan,
     until: str | None,
     dry_run: bool,
     full: bool,
@@ -91,17 +91,17 @@ async def _run_once(
     outcome = Outcome()
     try:
         with ExitStack() as stack:
-            progress = _progress(config, stack)
-            outcome = await warm(config, until=until, dry_run=dry_run, full=full, progress=progress)
+            progress = _progress(plan, stack)
+            outcome = await warm(plan, until=until, dry_run=dry_run, full=full, progress=progress)
         error = outcome.worst
     except WarmupError as failure:
         error = failure
     code = error.exit_code if error else 0
-    proceed = config.warmup.on_failure == "proceed" and error is not None and error.may_proceed
+    proceed = plan.on_failure == "proceed" and error is not None and error.may_proceed
     exit_code = 0 if proceed else code
     last_word = _last_word(outcome, error, dry_run)
     name = outcome.folder.name if outcome.folder else None
-    root = Path(config.snapshot.root)
+    root = plan.root
     before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
     status = Status(time.time_ns() // 1_000_000, code, exit_code, last_word, name).after(before)
     if pause_ms is not None:
@@ -119,15 +119,13 @@ async def _run_once(
     return status
 
 
-def _progress(config: WarmupConfig, stack: ExitStack) -> Callable[[int], object]:
+def _progress(plan: WarmupPlan, stack: ExitStack) -> Callable[[int], object]:
     """A bar on a terminal when there is something to wait for; quiet otherwise."""
     if not sys.stderr.isatty():
         return lambda _: None
     from tqdm import tqdm
 
-    from warmup_job.plan.streams import plan_streams
-
-    total = sum(plan.bars for plan in plan_streams(config, time.time_ns() // 1_000_000))
+    total = sum(stream.bars for stream in plan.streams)
     bar = stack.enter_context(tqdm(total=total, unit=" bars", desc="fetching", leave=True))
     return bar.update
 

@@ -41,12 +41,12 @@ def study(
     extremes.
     """
     from warmup_job.config import StrategyConfigLoader
-    from warmup_job.plan.traded import settings_of
+    from warmup_job.plan.strategy_plan import detector_of
     from warmup_job.proof.window import Bounds
     from warmup_job.study.series import read_series
     from warmup_job.study.wrong_starts import combined_rows, study
 
-    settings = settings_of(StrategyConfigLoader.load(strategy_path))
+    settings = detector_of(StrategyConfigLoader.load(strategy_path))
     wanted = checked("--bars", lambda: sorted({int(each) for each in counts.split(",")}))
     tables = []
     for source in sources:

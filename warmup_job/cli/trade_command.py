@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +16,8 @@ from warmup_job.errors import StoppedError, TraderError
 from warmup_job.process.logs import reserve_stdout_for_results
 
 if TYPE_CHECKING:
-    from warmup_job.config import WarmupConfig
     from warmup_job.modes import Mode
+    from warmup_job.plan.warmup_plan import WarmupPlan
     from warmup_job.trader.summary import TradeSummary
 
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def trade(
     stderr: AbstractContextManager[None],
-    config: WarmupConfig,
+    plan: WarmupPlan,
     mode: Mode,
     span: str | None,
     node_log_level: str,
@@ -46,16 +45,17 @@ def trade(
     from warmup_job.config import duration_ms
 
     span_ms = None if span is None else checked("--for", lambda: duration_ms(span))
-    kept = reserve_stdout_for_results(node_log_level.upper(), config.strategy_classes)
+    speakers = frozenset(strategy.class_name for strategy in plan.strategies)
+    kept = reserve_stdout_for_results(node_log_level.upper(), speakers)
     with kept as results, stderr:
-        check_strategies(config)
+        check_strategies(plan)
         from warmup_job.trader.run_trader import trade as run_trader
 
         async def until_told() -> TradeSummary:
             stop = asyncio.Event()
             if span_ms is not None:
                 asyncio.get_running_loop().call_later(span_ms / 1000, stop.set)
-            return await run_trader(config, Path(config.snapshot.root), mode, stop=stop)
+            return await run_trader(plan, mode, stop=stop)
 
         summary = until_stopped(until_told())
         if as_json:

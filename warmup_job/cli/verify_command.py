@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def verify(root: Path, max_age: str | None, config_path: Path | None, as_json: bool) -> None:
     """Check the current snapshot; every problem is listed, and any gives exit code 20."""
     from warmup_job.config import duration_ms, load
-    from warmup_job.plan.streams import wanted_of_snapshot
+    from warmup_job.plan.resolve import resolve
     from warmup_job.snapshot.verify import find_problems, open_snapshot
 
     max_age_ms = None if max_age is None else checked("--max-age", lambda: duration_ms(max_age))
-    wanted = None if config_path is None else wanted_of_snapshot(load(config_path))
+    wanted = None if config_path is None else resolve(load(config_path)).snapshot_requirements
     now_ms = time.time_ns() // 1_000_000
     manifest: Manifest | None = None
     name = None

@@ -23,7 +23,7 @@ from warmup_job.config.fields import (
     read_file,
     usable,
 )
-from warmup_job.config.strategy_file import AnyStrategy, ImportedStrategy, read_strategy
+from warmup_job.config.strategy_file import AnyStrategy, read_strategy
 from warmup_job.config.values import (
     balance,
     duration_ms,
@@ -200,16 +200,6 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Why nobody may trade with these files, though they can be fetched for; one line each."""
     variables: frozenset[str] = frozenset()
     """The names of all variables that any of the files refers to."""
-
-    @property
-    def strategy_classes(self) -> frozenset[str]:
-        """The strategies' classes by name: who speaks for them in Nautilus' log."""
-        return frozenset(
-            each.strategy_path.rpartition(":")[2]
-            if isinstance(each, ImportedStrategy)
-            else "HedgeGridV1"
-            for each in self.strategies
-        )
 
 
 def load(

@@ -17,11 +17,11 @@ from loguru import logger
 from warmup_job.acquire.gather import Brought, Run, gather
 from warmup_job.acquire.reuse import last_snapshot, serves, written_by
 from warmup_job.catalog import packed_bars as arrow
-from warmup_job.config import WarmupConfig
 from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
 from warmup_job.job.check import Checked, check, worst_of
 from warmup_job.market.times import NS_PER_MS
-from warmup_job.plan.streams import check_network, endpoint, stream_settings_digest
+from warmup_job.plan.venue_client import check_network
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import STAGING
@@ -61,7 +61,7 @@ class Outcome:
 
 
 async def warm(
-    config: WarmupConfig,
+    plan: WarmupPlan,
     *,
     until: str | None = None,
     dry_run: bool = False,
@@ -85,14 +85,13 @@ async def warm(
     Raises:
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
-    run = Run(config, until, full, progress, time.monotonic())
-    check_network(config)
-    stream_settings_digest(config)  # what is refused whatever the exchange says is refused now
+    run = Run(plan, until, full, progress, time.monotonic())
+    check_network(plan.venue)
     if dry_run:
         return await _prepare(run, None)
-    _prepare_volume(config.snapshot.root)
+    _prepare_volume(plan.root)
     lease = await acquire_lease(
-        config.snapshot.root,
+        plan.root,
         lambda name: _other_jobs(run, name),
         timeout_s=run.left_ms() / 1000,
         on_wait=lambda owner: logger.info("another job ({}) is at work here: waiting", owner),
@@ -129,8 +128,8 @@ def _other_jobs(run: Run, name: str) -> Snapshot | None:
     """The snapshot ``name`` that another job has made meanwhile, if it does for this one."""
     if run.full or run.until is not None:
         return None
-    made = last_snapshot(run.config)
-    return made if made and made.folder.name == name and serves(run.config, made) else None
+    made = last_snapshot(run.plan)
+    return made if made and made.folder.name == name and serves(run.plan, made) else None
 
 
 async def _prepare(run: Run, lease: Lease | None) -> Outcome:
@@ -142,31 +141,31 @@ async def _prepare(run: Run, lease: Lease | None) -> Outcome:
         resume_garbage_collector()
         if isinstance(brought, Snapshot):
             return Outcome(brought.manifest, up_to_date=brought)
-        checked = check(run.config, brought)
+        checked = check(run.plan, brought)
         outcome = Outcome(_manifest(run, brought, checked), errors=checked.errors)
         if lease is not None and outcome.manifest is not None:
-            keep = run.config.snapshot.keep
+            keep = run.plan.keep
             outcome.published = publish(lease, outcome.manifest, partial(_write, checked), keep)
         return outcome
     except OSError as error:  # of what lies on the volume already
-        raise volume_error(run.config.snapshot.root, error) from None
+        raise volume_error(run.plan.root, error) from None
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
 def _manifest(run: Run, brought: Brought, checked: Checked) -> Manifest:
-    config = run.config
+    plan = run.plan
     return Manifest(
         created_at=brought.at_ms,
-        venue=config.venue.venue.name,
-        market=config.venue.market,
-        endpoint=endpoint(config),
+        venue=plan.venue.name,
+        market=plan.venue.market,
+        endpoint=plan.venue.endpoint,
         streams=[stream.entry for stream in checked.streams],
         instruments=[instrument.entry for instrument in checked.instruments],
         degraded=[str(error) for error in checked.errors],
         content_digest=_content_digest(checked),
-        settings_digest=stream_settings_digest(config),
+        settings_digest=plan.settings_digest,
         versions=written_by(),
         weight_spent=brought.weight_spent,
         seconds=round(time.monotonic() - run.started_s, 3),

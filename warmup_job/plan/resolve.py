@@ -49,7 +49,7 @@ def resolve(config: WarmupConfig) -> WarmupPlan:
         streams=streams,
         strategy_streams=strategy_streams,
         settings_digest=digest,
-        wanted=_wanted(venue, strategy_streams, digest),
+        snapshot_requirements=_requirements(venue, strategy_streams, digest),
         require_proof=warmup.require == "proven",
         max_gap_bars=warmup.max_gap_bars,
         deadline_ms=warmup.deadline_ms,
@@ -77,7 +77,7 @@ def _digest(config: WarmupConfig, streams: tuple[StreamPlan, ...]) -> str:
     return settings_digest({"streams": ordered, "indicators": declared})
 
 
-def _wanted(
+def _requirements(
     venue: VenuePlan, strategy_streams: tuple[StreamPlan, ...], digest: str
 ) -> Requirements:
     plans = {

@@ -29,14 +29,19 @@ class VenuePlan:
     """``api.ws_url`` as written; None: the environment's own websocket URL is used."""
     weight_per_minute: int
     """Request weight that the venue file allows per minute."""
-    weight_budget: int
-    """Request weight that this process may spend per minute (``warmup.budget_share``)."""
+    budget_share: float
+    """Share of that weight that this process may spend, 0 < x <= 1."""
     hedge_mode: bool
     leverage: int
     max_leverage: int
     margin_type: Literal["CROSSED", "ISOLATED"]
     api_key: str | None = field(default=None, repr=False)
     api_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def weight_budget(self) -> int:
+        """Request weight that this process may spend per minute."""
+        return max(1, int(self.weight_per_minute * self.budget_share))
 
     @property
     def endpoint(self) -> str:
@@ -69,7 +74,6 @@ def plan_venue(venue: VenueConfig, budget_share: float) -> VenuePlan:
         budget_share: share of the venue's request weight to spend, 0 < x <= 1.
     """
     market, environment, api = venue.market, venue.environment, venue.api
-    weight_per_minute = venue.rate_limits.weight_per_minute
     return VenuePlan(
         name=venue.venue.name,
         market=market,
@@ -78,8 +82,8 @@ def plan_venue(venue: VenueConfig, budget_share: float) -> VenuePlan:
         websocket_url=websocket_url(market, environment, api.ws_url),
         own_rest_url=api.base_url,
         own_websocket_url=api.ws_url,
-        weight_per_minute=weight_per_minute,
-        weight_budget=max(1, int(weight_per_minute * budget_share)),
+        weight_per_minute=venue.rate_limits.weight_per_minute,
+        budget_share=budget_share,
         hedge_mode=venue.trading.hedge_mode,
         leverage=venue.trading.leverage,
         max_leverage=venue.risk.max_leverage,

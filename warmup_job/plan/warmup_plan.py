@@ -49,7 +49,7 @@ class WarmupPlan:
     """What the trader warms its strategies with."""
     settings_digest: str
     """sha256 over the settings that the bars depend on; a manifest records it."""
-    wanted: Requirements
+    snapshot_requirements: Requirements
     """What a snapshot must have so that the trader can use it."""
     require_proof: bool
     """Whether orders wait for a proven regime (``warmup.require: proven``)."""

@@ -10,13 +10,12 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.binance.api_keys import signing_secret
-from warmup_job.config import WarmupConfig
 from warmup_job.handoff.bar_streams import Delivery
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner, TradingPolicy
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import Mode
-from warmup_job.plan.traded import traded
+from warmup_job.plan.warmup_plan import WarmupPlan
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
@@ -25,7 +24,7 @@ _RUNNERS: dict[Mode, type[BaseRunner]] = {"paper": PaperRunner, "live": LiveRunn
 
 
 def build_runner(
-    config: WarmupConfig,
+    plan: WarmupPlan,
     mode: Mode,
     client: BinanceClient,
     strategies: Sequence[Strategy],
@@ -35,7 +34,7 @@ def build_runner(
     """Build a runner for strategies that have been made; nothing is started.
 
     Args:
-        config: where to trade, and the policies of `trade` and `warmup`.
+        plan: where to trade, and the policies of `trade` and `warmup`.
         mode: ``paper`` gives a `PaperRunner`, ``live`` a `LiveRunner`.
         client: fetches the bars that are missing; its clock is the exchange's.
         strategies: what the node runs, see `make_strategies`.
@@ -46,32 +45,34 @@ def build_runner(
         The runner, without histories: give `BaseRunner.run` the function that loads them.
     """
     policy = TradingPolicy(
-        on_stop=config.trade.on_stop,
-        on_gap=config.trade.on_gap,
-        proven=config.warmup.require == "proven",
+        on_stop=plan.trader.on_stop,
+        on_gap=plan.trader.on_gap,
+        proven=plan.require_proof,
         state_dir=state_dir,
-        silence_s=config.trade.silence_ms / 1000,
-        delivery=Delivery(config.trade.first_bar, config.trade.replay),
+        silence_s=plan.trader.silence_ms / 1000,
+        delivery=Delivery(plan.trader.first_bar, plan.trader.replay),
     )
     instrument_ids = [
-        InstrumentId.from_str(each) for one in traded(config) for each in one.instrument_ids
+        InstrumentId.from_str(each)
+        for strategy in plan.strategies
+        for each in strategy.instrument_ids
     ]
-    settings = node_settings(config, connect_timeout_s)
+    settings = node_settings(plan, connect_timeout_s)
     return _RUNNERS[mode](settings, strategies, (), client, policy, instrument_ids)
 
 
-def node_settings(config: WarmupConfig, connect_timeout_s: float = 30.0) -> NodeSettings:
+def node_settings(plan: WarmupPlan, connect_timeout_s: float = 30.0) -> NodeSettings:
     """Return where and how the node trades, as the venue file says."""
-    venue = config.venue
+    venue = plan.venue
     return NodeSettings(
         market=venue.market,
         environment=venue.environment,
-        rest_url=venue.api.base_url,
-        ws_url=venue.api.ws_url,
-        leverage=venue.trading.leverage,
-        starting_balances=config.trade.starting_balances,
-        api_key=venue.api.api_key,
-        api_secret=_signing_secret(venue.api.api_secret),
+        rest_url=venue.own_rest_url,
+        ws_url=venue.own_websocket_url,
+        leverage=venue.leverage,
+        starting_balances=plan.trader.starting_balances,
+        api_key=venue.api_key,
+        api_secret=_signing_secret(venue.api_secret),
         connect_timeout_s=connect_timeout_s,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -22,7 +21,6 @@ from warmup_job.catalog.nautilus_catalog import (
     reader_schema,
     values_digest,
 )
-from warmup_job.config import WarmupConfig
 from warmup_job.errors import (
     DataInvalidError,
     RefusedError,
@@ -32,9 +30,10 @@ from warmup_job.errors import (
 )
 from warmup_job.handoff.bar_stream import History
 from warmup_job.market.kline import Klines
-from warmup_job.market.stream_id import StreamId
 from warmup_job.market.times import NS_PER_MS, duration_text, utc_text
-from warmup_job.plan.streams import StreamPlan, traded_plans, wanted_of_snapshot
+from warmup_job.plan.stream_pages import StreamPages, pages_at
+from warmup_job.plan.stream_plan import StreamPlan
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.proof.rolling_certificate import RollingCertificate
 from warmup_job.proof.window import Bounds
 from warmup_job.snapshot.manifest import IndicatorEntry, StreamEntry
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 _CLOCK_DOUBT_MS = 5_000  # our idea of the exchange's clock lags by half a round trip
 
 
-async def load_histories(config: WarmupConfig, root: Path, client: BinanceClient) -> list[History]:
+async def load_histories(warmup: WarmupPlan, client: BinanceClient) -> list[History]:
     """Of every stream that the strategies are warmed with.
 
     Without a usable snapshot each is fetched whole, and is empty (a cold start) if that fails too.
@@ -61,34 +60,35 @@ async def load_histories(config: WarmupConfig, root: Path, client: BinanceClient
     """
     snapshot: Snapshot | None = None
     try:
-        snapshot = open_for_trading(config, root, client.now_ms())
+        snapshot = open_for_trading(warmup, client.now_ms())
     except SnapshotError as error:
-        if config.warmup.on_failure == "fail":
+        if warmup.on_failure == "fail":
             raise
         logger.warning("no usable snapshot: {}", error)
-    return await histories_of(config, snapshot, client)
+    return await histories_of(warmup, snapshot, client)
 
 
 async def histories_of(
-    config: WarmupConfig, snapshot: Snapshot | None, client: BinanceClient
+    warmup: WarmupPlan, snapshot: Snapshot | None, client: BinanceClient
 ) -> list[History]:
     """`load_histories` from a snapshot that is open already."""
-    plans = traded_plans(config, client.now_ms())
-    client.extend_deadline(config.warmup.deadline_ms)
-    return [await _load(config, plan, snapshot, client) for plan in plans]
+    market, now_ms = warmup.venue.market, client.now_ms()
+    client.extend_deadline(warmup.deadline_ms)
+    streams = [pages_at(plan, market, now_ms) for plan in warmup.strategy_streams]
+    return [await _load(warmup, pages, snapshot, client) for pages in streams]
 
 
-def open_for_trading(config: WarmupConfig, root: Path, now_ms: int) -> Snapshot:
+def open_for_trading(plan: WarmupPlan, now_ms: int) -> Snapshot:
     """The current snapshot, if nothing but its age is wrong with it.
 
     Raises:
         SnapshotError: with every problem that was found.
     """
     snapshot = verify(
-        root,
+        plan.root,
         now_ms=now_ms,
         clock_error_ms=_CLOCK_DOUBT_MS,
-        requirements=replace(wanted_of_snapshot(config), catalog_schema=reader_schema()),
+        requirements=replace(plan.snapshot_requirements, catalog_schema=reader_schema()),
     )
     for said in snapshot.manifest.instruments:  # what only Nautilus can decode
         made = read_instrument(snapshot.catalog, said.instrument_id)
@@ -107,38 +107,39 @@ def open_for_trading(config: WarmupConfig, root: Path, now_ms: int) -> Snapshot:
 
 
 async def _load(
-    config: WarmupConfig, plan: StreamPlan, snapshot: Snapshot | None, client: BinanceClient
+    warmup: WarmupPlan, pages: StreamPages, snapshot: Snapshot | None, client: BinanceClient
 ) -> History:
     """One stream: as it lies there while that is fresh, else with what has closed since."""
+    plan, stream, interval = pages.plan, pages.plan.stream, pages.plan.stream.interval
     stale = ""
     try:
-        entry = None if snapshot is None else snapshot.stream(plan.symbol, plan.interval.name)
+        entry = None if snapshot is None else snapshot.stream(stream.symbol, interval.name)
         stored = None if snapshot is None or entry is None else _stored(snapshot, entry)
         if snapshot is None or entry is None or stored is None:
-            logger.warning("{}: fetching the whole window", plan.name)
-            return await _fetch(config, plan, client)
+            logger.warning("{}: fetching the whole window", stream)
+            return await _fetch(warmup, pages, client)
         bars, instrument = stored
-        missing_ms = plan.interval.next(plan.interval.floor(entry.last_close))
-        age_ms = client.now_ms() - plan.interval.next(missing_ms)
-        lacking = age_ms > config.snapshot.max_age_ms
-        if not lacking and plan.interval.count(missing_ms, plan.last_open_ms) < plan.bars:
-            logger.info("{}: {} bars to {}", plan.name, len(bars), utc_text(entry.last_close))
+        missing_ms = interval.next(interval.floor(entry.last_close))
+        age_ms = client.now_ms() - interval.next(missing_ms)
+        lacking = age_ms > warmup.max_age_ms
+        if not lacking and interval.count(missing_ms, pages.last_open_ms) < plan.bars:
+            logger.info("{}: {} bars to {}", stream, len(bars), utc_text(entry.last_close))
             return _history(
-                config, plan, bars, entry.certificate, entry.indicators, entry.from_listing,
+                warmup, plan, bars, entry.certificate, entry.indicators, entry.from_listing,
                 instrument,
             )  # fmt: skip
-        stale = f"the snapshot is stale, {plan.name} is missing since {duration_text(age_ms)} ago"
+        stale = f"the snapshot is stale, {stream} is missing since {duration_text(age_ms)} ago"
         logger.warning("{}: bringing it up to date", stale)
-        known = _known(config, plan, snapshot, bars)
-        before = known_certificate(snapshot, plan) if known else None
-        return await _fetch(config, plan, client, instrument, known, before)
+        known = _known(warmup, pages, snapshot, bars)
+        before = known_certificate(snapshot, pages) if known else None
+        return await _fetch(warmup, pages, client, instrument, known, before)
     except RefusedError:
         raise  # no node could trade it either
     except WarmupError as error:
-        if stale and config.warmup.on_failure == "fail":
+        if stale and warmup.on_failure == "fail":
             raise SnapshotError(f"{stale}, and cannot be brought up to date: {error}") from None
-        logger.warning("{}: STARTING COLD: the window could not be had: {}", plan.name, error)
-        return _history(config, plan, [], None)
+        logger.warning("{}: STARTING COLD: the window could not be had: {}", stream, error)
+        return _history(warmup, plan, [], None)
 
 
 def _stored(snapshot: Snapshot, entry: StreamEntry) -> tuple[list[Bar], Instrument] | None:
@@ -156,37 +157,37 @@ def _stored(snapshot: Snapshot, entry: StreamEntry) -> tuple[list[Bar], Instrume
 
 
 def _known(
-    config: WarmupConfig, plan: StreamPlan, snapshot: Snapshot, bars: list[Bar]
+    warmup: WarmupPlan, pages: StreamPages, snapshot: Snapshot, bars: list[Bar]
 ) -> Known[list[Bar]] | None:
     """What need not be fetched; None: all of it costs no more."""
-    known = known_bars(snapshot, plan, config.warmup.max_gap_bars)
+    known = known_bars(snapshot, pages, warmup.max_gap_bars)
     if known is None:
         return None
     return Known(known.opens_ms, [bars[:-RE_ASKED]], known.last, known.from_listing)
 
 
 async def _fetch(
-    config: WarmupConfig,
-    plan: StreamPlan,
+    warmup: WarmupPlan,
+    pages: StreamPages,
     client: BinanceClient,
     instrument: Instrument | None = None,
     known: Known[list[Bar]] | None = None,
     before: Certificate | None = None,
 ) -> History:
-    stream = StreamId(plan.symbol, plan.interval)
+    plan, stream = pages.plan, pages.plan.stream
     if instrument is None:
-        entries = await client.exchange_info([plan.symbol])
-        if plan.symbol not in entries:
+        entries = await client.exchange_info([stream.symbol])
+        if stream.symbol not in entries:
             raise UnknownSymbolError(
-                f"{client.url} does not list the symbol {plan.symbol}: correct it"
+                f"{client.url} does not list the symbol {stream.symbol}: correct it"
             )
         instrument = parse_instrument(
-            client.market, entries[plan.symbol], plan.first_open_ms * NS_PER_MS
+            client.market, entries[stream.symbol], pages.first_open_ms * NS_PER_MS
         )
     made = instrument
 
     def pack(klines: Klines) -> list[Bar]:
-        return instrument_bars(klines, made, plan.interval)
+        return instrument_bars(klines, made, stream.interval)
 
     async with extremes_of(client, stream, ahead=plan.needs_bounds and before is None) as extremes:
         proof = Proof(plan, _columns, extremes, before)
@@ -194,10 +195,10 @@ async def _fetch(
             client, stream, plan.bars, client.now_ms(), pack, known=known, enough=proof.enough
         )
     if not fetched.opens_ms:
-        raise DataInvalidError(f"{plan.name}: the venue has no closed kline")
+        raise DataInvalidError(f"{stream}: the venue has no closed kline")
     bars = at_one_precision(_joined(fetched, len(fetched.opens_ms)))
     return _history(
-        config, plan, bars, proof.certificate, proof.indicators, fetched.from_listing, instrument
+        warmup, plan, bars, proof.certificate, proof.indicators, fetched.from_listing, instrument
     )
 
 
@@ -217,7 +218,7 @@ def _columns(fetched: Fetched[list[Bar]], bars: int) -> Columns:
 
 
 def _history(
-    config: WarmupConfig,
+    warmup: WarmupPlan,
     plan: StreamPlan,
     bars: list[Bar],
     certificate: Certificate | None,
@@ -226,9 +227,9 @@ def _history(
     instrument: Instrument | None = None,
 ) -> History:
     """What the runner starts from, and what it must see before an order may leave."""
-    proven = config.warmup.require == "proven"
+    proven = warmup.require_proof
     if certificate is not None and proven:
-        logger.info("{}: {}", plan.name, explain(certificate))
+        logger.info("{}: {}", plan.stream, explain(certificate))
     proof = None
     if proven and plan.detector is not None:
         bounds = None if certificate is None else Bounds(certificate.lowest, certificate.highest)
@@ -240,8 +241,10 @@ def _history(
         needed = [each.bars_needed or plan.bar_counts[-1] for each in indicators or ()]
         wanted = max(wanted, *needed, 0)
     return History(
-        bar_type=bar_type_of(instrument_id_of(config.venue.market, plan.symbol), plan.interval),
-        interval=plan.interval,
+        bar_type=bar_type_of(
+            instrument_id_of(warmup.venue.market, plan.stream.symbol), plan.stream.interval
+        ),
+        interval=plan.stream.interval,
         bars=bars,
         wanted=wanted,
         from_listing=from_listing,

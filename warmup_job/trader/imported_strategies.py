@@ -1,13 +1,13 @@
-"""Other people's strategies: their classes imported, their settings read as the classes do.
+"""Import strategies: their classes, and their settings as the classes read them.
 
-It runs the strategy's module, as the trader will, but makes no strategy: what a constructor does is
-the trader's business. Importing Nautilus takes most of a second, so only who has such a strategy
-calls this.
+Importing runs the strategy's module, but makes no strategy. It imports Nautilus, which takes most
+of a second, so the job does it only for strategies that are not built in.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from decimal import Decimal
 from importlib import import_module
@@ -18,40 +18,48 @@ from nautilus_trader.common.config import NautilusConfig
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.config import ImportedStrategy, Substituted, WarmupConfig, nearest, texts
+from warmup_job.config import Substituted, nearest, texts
 from warmup_job.errors import ConfigError
+from warmup_job.plan.strategy_plan import StrategyPlan
 
 
-def check_importable(config: WarmupConfig) -> None:
-    """Find out whether every imported strategy can be imported and takes its configuration.
-
-    Raises:
-        ConfigError: the first that does not, and what somebody has to do.
-    """
-    for at, strategy in enumerate(config.strategies):
-        if isinstance(strategy, ImportedStrategy):
-            import_strategy(strategy, at)
-
-
-def import_strategy(strategy: ImportedStrategy, at: int) -> tuple[type[Strategy], NautilusConfig]:
-    """The class of a strategy and its configuration; ``at``: its place among the configured ones.
+def check_importable(plans: Iterable[StrategyPlan]) -> None:
+    """Import every strategy that is not built in, and let it read its configuration.
 
     Raises:
-        ConfigError: either class cannot be imported or is none of Nautilus', or the configuration
-            is refused.
+        ConfigError: the first strategy that cannot be imported or refuses its configuration.
     """
-    made: type[Strategy] = _class("strategy_path", strategy.strategy_path, Strategy)
-    config_class = _class("config_path", strategy.config_path, StrategyConfig)
-    fields = {"order_id_tag": f"{at:03d}"} | strategy.config
+    for index, plan in enumerate(plans):
+        if not plan.is_built_in:
+            import_strategy(plan, index)
+
+
+def import_strategy(plan: StrategyPlan, index: int) -> tuple[type[Strategy], NautilusConfig]:
+    """Import the class of a strategy and read its configuration.
+
+    Args:
+        plan: the strategy.
+        index: its position among the configured strategies; it becomes the order id tag.
+
+    Returns:
+        The strategy's class and the configuration to make it with.
+
+    Raises:
+        ConfigError: a class cannot be imported or does not derive from Nautilus', or the
+            configuration is refused.
+    """
+    strategy_class: type[Strategy] = _class("strategy_path", plan.strategy_path, Strategy)
+    config_class = _class("config_path", plan.config_path, StrategyConfig)
+    fields = {"order_id_tag": f"{index:03d}", **plan.fields}
     try:
         config = config_class.parse(msgspec.json.encode(_exact(fields)))
     except Exception as error:  # noqa: BLE001 - whatever somebody else's code raises
-        reason = _without_secrets(_one_line(error), strategy.config)
+        reason = _without_secrets(_one_line(error), plan.fields)
         raise ConfigError(
-            f"{strategy.config_path} refuses its config ({reason}): correct the `config` section "
+            f"{plan.config_path} refuses its config ({reason}): correct the `config` section "
             "of the strategy file"
         ) from None
-    return made, config
+    return strategy_class, config
 
 
 def _class(key: str, path: str, kind: type) -> Any:  # noqa: ANN401 - a class of somebody else's
@@ -80,7 +88,7 @@ def _class(key: str, path: str, kind: type) -> Any:  # noqa: ANN401 - a class of
 
 
 def _exact(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
-    """Numbers as they were written, and not through a float."""
+    """Return ``value`` ready for JSON, with numbers digit for digit as they were written."""
     if isinstance(value, Decimal):
         return msgspec.Raw(str(value).encode())
     if isinstance(value, dict):
@@ -95,7 +103,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _without_secrets(text: str, config: object) -> str:
-    """``text`` without what came from the environment: it could be a secret."""
+    """Return ``text`` without values that came from the environment, which may be secrets."""
     for value in texts(config):
         if isinstance(value, Substituted) and value:
             text = text.replace(str(value), value.written)

@@ -1,6 +1,6 @@
-"""The consumer, top to bottom: verify → load → warm up the strategies → subscribe → fill → live.
+"""The trader, top to bottom: verify → load → warm up the strategies → subscribe → fill → live.
 
-The clock is asked for while Nautilus is imported; the rest is `session`.
+The exchange's clock is read while Nautilus is imported; the rest is in `session`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmup_job.config import WarmupConfig
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.http_port import serving
 from warmup_job.handoff.report import Teller
 from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.modes import Mode
-from warmup_job.plan.streams import check_network, endpoint, open_client
+from warmup_job.plan.venue_client import check_network, open_client
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.limits import record_limit, wait_for_limit
 from warmup_job.trader.summary import TradeSummary
 
@@ -26,43 +25,51 @@ if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
 
 
-async def trade(
-    config: WarmupConfig, root: Path, mode: Mode = "paper", *, stop: asyncio.Event
-) -> TradeSummary:
+async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) -> TradeSummary:
     """Trade until ``stop`` is set or a signal comes.
 
+    Args:
+        plan: the resolved configuration.
+        mode: ``paper`` fills orders locally, ``live`` sends them to Binance.
+        stop: set it to shut the trader down.
+
+    Returns:
+        What the trader did.
+
     Raises:
-        ConfigError: a proxy variable of the environment is unusable.
-        LiveRefusedError: live, and something that it demands is missing.
+        ConfigError: the plan has ``trade_problems``, or a proxy variable of the environment is
+            unusable.
+        LiveRefusedError: in live mode, a requirement is not met.
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
-        TraderError: the node did not come up, or could not go on, or another trader uses the same
+        TraderError: the node did not start, or could not continue, or another trader uses the same
             ``trade.state_dir``.
-        ConfigError: history and live bars would be of different markets.
     """
-    if config.live_problems:
-        raise ConfigError("\n  ".join(config.live_problems))
-    check_network(config, live_data=True)
-    url = endpoint(config)
+    if plan.trade_problems:
+        raise ConfigError("\n  ".join(plan.trade_problems))
+    check_network(plan.venue, live_data=True)
+    url, settings = plan.venue.endpoint, plan.trader
     async with AsyncExitStack() as stack:
-        # Before anything else: whoever comes second changes nothing and asks for nothing.
-        state_dir = stack.enter_context(held_state_dir(config.trade.state_dir, mode))
+        # First of all: a second trader must neither change the state nor send a request.
+        state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
         teller = Teller(mode, state_dir.write_report)
-        http = serving(config.trade.http_host, config.trade.http_port, teller.now)
+        http = serving(settings.http_host, settings.http_port, teller.now)
         await stack.enter_async_context(http)
-        # The job notes limits on its volume, which we only read; we note ours with our own state.
-        await wait_for_limit((root, state_dir.path), url)
+        # The job records rate limits on the snapshot volume, the trader in its own state.
+        await wait_for_limit((plan.root, state_dir.path), url)
         noted = partial(record_limit, state_dir.path, url)
-        client = await stack.enter_async_context(open_client(config, on_limit=noted))
+        client = await stack.enter_async_context(
+            open_client(plan.venue, plan.deadline_ms, on_limit=noted)
+        )
         session, _ = await asyncio.gather(
-            asyncio.to_thread(import_module, "warmup_job.trader.session"), _ask_for_time(client)
+            asyncio.to_thread(import_module, "warmup_job.trader.session"), _read_clock(client)
         )
         summary: TradeSummary = await session.run_session(
-            config, root, mode, client, stop, teller, state_dir
+            plan, mode, client, stop, teller, state_dir
         )
         return summary
 
 
-async def _ask_for_time(client: BinanceClient) -> None:
+async def _read_clock(client: BinanceClient) -> None:
     try:
         await client.sync_clock()
     except WarmupError as error:

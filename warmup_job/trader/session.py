@@ -1,21 +1,20 @@
-"""A trader's session: strategies, node and runner, from the histories to the last word."""
+"""One session of the trader: strategies, node and runner, from the histories to the summary."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmup_job.config import WarmupConfig
 from warmup_job.handoff.report import Teller
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import Mode
+from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
-from warmup_job.trader.live_requirements import prepared_for_live
+from warmup_job.trader.live_requirements import check_live_requirements
 from warmup_job.trader.strategies import make_strategies
 from warmup_job.trader.summary import TradeSummary
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 
 async def run_session(
-    config: WarmupConfig,
-    root: Path,
+    plan: WarmupPlan,
     mode: Mode,
     client: BinanceClient,
     stop: asyncio.Event,
@@ -34,19 +32,27 @@ async def run_session(
 ) -> TradeSummary:
     """Warm up, go live and trade until ``stop`` is set or a signal comes.
 
+    Args:
+        plan: the resolved configuration.
+        mode: paper or live.
+        client: a client of the exchange whose clock has been synchronised.
+        stop: set it to shut the trader down.
+        teller: publishes the runner's reports.
+        state_dir: where the strategies' states are saved.
+
     Raises:
-        LiveRefusedError: live, and something that it demands is missing.
+        LiveRefusedError: in live mode, a requirement is not met.
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
-        TraderError: the node did not come up, or could not go on.
+        TraderError: the node did not start, or could not continue.
     """
     resume_garbage_collector()
-    runner = build_runner(config, mode, client, make_strategies(config), state_dir)
+    runner = build_runner(plan, mode, client, make_strategies(plan.strategies), state_dir)
     runner.on_report, teller.ask = teller.tell, runner.report
-    runner.enter("verifying", str(root))
-    load = prepared_for_live if mode == "live" else load_histories
-    loaded = asyncio.create_task(load(config, root, client))
+    runner.enter("verifying", str(plan.root))
+    load = check_live_requirements if mode == "live" else load_histories
+    loaded = asyncio.create_task(load(plan, client))
     try:
-        if mode == "live":  # what it demands is looked at before there is a node
+        if mode == "live":  # check the requirements before there is a node
             await loaded
         await runner.run(stop, lambda: loaded)
     finally:
