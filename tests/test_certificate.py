@@ -625,7 +625,7 @@ def test_a_window_is_a_copy() -> None:
     ],
 )
 def test_what_cannot_be_bars_is_refused(high: object, low: object, close: object) -> None:
-    with pytest.raises(ValueError, match=r"a window is three columns|a bar is not low ≤ close"):
+    with pytest.raises(ValueError, match=r"a window needs three columns|a bar is not low ≤ close"):
         Window.of(high, low, close)  # type: ignore[arg-type]
 
 
@@ -633,7 +633,7 @@ def test_what_cannot_be_bars_is_refused(high: object, low: object, close: object
     ("low", "high"), [(0.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.inf), (1e-101, 1.0)]
 )
 def test_what_cannot_be_bounds_is_refused(low: float, high: float) -> None:
-    with pytest.raises(ValueError, match="no bounds of prices"):
+    with pytest.raises(ValueError, match="invalid price bounds"):
         Bounds(low, high)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tests.support.windows import certified, counted_market, market
-from warmup_job.proof.convergence import KINDS, bars_needed, error_bound
+from warmup_job.proof.convergence import bars_needed, error_bound
 from warmup_job.proof.window import Bounds, Window
+from warmup_job.regime.indicator_names import BOUNDED_KINDS
 from warmup_job.regime.indicators import Adx
 
 BOUNDS = Bounds(20, 500)
@@ -40,7 +41,7 @@ def test_the_count_is_that_of_the_closed_form(
     assert bars_needed(kind, period, window, BOUNDS) == first + int(np.ceil(steps))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BOUNDED_KINDS)
 @pytest.mark.parametrize("period", [2, 5, 14, 50])
 def test_the_bound_at_the_count_is_below_the_tolerance_and_before_it_is_not(
     kind: str, period: int
@@ -95,7 +96,7 @@ def value(kind: str, period: int, window: Window, *, by_first: bool) -> float | 
     return average
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BOUNDED_KINDS)
 @pytest.mark.parametrize("period", [2, 14])
 def test_no_past_is_further_away_than_the_bound(kind: str, period: int) -> None:
     rng, long = random.Random(period), counted_market(400)
@@ -131,7 +132,7 @@ def test_adx_is_the_certificates_own() -> None:
 
 def test_the_windows_own_prices_count_as_bounds() -> None:
     window = counted_market(300)
-    for kind in KINDS:
+    for kind in BOUNDED_KINDS:
         narrow = Bounds(window.last_close, window.last_close)
         assert error_bound(kind, 5, window, narrow) == error_bound(kind, 5, window, window.bounds)
         assert bars_needed(kind, 5, window, narrow) == bars_needed(kind, 5, window, window.bounds)
@@ -147,8 +148,8 @@ def test_what_has_no_bound_says_that_it_needs_a_count() -> None:
     window = counted_market(50)
     for judge in (error_bound, bars_needed):
         with pytest.raises(
-            ValueError, match=r"'hull'.* count of bars of its own .*sma, ema, wilder, atr, adx"
+            ValueError, match=r"'hull'.* set its number of bars .*sma, ema, wilder, atr, adx"
         ):
             judge("hull", 9, window, BOUNDS)
-        with pytest.raises(ValueError, match="a period of 1 or more, not 0"):
+        with pytest.raises(ValueError, match="period must be at least 1, not 0"):
             judge("ema", 0, window, BOUNDS)

@@ -18,7 +18,7 @@ from nautilus_trader.indicators import (
 )
 
 from warmup_job.handoff.declared_indicators import differences
-from warmup_job.regime.indicator_names import BOUNDED, NAUTILUS, kind_of
+from warmup_job.regime.indicator_names import BOUNDED_KINDS, NAUTILUS, kind_of
 
 
 class MyOwn(Indicator):
@@ -32,7 +32,7 @@ class MyOwn(Indicator):
 def test_short_names_are_of_classes_that_nautilus_has() -> None:
     assert set(NAUTILUS) <= set(dir(indicators))
     assert len(set(NAUTILUS.values())) == len(NAUTILUS)
-    assert all(kind_of(kind) == kind for kind in (*NAUTILUS.values(), *BOUNDED))
+    assert all(kind_of(kind) == kind for kind in (*NAUTILUS.values(), *BOUNDED_KINDS))
 
 
 def test_all_are_there() -> None:

@@ -88,7 +88,9 @@ def test_nothing_trending_is_no_share() -> None:
 
 
 def test_a_series_too_short_for_one_start_is_refused() -> None:
-    with pytest.raises(ValueError, match="399 bars are too few: 300 to settle and 100 to warm"):
+    with pytest.raises(
+        ValueError, match="399 bars are too few: the study needs 300 to settle and 100 to warm"
+    ):
         study(market(1, 399), USUAL, Bounds(1e-9, 1e12), (50, 100), burn_in=300)
     assert study(market(1, 400), USUAL, Bounds(1e-9, 1e12), (100,), burn_in=300)[0].starts == 1
 
@@ -101,7 +103,7 @@ def test_a_certified_start_that_was_wrong_is_a_bug(monkeypatch: pytest.MonkeyPat
         return msgspec.structs.replace(honest, proven=True, regime=Regime.UP)
 
     monkeypatch.setattr("warmup_job.study.wrong_starts.certify", liar)
-    with pytest.raises(WarmupError, match="a bug: 30 bars were certified as UP"):
+    with pytest.raises(WarmupError, match="bug: the certificate of 30 bars proves UP"):
         study(window, settings, window.bounds, (30,), burn_in=300, certify_every=1)
 
 

@@ -37,7 +37,7 @@ from warmup_job.config.values import (
 from warmup_job.config.venue_file import VenueConfig
 from warmup_job.errors import ConfigError
 from warmup_job.modes import FirstBar, Orders, Replay
-from warmup_job.regime.indicator_names import BOUNDED
+from warmup_job.regime.indicator_names import BOUNDED_KINDS
 
 if TYPE_CHECKING:
     from warmup_job.market.pages import Market
@@ -113,11 +113,11 @@ class Indicator(Section, frozen=True, kw_only=True):
 
     def complaint(self) -> str | None:
         """An unknown kind needs a count."""
-        if self.bars or self.kind in BOUNDED:
+        if self.bars or self.kind in BOUNDED_KINDS:
             return None
         return (
             f"bars: missing; how many {self.kind} needs is not known (it is known of "
-            f"{', '.join(BOUNDED)}, and of Nautilus' classes for them)"
+            f"{', '.join(BOUNDED_KINDS)}, and of Nautilus' classes for them)"
         )
 
 

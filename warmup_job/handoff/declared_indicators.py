@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nautilus_trader.indicators import Indicator
 
-from warmup_job.regime.indicator_names import BOUNDED, kind_of
+from warmup_job.regime.indicator_names import BOUNDED_KINDS, kind_of
 
 
 def differences(declared: Iterable[tuple[str, int]], registered: Iterable[Indicator]) -> list[str]:
@@ -50,5 +50,5 @@ def _periods(indicator: Indicator) -> list[int]:
 def _as_declared(indicator: Indicator) -> str:
     kind, periods = _kind(indicator), _periods(indicator)
     period = periods[0] if periods else "N"
-    bars = "" if kind in BOUNDED else ", bars: N"
+    bars = "" if kind in BOUNDED_KINDS else ", bars: N"
     return f"{{kind: {kind}, period: {period}{bars}}}"

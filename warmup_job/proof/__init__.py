@@ -1,1 +1,1 @@
-"""The certificate: whether bars fix an indicator's value, whatever came before them. Pure."""
+"""The proof that the detector's output no longer depends on bars older than a window. Pure."""

@@ -1,4 +1,4 @@
-"""What a certificate says: plain values for a manifest, without what it takes to prove them."""
+"""The certificate's fields, as the manifest stores them; `certify` computes them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ ADX_CONVERGED = 0.01
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """What a window proves of a detector that was started with its first bar and fed all of it.
+    """What a window of bars proves about a detector that was started with its first bar.
 
-    Errors are the largest possible differences at the last bar between that detector and any other
-    that ends with these bars, rounded up to six digits; None where that detector has no value yet.
-    Margins are how far every possible past is at least from judging otherwise, rounded down.
+    An error is the largest possible difference, after the last bar, between this detector and one
+    with any longer history; rounded up to six digits; None while this detector has no value. A
+    margin is the least distance of any history from another regime; rounded down.
     """
 
     bars: Annotated[int, Meta(ge=1, le=1_000_000_000)]
-    """How many bars the window has."""
+    """The window's length."""
     lowest: float
-    """The lowest price ever, as far as the proof assumes."""
+    """The symbol's lowest price ever that the proof assumes."""
     highest: float
+    """The symbol's highest price ever that the proof assumes."""
     proven: bool
-    """Whether the regime is the same for every possible past."""
+    """Whether the regime is the same for every possible history."""
     exact: bool
-    """Whether the window is the symbol's whole history: nothing was before it."""
+    """Whether the window is the symbol's whole history."""
     regime: Regime
-    """That detector's regime after the last bar; if proven, everybody's."""
+    """This detector's regime after the last bar."""
     possible: tuple[Regime, ...]
-    """The regimes that some past allows, in the order UP, DOWN, SIDEWAYS; one of them if proven."""
+    """The regimes of all possible histories, in the order UP, DOWN, SIDEWAYS; one if proven."""
     met_bar: int | None
-    """The bar (index into the window) since which all pasts have agreed; None if they do not."""
+    """Index of the bar since which all histories have the same regime; None if they do not."""
     ema_fast_error_bps: float | None
     """bps of the last close."""
     ema_slow_error_bps: float | None
@@ -46,13 +47,13 @@ class Certificate(msgspec.Struct, frozen=True):
     atr_error_bps: float | None
     """bps of the last close."""
     hysteresis_margin_bps: float | None
-    """How far |fast − slow| is from the hysteresis, bps of the slow EMA; 0 if that is open."""
+    """Distance of |fast − slow| from the hysteresis, bps of the slow EMA; 0 if its side is open."""
     adx_margin: float | None
-    """How far ADX is from 20, points; 0 if the side is open, None while ADX does not count."""
+    """Distance of ADX from 20, points; 0 if its side is open; None while ADX does not count."""
 
 
 def is_converged(certificate: Certificate) -> bool:
-    """Whether every EMA and ADX is as good as one that has run for ever."""
+    """Return whether both EMAs and ADX are within their tolerances of any longer history."""
     errors = (
         (certificate.ema_fast_error_bps, EMA_CONVERGED_BPS),
         (certificate.ema_slow_error_bps, EMA_CONVERGED_BPS),

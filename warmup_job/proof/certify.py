@@ -1,4 +1,4 @@
-"""The certificate: whether a window of bars fixes the detector's regime, whatever was before it."""
+"""Decides whether a window of bars determines the detector's regime for every earlier history."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Flags = npt.NDArray[np.bool_]
 
 
 def certify(evidence: Evidence, bounds: Bounds, *, from_listing: bool = False) -> Certificate:
-    """Judge a window.
+    """Compute the certificate of a window.
 
-    Equal bars, settings and bounds give an equal certificate on any machine, if the evidence was
-    made in one piece.
+    Equal bars, settings and bounds give an equal certificate on any machine, provided the evidence
+    was computed in one piece (`Evidence.in_one_piece`).
 
     Args:
-        evidence: the window.
-        bounds: of all the symbol's prices, ever; the window's own are included in any case.
-        from_listing: the window begins with the symbol's very first bar, so nothing was before.
+        evidence: The window and its parts of the averages.
+        bounds: The symbol's lowest and highest price ever; the window's own are always included.
+        from_listing: The window begins with the symbol's first bar, so there is no earlier history.
     """
     s, bounds = evidence.settings, bounds.including(evidence.window)
     ours = bands_of_this_start(evidence)
@@ -58,7 +58,7 @@ def certify(evidence: Evidence, bounds: Bounds, *, from_listing: bool = False) -
         highest=float(bounds.high),
         proven=proven,
         exact=from_listing,
-        # The detector that started here is one of all: where they agree, it does.
+        # If all histories agree, so does the one that starts with the window.
         regime=agreement.possible[0] if proven else _regime_of_this_start(evidence, ours),
         possible=agreement.possible,
         met_bar=agreement.met_bar,
@@ -72,7 +72,7 @@ def certify(evidence: Evidence, bounds: Bounds, *, from_listing: bool = False) -
 
 
 class _Outcomes(NamedTuple):
-    """What the detector may do, bar by bar, from `seeded_bar` on."""
+    """For each bar from `seeded_bar` on, whether some history may lead to this result."""
 
     up: Flags
     down: Flags
@@ -81,14 +81,14 @@ class _Outcomes(NamedTuple):
 
 
 class _Agreement(NamedTuple):
-    """The regimes that are possible at the end, and the bar since which there has been but one."""
+    """The regimes possible after the last bar, and the bar since which there is only one."""
 
     possible: tuple[Regime, ...]
     met_bar: int | None
 
 
 class _Errors(NamedTuple):
-    """The largest possible errors of one start, as the certificate tells them."""
+    """The error fields of the certificate."""
 
     ema_fast_bps: float | None
     ema_slow_bps: float | None
@@ -100,7 +100,7 @@ _NO_ERRORS = _Errors(0.0, 0.0, 0.0, 0.0)
 
 
 def _apart_bps(bands: Bands, since: int) -> Band:
-    """(fast − slow)/slow in bps: it rises with the fast EMA and falls with the slow one."""
+    """Return the band of (fast − slow)/slow in bps; it rises with fast and falls with slow."""
     fast, slow = (Band(band.low[since:], band.high[since:]) for band in (bands.fast, bands.slow))
     return Band(
         (fast.low - slow.high) / slow.high * 10_000.0,
@@ -109,10 +109,10 @@ def _apart_bps(bands: Bands, since: int) -> Band:
 
 
 def _outcomes(bands: Bands, settings: DetectorSettings) -> _Outcomes:
-    """The detector's judgement, each comparison with both outcomes where a band straddles it."""
+    """Apply the detector's rules to bands; a comparison inside a band has both results."""
     since = seeded_bar(settings)
     low, high = _apart_bps(bands, since)
-    # Both the detector and `_apart_bps` make three more roundings on the way to bps.
+    # Both the detector and `_apart_bps` make three further roundings when converting to bps.
     least = settings.hysteresis_bps * (1.0 - 2.0**-48)
     most = settings.hysteresis_bps * (1.0 + 2.0**-48)
     strong = bands.adx.high[since:] >= ADX_TREND
@@ -125,10 +125,10 @@ def _outcomes(bands: Bands, settings: DetectorSettings) -> _Outcomes:
 
 
 def _agreement(bands: Bands, settings: DetectorSettings, before: tuple[Regime, ...]) -> _Agreement:
-    """Carry every regime that was possible before the seeded bar through the outcomes since.
+    """Follow every regime that was possible before the seeded bar through the outcomes.
 
-    A bar after which nobody is unchanged forgets what was before it. So a regime is possible after
-    a bar if it was an outcome there, or at a bar before, back to the last one that forgot.
+    A bar at which "unchanged" is impossible ends the influence of earlier bars. So a regime is
+    possible after a bar if it was an outcome there or at an earlier bar back to the last such one.
     """
     up, down, sideways, unchanged = _outcomes(bands, settings)
     step = np.arange(len(unchanged) + 1)  # step 0 is the moment before the seeded bar
@@ -150,9 +150,10 @@ def _agreement(bands: Bands, settings: DetectorSettings, before: tuple[Regime, .
 
 
 def _regime_of_this_start(evidence: Evidence, ours: Bands) -> Regime:
-    """The regime of the detector that starts with the window: no other than `RegimeDetector`'s.
+    """Return the regime of a `RegimeDetector` that starts with the window.
 
-    Its bands are as wide as roundings, so they hardly ever leave a choice; then it is asked itself.
+    Its bands are as wide as rounding errors and nearly always leave one regime. If they leave
+    several, run the detector itself.
     """
     possible, _ = _agreement(ours, evidence.settings, before=(Regime.SIDEWAYS,))
     if len(possible) == 1:
@@ -183,7 +184,7 @@ def _errors(evidence: Evidence, bounds: Bounds, all_pasts: Bands, ours: Bands) -
 
 
 def _margins(evidence: Evidence, bands: Bands) -> tuple[float | None, float | None]:
-    """(hysteresis margin, ADX margin) at the last bar."""
+    """Return (hysteresis margin in bps, ADX margin in points) after the last bar."""
     s = evidence.settings
     from_hysteresis = from_trend = None
     if evidence.bars > seeded_bar(s):
@@ -205,7 +206,7 @@ def _downward(value: float) -> float:
 
 
 def _rounded(value: float, rounding: str) -> float:
-    """To six digits, and to no less than millionths."""
+    """Round to six significant digits, but no finer than 1e-6."""
     exact = Decimal(value)
     unit = Decimal(1).scaleb(max(exact.adjusted() - 5, -6))
     return float(exact.quantize(unit, rounding))

@@ -1,15 +1,15 @@
-"""How many bars make a declared indicator as good as one that has run for ever.
+"""How many bars a declared indicator needs until older history no longer matters.
 
 Each value is an average of prices within the symbol's bounds (or of true ranges up to their width,
-or of DX between 0 and 100). Two pasts therefore never start further apart than that width, and
-from then on every bar that both see leaves the decay of it:
+or of DX between 0 and 100). Two histories therefore differ by at most that width, and every bar
+that both have multiplies the difference by the decay:
 
-- ``sma``: nothing is left once the period is full;
-- ``ema``: α = 2/(n+1), from the mean of the first n values or, as Nautilus has it, from the first;
-- ``wilder``: α = 1/n, from either of the two;
+- ``sma``: no difference once the period is full;
+- ``ema``: α = 2/(n+1), seeded with the mean of the first n values or, in Nautilus, with the first;
+- ``wilder``: α = 1/n, seeded with either of the two;
 - ``atr``: Wilder's average of true range, from the second bar on;
-- ``adx``: Wilder's. What its past weighs depends on how much the market moved since, so its error
-  is that of given bars (`adx_band`), and its number of bars is found in them.
+- ``adx``: Wilder's. The weight of its history depends on how much the market has moved since, so
+  its error is computed for given bars (`adx_band`), and its number of bars is searched in them.
 """
 
 from __future__ import annotations
@@ -21,23 +21,28 @@ from warmup_job.proof.certificate import ADX_CONVERGED, EMA_CONVERGED_BPS
 from warmup_job.proof.evidence import ema_decay, wilder_decay, wilder_share
 from warmup_job.proof.recurrence import powers
 from warmup_job.proof.window import Bounds, Window
-from warmup_job.regime.indicator_names import BOUNDED
+from warmup_job.regime.indicator_names import BOUNDED_KINDS
 
 PRICE_CONVERGED_BPS = EMA_CONVERGED_BPS
-"""An average of prices or ranges whose error is below this (bps of the last close) converged."""
+"""An average of prices or ranges has converged below this error (bps of the last close)."""
 
 _DECAYS = {"ema": ema_decay, "wilder": wilder_decay, "atr": wilder_decay}
-KINDS = BOUNDED
-"""The indicators that have a bound."""
 
 
 def error_bound(kind: str, period: int, window: Window, bounds: Bounds) -> float | None:
-    """The largest possible error after the window's last bar, if the indicator saw only them.
+    """Return the largest error, after the window's last bar, of an indicator started with it.
 
-    In bps of the last close; of an ADX in points. None while the indicator has no value.
+    Args:
+        kind: One of `BOUNDED_KINDS`.
+        period: The indicator's period in bars.
+        window: The bars that the indicator has received.
+        bounds: The symbol's lowest and highest price ever.
+
+    Returns:
+        Bps of the last close; points for an ADX; None while the indicator has no value.
 
     Raises:
-        ValueError: an unknown kind, or a period below 1.
+        ValueError: The kind is unknown, or the period is below 1.
     """
     _check(kind, period)
     bounds, bars = bounds.including(window), len(window)
@@ -46,33 +51,44 @@ def error_bound(kind: str, period: int, window: Window, bounds: Bounds) -> float
     if kind == "sma":
         return 0.0
     if kind == "adx":
-        return _adx_error(period, window, bounds)
+        plus, minus = (wilder_share(moves, period) for moves in window.movements())
+        band = adx_band(plus, minus, period, bounds, rounding(period, bars))
+        return float(band.high[-1] - band.low[-1])
     fading = powers(_DECAYS[kind](period), bars - _first_value(kind, period) + 1)
     return _price_error(float(fading[-1]), period, bars, bounds, window.last_close)
 
 
 def bars_needed(kind: str, period: int, window: Window, bounds: Bounds) -> int | None:
-    """How many bars up to the window's end it takes until the error counts as none.
+    """Return how many bars up to the window's end an indicator needs to converge.
 
-    ADX is looked for within the window: None if all of it is not enough. Of the others the window
-    tells only the price level, and may be shorter than the answer: None if the price is so far
-    below the highest ever that roundings alone are above the tolerance.
+    The answer for ADX is searched in the window. The other kinds need only the window's price
+    level, and the answer may exceed its length.
+
+    Args:
+        kind: One of `BOUNDED_KINDS`.
+        period: The indicator's period in bars.
+        window: The newest closed bars.
+        bounds: The symbol's lowest and highest price ever.
+
+    Returns:
+        None if the whole window is not enough for ADX, or if the price is so far below the highest
+        ever that rounding errors alone exceed the tolerance.
 
     Raises:
-        ValueError: an unknown kind, or a period below 1.
+        ValueError: The kind is unknown, or the period is below 1.
     """
     _check(kind, period)
     bounds, first = bounds.including(window), _first_value(kind, period)
     if kind == "sma":
         return period
     if kind == "adx":
-        # An older bar more can only narrow what is possible.
+        # More bars can only narrow the band, so a bisection finds the smallest number.
+        def converges(bars: int) -> bool:
+            error = error_bound(kind, period, window[-bars:], bounds)
+            return error is not None and error < ADX_CONVERGED
+
         candidates = range(first, len(window) + 1)
-        enough = bisect_left(
-            candidates,
-            True,
-            key=lambda bars: _adx_error(period, window[-bars:], bounds) < ADX_CONVERGED,
-        )
+        enough = bisect_left(candidates, True, key=converges)
         return candidates[enough] if enough < len(candidates) else None
     left, bars, price = 1.0, first, window.last_close
     while _price_error(left, period, bars, bounds, price) >= PRICE_CONVERGED_BPS:
@@ -84,28 +100,21 @@ def bars_needed(kind: str, period: int, window: Window, bounds: Bounds) -> int |
 
 
 def _check(kind: str, period: int) -> None:
-    if kind not in KINDS:
+    if kind not in BOUNDED_KINDS:
         raise ValueError(
-            f"no bound is known for an indicator of kind {kind!r}: give it a count of bars of its"
-            f" own (known: {', '.join(KINDS)})"
+            f"an indicator of kind {kind!r} has no known bound: set its number of bars (kinds with"
+            f" a bound: {', '.join(BOUNDED_KINDS)})"
         )
     if period < 1:
-        raise ValueError(f"an indicator has a period of 1 or more, not {period}")
+        raise ValueError(f"an indicator's period must be at least 1, not {period}")
 
 
 def _first_value(kind: str, period: int) -> int:
-    """The number of bars after which the latest of a kind's conventions has a value."""
+    """Return after how many bars every seeding convention of a kind has a value."""
     return {"atr": period + 1, "adx": 2 * period}.get(kind, period)
 
 
 def _price_error(left: float, period: int, bars: int, bounds: Bounds, price: float) -> float:
-    """bps of ``price``, where ``left`` is what is left of a first difference."""
+    """Return the error in bps of ``price``; ``left`` is the remaining share of the difference."""
     widest = left * (bounds.high - bounds.low)
     return (widest + 2.0 * rounding(period, bars) * bounds.high) / price * 10_000.0
-
-
-def _adx_error(period: int, window: Window, bounds: Bounds) -> float:
-    """Points between the lowest and the highest ADX that any past allows after the last bar."""
-    plus, minus = (wilder_share(moves, period) for moves in window.movements())
-    band = adx_band(plus, minus, period, bounds, rounding(period, len(window)))
-    return float(band.high[-1] - band.low[-1])

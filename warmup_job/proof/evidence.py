@@ -1,4 +1,4 @@
-"""What a window of closed bars says about the detector's averages, whatever was before it."""
+"""The parts of the detector's averages that a window of closed bars determines."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from warmup_job.regime.indicators import directional_movement
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """A window, and its bars' share in each average: its value had all before been 0.
+    """A window and its bars' share in each average: the average if it had been 0 before.
 
-    Immutable. An older stretch is put in front (`prepend`) without going through the newer bars
-    again: their shares gain what is left of the older ones'. That rounds in another order, so
-    the last digits depend on the stretches; `in_one_piece` does not.
+    `prepend` adds older bars without processing the newer ones again: to their shares it adds the
+    decayed shares of the older bars. That rounds in another order, so the last digits depend on how
+    the window was split; `in_one_piece` computes them without a split.
     """
 
     settings: DetectorSettings
     window: Window
     ema_fast: Floats
-    """Price units, after each bar; so are the others."""
+    """Price units after each bar, like the other shares."""
     ema_slow: Floats
     plus_dm: Floats
-    """The Wilder average of the +DM that are known: from the second bar on."""
+    """Share of the known +DM, which start with the second bar, in their Wilder average."""
     minus_dm: Floats
 
     @classmethod
     def of(cls, settings: DetectorSettings, window: Window) -> Self:
-        """From the bars."""
+        """Compute the shares of a window's bars."""
         plus, minus = window.movements()
         return cls(
             settings,
@@ -46,19 +46,19 @@ class Evidence:
 
     @property
     def bars(self) -> int:
-        """How many bars the window has."""
+        """The window's length."""
         return len(self.window)
 
     def in_one_piece(self) -> Self:
-        """The same, made from the whole window anew: equal bars give equal bits."""
+        """Recompute the shares from the whole window; equal bars give equal bits."""
         return self.of(self.settings, self.window)
 
     def prepend(self, older: Window) -> Self:
-        """With bars in front that end where these begin."""
+        """Return the evidence of ``older``, which ends where this window begins, and of this."""
         return self.of(self.settings, older).then(self)
 
     def then(self, newer: Self) -> Self:
-        """The evidence of these bars and of those after them."""
+        """Return the evidence of this window followed by ``newer``."""
         s, last, first = self.settings, self.window[-1:], newer.window[:1]
         plus, minus = directional_movement(
             float(first.high[0]), float(first.low[0]), float(last.high[0]), float(last.low[0])
@@ -75,27 +75,29 @@ class Evidence:
 
 
 def ema_decay(period: int) -> float:
-    """What one bar leaves of an EMA: 1 − α."""
+    """Return the factor by which one bar decays an EMA: 1 − α."""
     return 1.0 - 2.0 / (period + 1)
 
 
 def wilder_decay(period: int) -> float:
-    """What one bar leaves of a Wilder average."""
+    """Return the factor by which one bar decays a Wilder average: (n−1)/n."""
     return (period - 1) / period
 
 
 def ema_share(values: Floats, period: int) -> Floats:
-    """An EMA that was 0 before the first value."""
+    """Return the EMA after each value if it was 0 before the first one."""
     return decayed_sums(2.0 / (period + 1) * values, ema_decay(period))
 
 
 def wilder_share(values: Floats, period: int) -> Floats:
-    """A Wilder average that was 0 before the first value."""
+    """Return Wilder's average after each value if it was 0 before the first one."""
     return decayed_sums(values / period, wilder_decay(period))
 
 
 def _followed(older: Floats, newer: Floats, decay: float, joining: float = 0.0) -> Floats:
-    """Two stretches' shares as one's; ``joining`` is the step that only both together tell: the
-    newer one's first DM."""
+    """Join the shares of two adjacent windows.
+
+    ``joining`` is the share of the newer window's first DM, which needs the older one's last bar.
+    """
     left = (decay * older[-1] + joining) * powers(decay, len(newer))
     return np.concatenate((older, newer + left))

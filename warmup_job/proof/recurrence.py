@@ -1,11 +1,11 @@
-"""First-order recurrences over whole columns: the share of each bar in a decaying average.
+"""Decaying sums over whole columns.
 
-Every average of the detector steps by v ← decay·v + new. Its value is therefore the sum of what
-each bar has left in it, plus decay^k times what was there k bars ago. The first part is known from
-the bars, whatever was before them; only the second part depends on the past.
+Every average of the detector steps by v ← decay·v + new. Its value is therefore the decayed sum of
+the new terms of k bars, plus decay^k times its value k bars ago. The bars determine the first part;
+only the second part depends on earlier history.
 
-Only +, −, ×, ÷ of single elements, in a fixed order: the same input gives the same bits on any
-machine (a BLAS product or ``np.power`` would not promise that).
+The functions use only elementwise +, −, × and ÷ in a fixed order, so the same input gives the same
+bits on any machine. BLAS and ``np.power`` do not guarantee that.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def decayed_sums(values: Floats, decay: float) -> Floats:
-    """For every j: Σ decay^i · values[j−i] over i = 0 … j (0 ≤ decay < 1).
+    """Return Σ decay^i · values[j−i] over i = 0 … j for every j; 0 ≤ decay < 1.
 
-    By doubling: the sum over the last 2r values is that over the last r, plus decay^r times that
-    over the r before them; log₂ of the length many passes. For values ≥ 0 nothing cancels, so the
-    relative error is that of decay^i, below 4·i roundings, and two roundings for each pass.
+    It doubles the span in each of log₂(length) passes: the sum over the last 2r values is the sum
+    over the last r plus decay^r times the sum over the r before them. For values ≥ 0 nothing
+    cancels, so the relative error is that of decay^i (fewer than 4·i roundings) plus two roundings
+    per pass.
     """
     sums = values.copy()
     reach = 1
@@ -33,7 +34,7 @@ def decayed_sums(values: Floats, decay: float) -> Floats:
 
 
 def powers(decay: float, count: int) -> Floats:
-    """decay^0 … decay^(count−1), each the one before times ``decay``."""
+    """Return decay^0 … decay^(count−1), each computed as the one before times ``decay``."""
     factors = np.full(count, decay)
     factors[:1] = 1.0
     return np.multiply.accumulate(factors)

@@ -1,1 +1,1 @@
-"""The regime detector of HedgeGridV1: pure, floats in, a regime out."""
+"""The regime detector of HedgeGridV1 and its indicators. Pure."""

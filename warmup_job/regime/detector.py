@@ -11,15 +11,15 @@ from msgspec import Meta
 from warmup_job.regime.indicators import Adx, Ema, Wilder, directional_movement, true_range
 
 ADX_TREND = 20.0
-"""Below this ADX (points) nothing counts as a trend."""
+"""Below this ADX (points) the regime is SIDEWAYS."""
 
 
 Length = Annotated[int, Meta(ge=1, le=100_000)]
-"""Bars that an average goes over."""
+"""The period of an average, in bars."""
 
 
 class Regime(Enum):
-    """What the market does."""
+    """The market's direction."""
 
     UP = "UP"
     DOWN = "DOWN"
@@ -27,7 +27,7 @@ class Regime(Enum):
 
 
 class DetectorBar(NamedTuple):
-    """One closed bar for the detector: prices and base volume as floats, close time in UTC ms."""
+    """A closed bar for the detector: prices and base volume as floats, close time in UTC ms."""
 
     open: float
     high: float
@@ -39,7 +39,7 @@ class DetectorBar(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """The strategy file's regime section: lengths in bars, hysteresis in bps of the slow EMA."""
+    """The detector's settings: periods in bars, hysteresis in bps of the slow EMA."""
 
     ema_fast: Length
     ema_slow: Length
@@ -49,18 +49,18 @@ class DetectorSettings:
 
     @property
     def least_bars(self) -> int:
-        """How many bars people warm it with: max(ema_slow + 20, 70). Not proof that it is warm."""
+        """The customary number of warm-up bars, max(ema_slow + 20, 70); it proves nothing."""
         return max(self.ema_slow + 20, 70)
 
 
 class RegimeDetector:
-    """Follows one stream of closed bars; the same bars always give the same state, bit for bit."""
+    """Computes the regime of one stream of closed bars; equal bars give equal bits."""
 
     def __init__(self, settings: DetectorSettings) -> None:
         self.settings = settings
         self.regime = Regime.SIDEWAYS
         self.bars = 0
-        """How many bars it has seen."""
+        """How many bars it has received."""
         self._fast = Ema(settings.ema_fast)
         self._slow = Ema(settings.ema_slow)
         self._adx = Adx(settings.adx_len)
@@ -79,21 +79,21 @@ class RegimeDetector:
 
     @property
     def adx(self) -> float | None:
-        """ADX in points; None until it counts, after 2·adx_len bars."""
+        """ADX in points; None before 2·adx_len bars, when it starts to count."""
         return self._adx.value if self.bars >= 2 * self.settings.adx_len else None
 
     @property
     def atr(self) -> float | None:
-        """Average true range in price units; None until it has atr_len values."""
+        """Average true range in price units; None before atr_len true ranges."""
         return self._atr.value if self.bars > self.settings.atr_len else None
 
     @property
     def is_warm(self) -> bool:
-        """Whether every indicator has enough bars to have a value."""
+        """Whether every indicator has a value."""
         return None not in {self.ema_fast, self.ema_slow, self.adx, self.atr}
 
     def update(self, bar: DetectorBar) -> Regime:
-        """Take in the next closed bar; returns the regime after it."""
+        """Take in the next closed bar and return the regime after it."""
         self.bars += 1
         self._fast.update(bar.close)
         self._slow.update(bar.close)
@@ -119,7 +119,7 @@ class RegimeDetector:
         return Regime.UP if fast > slow else Regime.DOWN
 
     def describe(self) -> str:
-        """The state in one line for people."""
+        """Return the state as one line of text."""
         values = zip(
             ("ema_fast", "ema_slow", "adx", "atr"),
             (self.ema_fast, self.ema_slow, self.adx, self.atr),

@@ -1,11 +1,11 @@
-"""What an indicator is called: one name for every spelling of it. Pure; imports nothing heavy."""
+"""The short name (kind) of each indicator, for every spelling of it. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
-BOUNDED: Final = ("sma", "ema", "wilder", "atr", "adx")
-"""Those whose memory has a bound; see `warmup_job.proof.convergence`."""
+BOUNDED_KINDS: Final = ("sma", "ema", "wilder", "atr", "adx")
+"""The kinds for which `warmup_job.proof.convergence` bounds the influence of old bars."""
 
 NAUTILUS: Final = {
     "AdaptiveMovingAverage": "ama",
@@ -36,7 +36,7 @@ NAUTILUS: Final = {
     "WeightedMovingAverage": "wma",
     "WilderMovingAverage": "wilder",
 }
-"""Short names of Nautilus' classes; it has no ADX."""
+"""Kinds of Nautilus' indicator classes. Nautilus has no ADX."""
 
 _SPELLINGS = {
     **{name.lower(): kind for name, kind in NAUTILUS.items()},
@@ -48,10 +48,10 @@ _SPELLINGS = {
 
 
 def kind_of(name: str) -> str:
-    """The kind that a name stands for: ``EMA``, ``exponential_moving_average`` → ``ema``.
+    """Return an indicator's kind: ``EMA``, ``exponential_moving_average`` → ``ema``.
 
-    Case, blanks and punctuation do not count. A name that is not known stands for itself, in lower
-    case. Empty: the name holds no letter and no digit.
+    Case, spaces and punctuation are ignored. An unknown name becomes its own kind, in lower case.
+    The result is empty if the name has no letter and no digit.
     """
     plain = "".join(each for each in name.lower() if each.isalnum())
     return _SPELLINGS.get(plain, plain)

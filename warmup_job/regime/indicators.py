@@ -1,4 +1,4 @@
-"""The averages that the detector is made of, exactly as its users tuned them."""
+"""The detector's indicators. Their formulas must not change: users have tuned settings to them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Ema:
-    """Exponential average: seeded with the mean of the first n values, then α = 2/(n+1)."""
+    """Exponential moving average: seeded with the mean of the first n values, then α = 2/(n+1)."""
 
     period: int
     value: float | None = None
@@ -44,9 +44,11 @@ class Wilder:
 
 @dataclass(slots=True)
 class Adx:
-    """Average directional index (Wilder 1978) from smoothed true range and directional movement.
+    """Average directional index from smoothed true range (TR) and directional movement (DM).
 
-    DI = 100·DM/TR, DX = 100·|+DI − −DI|/(+DI + −DI), ADX = the mean of the first n DX, then Wilder.
+    DI = 100·DM/TR; DX = 100·|+DI − −DI|/(+DI + −DI); ADX is the mean of the first n DX, then
+    Wilder's smoothing of DX. Source: J. Welles Wilder, New Concepts in Technical Trading Systems,
+    1978.
     """
 
     period: int
@@ -61,11 +63,11 @@ class Adx:
 
     @property
     def value(self) -> float | None:
-        """The ADX in points, 0 to 100; None until n DX are there."""
+        """The ADX in points, 0 to 100; None before the n-th DX."""
         return self._smoothed.value
 
     def update(self, true_range: float, plus_dm: float, minus_dm: float) -> None:
-        """Take in one bar's true range and directional movements, each by Wilder's smoothing."""
+        """Take in one bar's true range and directional movements (price units)."""
         before, n = self._range, self.period
         if before is None:
             self._range, self._plus, self._minus = true_range, plus_dm, minus_dm
@@ -84,7 +86,7 @@ class Adx:
 
 
 def directional_index(true_range: float, plus_dm: float, minus_dm: float) -> float:
-    """DX in points from smoothed values; 0 where nothing moved (a halted market)."""
+    """Return DX in points from smoothed values; 0 if nothing has moved (a halted market)."""
     if not true_range:
         return 0.0
     plus_di, minus_di = 100.0 * plus_dm / true_range, 100.0 * minus_dm / true_range
@@ -93,8 +95,8 @@ def directional_index(true_range: float, plus_dm: float, minus_dm: float) -> flo
 
 
 def true_range(high: float, low: float, previous_close: float) -> float:
-    """The largest of the bar's range and its reach from the previous close."""
-    # max() of three by hand: this runs for every bar of a long history.
+    """Return the true range: the largest of high − low and both distances to the previous close."""
+    # Written without max() for speed: it runs for every bar of a long history.
     reach, up, down = high - low, abs(high - previous_close), abs(low - previous_close)
     if up > reach:  # noqa: PLR1730
         reach = up
@@ -104,6 +106,6 @@ def true_range(high: float, low: float, previous_close: float) -> float:
 def directional_movement(
     high: float, low: float, previous_high: float, previous_low: float
 ) -> tuple[float, float]:
-    """(+DM, −DM): the larger of the moves beyond the previous bar, the other one 0."""
+    """Return (+DM, −DM): the larger move beyond the previous bar's range; the other one is 0."""
     up, down = high - previous_high, previous_low - low
     return (up if up > down and up > 0 else 0.0, down if down > up and down > 0 else 0.0)

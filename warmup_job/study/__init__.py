@@ -1,1 +1,1 @@
-"""The research command: how often a number of bars gives a wrong regime."""
+"""The `study` command: how often a number of warm-up bars gives a wrong regime."""

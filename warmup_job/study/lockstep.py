@@ -1,7 +1,6 @@
-"""Many detectors of one age, each fed a bar of its own at every step: for studies of many starts.
+"""Many regime detectors that receive one bar each per step, for studies of many starts.
 
-The steps are `RegimeDetector`'s, operation by operation, on columns: the same bars give the same
-bits.
+Every operation is that of `RegimeDetector`, applied to columns: equal bars give equal bits.
 """
 
 from __future__ import annotations
@@ -13,32 +12,36 @@ from warmup_job.proof.recurrence import Floats
 from warmup_job.regime.detector import ADX_TREND, DetectorSettings, Regime
 
 CODES = (Regime.SIDEWAYS, Regime.UP, Regime.DOWN)
-"""What the numbers in `LockstepDetectors.regime` mean."""
+"""The regime of each number in `LockstepDetectors.regime`."""
 SIDEWAYS, UP, DOWN = range(3)
 
 
 class LockstepDetectors:
-    """As many detectors as there are columns; the same number of bars seen by all."""
+    """``count`` detectors in columns, all with the same number of bars."""
 
     def __init__(self, settings: DetectorSettings, count: int) -> None:
         self.settings = settings
         self.bars = 0
-        """How many bars each has seen."""
+        """How many bars each has received."""
         self.regime: npt.NDArray[np.int8] = np.full(count, SIDEWAYS, dtype=np.int8)
         nothing = np.full(count, np.nan)
         self.ema_fast, self.ema_slow, self.adx, self.atr = nothing, nothing, nothing, nothing
-        """NaN until seeded. ADX counts after 2·adx_len bars, as everywhere."""
+        """NaN until seeded. ADX counts after 2·adx_len bars, as in `RegimeDetector`."""
         self.true_range, self.plus_dm, self.minus_dm = nothing, nothing, nothing
-        """Wilder averages over adx_len, from the second bar on."""
+        """Wilder averages of period adx_len, from the second bar on."""
         self._fast_seed, self._slow_seed = _Mean(settings.ema_fast), _Mean(settings.ema_slow)
         self._adx_seed = _Mean(settings.adx_len)
 
     def update(
         self, close: Floats, true_range: Floats, plus_dm: Floats, minus_dm: Floats
     ) -> npt.NDArray[np.int8]:
-        """Take in the next bar of each; the regimes after it.
+        """Take in the next bar of each detector and return the regimes after it.
 
-        The last three compare a bar with the one before: those of the first bar are not looked at.
+        Args:
+            close: Closes, one for each detector.
+            true_range: True ranges; the first bar's are ignored, as they need a previous bar.
+            plus_dm: +DM, likewise.
+            minus_dm: −DM, likewise.
         """
         s = self.settings
         self.bars += 1
@@ -89,8 +92,10 @@ class LockstepDetectors:
 
 
 class _Mean:
-    """The mean of the first ``period`` values, added up as Python's `sum` does: it keeps account of
-    what each addition rounds off (Neumaier 1974)."""
+    """The mean of the first ``period`` values, summed like Python's `sum` with compensation.
+
+    Source: A. Neumaier, ZAMM 54 (1974), 39-51.
+    """
 
     def __init__(self, period: int) -> None:
         self.period = period
@@ -109,7 +114,7 @@ class _Mean:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """part/whole, 0 where the whole is 0."""
+    """Return part/whole, or 0 where the whole is 0."""
     out: Floats = np.zeros(len(part))
     np.divide(part, whole, out=out, where=whole != 0.0)
     return out

@@ -1,4 +1,4 @@
-"""A long series of recorded bars, for `warmup-job study`: from a recording or from a catalog."""
+"""Reads the bars that `warmup-job study` works on, from a recording or a catalog."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 
 def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
-    """The name and the bars of a series.
+    """Read a series and return its name and bars.
 
-    ``source`` is a gzip CSV in the column order of Binance's kline array, or a catalog's folder, or
-    that of a snapshot volume; ``bar_type`` says which of a catalog's, if it has several.
+    Args:
+        source: A gzip CSV in the column order of Binance's kline array, a Nautilus catalog, or a
+            snapshot volume.
+        bar_type: Which bars of the catalog to read; None if it has only one bar type.
 
     Raises:
-        ConfigError: it is none of these, or holds what cannot be prices.
-        SnapshotError: a catalog's file cannot be decoded.
+        ConfigError: The source is none of these, or a value cannot be a price.
+        SnapshotError: A file of the catalog cannot be decoded.
     """
     if source.is_file():
         from warmup_job.market.recording import read_recording
@@ -36,7 +38,7 @@ def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
     chosen = [name for name in found if bar_type in {None, name}]
     if len(chosen) != 1:
         raise ConfigError(
-            f"{source}: name one of its bar types by --bar-type: {', '.join(found)}"
+            f"{source} has several bar types; select one with --bar-type: {', '.join(found)}"
             if found
             else f"{source} is neither a recording (csv.gz) nor a catalog with bars"
         )
@@ -54,11 +56,11 @@ def _window(source: Path, *columns: Sequence[float] | Sequence[str]) -> Window:
 
     high, low, close = columns
     try:
-        return Window.of(high, low, close)  # text as well, each the nearest float
+        return Window.of(high, low, close)  # converts text to the nearest float
     except ValueError as error:
         raise ConfigError(f"{source} cannot be studied: {error}") from None
 
 
 def _is_bare(path: Path) -> bool:
-    """Whether neither the file's name nor its folder says what it is a recording of."""
+    """Return whether the path does not say what it records, as `um/…` and `spot/…` do."""
     return path.parent.name not in {"um", "spot"}

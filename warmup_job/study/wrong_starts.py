@@ -1,4 +1,4 @@
-"""How often a number of bars would have misjudged the regime, and how often it is proven enough."""
+"""How often a number of warm-up bars gives a wrong regime, and how often it is proven enough."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, Re
 from warmup_job.study.lockstep import CODES, SIDEWAYS, LockstepDetectors
 
 BURN_IN_BARS = 3000
-"""A detector that has seen that many is one that has run for ever, as far as floats can tell."""
-_BLOCK = 4096  # detectors in lockstep: their columns stay in the processor's cache
+"""After this many bars a detector's floats no longer depend on its start."""
+_BLOCK = 4096  # detectors in lockstep; their columns fit into the CPU's cache
 
 Codes = npt.NDArray[np.int8]
 
 
 class StudyRow(msgspec.Struct, frozen=True):
-    """What warming with ``bars`` bars does. Shares are of 1."""
+    """The result of warming detectors with ``bars`` bars. Shares are 0 to 1."""
 
     bars: int
     starts: int
     wrong: float
-    """The share of starts after which the regime is not that of a detector that ran all along."""
+    """Share of starts whose regime differs from that of a detector with the whole history."""
     trending: int
-    """How many of the starts either of the two calls UP or DOWN."""
+    """Number of starts for which either of the two detectors says UP or DOWN."""
     wrong_of_trending: float | None
-    """The same among the starts where either of the two is UP or DOWN; None if there is none."""
+    """The share of wrong regimes among these ``trending`` starts; None if there are none."""
     certified: int
-    """How many of the starts were put to the certificate."""
+    """Number of starts for which a certificate was computed."""
     proven: float
-    """The share of those that it proves. None of them was misjudged."""
+    """Share of these that the certificate proves; none of them has a wrong regime."""
 
 
 def study(
@@ -49,25 +49,26 @@ def study(
     certify_every: int = 100,
     burn_in: int = BURN_IN_BARS,
 ) -> list[StudyRow]:
-    """Compare starts with any of ``counts`` bars with a detector that ran since the first bar.
+    """Compare detectors warmed with few bars with one that has the whole history.
 
     Args:
-        window: the recorded series.
-        settings: the detector's.
-        bounds: what the certificate takes for the symbol's lowest and highest price ever.
-        counts: numbers of bars to warm with.
-        step: every how manieth bar after the burn-in is the first bar of a warm-up.
-        certify_every: every how manieth of those is put to the certificate too.
-        burn_in: how many bars the detector that ran all along has seen before the first start.
+        window: The recorded series.
+        settings: The detector's settings.
+        bounds: The symbol's lowest and highest price ever, for the certificates.
+        counts: The numbers of warm-up bars to compare.
+        step: Start a warm-up at every ``step``-th bar after the burn-in.
+        certify_every: Compute a certificate for every ``certify_every``-th start.
+        burn_in: Bars before the first start.
 
     Raises:
-        ValueError: the series is too short for a single start.
-        WarmupError: a start that the certificate proves was wrong: a bug.
+        ValueError: The series is too short for a single start.
+        WarmupError: A proven start has a wrong regime, which is a bug.
     """
     starts = np.arange(burn_in, len(window) - max(counts) + 1, step)
     if not len(starts):
         raise ValueError(
-            f"{len(window)} bars are too few: {burn_in} to settle and {max(counts)} to warm with"
+            f"{len(window)} bars are too few: the study needs {burn_in} to settle and "
+            f"{max(counts)} to warm up"
         )
     truth, cold = (
         _regimes_all_along(window, settings),
@@ -97,7 +98,7 @@ def study(
 
 
 def combined_rows(tables: Sequence[Sequence[StudyRow]]) -> list[StudyRow]:
-    """Several series' tables, of the same counts, as one."""
+    """Combine the rows of several series, which have the same counts, into one table."""
     rows = []
     for same in zip(*tables, strict=True):
         starts, certified = sum(row.starts for row in same), sum(row.certified for row in same)
@@ -118,7 +119,7 @@ def combined_rows(tables: Sequence[Sequence[StudyRow]]) -> list[StudyRow]:
 
 
 def _regimes_all_along(window: Window, settings: DetectorSettings) -> Codes:
-    """The regime after every bar, of a detector that has seen them all."""
+    """Return the regime after every bar of a detector with the whole history."""
     detector = RegimeDetector(settings)
     columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
     bars = (DetectorBar(c, h, low, c, 0.0) for h, low, c in zip(*columns, strict=True))
@@ -128,7 +129,7 @@ def _regimes_all_along(window: Window, settings: DetectorSettings) -> Codes:
 def _cold_starts(
     window: Window, settings: DetectorSettings, starts: npt.NDArray[np.int_], counts: Sequence[int]
 ) -> Codes:
-    """For each count a row: the regime of each start's detector after that many bars."""
+    """Return a row per count: the regime of each start's detector after that many bars."""
     compared = (window.true_ranges(), *window.movements())
     cold: Codes = np.empty((len(counts), len(starts)), dtype=np.int8)
     for first in range(0, len(starts), _BLOCK):
@@ -147,7 +148,7 @@ def _is_proven(window: Window, settings: DetectorSettings, bounds: Bounds, right
     certificate = certify(Evidence.of(settings, window), bounds)
     if certificate.proven and certificate.regime is not right:
         raise WarmupError(
-            f"a bug: {len(window)} bars were certified as {certificate.regime.value}, and a"
-            f" detector that ran all along says {right.value}"
+            f"bug: the certificate of {len(window)} bars proves {certificate.regime.value}, but a "
+            f"detector with the whole history says {right.value}"
         )
     return certificate.proven
