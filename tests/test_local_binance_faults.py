@@ -106,7 +106,8 @@ def test_a_spec_is_read_whole() -> None:
     assert (fault.for_s, fault.share) == (10, 0.25)
     for spec, number in (
         ("429", None), ("418=2m", 120), ("503=0", 0), ("delay", 1), ("delay=250ms", 0.25),
-        ("delay=1.5s", 1.5), ("cut", 0.5), ("cut=0", 0), ("truncate=.25", 0.25), ("html", 200),
+        ("418=1h30m", 5400), ("delay=1.5s", 1.5), ("cut", 0.5),
+        ("cut=0", 0), ("truncate=.25", 0.25), ("html", 200),
         ("html=524", 524), ("missing", 1), ("missing=3", 3), ("late", 2), ("late=1h", 3600),
         ("skew=+90s", 90), ("skew=-500ms", -0.5), ("skew=5", 5), ("ws-drop=1001", 1001),
     ):  # fmt: skip

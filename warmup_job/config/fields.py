@@ -1,7 +1,13 @@
-"""A mapping from a file → a frozen struct, with every problem of every field, not the first.
+"""Read a file's mapping as a frozen struct and report every problem of every field.
 
-The structs say what a file may hold: a field's name is the key, its type what belongs there, its
-``Annotated`` marks the range and how it is written. This module walks them.
+The structs declare what a file may hold: a field's name is the key, its type is the value's type,
+and its ``Annotated`` metadata is
+
+- a `msgspec.Meta` with the range (ge, gt, le) and the description, which ``--help`` and
+  docs/configuration.md show;
+- a `Written` if the value is not written simply as its type;
+- an `Override` if a command-line option and an environment variable override the key;
+- `SECRET`, `FRACTION` or `PERCENT`.
 """
 
 from __future__ import annotations
@@ -15,97 +21,108 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Meta
 
-from warmup_job.config.document import number, read_document, shown_key
 from warmup_job.config.values import (
     CONVERSIONS,
     UnsetVariableError,
+    number,
     references,
     shown,
+    shown_key,
     substitute_within,
 )
 from warmup_job.errors import ConfigError
 
+SECRET: Final = Meta(extra={"secret": True})
+"""A message never quotes the value; an unset ``${VAR}`` means None."""
+FRACTION: Final = Meta(extra={"unit": "fraction"})
+"""A share written as a fraction: 0.65 is 65 %. An error suggests it for 65."""
+PERCENT: Final = Meta(extra={"unit": "percent"})
+"""A share written in percent: 65 is 65 %. An error suggests it for 0.65."""
 
-class _Mark:
-    """A mark without a value."""
-
-
-SECRET: Final = _Mark()
-"""Never quoted in a message; an unset ``${VAR}`` means None."""
-_NOT_IN_FILE: Final = _Mark()
-"""A field of the struct that is no key of the file."""
+Command = Literal["plan", "run", "trade"]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a file, or a whole one."""
 
     unused_keys: ClassVar[frozenset[str]] = frozenset()
-    """Keys that are known and may be there, but that nothing here reads."""
+    """Keys that a file may have and that no code reads."""
 
     def complaint(self) -> str | None:
-        """What is wrong between fields that are right by themselves: ``key: reason``."""
+        """Return ``key: reason`` if fields that are valid by themselves contradict each other."""
         return None
 
 
 class SettingsFile(Section, frozen=True, kw_only=True):
-    """A whole file."""
+    """A whole file. The fields here are not keys of the file."""
 
-    warnings: Annotated[tuple[str, ...], _NOT_IN_FILE] = ()
-    """What was odd in the file, one line each."""
-    variables: Annotated[frozenset[str], _NOT_IN_FILE] = frozenset()
+    warnings: tuple[str, ...] = ()
+    """Unknown keys, one line each."""
+    variables: frozenset[str] = frozenset()
     """The names of all variables that the file refers to, also in parts that are not read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
-    """The range of a number; a bound that is None is open."""
+class Written:
+    """How a value is written if not simply as its type.
 
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-    unit: Literal["fraction", "percent"] | None = None
-    """Of a share of something: 0.65 is 65 %, or 65 is. An error tells the other way of writing."""
+    Attributes:
+        read: Converts what the file has; raises ``ValueError`` with the reason.
+        form: What the value is, in one or two words for ``--help`` and docs: duration.
+        write: Converts a default back to what ``read`` takes.
+    """
 
-    def check(self, value: float | Decimal) -> None:
-        """Raise ``ValueError`` if ``value`` is outside."""
-        # Through text, so that Decimal("0.1") is not below the float 0.1.
-        exact = Decimal(str(value))
-        if (wrong := self._wrong(exact)) is None:
-            return
-        factor = {"fraction": Decimal("0.01"), "percent": Decimal(100)}.get(self.unit or "")
-        hint = ""
-        if factor is not None and self._wrong(meant := exact * factor) is None:
-            hint = f": {share_hint(self.unit, meant)}"
-        raise ValueError(f"{value} is {wrong}{hint}")
-
-    def _wrong(self, exact: Decimal) -> str | None:
-        if self.at_least is not None and exact < Decimal(str(self.at_least)):
-            return f"below {self.at_least}"
-        if self.above is not None and exact <= Decimal(str(self.above)):
-            return f"not above {self.above}"
-        if self.at_most is not None and exact > Decimal(str(self.at_most)):
-            return f"above {self.at_most}"
-        return None
+    read: Callable[[object], object]
+    form: str
+    write: Callable[[Any], str] = str
 
 
-def share_hint(unit: str | None, meant: Decimal) -> str:
-    """How a share is written, by the example of what was probably meant."""
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A command-line option and a variable override the key, for these commands."""
+
+    commands: tuple[Command, ...]
+
+
+def share_hint(unit: Meta, meant: Decimal) -> str:
+    """Explain how a share is written, with the value that was probably meant (a fraction or %)."""
     plain = f"{meant.normalize():f}"
-    if unit == "fraction":
+    if unit is FRACTION:
         return f"use a fraction, {plain} means {(meant * 100).normalize():f} %"
     return f"it is a percentage, {plain} means {plain} %"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """How a field is written when not simply as its type; ``read`` may raise ``ValueError``."""
+def _check_range(bounds: Meta, marks: tuple[object, ...], value: float | Decimal) -> None:
+    """Raise ``ValueError`` if ``value`` is outside of ``bounds``."""
+    # Through text, so that Decimal("0.1") is not below the float 0.1.
+    exact = Decimal(str(value))
+    wrong = _outside(bounds, exact)
+    if wrong is None:
+        return
+    hint = ""
+    for unit, factor in ((FRACTION, Decimal("0.01")), (PERCENT, Decimal(100))):
+        if unit in marks and _outside(bounds, meant := exact * factor) is None:
+            hint = f": {share_hint(unit, meant)}"
+    write = next((mark.write for mark in marks if isinstance(mark, Written)), str)
+    word, bound = wrong
+    raise ValueError(f"{write(value)} is {word} {write(bound)}{hint}")
 
-    read: Callable[[object], object]
+
+def _outside(bounds: Meta, exact: Decimal) -> tuple[str, float] | None:
+    """Return the bound that ``exact`` violates, and how; None: it is inside."""
+    if bounds.ge is not None and exact < Decimal(str(bounds.ge)):
+        return "below", bounds.ge
+    if bounds.gt is not None and exact <= Decimal(str(bounds.gt)):
+        return "not above", bounds.gt
+    if bounds.le is not None and exact > Decimal(str(bounds.le)):
+        return "above", bounds.le
+    return None
 
 
 class Given(NamedTuple):
-    """A value from the command line or the environment, and what it is called there."""
+    """A value from the command line or the environment, and its flag or variable."""
 
     text: str
     label: str
@@ -115,9 +132,10 @@ _WRONG: Final = object()
 
 
 class FieldReader:
-    """Reads one file's mapping and keeps what is wrong (``problems``) or odd (``warnings``) in it.
+    """Read one file's mapping and collect ``problems`` (errors) and ``warnings``.
 
-    Both are single lines that say where: the file and the dotted path, or the variable or option.
+    Each is one line that begins with the place: the file and the dotted key, or the variable or
+    flag.
     """
 
     def __init__(self, file: object, environ: Mapping[str, str]) -> None:
@@ -127,15 +145,15 @@ class FieldReader:
         self._environ = environ
 
     def read[S: Section](self, kind: type[S], raw: object) -> S | None:
-        """Read the whole file as ``kind``; None if that cannot be, with the problems noted."""
+        """Read the whole file as ``kind``; None if it has problems, which are then noted."""
         return self._section(kind, raw, self._file)
 
     def read_fields(self, kind: type[Section], raw: Mapping[str, object]) -> dict[str, Any]:
-        """Those fields of ``kind`` that are in the file and right, by the struct's names."""
+        """Return the fields of ``kind`` that the file has and that are valid, by attribute name."""
         return self._fields(kind, raw, self._file)[0]
 
     def _section[S: Section](self, kind: type[S], raw: object, at: str) -> S | None:
-        needed = [f.encode_name for f in _fields_of(kind).values() if f.required]
+        needed = [f.encode_name for f in keys_of(kind).values() if f.required]
         if raw in (None, {}) and needed:
             self.problems.append(f"{at.removesuffix(': ')}: missing; it needs {', '.join(needed)}")
             return None
@@ -157,13 +175,13 @@ class FieldReader:
     def _fields(
         self, kind: type[Section], raw: Mapping[str, object], at: str
     ) -> tuple[dict[str, Any], bool]:
-        known = _fields_of(kind)
+        known = keys_of(kind)
         misspelt = self._judge_unknown(raw, [*known, *kind.unused_keys], at)
         values: dict[str, Any] = {}
         whole = True
         for key, field in known.items():
             path = _below(at, key)
-            inner = _section_type(field.type)
+            inner = section_type(field.type)
             value: object
             if inner is not None and (key in raw or field.required):
                 meant = key in misspelt and key not in raw
@@ -185,7 +203,7 @@ class FieldReader:
     def _judge_unknown(
         self, raw: Mapping[str, object], known: Iterable[str], at: str
     ) -> frozenset[str]:
-        """Note the keys that ``known`` lacks; return the known ones that were probably meant."""
+        """Note keys that are not ``known``; return the known keys that were probably meant."""
         meant = set()
         for key in raw:
             if key in known:
@@ -201,7 +219,7 @@ class FieldReader:
         return frozenset(meant)
 
     def _value(self, kind: Any, raw: object, at: str) -> object:  # noqa: ANN401 - a type of any sort
-        kind, marks = _unwrapped(kind)
+        kind, marks = unwrapped(kind)
         if isinstance(raw, Given):
             at, raw = raw.label, raw.text
         elif isinstance(raw, str | dict):
@@ -227,7 +245,7 @@ class FieldReader:
             return ()
         if not isinstance(raw, list):
             return self._wrong(at, f"{shown(raw)} is not a list")
-        inner = _section_type(kind)
+        inner = section_type(kind)
         items: list[object] = []
         for index, item in enumerate(raw):
             path = f"{at}[{index}]"
@@ -246,10 +264,19 @@ class FieldReader:
 def read_file[F: SettingsFile](
     kind: type[F], path: Path, environ: Mapping[str, str], named_by: str = ""
 ) -> tuple[F | None, list[str]]:
-    """The file at ``path`` as ``kind``, and its problems; to be used only if there are none.
+    """Read the file at ``path`` as ``kind``; use the result only if there are no problems.
 
-    ``named_by`` is what to blame if it cannot be read: ``WARMUP_VENUE: ``, or nothing.
+    Args:
+        kind: The struct to read.
+        path: The file.
+        environ: The variables that ``${VAR}`` refers to.
+        named_by: What to blame if the file cannot be read: ``WARMUP_VENUE: ``, or nothing.
+
+    Returns:
+        The struct or None, and the problems, one line each.
     """
+    from warmup_job.config.document import read_document  # PyYAML takes 30 ms
+
     document, problems = read_document(path, named_by)
     if document is None:
         return None, problems
@@ -263,7 +290,11 @@ def read_file[F: SettingsFile](
 
 
 def usable[T](path: object, settings: T | None, problems: list[str]) -> T:
-    """``settings`` if nothing is wrong; else one ``ConfigError``, a line for each problem."""
+    """Return ``settings`` if there are no problems.
+
+    Raises:
+        ConfigError: There are problems; the message has a line for each.
+    """
     if settings is not None and not problems:
         return settings
     if len(problems) == 1:
@@ -272,10 +303,10 @@ def usable[T](path: object, settings: T | None, problems: list[str]) -> T:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The one of ``known`` that ``word`` is a slip of: one or two letters off, or nearly equal.
+    """Return the known word that ``word`` probably misspells: one or two letters off, or similar.
 
-    Case and ``-`` for ``_`` do not count; words of up to four letters may differ by one letter
-    only, or every short word would be a slip of another.
+    Case and ``-`` for ``_`` do not count. Words of up to four letters may differ by one letter
+    only; otherwise every short word would match another.
     """
     plain = word.lower().replace("-", "_")
     if len(plain) > 60:
@@ -290,7 +321,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _letters_off(a: str, b: str) -> int:
-    """How many letters must be added, dropped, replaced or swapped to turn ``a`` into ``b``."""
+    """Count the letters to add, drop, replace or swap to turn ``a`` into ``b``."""
     before: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
@@ -302,19 +333,22 @@ def _letters_off(a: str, b: str) -> int:
     return row[-1]
 
 
-def _fields_of(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
+def keys_of(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return the fields of ``kind`` by the keys that they have in a file."""
     return {
         field.encode_name: field
         for field in msgspec.structs.fields(kind)
-        if _NOT_IN_FILE not in _unwrapped(field.type)[1]
+        if field.name not in SettingsFile.__struct_fields__
     }
 
 
-def _section_type(kind: Any) -> type[Section] | None:  # noqa: ANN401
+def section_type(kind: Any) -> type[Section] | None:  # noqa: ANN401
+    """Return ``kind`` if it is a section, else None."""
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
-def _unwrapped(kind: Any) -> tuple[Any, tuple[object, ...]]:  # noqa: ANN401
+def unwrapped(kind: Any) -> tuple[Any, tuple[object, ...]]:  # noqa: ANN401
+    """Split an ``Annotated`` type into the plain type and its metadata."""
     if get_origin(kind) is Annotated:
         return kind.__origin__, kind.__metadata__
     return kind, ()
@@ -325,29 +359,29 @@ def _below(at: str, key: str) -> str:
 
 
 def _percent_sign_hint(marks: tuple[object, ...], raw: object) -> str:
-    """How to write ``65%`` where a share belongs; empty if it is not that."""
-    unit = next((mark.unit for mark in marks if isinstance(mark, Between)), None)
+    """Explain how to write ``65%`` where a share belongs; empty if ``raw`` is not that."""
+    unit = FRACTION if FRACTION in marks else PERCENT if PERCENT in marks else None
     if unit is None or type(raw) is not str or not raw.endswith("%"):
         return ""
     percent = number(raw.removesuffix("%").strip())
     if percent is None:
         return ""
-    return share_hint(unit, Decimal(percent) / (100 if unit == "fraction" else 1))
+    return share_hint(unit, Decimal(percent) / (100 if unit is FRACTION else 1))
 
 
 def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # noqa: ANN401
-    """``raw`` as ``kind``: a plain type, a Literal, or a union of these and None."""
+    """Convert ``raw`` to ``kind``: a plain type, a Literal, or a union of these and None."""
     members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     choices = [c for m in members if get_origin(m) is Literal for c in get_args(m)]
     plain = [m for m in members if isinstance(m, type) and m is not NoneType]
     if NoneType in members and raw in (None, "", "~", "null"):
         return None
     if raw is None:
-        raise ValueError("nothing is given; leave the key out to have its default")
+        raise ValueError("the value is empty; omit the key to use its default")
     for mark in marks:
         raw = mark.read(raw) if isinstance(mark, Written) else raw
     if SECRET in marks and isinstance(raw, str):
-        # A PEM has several lines, and what is wrong with a key concerns only who signs with it.
+        # A PEM has several lines. Only the code that signs with a key judges it.
         return str(raw).strip() or None
     if raw in choices:
         return choices[choices.index(raw)]
@@ -363,6 +397,6 @@ def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # 
         also = f", nor {', '.join(choices)}" if choices else ""
         raise ValueError(f"{wrong}{also}") from None
     for mark in marks:
-        if isinstance(mark, Between) and isinstance(value, int | float | Decimal):
-            mark.check(value)
+        if isinstance(mark, Meta) and isinstance(value, int | float | Decimal):
+            _check_range(mark, marks, value)
     return value

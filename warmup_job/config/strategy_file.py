@@ -12,31 +12,39 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
-from warmup_job.config.document import read_document
-from warmup_job.config.fields import Between, Section, SettingsFile, Written, read_file, usable
+from warmup_job.config.fields import (
+    FRACTION,
+    PERCENT,
+    Section,
+    SettingsFile,
+    Written,
+    read_file,
+    usable,
+)
 from warmup_job.config.values import class_path, instrument
 
-Levels = Annotated[int, Between(1, 100)]
-Positive = Annotated[Decimal, Between(above=0)]
+Levels = Annotated[int, Meta(ge=1, le=100)]
+Positive = Annotated[Decimal, Meta(gt=0)]
 
 
 class StrategySection(Section, frozen=True, kw_only=True):
     """What is traded."""
 
     name: str
-    instrument_id: Annotated[str, Written(instrument)]
+    instrument_id: Annotated[str, Written(instrument, "Nautilus id")]
     """A Nautilus id such as BTCUSDT-PERP.BINANCE, as written."""
 
 
 class GridSection(Section, frozen=True, kw_only=True):
     """The ladder of orders; quantities in base currency."""
 
-    grid_step_bps: Annotated[Decimal, Between(5, 1000)]
+    grid_step_bps: Annotated[Decimal, Meta(ge=5, le=1000)]
     grid_levels_long: Levels
     grid_levels_short: Levels
     base_qty: Positive
-    qty_scale: Annotated[Decimal, Between(above=0, at_most=3)]
+    qty_scale: Annotated[Decimal, Meta(gt=0, le=3)]
     """The factor from one level's quantity to the next's."""
 
 
@@ -55,7 +63,7 @@ class ExitSection(Section, frozen=True, kw_only=True):
 class RebalanceSection(Section, frozen=True, kw_only=True):
     """When the grid is centred anew, and how much it may hold (quote currency)."""
 
-    recenter_trigger_bps: Annotated[float, Between(above=0, at_most=10_000)]
+    recenter_trigger_bps: Annotated[float, Meta(gt=0, le=10_000)]
     max_inventory_quote: Positive
 
 
@@ -64,32 +72,32 @@ class ExecutionSection(Section, frozen=True, kw_only=True):
 
     maker_only: bool = True
     use_post_only_retries: bool = True
-    retry_attempts: Annotated[int, Between(0, 10)] = 3
-    retry_delay_ms: Annotated[int, Between(0, 5000)] = 100
+    retry_attempts: Annotated[int, Meta(ge=0, le=10)] = 3
+    retry_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 100
     optimization_mode: bool = False
-    retry_max_price_deviation_bps: Annotated[float, Between(0, 1000)] = 100.0
-    balance_check_interval_seconds: Annotated[int, Between(5, 600)] = 60
-    tp_sl_adjustment_buffer_bps: Annotated[Decimal, Between(1, 50)] = Decimal(5)
-    max_bar_staleness_seconds: Annotated[int, Between(30, 3600)] = 300
-    order_diff_price_tolerance_bps: Annotated[float, Between(0, 50)] = 1.0
-    order_diff_qty_tolerance_pct: Annotated[float, Between(0, 0.5, unit="fraction")] = 0.01
+    retry_max_price_deviation_bps: Annotated[float, Meta(ge=0, le=1000)] = 100.0
+    balance_check_interval_seconds: Annotated[int, Meta(ge=5, le=600)] = 60
+    tp_sl_adjustment_buffer_bps: Annotated[Decimal, Meta(ge=1, le=50)] = Decimal(5)
+    max_bar_staleness_seconds: Annotated[int, Meta(ge=30, le=3600)] = 300
+    order_diff_price_tolerance_bps: Annotated[float, Meta(ge=0, le=50)] = 1.0
+    order_diff_qty_tolerance_pct: Annotated[float, Meta(ge=0, le=0.5), FRACTION] = 0.01
 
 
 class FundingSection(Section, frozen=True, kw_only=True):
     """What funding may cost."""
 
-    funding_window_minutes: Annotated[int, Between(60, 1440)]
-    funding_max_cost_bps: Annotated[float, Between(0, 100)]
+    funding_window_minutes: Annotated[int, Meta(ge=60, le=1440)]
+    funding_max_cost_bps: Annotated[float, Meta(ge=0, le=100)]
 
 
 class RegimeSection(Section, frozen=True, kw_only=True):
     """The regime detector; lengths in bars."""
 
-    adx_len: Annotated[int, Between(5, 100)]
-    ema_fast: Annotated[int, Between(5, 200)]
-    ema_slow: Annotated[int, Between(10, 500)]
-    atr_len: Annotated[int, Between(5, 100)]
-    hysteresis_bps: Annotated[float, Between(0, 1000)]
+    adx_len: Annotated[int, Meta(ge=5, le=100)]
+    ema_fast: Annotated[int, Meta(ge=5, le=200)]
+    ema_slow: Annotated[int, Meta(ge=10, le=500)]
+    atr_len: Annotated[int, Meta(ge=5, le=100)]
+    hysteresis_bps: Annotated[float, Meta(ge=0, le=1000)]
 
     def complaint(self) -> str | None:
         if self.ema_slow <= self.ema_fast:
@@ -102,9 +110,9 @@ class PositionSection(Section, frozen=True, kw_only=True):
 
     max_position_size: Positive
     """Base currency."""
-    max_leverage_used: Annotated[Decimal, Between(above=0, at_most=125)]
-    emergency_liquidation_buffer: Annotated[float, Between(0.05, 1, unit="fraction")]
-    max_position_pct: Annotated[Decimal, Between(0.1, 1, unit="fraction")] = Decimal("0.95")
+    max_leverage_used: Annotated[Decimal, Meta(gt=0, le=125)]
+    emergency_liquidation_buffer: Annotated[float, Meta(ge=0.05, le=1), FRACTION]
+    max_position_pct: Annotated[Decimal, Meta(ge=0.1, le=1), FRACTION] = Decimal("0.95")
     """A fraction of the balance."""
 
 
@@ -112,17 +120,17 @@ class PolicySection(Section, frozen=True, kw_only=True):
     """What is traded against the regime."""
 
     strategy: Literal["core-and-scalp", "throttled-counter"]
-    counter_levels: Annotated[int, Between(0, 20)]
-    counter_qty_scale: Annotated[Decimal, Between(0, 1, unit="fraction")]
+    counter_levels: Annotated[int, Meta(ge=0, le=20)]
+    counter_qty_scale: Annotated[Decimal, Meta(ge=0, le=1), FRACTION]
 
 
 class RiskManagementSection(Section, frozen=True, kw_only=True):
     """When the strategy stops itself."""
 
-    max_errors_per_minute: Annotated[int, Between(1, 100)] = 10
-    circuit_breaker_cooldown_seconds: Annotated[int, Between(60, 3600)] = 300
-    circuit_breaker_window_seconds: Annotated[int, Between(10, 600)] = 60
-    max_drawdown_pct: Annotated[float, Between(1, 50, unit="percent")] = 20.0
+    max_errors_per_minute: Annotated[int, Meta(ge=1, le=100)] = 10
+    circuit_breaker_cooldown_seconds: Annotated[int, Meta(ge=60, le=3600)] = 300
+    circuit_breaker_window_seconds: Annotated[int, Meta(ge=10, le=600)] = 60
+    max_drawdown_pct: Annotated[float, Meta(ge=1, le=50), PERCENT] = 20.0
     enable_position_validation: bool = True
     enable_circuit_breaker: bool = True
     enable_drawdown_protection: bool = True
@@ -148,9 +156,9 @@ class StrategyFile(SettingsFile, frozen=True, kw_only=True):
 class ImportedStrategy(SettingsFile, frozen=True, kw_only=True):
     """A file for any other Nautilus strategy, in the manner of its ImportableStrategyConfig."""
 
-    strategy_path: Annotated[str, Written(class_path)]
+    strategy_path: Annotated[str, Written(class_path, "package.module:Class")]
     """Of the strategy's class: ``package.module:Class``."""
-    config_path: Annotated[str, Written(class_path)]
+    config_path: Annotated[str, Written(class_path, "package.module:Class")]
     """Of its configuration's class."""
     config: dict = msgspec.field(default_factory=dict)  # type: ignore[type-arg]  # class judges
     """Its fields as they are written: texts, exact numbers, lists, mappings."""
@@ -163,6 +171,8 @@ def read_strategy(
     path: Path, environ: Mapping[str, str], named_by: str = ""
 ) -> tuple[AnyStrategy | None, list[str]]:
     """The strategy file at ``path``, of either kind, and its problems, as `read_file`."""
+    from warmup_job.config.document import read_document  # PyYAML takes 30 ms
+
     document, _ = read_document(path)
     imported = document is not None and bool({"strategy_path", "config_path"} & document.keys())
     if imported:

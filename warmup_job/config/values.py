@@ -1,7 +1,6 @@
-"""One value as a user writes it → one value as the code wants it; pure.
+"""Convert one value as a user writes it to the value that the code uses. Pure functions.
 
-Every function raises ``ValueError`` with the reason in plain words, to be put behind the name of
-the key that the value belongs to.
+Every function raises ``ValueError`` with a reason that reads well after the key's name.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from warmup_job.config.document import number, truth
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.market.times import DURATION_UNITS_MS, span_ms
 from warmup_job.regime.indicator_names import kind_of
 
 _LARGEST_INT = 2**63 - 1
@@ -27,33 +26,51 @@ _REFERENCE = re.compile(
     r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:(?!\$\{)[^}])*))?\}"
     r"|(?P<broken>\$\{)"
 )
-_N = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
-_DURATION = re.compile(rf"(?:{_N}d)?(?:{_N}h)?(?:{_N}m)?(?:{_N}s)?(?:{_N}ms)?")
-_UNITS_MS = (86_400_000, 3_600_000, 60_000, 1_000, 1)
+# 60 digits and a two-digit exponent: more than any amount needs, and quick to compute with.
+NUMBER: Final = re.compile(
+    r"(?=.{1,60}\Z)[-+]?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,2})?\Z"
+)
+_TRUE = ("true", "yes", "on")
+_FALSE = ("false", "no", "off")
+BOOLEAN: Final = re.compile(rf"(?i:{'|'.join(_TRUE + _FALSE)})\Z")
 _CLASS_PATH = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 _BALANCE = re.compile(r"[0-9][0-9_]*(?:\.[0-9]+)? [A-Z0-9]+")
 
 
 class UnsetVariableError(ValueError):
-    """A ``${VAR}`` that the environment does not have and that brings no default."""
+    """The environment lacks a ``${VAR}`` that has no default."""
 
 
 class Substituted(str):
-    """Text that came out of the environment, which ``shown`` never quotes: it could be a secret."""
+    """Text from the environment. `shown` never quotes it: it could be a secret."""
 
     __slots__ = ("written",)
 
     written: str
 
 
+def number(text: str) -> int | Decimal | None:
+    """Return the exact number that ``text`` writes in decimal, or None if it is not one."""
+    if not NUMBER.match(text):
+        return None
+    digits = text.replace("_", "")
+    return Decimal(digits) if any(c in digits for c in ".eE") else int(digits)
+
+
+def truth(text: str) -> bool | None:
+    """Read ``text`` as a YAML 1.1 boolean (true, yes, on, …); None if it is not one."""
+    word = text.lower()
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
 def substitute(text: str, environ: Mapping[str, str]) -> str:
     """Replace ``${VAR}`` and ``${VAR:-default}`` in ``text``; ``$${`` becomes a plain ``${``.
 
-    As in a shell, ``:-`` also stands in for a variable that is set to nothing. What is replaced
-    comes back as ``Substituted``.
+    As in a shell, the default after ``:-`` also replaces an empty variable. Text in which
+    something was replaced is returned as ``Substituted``.
 
     Raises:
-        UnsetVariableError: a variable without a default is not set; names the variable.
+        UnsetVariableError: a variable without a default is not set; the message names it.
         ValueError: a ``${`` that is neither form.
     """
 
@@ -78,7 +95,7 @@ def substitute(text: str, environ: Mapping[str, str]) -> str:
 
 
 def substitute_within(value: object, environ: Mapping[str, str]) -> object:
-    """`substitute` in every text of a mapping or a list, however deep; errors as there."""
+    """Apply `substitute` to every text in nested mappings and lists; raise what it raises."""
     if isinstance(value, str):
         return substitute(value, environ)
     if isinstance(value, dict):
@@ -89,7 +106,7 @@ def substitute_within(value: object, environ: Mapping[str, str]) -> object:
 
 
 def references(value: object) -> frozenset[str]:
-    """The names of the variables that a mapping, a list or a text refers to, however deep."""
+    """Return the names of all variables that nested mappings, lists and texts refer to."""
     if isinstance(value, str):
         return frozenset(match["name"] for match in _REFERENCE.finditer(value) if match["name"])
     if isinstance(value, dict):
@@ -114,32 +131,43 @@ def shown(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else str(value)
 
 
+def shown_key(key: str) -> str:
+    """``key`` as a message shows it: on one line; only its length if it must be a stray value."""
+    if len(key) > 40:
+        return f"<a key of {len(key)} characters>"
+    return key if key.isprintable() and key else repr(key)
+
+
 def duration_ms(value: object) -> int:
-    """A length of time in ms: ``60s``, ``5m``, ``1h30m``, ``250ms``, or a number of seconds."""
+    """Read a duration: ``60s``, ``5m``, ``1h30m``, ``250ms``, or a number of seconds; return ms."""
     amount: Decimal | None = None
     seconds = number(value.strip()) if isinstance(value, str) else value
     if isinstance(seconds, int | Decimal) and not isinstance(seconds, bool):
         amount = Decimal(seconds) * 1000
-    elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        parts = zip(match.groups(), _UNITS_MS, strict=True)
-        amount = sum((Decimal(n) * unit for n, unit in parts if n), Decimal(0))
+    elif isinstance(value, str):
+        amount = span_ms(value.strip())
     if amount is None or amount <= 0 or amount != amount.to_integral_value():
         raise ValueError(
-            f"{shown(value)} is not a length of time: write 60s, 5m, 1h30m, 250ms or a number of "
-            "seconds"
+            f"{shown(value)} is not a duration: write 60s, 5m, 1h30m, 250ms or a number of seconds"
         )
     if amount > _LONGEST_MS:
         raise ValueError(f"{shown(value)} is longer than ten years")
     return int(amount)
 
 
+def written_duration(value_ms: int) -> str:
+    """``value_ms`` as `duration_ms` reads it, in the largest whole unit: 90s, 10m."""
+    unit = next(unit for unit, size in DURATION_UNITS_MS.items() if value_ms % size == 0)
+    return f"{value_ms // DURATION_UNITS_MS[unit]}{unit}"
+
+
 def http_url(value: object) -> str:
-    """A URL that begins with http:// or https://."""
+    """Check a URL that begins with http:// or https://."""
     return _url(value, ("http", "https"))
 
 
 def ws_url(value: object) -> str:
-    """A URL that begins with ws:// or wss://."""
+    """Check a URL that begins with ws:// or wss://."""
     return _url(value, ("ws", "wss"))
 
 
@@ -159,7 +187,7 @@ def _url(value: object, schemes: tuple[str, ...]) -> str:
 
 
 def symbol(value: object) -> str:
-    """Binance's symbol, from itself or from a Nautilus id."""
+    """Read Binance's symbol, from itself or from a Nautilus id."""
     try:
         return venue_symbol(plain := text(value))
     except ConfigError as error:
@@ -170,7 +198,7 @@ def symbol(value: object) -> str:
 
 
 def interval(value: object) -> str:
-    """The name of one of Binance's kline intervals, as written."""
+    """Check the name of one of Binance's kline intervals."""
     try:
         return Interval.parse(plain := text(value)).name
     except ConfigError as error:
@@ -178,7 +206,7 @@ def interval(value: object) -> str:
 
 
 def indicator_kind(value: object) -> str:
-    """What kind of indicator a name stands for, in any spelling of it."""
+    """Return the kind of indicator that a name stands for, in any spelling of it."""
     kind = kind_of(plain := text(value))
     if not kind:
         raise ValueError(f"{shown(plain)} is not the name of an indicator")
@@ -186,39 +214,39 @@ def indicator_kind(value: object) -> str:
 
 
 def instrument(value: object) -> str:
-    """A symbol or a Nautilus id, checked, as written."""
+    """Check a symbol or a Nautilus id and return it as written."""
     symbol(value)
     return text(value)
 
 
 def class_path(value: object) -> str:
-    """Where Python finds a class: ``package.module:Class``."""
+    """Check the import path of a class: ``package.module:Class``."""
     if not isinstance(value, str) or not _CLASS_PATH.fullmatch(value):
         raise ValueError(f"{shown(value)} is not package.module:Class")
     return str(value)
 
 
 def paths(value: object) -> object:
-    """One path, several with commas between them, or a list of them, as a list."""
+    """Split a comma-separated list of paths; leave a list unchanged."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 def mapping(value: object) -> dict[str, object]:
-    """A mapping, as it is."""
+    """Check that ``value`` is a mapping."""
     if not isinstance(value, dict):
         raise ValueError(f"{shown(value)} is not a mapping")
     return value
 
 
 def balance(value: object) -> str:
-    """An amount and a currency, such as ``10000 USDT``, as written."""
+    """Check an amount and a currency, such as ``10000 USDT``."""
     if not isinstance(value, str) or not _BALANCE.fullmatch(value):
         raise ValueError(f"{shown(value)} is not an amount and a currency such as 10000 USDT")
     return str(value)
 
 
 def text(value: object) -> str:
-    """Text that can be shown on one line, not empty."""
+    """Check a text: not empty, printable, on one line."""
     if not isinstance(value, str):
         hint = "" if isinstance(value, list | dict) else "; put it in quotes if it is meant to be"
         raise ValueError(f"{shown(value)} is not text{hint}")
@@ -230,7 +258,7 @@ def text(value: object) -> str:
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every text in nested mappings and lists, keys apart."""
+    """Yield every text in nested mappings and lists, without the keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -277,4 +305,4 @@ CONVERSIONS: Final[Mapping[type, Callable[[object], object]]] = {
     dict: mapping,
     Path: lambda value: Path(text(value)),
 }
-"""How a value of each plain type is read; text is taken for a number or a boolean if it is one."""
+"""The reader of each plain type; a text that writes a number or a boolean is converted."""

@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from msgspec import Meta
+
 from warmup_job.binance.endpoints import Environment, Verdict, environment_of, judge
 from warmup_job.config.fields import (
     SECRET,
-    Between,
     Section,
     SettingsFile,
     Written,
@@ -24,10 +25,10 @@ from warmup_job.errors import ConfigError
 if TYPE_CHECKING:
     from warmup_job.market.pages import Market
 
-Leverage = Annotated[int, Between(1, 125)]
-Count = Annotated[int, Between(1)]
-Positive = Annotated[Decimal, Between(above=0)]
-Places = Annotated[int, Between(0, 8)]
+Leverage = Annotated[int, Meta(ge=1, le=125)]
+Count = Annotated[int, Meta(ge=1)]
+Positive = Annotated[Decimal, Meta(gt=0)]
+Places = Annotated[int, Meta(ge=0, le=8)]
 
 
 class VenueSection(Section, frozen=True, kw_only=True):
@@ -46,8 +47,8 @@ class ApiSection(Section, frozen=True, kw_only=True):
     testnet: bool | None = None
     environment: Environment | None = None
     """As written; ``VenueConfig.environment`` is what it comes to."""
-    base_url: Annotated[str | None, Written(http_url)] = None
-    ws_url: Annotated[str | None, Written(ws_url)] = None
+    base_url: Annotated[str | None, Written(http_url, "http(s):// URL")] = None
+    ws_url: Annotated[str | None, Written(ws_url, "ws(s):// URL")] = None
 
     def complaint(self) -> str | None:
         if self.testnet and self.environment == "production":
@@ -97,8 +98,8 @@ class RateLimitsSection(Section, frozen=True, kw_only=True):
 class WebsocketSection(Section, frozen=True, kw_only=True):
     """How the stream is kept alive; seconds."""
 
-    ping_interval: Annotated[int, Between(5)] = 30
-    reconnect_timeout: Annotated[int, Between(10)] = 60
+    ping_interval: Annotated[int, Meta(ge=5)] = 30
+    reconnect_timeout: Annotated[int, Meta(ge=10)] = 60
     max_reconnect_attempts: Count = 10
 
 
@@ -112,7 +113,7 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
     precision: PrecisionSection = PrecisionSection()
     rate_limits: RateLimitsSection = RateLimitsSection()
     websocket: WebsocketSection = WebsocketSection()
-    symbols: tuple[Annotated[str, Written(instrument)], ...] = ()
+    symbols: tuple[Annotated[str, Written(instrument, "Nautilus id")], ...] = ()
     """As written, such as BTCUSDT-PERP."""
 
     @property

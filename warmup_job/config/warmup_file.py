@@ -1,6 +1,6 @@
-"""warmup.yaml: a venue file and a strategy file joined with what is ours, and the options.
+"""warmup.yaml: it joins a venue file and strategy files with the job's and the trader's settings.
 
-An option stands in for a key of the file: on the command line first, then in the environment.
+An option on the command line overrides a variable, a variable overrides the file.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 from warmup_job.binance.endpoints import Verdict
-from warmup_job.config.document import read_document
 from warmup_job.config.fields import (
-    Between,
+    FRACTION,
     FieldReader,
     Given,
+    Override,
     Section,
     Written,
     read_file,
     usable,
 )
+from warmup_job.config.key_options import DeclaredKey, declared_keys
 from warmup_job.config.strategy_file import AnyStrategy, read_strategy
 from warmup_job.config.values import (
     balance,
@@ -33,6 +35,7 @@ from warmup_job.config.values import (
     references,
     shown,
     symbol,
+    written_duration,
 )
 from warmup_job.config.venue_file import VenueConfig
 from warmup_job.errors import ConfigError
@@ -42,33 +45,9 @@ from warmup_job.regime.indicator_names import BOUNDED_KINDS
 if TYPE_CHECKING:
     from warmup_job.market.pages import Market
 
-OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "venue": ("venue",),
-    "strategy": ("strategy",),
-    "streams": ("warmup", "streams"),
-    "require": ("warmup", "require"),
-    "indicators": ("warmup", "indicators"),
-    "max_bars": ("warmup", "max_bars"),
-    "max_gap_bars": ("warmup", "max_gap_bars"),
-    "budget_share": ("warmup", "budget_share"),
-    "deadline": ("warmup", "deadline"),
-    "on_failure": ("warmup", "on_failure"),
-    "root": ("snapshot", "root"),
-    "keep": ("snapshot", "keep"),
-    "max_age": ("snapshot", "max_age"),
-    "state_dir": ("trade", "state_dir"),
-    "http_port": ("trade", "http_port"),
-    "on_stop": ("trade", "on_stop"),
-    "on_gap": ("trade", "on_gap"),
-    "silence": ("trade", "silence"),
-    "first_bar": ("trade", "first_bar"),
-    "replay": ("trade", "replay"),
-}
-"""Every option and the key that it stands in for; in the environment ``WARMUP_`` + upper case."""
-
 
 def _listed(*keys: str, least: int) -> Callable[[object], object]:
-    """Reads ``a:b,c:d`` as the list of mappings that it abbreviates; a list is left alone."""
+    """Make a reader of ``a:b,c:d`` as a list of mappings; it leaves a list unchanged."""
 
     def read(value: object) -> object:
         if not isinstance(value, str):
@@ -85,34 +64,68 @@ def _listed(*keys: str, least: int) -> Callable[[object], object]:
     return read
 
 
-_streams = _listed("symbol", "interval", "bars", least=2)
-_indicators = _listed("kind", "period", "bars", least=2)
+Duration = Annotated[int, Written(duration_ms, "duration", written_duration)]
+_STREAM_LIST = Written(_listed("symbol", "interval", "bars", least=2), "SYMBOL:INTERVAL[:BARS],…")
+_INDICATOR_LIST = Written(_listed("kind", "period", "bars", least=2), "KIND:PERIOD[:BARS],…")
+_EVERYWHERE = Override(("plan", "run", "trade"))
+_FETCHES = Override(("run", "trade"))
+_TRADES = Override(("trade",))
 
 
 class StreamSection(Section, frozen=True, kw_only=True):
     """One series of bars."""
 
-    symbol: Annotated[str, Written(symbol)]
-    """Binance's symbol, also where the file has a Nautilus id."""
-    interval: Annotated[str, Written(interval)]
-    """One that Binance has; whether this market has it, is judged with the venue file."""
-    bars: Annotated[int | Literal["auto"], Between(1, 5_000_000)] = "auto"
-    price: Literal["last", "mark"] = "last"
-    """Mark prices exist on futures only."""
+    symbol: Annotated[
+        str,
+        Written(symbol, "symbol"),
+        Meta(description="Binance's symbol or a Nautilus id: BTCUSDT or BTCUSDT-PERP.BINANCE."),
+    ]
+    """Binance's symbol, also if the file has a Nautilus id."""
+    interval: Annotated[
+        str,
+        Written(interval, "interval"),
+        Meta(
+            description="1s (spot only), 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, "
+            "1w or 1M."
+        ),
+    ]
+    """One of Binance's. `missing_stream` checks whether the venue file's market has it."""
+    bars: Annotated[
+        int | Literal["auto"],
+        Meta(
+            ge=1,
+            le=5_000_000,
+            description="Number of bars; `auto`: as many as the strategies need.",
+        ),
+    ] = "auto"
+    price: Annotated[
+        Literal["last", "mark"], Meta(description="Price of the bars; mark exists on futures only.")
+    ] = "last"
 
 
 class Indicator(Section, frozen=True, kw_only=True):
-    """An indicator of the strategy's, other than those of its regime detector."""
+    """An indicator of a strategy, in addition to those of its regime detector."""
 
-    kind: Annotated[str, Written(indicator_kind)]
-    """By the name that `kind_of` gives it, however it is written."""
-    period: Annotated[int, Between(1)]
-    bars: Annotated[int, Between(0)] = 0
-    """How many bars it takes; 0: by its kind."""
-    interval: Annotated[str, Written(interval)] = "1m"
+    kind: Annotated[
+        str,
+        Written(indicator_kind, "text"),
+        Meta(
+            description="sma, ema, wilder, atr, adx, the name of Nautilus' class for one of them "
+            "(ExponentialMovingAverage), or any other name together with `bars`."
+        ),
+    ]
+    """The kind's name by `kind_of`, however the file spells it."""
+    period: Annotated[int, Meta(ge=1, description="The indicator's period in bars.")]
+    bars: Annotated[
+        int,
+        Meta(ge=0, description="Bars that the indicator needs; 0: computed from `kind`."),
+    ] = 0
+    interval: Annotated[
+        str, Written(interval, "interval"), Meta(description="The bars' interval.")
+    ] = "1m"
 
     def complaint(self) -> str | None:
-        """An unknown kind needs a count."""
+        """Return a problem if the kind is unknown and ``bars`` is missing."""
         if self.bars or self.kind in BOUNDED_KINDS:
             return None
         return (
@@ -122,65 +135,157 @@ class Indicator(Section, frozen=True, kw_only=True):
 
 
 class WarmupSection(Section, frozen=True, kw_only=True):
-    """How much is fetched, at what cost, and what happens if it cannot be."""
+    """How much is fetched, at what cost, and what happens if that fails."""
 
-    streams: Annotated[tuple[StreamSection, ...], Written(_streams)] = ()
-    """Empty: what the strategy needs."""
-    require: Literal["proven", "bars"] = "proven"
-    """Before an order may leave: the regime proven to be the same for every past, or a count."""
-    indicators: Annotated[tuple[Indicator, ...], Written(_indicators)] = ()
-    max_bars: Annotated[int, Between(1)] = 3000
-    max_gap_bars: Annotated[int, Between(0)] = 0
-    budget_share: Annotated[float, Between(above=0, at_most=1, unit="fraction")] = 0.5
-    """Of the venue's ``rate_limits.weight_per_minute``."""
-    deadline_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
-        name="deadline", default=60_000
-    )
-    on_failure: Literal["proceed", "fail"] = "proceed"
+    streams: Annotated[
+        tuple[StreamSection, ...],
+        _STREAM_LIST,
+        _EVERYWHERE,
+        Meta(
+            description="Streams to warm up, e.g. BTCUSDT:1m:500,ETHUSDT:1h. Omit for the "
+            "streams that the strategies need."
+        ),
+    ] = ()
+    require: Annotated[
+        Literal["proven", "bars"],
+        _EVERYWHERE,
+        Meta(
+            description="When a strategy counts as warm: its regime is proven to be the same for "
+            "every possible older history, or it has received enough bars."
+        ),
+    ] = "proven"
+    indicators: Annotated[
+        tuple[Indicator, ...],
+        _INDICATOR_LIST,
+        _EVERYWHERE,
+        Meta(description="The strategy's own indicators, e.g. ema:200,mine:10:80."),
+    ] = ()
+    max_bars: Annotated[
+        int, _EVERYWHERE, Meta(ge=1, description="Upper bound of bars for a stream with `auto`.")
+    ] = 3000
+    max_gap_bars: Annotated[
+        int,
+        _FETCHES,
+        Meta(ge=0, description="Accept up to this many bars that Binance itself lacks."),
+    ] = 0
+    budget_share: Annotated[
+        float,
+        FRACTION,
+        _EVERYWHERE,
+        Meta(gt=0, le=1, description="Share of Binance's request-weight limit to use."),
+    ] = 0.5
+    """Share of the venue's ``rate_limits.weight_per_minute``."""
+    deadline_ms: Annotated[
+        Duration, _FETCHES, Meta(description="Give up fetching after this time.")
+    ] = msgspec.field(name="deadline", default=60_000)
+    on_failure: Annotated[
+        Literal["proceed", "fail"],
+        _FETCHES,
+        Meta(
+            description="What to do if the warm-up fails: log a warning and go on (run exits 0), "
+            "or exit with the error's code."
+        ),
+    ] = "proceed"
 
 
 class SnapshotSection(Section, frozen=True, kw_only=True):
-    """The volume."""
+    """The snapshot volume."""
 
-    root: Path = Path("/snapshot")
-    keep: Annotated[int, Between(1)] = 3
-    max_age_ms: Annotated[int, Written(duration_ms)] = msgspec.field(
-        name="max_age", default=600_000
-    )
+    root: Annotated[
+        Path,
+        _FETCHES,
+        Meta(description="The snapshot volume, relative to the current directory."),
+    ] = Path("/snapshot")
+    keep: Annotated[
+        int, Override(("run",)), Meta(ge=1, description="Number of snapshots to keep.")
+    ] = 3
+    max_age_ms: Annotated[
+        Duration,
+        _TRADES,
+        Meta(description="Refresh a snapshot that has lacked newer bars for longer than this."),
+    ] = msgspec.field(name="max_age", default=600_000)
 
 
 class TradeSection(Section, frozen=True, kw_only=True):
-    """The trader's own."""
+    """What only the trader uses."""
 
-    state_dir: Path = Path("/state")
-    http_port: Annotated[int | None, Between(0, 65_535)] = None
-    """Of /healthz, /readyz and /metrics; None: they are not served. 0: any free port."""
-    http_host: str = "0.0.0.0"  # noqa: S104 - Kubernetes' probes come from outside of the pod
-    on_stop: Orders = "cancel_entries"
-    """When the trader is told to stop, or cannot go on."""
-    on_gap: Orders = "cancel_entries"
-    """When bars are missing that cannot be had, or warmth can no longer be vouched for."""
-    silence_ms: Annotated[int, Written(duration_ms), Between(1_000, 600_000)] = msgspec.field(
-        name="silence", default=10_000
-    )
-    """How long a websocket stream may say nothing before trading halts."""
-    first_bar: FirstBar = "history"
-    """What the newest bar is at the start, if it closed more than a minute ago; HedgeGridV1 always
-    has it in on_bar."""
-    replay: Replay = "none"
-    """Whether history goes through on_bar of strategies that receive it in no other way."""
-    starting_balances: tuple[Annotated[str, Written(balance)], ...] = ("10000 USDT",)
-    """Of the paper account, such as ``10000 USDT``."""
+    state_dir: Annotated[
+        Path,
+        _TRADES,
+        Meta(description="The trader's own state, relative to the current directory."),
+    ] = Path("/state")
+    http_port: Annotated[
+        int | None,
+        _TRADES,
+        Meta(
+            ge=0,
+            le=65_535,
+            description="Port for /healthz, /readyz and /metrics; 0: any free port. Omit to "
+            "disable.",
+        ),
+    ] = None
+    http_host: Annotated[str, Meta(description="Address that this port listens on.")] = "0.0.0.0"  # noqa: S104 - Kubernetes' probes come from outside of the pod
+    on_stop: Annotated[
+        Orders,
+        _TRADES,
+        Meta(
+            description="What to do with open orders when the trader stops; cancel_entries "
+            "cancels all that are not reduce-only."
+        ),
+    ] = "cancel_entries"
+    on_gap: Annotated[
+        Orders, _TRADES, Meta(description="What to do with open orders while bars are missing.")
+    ] = "cancel_entries"
+    silence_ms: Annotated[
+        Duration,
+        _TRADES,
+        Meta(
+            ge=1_000,
+            le=600_000,
+            description="Halt trading when a websocket stream has sent nothing for this long.",
+        ),
+    ] = msgspec.field(name="silence", default=10_000)
+    first_bar: Annotated[
+        FirstBar,
+        _TRADES,
+        Meta(
+            description="Where the newest bar goes at the start if it closed more than a minute "
+            "ago. HedgeGridV1 always receives it in on_bar."
+        ),
+    ] = "history"
+    replay: Annotated[
+        Replay,
+        _TRADES,
+        Meta(
+            description="Replay history through on_bar, with orders denied, for strategies that "
+            "receive it in no other way."
+        ),
+    ] = "none"
+    starting_balances: Annotated[
+        tuple[Annotated[str, Written(balance, "amount and currency")], ...],
+        Meta(description="Balances of the paper account."),
+    ] = ("10000 USDT",)
 
 
-class _Joined(Section, frozen=True, kw_only=True):
+class WarmupFile(Section, frozen=True, kw_only=True):
     """warmup.yaml as it is written."""
 
-    venue: Path
-    strategy: Annotated[tuple[Path, ...], Written(paths)]
+    venue: Annotated[Path, _EVERYWHERE, Meta(description="The venue file.")]
+    strategy: Annotated[
+        tuple[Path, ...],
+        Written(paths, "path,…"),
+        _EVERYWHERE,
+        Meta(description="The strategy file, or several: a.yaml,b.yaml."),
+    ]
     warmup: WarmupSection = WarmupSection()
     snapshot: SnapshotSection = SnapshotSection()
     trade: TradeSection = TradeSection()
+
+
+OPTIONS: Final[Mapping[str, DeclaredKey]] = {
+    key.path[-1]: key for key in declared_keys(WarmupFile) if key.commands
+}
+"""The keys that an option and a variable override, by the key's name."""
 
 
 class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +323,8 @@ def load(
         ConfigError: a file or an option is wrong; the message has every problem of all three
             files, one line each.
     """
+    from warmup_job.config.document import read_document  # PyYAML takes 30 ms
+
     path = Path(path)
     environ = os.environ if environ is None else environ
     document, problems = read_document(path)
@@ -225,7 +332,7 @@ def load(
         return usable(path, None, problems)
     options, unknown = _options(environ, overrides or {})
     reader = FieldReader(path, environ)
-    parts = reader.read_fields(_Joined, _with_options(document, options))
+    parts = reader.read_fields(WarmupFile, _with_options(document, options))
     problems += unknown + reader.problems
 
     venue: VenueConfig | None = None
@@ -271,10 +378,9 @@ def _options(
     A variable that is set to nothing counts as not set: compose files pass them through so.
     """
     options: dict[str, Given] = {}
-    for name in OPTIONS:
-        variable = f"WARMUP_{name.upper()}"
-        if environ.get(variable):
-            options[name] = Given(environ[variable], variable)
+    for name, key in OPTIONS.items():
+        if environ.get(key.variable):
+            options[name] = Given(environ[key.variable], key.variable)
     problems = []
     for name, value in overrides.items():
         label = f"--{name.replace('_', '-')}"
@@ -290,7 +396,7 @@ def _with_options(
 ) -> dict[str, object]:
     merged = dict(document)
     for name, given in options.items():
-        *section, key = OPTIONS[name]
+        *section, key = OPTIONS[name].path
         if not section:
             merged[key] = given
             continue

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
 
 NS_PER_MS = 1_000_000
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+DURATION_UNITS_MS: Final[Mapping[str, int]] = {
+    "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1,
+}  # fmt: skip
+_SPAN = re.compile(
+    "".join(rf"(?:([0-9]{{1,12}}(?:\.[0-9]{{1,9}})?){u})?" for u in DURATION_UNITS_MS)
+)
 
 
 def utc_text(at_ms: int) -> str:
@@ -20,8 +28,17 @@ def file_stamp(at_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H-%M-%S}-{ns:09d}Z"
 
 
+def span_ms(text: str) -> Decimal | None:
+    """Return the milliseconds that ``text`` writes, such as 1h30m or 1.5s; None: not a span."""
+    match = _SPAN.fullmatch(text)
+    if not text or match is None:
+        return None
+    parts = zip(match.groups(), DURATION_UNITS_MS.values(), strict=True)
+    return sum((Decimal(amount) * unit for amount, unit in parts if amount), Decimal(0))
+
+
 def parse_when(text: str, now_ms: int) -> int:
-    """Parse a point in time: ISO 8601, Unix ms, or an age such as -3m.
+    """Parse a point in time: ISO 8601, Unix ms, or an age such as -3m or -1h30m.
 
     Args:
         text: The text. ISO 8601 without a zone is UTC.
@@ -33,16 +50,16 @@ def parse_when(text: str, now_ms: int) -> int:
     Raises:
         ValueError: ``text`` has none of the three forms.
     """
-    age = re.fullmatch(r"-(\d+)(ms|s|m|h|d)", text)
-    if age:
-        return now_ms - int(age[1]) * _UNITS_MS[age[2]]
+    age_ms = span_ms(text[1:]) if text.startswith("-") else None
+    if age_ms is not None:
+        return now_ms - int(age_ms)
     if re.fullmatch(r"\d{10,14}", text, re.ASCII):
         return int(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            f"{text!r} is not a time: write -3m, 2026-01-31T12:00Z, or Unix ms"
+            f"{text!r} is not a time: write -3m, -1h30m, 2026-01-31T12:00Z, or Unix ms"
         ) from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 

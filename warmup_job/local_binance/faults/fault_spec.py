@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from warmup_job.errors import ConfigError
+from warmup_job.market.times import span_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -119,8 +120,7 @@ def _names(target: FaultTarget) -> Iterable[str]:
 _SPLIT = re.compile("[:,]")
 _COUNT = re.compile(r"\d{1,9}")
 _SHARE = re.compile(r"0(?:\.\d{1,9})?|\.\d{1,9}")
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _OPTIONS = ("times", "every", "after", "for", "p")
 _KLINES = "*[kK]lines"  # the endpoints that answer with rows
 
@@ -210,10 +210,10 @@ def _parse_count(given: dict[str, str], name: str, least: int) -> int | None:
 
 
 def _seconds_of(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise _BadPartError(f"{text!r} is not a duration such as 500ms, 2s or 1m")
-    return float(match[1]) * _UNIT_S[match[2]]
+    span = span_ms(f"{text}s" if _SECONDS.fullmatch(text) else text)
+    if span is None:
+        raise _BadPartError(f"{text!r} is not a duration such as 500ms, 2s, 1m or 1h30m")
+    return float(span / 1000)
 
 
 def _parse_probability(text: str) -> float:

@@ -1,0 +1,129 @@
+"""The command-line options and variables that override keys, from the keys' declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from warmup_job.config.fields import (
+    FRACTION,
+    PERCENT,
+    Command,
+    Override,
+    Section,
+    Written,
+    keys_of,
+    section_type,
+    unwrapped,
+)
+
+_FORMS: Final = {
+    int: "integer", float: "number", Decimal: "number", bool: "boolean", str: "text",
+    Path: "path", dict: "mapping",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredKey:
+    """One key of a file, as its declaration describes it.
+
+    Attributes:
+        path: The sections around the key and the key itself.
+        form: What the value is, e.g. duration; empty if only ``choices`` are valid.
+        choices: Words that are valid values.
+        limits: The range in words, e.g. ``at least 1``; empty: no limits.
+        default: The default as a file writes it; None: the key is required; empty: not set.
+        description: What the key does.
+        commands: The commands with an option that overrides the key.
+    """
+
+    path: tuple[str, ...]
+    form: str
+    choices: tuple[str, ...]
+    limits: str
+    default: str | None
+    description: str
+    commands: tuple[Command, ...]
+
+    @property
+    def flag(self) -> str:
+        """The option, e.g. ``--max-bars``."""
+        return f"--{self.path[-1].replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, e.g. ``WARMUP_MAX_BARS``."""
+        return f"WARMUP_{self.path[-1].upper()}"
+
+
+def declared_keys(kind: type[Section], at: tuple[str, ...] = ()) -> Iterator[DeclaredKey]:
+    """Yield the keys of ``kind`` and of the sections and lists of sections in it, in their order.
+
+    Args:
+        kind: A section or a whole file.
+        at: The path of ``kind`` in its file.
+    """
+    for name, field in keys_of(kind).items():
+        path = (*at, name)
+        inner = section_type(field.type)
+        if inner is not None:
+            yield from declared_keys(inner, path)
+            continue
+        yield _declared_key(path, field)
+        plain, _ = unwrapped(field.type)
+        item = section_type(get_args(plain)[0]) if get_origin(plain) is tuple else None
+        if item is not None:
+            yield from declared_keys(item, (*at, f"{name}[]"))
+
+
+def _declared_key(path: tuple[str, ...], field: msgspec.structs.FieldInfo) -> DeclaredKey:
+    plain, marks = unwrapped(field.type)
+    written = next((mark for mark in marks if isinstance(mark, Written)), None)
+    override = next((mark for mark in marks if isinstance(mark, Override)), None)
+    description = next((m.description for m in marks if isinstance(m, Meta) and m.description), "")
+    members = get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
+    choices = tuple(c for m in members if get_origin(m) is Literal for c in get_args(m))
+    others = [m for m in members if m is not NoneType and get_origin(m) is not Literal]
+    form = written.form if written else _form(others[0]) if others else ""
+    default = None if field.required else _default(field, written)
+    commands = override.commands if override else ()
+    return DeclaredKey(path, form, choices, _limits(marks, written), default, description, commands)
+
+
+def _form(kind: Any) -> str:  # noqa: ANN401 - a type of any sort
+    plain, marks = unwrapped(kind)
+    if get_origin(plain) is tuple:
+        return f"list of {_form(get_args(plain)[0])}"
+    if section_type(plain):
+        return "{" + ", ".join(keys_of(plain)) + "}"
+    written = next((mark for mark in marks if isinstance(mark, Written)), None)
+    return written.form if written else _FORMS[plain]
+
+
+def _limits(marks: tuple[object, ...], written: Written | None) -> str:
+    unit = "a fraction" if FRACTION in marks else "in percent" if PERCENT in marks else ""
+    words = [unit] if unit else []
+    write = written.write if written else str
+    for mark in marks:
+        if isinstance(mark, Meta):
+            bounds = (("at least", mark.ge), ("above", mark.gt), ("at most", mark.le))
+            words += [f"{word} {write(bound)}" for word, bound in bounds if bound is not None]
+    return ", ".join(words)
+
+
+def _default(field: msgspec.structs.FieldInfo, written: Written | None) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT or value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return written.write(value) if written else str(value)
