@@ -21,7 +21,7 @@ from tests.support.exchange import Exchange, running_exchange
 from tests.support.keys import ED25519, RSA, WRITTEN, pem, public_pem
 from tests.support.suite import HANG_S
 from warmup_job.binance.api_keys import signing_secret
-from warmup_job.binance.futures_account import look_at_account
+from warmup_job.binance.futures_account import fetch_account
 from warmup_job.errors import WarmupError
 
 KEY = "local-key"
@@ -73,16 +73,16 @@ def test_an_hmac_secret_is_as_it_is() -> None:
             pem(RSA, serialization.PrivateFormat.TraditionalOpenSSL, b"Hush"),
             "it is encrypted: decrypt it",
         ),
-        (pem(ec.generate_private_key(ec.SECP256R1())), "a kind that Binance does not take"),
-        (public_pem(), "it is the public half"),
-        (WRITTEN[:-30], "its PEM is not whole"),
+        (pem(ec.generate_private_key(ec.SECP256R1())), "a kind that Binance does not accept"),
+        (public_pem(), "it is a public key"),
+        (WRITTEN[:-30], "its PEM is incomplete"),
         (WRITTEN.replace("MC4C", "MC5C"), "holds no private key"),
         (WRITTEN.replace("MC4C", "M*4C"), "holds no private key"),
         ("Hush Hush", "it holds a blank or a line break"),
     ],
 )
 def test_what_cannot_sign_is_told_with_what_can(secret: str, words: str) -> None:
-    with pytest.raises(ValueError, match=r"Ed25519 \(unencrypted PEM\) and HMAC keys work") as told:
+    with pytest.raises(ValueError, match=r"an Ed25519 key \(unencrypted PEM\) or an HMAC") as told:
         signing_secret(secret)
     assert words in str(told.value)
     assert "\n" not in str(told.value)
@@ -95,7 +95,7 @@ def test_the_account_is_looked_at_with_an_ed25519_key() -> None:
 
         def look(secret: str) -> object:
             return asyncio.run(
-                look_at_account(running.url, KEY, secret, ["BTCUSDT"], running.now_ms())
+                fetch_account(running.url, KEY, secret, ["BTCUSDT"], running.now_ms())
             )
 
         account = look(signing_secret(WRITTEN.replace("\n", "\r\n")))
@@ -110,7 +110,7 @@ def test_the_account_is_looked_at_with_an_ed25519_key() -> None:
 def test_an_hmac_account_takes_no_ed25519_signature() -> None:
     with running_exchange() as running:
         account = asyncio.run(
-            look_at_account(running.url, KEY, WRITTEN.strip(), ["BTCUSDT"], running.now_ms())
+            fetch_account(running.url, KEY, WRITTEN.strip(), ["BTCUSDT"], running.now_ms())
         )
         assert "does not accept the signature" in account.problems[0]
 

@@ -17,7 +17,13 @@ from nautilus_trader.adapters.binance.common.urls import (
 from tests.support.commands import job
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
-from warmup_job.binance.endpoints import Environment, Verdict, place_of, rest_url, websocket_url
+from warmup_job.binance.endpoints import (
+    Environment,
+    UrlProblems,
+    known_host,
+    rest_url,
+    websocket_url,
+)
 from warmup_job.config import VenueConfig
 from warmup_job.config.venue_file import ApiSection, VenueSection
 from warmup_job.market.pages import Market
@@ -63,16 +69,16 @@ def test_every_host_of_nautilus_is_known(market: Market, environment: Environmen
         get_ws_private_base_url(account, theirs, is_us=False),
         get_ws_public_base_url(account, theirs, is_us=False),
     ):
-        place = place_of(url)
+        place = known_host(url)
         assert place is not None, url
         assert place.market == market
         assert place.is_in(environment)
 
 
-def said(market: Market, base: str | None, ws: str | None, **api: Any) -> Verdict:
+def said(market: Market, base: str | None, ws: str | None, **api: Any) -> UrlProblems:
     kinds: Any = {"um": ("futures", "PERPETUAL_LINEAR"), "spot": ("spot", "CASH")}[market]
     venue = VenueSection(name="BINANCE", venue_type=kinds[0], account_type=kinds[1])
-    return VenueConfig(venue=venue, api=ApiSection(base_url=base, ws_url=ws, **api)).judge_urls()
+    return VenueConfig(venue=venue, api=ApiSection(base_url=base, ws_url=ws, **api)).url_problems()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,7 @@ def said(market: Market, base: str | None, ws: str | None, **api: Any) -> Verdic
     ],
 )
 def test_what_is_of_one_market(market: Market, base: Any, ws: Any, api: dict[str, Any]) -> None:
-    assert said(market, base, ws, **api) == Verdict()
+    assert said(market, base, ws, **api) == UrlProblems()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +157,7 @@ def test_what_is_of_one_market(market: Market, base: Any, ws: Any, api: dict[str
 def test_what_nobody_may_trade_on(
     market: Market, base: Any, ws: Any, api: dict[str, Any], line: str
 ) -> None:
-    assert said(market, base, ws, **api) == Verdict(live=(line,))
+    assert said(market, base, ws, **api) == UrlProblems(live=(line,))
 
 
 def test_what_nothing_can_be_fetched_from() -> None:
@@ -159,21 +165,21 @@ def test_what_nothing_can_be_fetched_from() -> None:
         "api.base_url is Binance's production for spot, and venue.venue_type is futures: correct "
         "one of them"
     )
-    assert said("um", "https://api.binance.com", None) == Verdict(rest=(line,))
+    assert said("um", "https://api.binance.com", None) == UrlProblems(rest=(line,))
 
 
 @pytest.mark.parametrize(
     ("base", "ws", "words"),
     [
         (PRODUCTION, LOCAL_WS, "api.base_url is Binance's production for futures, and the other"),
-        (LOCAL, WS, "api.ws_url is Binance's production for futures, and the other one is 10.0.0."),
+        (LOCAL, WS, "api.ws_url is Binance's production for futures, and the other URL is 10.0.0."),
     ],
 )
 def test_what_may_be_a_relay_is_asked_about(base: str, ws: str, words: str) -> None:
     verdict = said("um", base, ws)
     assert (verdict.rest, verdict.live) == ((), ())
-    assert verdict.odd[0].startswith(words)
-    assert "Hush" not in verdict.odd[0]
+    assert verdict.warnings[0].startswith(words)
+    assert "Hush" not in verdict.warnings[0]
 
 
 @pytest.mark.parametrize(

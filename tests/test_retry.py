@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmup_job.binance.answers import refusal, shown
+from warmup_job.binance.answers import answer_error, printable
 from warmup_job.binance.retry import wait_ms
-from warmup_job.binance.weight_budget import MINUTE_MS, Budget
+from warmup_job.binance.weight_budget import MINUTE_MS, WeightBudget
 from warmup_job.errors import (
     BlockedError,
     DataInvalidError,
@@ -43,7 +43,7 @@ URL = "https://fapi.example"
 def test_answers_are_told_apart(
     status: int, code: int | None, kind: type[WarmupError], exit_code: int
 ) -> None:
-    error = refusal(URL, status, code, {}, NOW)
+    error = answer_error(URL, status, code, {}, NOW)
     assert type(error) is kind
     assert error.exit_code == exit_code
     assert URL in str(error) or status == 407
@@ -65,7 +65,7 @@ def test_answers_are_told_apart(
     ],
 )
 def test_retry_after_is_believed_as_far_as_it_is_a_number(header: str, wait_s: int) -> None:
-    error = refusal(URL, 429, None, {"retry-after": header} if header else {}, NOW)
+    error = answer_error(URL, 429, None, {"retry-after": header} if header else {}, NOW)
     assert isinstance(error, RateLimitedError)
     assert error.until_ms == NOW + wait_s * 1000
 
@@ -89,7 +89,7 @@ def test_a_ban_that_only_the_message_tells_of(
     header: str, until_ms: int, wait_ms: int, status: int
 ) -> None:
     headers = {"retry-after": header} if header else {}
-    error = refusal(URL, status, -1003, headers, NOW, message=BAN.format(until_ms))
+    error = answer_error(URL, status, -1003, headers, NOW, message=BAN.format(until_ms))
     assert isinstance(error, RateLimitedError)
     assert error.until_ms == error.remember_until_ms == NOW + wait_ms
 
@@ -97,13 +97,16 @@ def test_a_ban_that_only_the_message_tells_of(
 def test_a_bans_end_is_on_the_exchanges_clock() -> None:
     """This machine's is an hour behind."""
     message, server_ms = BAN.format(NOW + 3_700_000), NOW + 3_600_000
-    error = refusal(URL, 418, -1003, {}, NOW, message=message, server_ms=server_ms)
+    error = answer_error(URL, 418, -1003, {}, NOW, message=message, server_ms=server_ms)
     assert isinstance(error, RateLimitedError)
     assert error.until_ms == NOW + 100_000
 
 
 def test_what_concerns_the_client_says_how_long() -> None:
-    firewall, location = refusal(URL, 403, None, {}, NOW), refusal(URL, 451, None, {}, NOW)
+    firewall, location = (
+        answer_error(URL, 403, None, {}, NOW),
+        answer_error(URL, 451, None, {}, NOW),
+    )
     assert isinstance(firewall, BlockedError)
     assert firewall.until_ms == firewall.remember_until_ms == NOW + 600_000
     assert isinstance(location, BlockedError)
@@ -122,16 +125,16 @@ def test_what_concerns_the_client_says_how_long() -> None:
     ],
 )  # fmt: skip
 def test_what_the_exchange_says_is_shown_in_one_clean_line(message: object, expected: str) -> None:
-    assert shown(message) == expected
+    assert printable(message) == expected
     for status, code in ((400, -1122), (400, -1121), (400, -1102), (403, None), (429, None)):
-        said = str(refusal(URL, status, code, {}, NOW, message=message))
+        said = str(answer_error(URL, status, code, {}, NOW, message=message))
         assert said.endswith(f"; it says: {expected}" if expected else said)
         assert len(said.splitlines()) == 1
 
 
 @given(st.one_of(st.text(), st.none(), st.integers(), st.binary()))
 def test_any_message_makes_one_printable_line(message: object) -> None:
-    line = shown(message)
+    line = printable(message)
     assert len(line) <= 200
     assert line.isprintable()
     assert line.isascii()
@@ -144,7 +147,7 @@ def test_any_message_makes_one_printable_line(message: object) -> None:
 def test_any_refusal_is_an_error_of_ours(
     status: int, code: object, headers: dict[str, str], message: str
 ) -> None:
-    error = refusal(URL, status, code, headers, NOW, message=message)
+    error = answer_error(URL, status, code, headers, NOW, message=message)
     assert 10 <= error.exit_code <= 13
 
 
@@ -209,7 +212,7 @@ class Clock:
         return self.now
 
 
-def fits(budget: Budget, weight: int) -> bool:
+def fits(budget: WeightBudget, weight: int) -> bool:
     """Whether it can be spent without waiting."""
 
     async def spend() -> bool:
@@ -225,12 +228,12 @@ def fits(budget: Budget, weight: int) -> bool:
 
 def test_the_budget_is_a_minutes_share() -> None:
     clock = Clock()
-    budget = Budget(10, clock)
+    budget = WeightBudget(10, clock)
     assert fits(budget, 6)
     assert not fits(budget, 5)
     assert fits(budget, 4)
-    budget.settle(6, clock.now // MINUTE_MS)
-    budget.settle(4, clock.now // MINUTE_MS)
+    budget.request_ended(6, clock.now // MINUTE_MS)
+    budget.request_ended(4, clock.now // MINUTE_MS)
     clock.now += MINUTE_MS
     assert fits(budget, 10)
     assert budget.spent == 20
@@ -238,25 +241,25 @@ def test_the_budget_is_a_minutes_share() -> None:
 
 def test_what_others_spend_is_counted_when_the_exchange_says_so() -> None:
     clock = Clock()
-    budget = Budget(100, clock)
+    budget = WeightBudget(100, clock)
     minute = asyncio.run(budget.spend(2))
-    budget.settle(2, minute, used=97)
+    budget.request_ended(2, minute, used=97)
     assert not fits(budget, 4)
     assert fits(budget, 3)
 
 
 def test_an_answer_about_the_last_minute_says_nothing_of_this_one() -> None:
     clock = Clock()
-    budget = Budget(100, clock)
+    budget = WeightBudget(100, clock)
     minute = asyncio.run(budget.spend(2))
     clock.now += MINUTE_MS
-    budget.settle(2, minute, used=99)
+    budget.request_ended(2, minute, used=99)
     assert fits(budget, 98)
 
 
 def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> None:
     clock = Clock()
-    budget = Budget(10, clock)
+    budget = WeightBudget(10, clock)
     asyncio.run(budget.spend(8))
     clock.now += MINUTE_MS
     assert not fits(budget, 3)
@@ -266,10 +269,10 @@ def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> 
 def test_what_was_used_is_not_forgotten_when_the_clock_is_set() -> None:
     """This machine's clock is in another minute than the exchange's, as its answer tells."""
     clock = Clock()
-    budget = Budget(30, clock)
+    budget = WeightBudget(30, clock)
     minute = asyncio.run(budget.spend(1))
-    budget.settle(1, minute, used=29)
+    budget.request_ended(1, minute, used=29)
     clock.now -= MINUTE_MS
-    budget.clock_was_set(29)
+    budget.clock_synced(29)
     assert not fits(budget, 2)
     assert fits(budget, 1)

@@ -137,7 +137,7 @@ def test_an_rsa_key_is_refused_live_and_hinders_nothing_else(
     assert paper.code == 143, paper.err
     said = refusals(go_live(config, secret=rsa_key))
     assert "api.api_secret in the venue file: it is an RSA key" in said
-    assert "Ed25519 (unencrypted PEM) and HMAC keys work" in said
+    assert "an Ed25519 key (unencrypted PEM) or an HMAC key" in said
     assert rsa_key.splitlines()[1] not in said
     assert "/fapi/v2/account" not in paths(running)
     said = refusals(go_live(config, key=f"{KEY}\nmore"))
@@ -186,7 +186,7 @@ def test_without_keys_it_says_so_and_asks_for_no_account(
     ("key", "secret", "words"),
     [
         ("unknown-key", SECRET, "does not accept api.api_key"),
-        (KEY, "another-secret", "api.api_secret is not that of api.api_key"),
+        (KEY, "another-secret", "api.api_secret does not belong to api.api_key"),
     ],
 )
 def test_keys_that_are_not_taken_are_refused_with_what_to_look_at(

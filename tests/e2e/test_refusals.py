@@ -272,11 +272,11 @@ def test_an_exchange_that_is_away_is_said_once_and_then_every_15_s(
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "10m"})
     log = tmp_path / "log"
     with job_process("run", "--config", config, "--root", tmp_path / "s", log=log) as process:
-        until(lambda: "has been away for" in log.read_text(), "said again")
+        until(lambda: "; still retrying" in log.read_text(), "said again")
         process.terminate()
         process.communicate(timeout=HANG_S)
     said = log.read_text()
-    assert said.count("asking again until the deadline") == 1
+    assert said.count("retrying until the deadline") == 1
     assert said.count("cannot reach") == 1
 
 

@@ -114,9 +114,9 @@ async def gather(run: Run, aside: Path | None) -> Brought | Snapshot:
                 )
     except TimeoutError:
         allowed = duration_text(plan.deadline_ms)
-        if client is not None and client.away:
+        if client is not None and client.outage_reason:
             raise ExchangeUnreachableError(
-                f"{client.away}; given up after warmup.deadline ({allowed})"
+                f"{client.outage_reason}; given up after warmup.deadline ({allowed})"
             ) from None
         raise DeadlineError(
             f"not done within warmup.deadline ({allowed}): raise it, or ask for fewer bars"
@@ -130,12 +130,12 @@ async def _now_ms(client: BinanceClient, until: str | None) -> int:
     """Up to when klines count as closed, UTC ms: by the exchange's clock, or as it was wished."""
     clock = await client.sync_clock()
     doubt_ms = clock.round_trip_ms // 2 + 1  # both clocks are read to the ms
-    if abs(clock.ahead_ms) > doubt_ms:  # else nobody can say that there is an offset
-        skewed = abs(clock.ahead_ms) > _SKEW_TO_TELL_MS
+    if abs(clock.offset_ms) > doubt_ms:  # else nobody can say that there is an offset
+        skewed = abs(clock.offset_ms) > _SKEW_TO_TELL_MS
         logger.log(
             "WARNING" if skewed else "INFO",
             "clock offset {:+d} ms ± {} ms; using the exchange's clock{}",
-            clock.ahead_ms, doubt_ms,
+            clock.offset_ms, doubt_ms,
             ". Have this machine's set by NTP: live trading signs by it" if skewed else "",
         )  # fmt: skip
     now_ms = client.now_ms()

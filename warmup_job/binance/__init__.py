@@ -1,1 +1,1 @@
-"""The Binance client. The only package that imports ccxt."""
+"""The client of Binance's REST API. Only this package imports ccxt."""

@@ -1,4 +1,4 @@
-"""One market of Binance through ccxt's raw endpoints: exact strings in, our own errors out."""
+"""Read one Binance market through ccxt's raw endpoints, which keep decimals as text."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import aiohttp
 import msgspec
 
 from warmup_job.binance import retry
-from warmup_job.binance.answers import refusal
-from warmup_job.binance.connection_errors import failure_of
+from warmup_job.binance.answers import answer_error
+from warmup_job.binance.connection_errors import connection_error
 from warmup_job.binance.endpoints import public_url
-from warmup_job.binance.http_session import BoundedResponse, Session
+from warmup_job.binance.http_session import BoundedResponse, CcxtSession
 from warmup_job.binance.lean_ccxt import import_binance
 from warmup_job.binance.outage import Outage
 from warmup_job.binance.proxies import Proxy, proxy_for
-from warmup_job.binance.weight_budget import Budget
+from warmup_job.binance.weight_budget import WeightBudget
 from warmup_job.errors import (
     BlockedError,
     DataInvalidError,
@@ -48,7 +48,7 @@ _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
 type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 
-_IN_FLIGHT = 16
+_MAX_IN_FLIGHT = 16
 _TIMEOUT_MS = 10_000
 _SLOW_MS = 1_000
 _YEAR_2017_MS, _YEAR_2100_MS = 1_483_228_800_000, 4_102_444_800_000
@@ -58,15 +58,15 @@ _Binance, ccxt = import_binance()
 
 
 class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
-    """ccxt's Binance with one door for every answer, so that no malformed one passes as data."""
+    """ccxt's Binance class, changed so that every answer is checked before it counts as data."""
 
     on_answer: Callable[[int, Mapping[str, str], object], None]
     through: Proxy | None
-    session: Session | None
+    session: CcxtSession | None
     _rows = msgspec.json.Decoder(list[_Row])
 
     def open(self, lazy: bool = False) -> None:
-        super().open(lazy)  # makes the TLS context; the session is ours
+        super().open(lazy)  # makes the TLS context
         if self.session is None:
             self.tcp_connector = aiohttp.TCPConnector(
                 ssl=self.ssl_context, family=socket.AF_UNSPEC, happy_eyeballs_delay=0
@@ -74,16 +74,16 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
             inner = aiohttp.ClientSession(
                 connector=self.tcp_connector, response_class=BoundedResponse
             )
-            self.session = Session(inner, self.through)
+            self.session = CcxtSession(inner, self.through)
 
     async def close(self, clean_instance_data: bool = False) -> None:
-        session = self.session  # ccxt closes its own only
+        session = self.session  # ccxt closes only a session that it made itself
         await super().close(clean_instance_data)
         if session is not None:
             await session.close()
 
     def parse_json(self, http_response: str) -> object:
-        """Decode an answer; None if it is no JSON. Most of what comes is kline pages."""
+        """Decode an answer; return None if it is not JSON. Kline pages have a fast decoder."""
         with contextlib.suppress(msgspec.ValidationError, msgspec.DecodeError):
             if http_response.startswith("[["):
                 return self._rows.decode(http_response)
@@ -92,7 +92,7 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
         return None
 
     def handle_errors(self, code: int, *answer: Any) -> None:  # noqa: ANN401
-        # reason, url, method, headers, body, parsed body, and what was sent
+        # reason, url, method, headers, body, parsed body, request headers and body
         _, _, _, headers, _, response, *_ = answer
         self.on_answer(code, headers, response)
 
@@ -105,10 +105,19 @@ def make_ccxt(
     api_secret: str = "",
     receive_window_ms: int = 5_000,
 ) -> _Ccxt:
-    """ccxt's Binance as it is used here; ``on_answer`` gets status, headers and parsed body."""
+    """Make the ccxt client.
+
+    Args:
+        on_answer: Called with HTTP status, headers and parsed body of every answer; it raises if
+            the answer is an error.
+        proxy: The proxy of every request; None: connect directly.
+        api_key: Empty for public requests.
+        api_secret: See `warmup_job.binance.api_keys.signing_secret`.
+        receive_window_ms: Binance's recvWindow of signed requests.
+    """
     made = _Ccxt(
         {
-            "enableRateLimit": False,  # the budget paces, by weight that is really counted
+            "enableRateLimit": False,  # `WeightBudget` does it, with Binance's own count
             "session": None,
             "timeout": _TIMEOUT_MS,
             "apiKey": api_key,
@@ -122,33 +131,40 @@ def make_ccxt(
     return made
 
 
-class Clock(NamedTuple):
-    """This machine's clock against the exchange's, in ms; half the round trip is the doubt."""
+class ClockOffset(NamedTuple):
+    """This machine's clock compared with the exchange's.
 
-    ahead_ms: int
+    Attributes:
+        offset_ms: This machine's time minus the exchange's, in ms; its error is at most half the
+            round trip.
+        round_trip_ms: How long the request took.
+    """
+
+    offset_ms: int
     round_trip_ms: int
 
     @property
-    def is_believed(self) -> bool:
-        """Whether the client goes by it: a slow answer says little."""
+    def is_reliable(self) -> bool:
+        """Whether the round trip was short enough to set the client's clock by it."""
         return self.round_trip_ms <= _SLOW_MS
 
 
 class BinanceClient:
-    """An open connection to one market: ``async with BinanceClient(...) as client``.
+    """A connection to one market; use it as ``async with BinanceClient(...) as client``.
 
-    It needs no key and sends none. Every method raises errors of our own tree only, waits within
-    the weight budget, and retries what passes until the deadline. When the exchange limits or bans
-    this IP, nothing at all is sent until it is over.
+    It uses public endpoints and sends no key. Every method raises only `WarmupError`, waits for
+    room in the weight budget, and retries transient errors until the deadline. While the exchange
+    limits or bans this IP, no request is sent.
 
     Args:
-        url: REST base, such as https://fapi.binance.com.
-        weight_per_minute: what may be spent, by everybody behind this IP.
-        deadline_ms: how long from now all requests together may take.
-        on_limit: told until when to be quiet (this machine's clock, UTC ms), at once.
+        market: The market.
+        url: The REST base URL, such as https://fapi.binance.com.
+        weight_per_minute: Request weight to use per minute; other programs behind this IP count.
+        deadline_ms: How long from now all requests together may take, in ms.
+        on_limit: Called at once with the end of a limit or ban (this machine's clock, UTC ms).
 
     Raises:
-        ConfigError: a proxy variable of the environment that is in effect is unusable.
+        ConfigError: The proxy variable in effect is invalid.
     """
 
     def __init__(
@@ -162,16 +178,16 @@ class BinanceClient:
     ) -> None:
         self.market = market
         self.url = public_url(url)
-        """Where it asks, for people: without credentials."""
+        """The REST base URL without credentials, for logs and errors."""
         self._server_ms = 0
         self._server_at = 0.0
         self._deadline_at = time.monotonic() + deadline_ms / 1000
-        self._quiet: RateLimitedError | BlockedError | None = None
+        self._blocked_by: RateLimitedError | BlockedError | None = None
         self._on_limit = on_limit
-        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+        self._in_flight = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._used: int | None = None
         self._sent_at = 0.0
-        self.budget = Budget(weight_per_minute, self.now_ms)
+        self.budget = WeightBudget(weight_per_minute, self.now_ms)
         self._outage = Outage(self.url)
         self._proxy = proxy_for(url)
         self._ccxt = make_ccxt(self._on_answer, proxy=self._proxy)
@@ -192,7 +208,7 @@ class BinanceClient:
         await self._ccxt.close()
 
     def now_ms(self) -> int:
-        """The exchange's time, UTC ms: never ahead of it, whatever this machine's clock says.
+        """Return the exchange's time, UTC ms; the result is never ahead of it.
 
         Before the first `sync_clock` it is this machine's time.
         """
@@ -201,40 +217,42 @@ class BinanceClient:
         return self._server_ms + int((_since_boot_s() - self._server_at) * 1000)
 
     @property
-    def away(self) -> str:
-        """Why no answer comes, or came, from the exchange; empty: it answers."""
+    def outage_reason(self) -> str:
+        """Why the exchange cannot be reached; empty: it answers."""
         return self._outage.reason
 
     def extend_deadline(self, deadline_ms: int) -> None:
-        """Start a new span: requests from now on may take ``deadline_ms`` together."""
+        """Set the deadline of all further requests to ``deadline_ms`` from now."""
         self._deadline_at = time.monotonic() + deadline_ms / 1000
 
-    async def sync_clock(self) -> Clock:
-        """Ask the exchange for its time, and hold this machine's clock against it."""
+    async def sync_clock(self) -> ClockOffset:
+        """Fetch the exchange's time and return the offset of this machine's clock."""
         api = self._ccxt
         ask = api.fapiPublicGetTime if self.market == "um" else api.publicGetTime
 
         def parse(answer: object) -> int:
             stamp = answer.get("serverTime") if isinstance(answer, dict) else None
             if type(stamp) is not int or not _YEAR_2017_MS < stamp < _YEAR_2100_MS:
-                raise ExchangeUnreachableError(f"{self.url} does not answer like Binance: no time")
+                raise ExchangeUnreachableError(
+                    f"{self.url} is not Binance's API: its answer has no serverTime"
+                )
             return stamp
 
         server_ms = await self._ask(ask, {}, TIME_WEIGHT, parse)
         round_trip_ms, host_ms = round((time.monotonic() - self._sent_at) * 1000), _host_ms()
-        # The stamp was made before it arrived here, so counting on from its arrival lags a little
-        # and no forming kline can pass for closed. A slow answer lags too much to be better.
+        # The exchange took its time before we received it, so our copy lags a little, and a
+        # forming kline never counts as closed. A slow answer would lag too much.
         if not self._server_ms or round_trip_ms <= _SLOW_MS:
             first = not self._server_ms
             self._server_ms, self._server_at = server_ms, _since_boot_s()
             if first:
-                self.budget.clock_was_set(self._used)
-        return Clock(host_ms - server_ms - round_trip_ms // 2, round_trip_ms)
+                self.budget.clock_synced(self._used)
+        return ClockOffset(host_ms - server_ms - round_trip_ms // 2, round_trip_ms)
 
     async def exchange_info(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The venue's raw entries, by symbol; a symbol that it does not list has none."""
+        """Return the raw exchangeInfo entries by symbol; unlisted symbols are missing."""
         wanted = set(symbols)
-        if self.market == "um":  # one answer holds them all
+        if self.market == "um":  # one answer has all symbols
             entries = await self._exchange_info(self._ccxt.fapiPublicGetExchangeInfo, {})
             return {symbol: entry for symbol, entry in entries.items() if symbol in wanted}
         found: dict[str, dict[str, Any]] = {}
@@ -244,8 +262,10 @@ class BinanceClient:
         return found
 
     async def _spot_info(self, symbols: list[str]) -> dict[str, dict[str, Any]]:
-        """The entries of those that are listed. Spot refuses all for one that it does not know, and
-        does not say which, so halves are asked for until it is found.
+        """Return the entries of the listed symbols.
+
+        Spot rejects the whole request if one symbol is unknown and does not name it, so this
+        halves the list until the symbol is found.
         """
         names = msgspec.json.encode(symbols).decode()
         try:
@@ -263,7 +283,7 @@ class BinanceClient:
             symbols = answer.get("symbols") if isinstance(answer, dict) else None
             if not isinstance(symbols, list) or not all(isinstance(e, dict) for e in symbols):
                 raise ExchangeUnreachableError(
-                    f"{self.url} does not answer like Binance: no symbols"
+                    f"{self.url} is not Binance's API: its answer has no symbols"
                 )
             return {str(entry.get("symbol")): entry for entry in symbols}
 
@@ -275,7 +295,13 @@ class BinanceClient:
     async def klines(
         self, symbol: str, interval: Interval, page: Page, price: PriceType = "last"
     ) -> Klines:
-        """One page of klines, every row checked, ascending; the forming one may be among them."""
+        """Fetch one page of klines, ascending and validated; the last may still be forming.
+
+        Raises:
+            DataInvalidError: The rows are invalid, repeatedly.
+            UnknownSymbolError: Binance does not list the symbol.
+            WarmupError: Any other failure that did not pass before the deadline.
+        """
         api = self._ccxt
         if price == "mark":
             ask = api.fapiPublicGetMarkPriceKlines
@@ -295,7 +321,7 @@ class BinanceClient:
         def parse(answer: object) -> Klines:
             rows = parse_rows(answer, interval, page.start_ms or 0, page.end_ms)
             if rows.odd_ms is not None and rows.odd_ms not in odd:
-                odd.add(rows.odd_ms)  # the transport's fault or the venue's: asked once more
+                odd.add(rows.odd_ms)  # retry once: the cause may be the transport
                 raise DataInvalidError(odd_kline(rows.odd_ms, interval))
             return rows
 
@@ -307,7 +333,7 @@ class BinanceClient:
     async def first_open_ms(
         self, symbol: str, interval: Interval, price: PriceType = "last"
     ) -> int | None:
-        """When the venue's history of this symbol begins (open of its first kline); None: never."""
+        """Return the open of the symbol's first kline, UTC ms; None: it has no klines."""
         page = Page(0, self.now_ms(), 1, 1 if self.market == "um" else 2)
         rows = await self.klines(symbol, interval, page, price)
         return rows.open_ms[0] if rows else None
@@ -319,7 +345,7 @@ class BinanceClient:
         weight: int,
         parse: Callable[[object], T],
     ) -> T:
-        attempt, away, answered = 0, False, False
+        attempt, failing, answered = 0, False, False
         try:
             while True:
                 attempt += 1
@@ -332,7 +358,7 @@ class BinanceClient:
                         f"{self.url} did not answer within {_TIMEOUT_MS // 1000} s"
                     )
                 except ccxt.BaseError as error:
-                    failure = failure_of(error, self.url, self._proxy)
+                    failure = connection_error(error, self.url, self._proxy)
                 else:
                     answered = True
                     return parsed
@@ -340,26 +366,26 @@ class BinanceClient:
                 wait = retry.wait_ms(failure, attempt, now_ms, now_ms + left_ms, random.random())
                 if wait is None:
                     raise failure
-                if not away and isinstance(failure, ExchangeUnreachableError):
-                    away = True
-                    self._outage.begins(str(failure))
+                if not failing and isinstance(failure, ExchangeUnreachableError):
+                    failing = True
+                    self._outage.request_failed(str(failure))
                 await asyncio.sleep(wait / 1000)
         finally:
-            if away:
-                self._outage.ends(answered=answered)
+            if failing:
+                self._outage.request_ended(answered=answered)
 
     async def _send(self, endpoint: _Endpoint, params: dict[str, Any], weight: int) -> object:
-        """One request, when there is room for it; none at all while we are to be quiet."""
+        """Send one request when the budget has room; raise while a limit or block is in effect."""
         async with self._in_flight:
             minute = await self.budget.spend(weight)
             self._used = None
             self._sent_at = time.monotonic()
             try:
-                if self._quiet is not None and (self._quiet.until_ms or 0) > _host_ms():
-                    raise self._quiet
+                if self._blocked_by is not None and (self._blocked_by.until_ms or 0) > _host_ms():
+                    raise self._blocked_by
                 return await endpoint(params)
             finally:
-                self.budget.settle(weight, minute, self._used)
+                self.budget.request_ended(weight, minute, self._used)
 
     def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
         lower = {name.lower(): value for name, value in headers.items()}
@@ -367,24 +393,24 @@ class BinanceClient:
         self._used = int(used) if _COUNT.fullmatch(used) else None
         if status == 200:
             if not isinstance(answer, dict | list):
-                raise ExchangeUnreachableError(f"{self.url} answered something that is not JSON")
+                raise ExchangeUnreachableError(f"{self.url} sent an answer that is not JSON")
             return
-        said = answer if isinstance(answer, dict) else {}
-        error = refusal(
-            self.url, status, said.get("code"), lower, _host_ms(),
-            message=said.get("msg"), server_ms=self.now_ms(),
+        details = answer if isinstance(answer, dict) else {}
+        error = answer_error(
+            self.url, status, details.get("code"), lower, _host_ms(),
+            message=details.get("msg"), server_ms=self.now_ms(),
         )  # fmt: skip
         if isinstance(error, BlockedError) or (
             isinstance(error, RateLimitedError) and error.until_ms is not None
         ):
-            self._quiet = error
+            self._blocked_by = error
         if error.remember_until_ms is not None:
             self._on_limit(error.remember_until_ms)
         raise error
 
 
 def _since_boot_s() -> float:
-    """A clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+    """Return a clock that never jumps and, where supported, counts the machine's sleep."""
     clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 

@@ -1,4 +1,4 @@
-"""What a failed connection means: the causes that somebody can mend are told apart."""
+"""Translate connection failures into our own errors, each with its remedy."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from warmup_job.errors import ExchangeUnreachableError, NotTheExchangeError
 _PROXY_LOGIN = 407
 
 
-def failure_of(
+def connection_error(
     error: BaseException, url: str, proxy: Proxy | None = None
 ) -> ExchangeUnreachableError:
-    """Return our error for ccxt's. ccxt's own texts are not shown: they can hold signed URLs.
+    """Return our error for an error of ccxt. ccxt's text is not used: it can hold a signed URL.
 
     Args:
-        url: where it asked, without credentials.
-        proxy: what it asked through.
+        error: ccxt's error, with aiohttp's as its cause.
+        url: The REST base URL, without credentials.
+        proxy: The proxy that was used.
     """
     causes = [error]
     while (cause := causes[-1].__cause__) is not None:
@@ -32,14 +33,14 @@ def failure_of(
             variable = "the environment" if proxy is None else proxy.variable
             return ExchangeUnreachableError(
                 f"cannot connect to the proxy of {variable} ({_reason(causes[-1])}): correct it, "
-                "or see whether the proxy is up"
+                "or start the proxy"
             )
-        said = getattr(cause, "verify_message", "")  # aiohttp's own class of it has none
-        if isinstance(cause, ssl.SSLCertVerificationError) and said:
+        reason = getattr(cause, "verify_message", "")  # missing in aiohttp's own class
+        if isinstance(cause, ssl.SSLCertVerificationError) and reason:
             return NotTheExchangeError(
-                f"{url} shows a certificate that is not accepted{through} "
-                f"({said.rstrip('.')}): a company's own authority belongs in "
-                "SSL_CERT_FILE; if it is about dates, see this machine's clock"
+                f"the certificate of {url}{through} is not accepted ({reason.rstrip('.')}): if "
+                "your company has its own authority, set SSL_CERT_FILE; if a date is wrong, check "
+                "this machine's clock"
             )
     return ExchangeUnreachableError(
         f"cannot reach {url}{through} ({_reason(causes[-1])}): check the network and api.base_url"
@@ -50,12 +51,12 @@ def _refused_by_proxy(status: int, proxy: Proxy | None) -> ExchangeUnreachableEr
     variable = "the environment" if proxy is None else proxy.variable
     if status == _PROXY_LOGIN:
         return NotTheExchangeError(
-            f"the proxy of {variable} does not accept its user and password (HTTP 407): correct "
-            "the variable"
+            f"the proxy of {variable} rejects the user and password (HTTP 407): correct the "
+            "variable"
         )
     return ExchangeUnreachableError(
-        f"the proxy of {variable} does not connect to the exchange (HTTP {status}): see what it "
-        "allows"
+        f"the proxy of {variable} does not connect to the exchange (HTTP {status}): allow the "
+        "exchange's host there"
     )
 
 

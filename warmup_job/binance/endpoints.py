@@ -1,8 +1,8 @@
-"""Where each market is served, by environment.
+"""Know Binance's hosts by market and environment, and check a venue file's URLs against them.
 
-The hosts are those that NautilusTrader's Binance adapter uses, so that a bot is warmed by the same
-venue that it trades on (a test compares the two). Binance's futures testnet is served by the demo
-hosts since it was merged into demo trading.
+The hosts are those of NautilusTrader's Binance adapter, so that history comes from the exchange
+that the bot trades on (a test compares the two). The demo hosts also serve the futures testnet,
+which Binance merged into demo trading.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ _ALSO_WEBSOCKETS: dict[tuple[Market, Environment], tuple[str, ...]] = {
 }
 
 
-class Place(NamedTuple):
-    """Whose host one of Binance's is."""
+class BinanceHost(NamedTuple):
+    """What a host of Binance serves."""
 
     market: Market
     environment: Environment
@@ -64,124 +64,133 @@ class Place(NamedTuple):
         return f"Binance's {self.environment} for {'futures' if self.market == 'um' else 'spot'}"
 
     def is_in(self, environment: Environment) -> bool:
-        """Whether it serves that environment: on futures the testnet is part of demo trading."""
-        play = {"testnet", "demo"}
-        both = self.market == "um" and {self.environment, environment} <= play
-        return both or self.environment == environment
+        """Return whether it serves the environment; on futures demo and testnet are the same."""
+        demo = {"testnet", "demo"}
+        same = self.market == "um" and {self.environment, environment} <= demo
+        return same or self.environment == environment
 
 
-class Verdict(NamedTuple):
-    """What is wrong with the URLs of one venue file, one line each, by the keys of the file."""
+class UrlProblems(NamedTuple):
+    """Problems of a venue file's URLs, one line each; the lines name the file's keys."""
 
     rest: tuple[str, ...] = ()
-    """Nothing can be fetched there."""
+    """Problems that prevent fetching."""
     live: tuple[str, ...] = ()
-    """History and live bars would be of different markets: nobody may trade on them."""
-    odd: tuple[str, ...] = ()
+    """Problems that prevent live trading: history and live bars are of different markets."""
+    warnings: tuple[str, ...] = ()
+    """What may be a mistake."""
 
 
-def place_of(url: str | None) -> Place | None:
-    """What Binance serves at a REST or websocket URL; None: it is none of Binance's known hosts."""
-    return None if url is None else _PLACES.get(_host(url))
+def known_host(url: str | None) -> BinanceHost | None:
+    """Return what Binance serves at a REST or websocket URL; None: the host is not Binance's."""
+    return None if url is None else _KNOWN_HOSTS.get(_host(url))
 
 
 def environment_of(
-    said: Environment | None, base_url: str | None, ws_url: str | None
+    configured: Environment | None, base_url: str | None, ws_url: str | None
 ) -> Environment:
-    """The environment of a venue: as it says itself, or that of its known hosts, or production."""
-    place = place_of(base_url) or place_of(ws_url)
-    return said or (place.environment if place else "production")
+    """Return the configured environment, or that of the URLs' known hosts, or production."""
+    host = known_host(base_url) or known_host(ws_url)
+    return configured or (host.environment if host else "production")
 
 
-def judge(
-    market: Market, said: Environment | None, said_by: str, base_url: str | None, ws_url: str | None
-) -> Verdict:
-    """Whether REST and websocket are of one market, as far as their hosts tell.
-
-    A URL that is not given is that of the environment, which a known host of the other one tells.
+def find_url_problems(
+    market: Market,
+    configured: Environment | None,
+    setting: str,
+    base_url: str | None,
+    ws_url: str | None,
+) -> UrlProblems:
+    """Check that the REST and the websocket URL belong to the same market and environment.
 
     Args:
-        said: the environment that the file names, by the key ``said_by``; None: it names none.
+        market: The market of the venue file.
+        configured: The environment that the file names; None: it names none.
+        setting: The file's setting that names it, for the messages.
+        base_url: ``api.base_url``; None: the environment's own.
+        ws_url: ``api.ws_url``; None: the environment's own.
     """
     rest: list[str] = []
     live: list[str] = []
-    places = {"api.base_url": place_of(base_url), "api.ws_url": place_of(ws_url)}
-    for key, place in places.items():
-        if place is None:
+    hosts = {"api.base_url": known_host(base_url), "api.ws_url": known_host(ws_url)}
+    for key, host in hosts.items():
+        if host is None:
             continue
-        if place.market != market:
+        if host.market != market:
             kind = "futures" if market == "um" else "spot"
-            line = f"{key} is {place}, and venue.venue_type is {kind}: correct one of them"
+            line = f"{key} is {host}, and venue.venue_type is {kind}: correct one of them"
             (rest if key == "api.base_url" else live).append(line)
-        elif said is not None and not place.is_in(said):
-            live.append(f"{key} is {place}, and {said_by}: correct one of them")
-    there, streams = places.values()
-    pair = there and streams and there.market == streams.market == market
-    if pair and not live and there and streams and not there.is_in(streams.environment):
+        elif configured is not None and not host.is_in(configured):
+            live.append(f"{key} is {host}, and {setting}: correct one of them")
+    rest_host, ws_host = hosts.values()
+    pair = rest_host and ws_host and rest_host.market == ws_host.market == market
+    if pair and not live and rest_host and ws_host and not rest_host.is_in(ws_host.environment):
         live.append(
-            f"api.base_url is {there}, and api.ws_url is {streams}: history and live bars would be "
-            "of different markets; correct one of them"
+            f"api.base_url is {rest_host}, and api.ws_url is {ws_host}: history and live bars "
+            "would be of different markets; correct one of them"
         )
-    elsewhere = f"Binance's {environment_of(said, base_url, ws_url)}"
-    if base_url and not there and not ws_url:
+    default = f"Binance's {environment_of(configured, base_url, ws_url)}"
+    if base_url and not rest_host and not ws_url:
         live.append(
             f"api.ws_url is missing: with api.base_url alone, history would come from "
-            f"{_host(base_url)} and live bars from {elsewhere}; add the same exchange's websocket"
+            f"{_host(base_url)} and live bars from {default}; add the same exchange's websocket"
         )
-    if ws_url and not streams and not base_url:
+    if ws_url and not ws_host and not base_url:
         live.append(
             f"api.base_url is missing: with api.ws_url alone, live bars would come from "
-            f"{_host(ws_url)} and history from {elsewhere}; add the same exchange's REST address"
+            f"{_host(ws_url)} and history from {default}; add the same exchange's REST address"
         )
-    odd = []
-    if base_url and ws_url and bool(there) != bool(streams):
-        known, other = ("api.base_url", ws_url) if there else ("api.ws_url", base_url)
-        odd.append(
-            f"{known} is {there or streams}, and the other one is {_host(other)}: are history and "
-            "live bars of one market?"
+    warnings = []
+    if base_url and ws_url and bool(rest_host) != bool(ws_host):
+        known, other = ("api.base_url", ws_url) if rest_host else ("api.ws_url", base_url)
+        warnings.append(
+            f"{known} is {rest_host or ws_host}, and the other URL is {_host(other)}: check that "
+            "history and live bars are of one market"
         )
-    return Verdict(tuple(rest), tuple(live), tuple(odd))
+    return UrlProblems(tuple(rest), tuple(live), tuple(warnings))
 
 
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _places() -> dict[str, Place]:
-    found: dict[str, Place] = {}
+def _all_hosts() -> dict[str, BinanceHost]:
+    found: dict[str, BinanceHost] = {}
     for hosts_of in (_HOSTS, _WEBSOCKET_HOSTS):
         for market, urls in hosts_of.items():
-            # Where testnet and demo are one host, it goes by demo.
-            found |= {_host(url): Place(market, environment) for environment, url in urls.items()}
+            # A host that serves both testnet and demo counts as demo.
+            found |= {
+                _host(url): BinanceHost(market, environment) for environment, url in urls.items()
+            }
     for table in (_ALSO_REST, _ALSO_WEBSOCKETS):
-        found |= {host: Place(*key) for key, hosts in table.items() for host in hosts}
+        found |= {host: BinanceHost(*key) for key, hosts in table.items() for host in hosts}
     return found
 
 
-_PLACES = _places()
+_KNOWN_HOSTS = _all_hosts()
 
 
 def public_url(url: str) -> str:
-    """``url`` without a user's name and password, for logs, errors and manifests."""
+    """Return ``url`` without user and password, for logs, errors and manifests."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def account_ws_url(ws_url: str | None) -> str | None:
-    """Where an Ed25519 key logs on by websocket, at an exchange that is none of Binance's hosts.
+    """Return the websocket API URL for an Ed25519 login at an exchange that is not Binance's.
 
-    None: the environment's own, which Nautilus knows.
+    None means the environment's own URL, which Nautilus knows.
     """
-    if ws_url is None or place_of(ws_url) is not None:
+    if ws_url is None or known_host(ws_url) is not None:
         return None
     return f"{ws_url.rstrip('/')}/ws-fapi/v1"
 
 
 def rest_url(market: Market, environment: Environment, base_url: str | None = None) -> str:
-    """The REST base URL, without a trailing slash; ``base_url`` overrides the environment's."""
+    """Return the REST base URL without a trailing slash; ``base_url`` overrides the default."""
     return (base_url or _HOSTS[market][environment]).rstrip("/")
 
 
 def websocket_url(market: Market, environment: Environment, ws_url: str | None = None) -> str:
-    """The base URL of the streams; ``ws_url`` overrides the environment's."""
+    """Return the base URL of the websocket streams; ``ws_url`` overrides the default."""
     return (ws_url or _WEBSOCKET_HOSTS[market][environment]).rstrip("/")

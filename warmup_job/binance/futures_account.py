@@ -1,4 +1,4 @@
-"""A futures account: what must be known of it before real orders are sent. GETs only."""
+"""Read a futures account before live trading. It sends GET requests only."""
 
 from __future__ import annotations
 
@@ -8,49 +8,54 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from warmup_job.binance.answers import refusal
+from warmup_job.binance.answers import answer_error
 from warmup_job.binance.client import make_ccxt
-from warmup_job.binance.connection_errors import failure_of
+from warmup_job.binance.connection_errors import connection_error
 from warmup_job.binance.endpoints import public_url
 from warmup_job.binance.proxies import Proxy, proxy_for
 from warmup_job.errors import BlockedError, ExchangeUnreachableError, WarmupError
 
-_RECEIVE_WINDOW_MS = 5_000  # Nautilus' own
+_RECEIVE_WINDOW_MS = 5_000  # as Nautilus
 _WRONG_TIME, _WRONG_SIGNATURE, _BAD_KEYS = -1021, -1022, frozenset({-2014, -2015})
 
 
 @dataclass(frozen=True, slots=True)
 class FuturesAccount:
-    """What the exchange says of an account; what could not be asked is in ``problems``."""
+    """The state of an account; ``problems`` explains what could not be read."""
 
     can_trade: bool | None = None
     hedge_mode: bool | None = None
-    """Positions on both sides at once."""
+    """Whether long and short positions can be open together."""
     available: Mapping[str, Decimal] = field(default_factory=dict)
-    """What may be spent, by asset."""
+    """Available balance by asset."""
     max_leverage: Mapping[str, int] = field(default_factory=dict)
-    """The highest that each symbol's brackets allow."""
+    """Highest leverage by symbol, from its brackets."""
     margin_type: Mapping[str, str] = field(default_factory=dict)
     """CROSSED or ISOLATED, by symbol."""
     problems: tuple[str, ...] = ()
-    """One line each; no secret in any."""
+    """One line each; they contain no secret."""
 
 
 class _RefusedKeyError(WarmupError):
-    """The exchange does not take the key, the signature or the time of a request."""
+    """The exchange rejects the key, the signature or the timestamp of a request."""
 
 
-async def look_at_account(
+async def fetch_account(
     url: str, api_key: str, api_secret: str, symbols: Iterable[str], now_ms: int
 ) -> FuturesAccount:
-    """Ask for the account, its position mode, leverage brackets and settings, together.
+    """Fetch the account, its position mode, leverage brackets and symbol settings concurrently.
 
     Args:
-        now_ms: this machine's clock, UTC ms.
+        url: The REST base URL.
+        api_key: The API key.
+        api_secret: See `warmup_job.binance.api_keys.signing_secret`.
+        symbols: The symbols whose leverage and margin type are needed.
+        now_ms: This machine's clock, UTC ms.
 
     Raises:
-        ExchangeUnreachableError, RateLimitedError: no answer; try again.
-        BlockedError: the exchange refuses this client, whoever's key it has.
+        ExchangeUnreachableError: No usable answer; retry later.
+        RateLimitedError: The exchange limits or bans this IP.
+        BlockedError: The exchange refuses this client, whatever its key.
     """
     shown = public_url(url)
 
@@ -60,7 +65,9 @@ async def look_at_account(
         code = answer.get("code") if isinstance(answer, dict) else None
         lower = {name.lower(): value for name, value in headers.items()}
         message = answer.get("msg") if isinstance(answer, dict) else None
-        raise _named(shown, code) or refusal(shown, status, code, lower, now_ms, message=message)
+        raise _key_error(shown, code) or answer_error(
+            shown, status, code, lower, now_ms, message=message
+        )
 
     proxy = proxy_for(url)
     ccxt = make_ccxt(
@@ -85,22 +92,22 @@ async def look_at_account(
     return _account(shown, proxy, list(answers), frozenset(symbols))
 
 
-def _named(url: str, code: object) -> WarmupError | None:
-    """What somebody has to do about a key that is not taken; None: it is something else."""
+def _key_error(url: str, code: object) -> WarmupError | None:
+    """Return the error of a rejected key, signature or timestamp; None: another code."""
     if code in _BAD_KEYS:
         return _RefusedKeyError(
-            f"{url} does not accept api.api_key (code {code}): look at the key, at its permission "
-            "for this market, and at the addresses that it is limited to"
+            f"{url} does not accept api.api_key (code {code}): check the key, its permission for "
+            "this market, and its list of allowed IP addresses"
         )
     if code == _WRONG_SIGNATURE:
         return _RefusedKeyError(
-            f"{url} does not accept the signature (code {code}): api.api_secret is not that of "
-            "api.api_key"
+            f"{url} does not accept the signature (code {code}): api.api_secret does not belong to "
+            "api.api_key; correct one of them"
         )
     if code == _WRONG_TIME:
         return _RefusedKeyError(
-            f"{url} does not accept this machine's time (code {code}): its clock is more than a "
-            "second ahead, or five behind; have it set by NTP"
+            f"{url} does not accept this machine's time (code {code}): the clock offset is above "
+            f"+1 s or below −{_RECEIVE_WINDOW_MS // 1000} s; synchronize the clock by NTP"
         )
     return None
 
@@ -109,19 +116,19 @@ def _account(
     url: str, proxy: Proxy | None, answers: list[Any], symbols: frozenset[str]
 ) -> FuturesAccount:
     problems: dict[str, None] = {}
-    good: list[Any] = []
+    results: list[Any] = []
     for answer in answers:
         if isinstance(answer, BaseException):
-            good.append(None)
+            results.append(None)
             if not isinstance(answer, WarmupError):
-                raise failure_of(answer, url, proxy) from None
+                raise connection_error(answer, url, proxy) from None
             if answer.exit_code in {10, 11} or isinstance(answer, BlockedError):
                 raise answer
             problems[str(answer)] = None
         else:
-            good.append(answer)
+            results.append(answer)
     try:
-        account, mode, brackets, settings = good
+        account, mode, brackets, settings = results
         account = account or {}
         return FuturesAccount(
             can_trade=account.get("canTrade"),
@@ -143,4 +150,6 @@ def _account(
             problems=tuple(problems),
         )
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
-        raise ExchangeUnreachableError(f"{url} does not answer like Binance: no account") from None
+        raise ExchangeUnreachableError(
+            f"{url} is not Binance's API: its answer is no account"
+        ) from None

@@ -1,8 +1,7 @@
-"""aiohttp's session as ccxt calls it: one proxy, no redirects, and no answer without an end.
+"""Wrap aiohttp's session for ccxt: one proxy, no redirects, and a limit on an answer's size.
 
-An answer is read up to what its request can be answered with, unpacked, and not a byte further: an
-endless one, or a small one that unpacks to gigabytes, would otherwise fill the memory until the
-deadline.
+The limit counts decompressed bytes. Without it an endless answer, or a small one that decompresses
+to gigabytes, would fill the memory until the deadline.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from warmup_job.binance.proxies import Proxy
 from warmup_job.errors import NotTheExchangeError
 
 _KIB = 1024
-_ANY_BYTES = 256 * _KIB  # any answer, also somebody's error page
+_ANY_BYTES = 256 * _KIB  # any answer, including an error page
 _ROW_BYTES = 512  # a kline is 150 to 250
 _LIST_BYTES = 8 * _KIB * _KIB  # the list of every symbol is about 1.5 MiB on futures
 
 
-def most_bytes(url: URL) -> int:
-    """How large an answer to ``url`` may be, unpacked; far more than Binance sends."""
+def max_answer_bytes(url: URL) -> int:
+    """Return the largest accepted answer to ``url``, in decompressed bytes."""
     if url.path.endswith("lines"):
         limit = url.query.get("limit", "")
         return _ANY_BYTES + _ROW_BYTES * (int(limit) if limit.isascii() and limit.isdigit() else 0)
@@ -31,67 +30,64 @@ def most_bytes(url: URL) -> int:
 
 
 class BoundedResponse(aiohttp.ClientResponse):
-    """A response whose body is read up to `most_bytes` of its URL."""
+    """A response whose body may have at most `max_answer_bytes`."""
 
     async def read(self) -> bytes:
-        """Read and unpack the body.
+        """Read and decompress the body.
 
         Raises:
-            NotTheExchangeError: it is larger than any answer to this request can be.
+            NotTheExchangeError: The body is larger than any answer to this request.
         """
         if self._body is None:
-            most, body = most_bytes(self.url), bytearray()
+            limit, body = max_answer_bytes(self.url), bytearray()
             announced = self.content_length
-            while announced is None or announced <= most:
+            while announced is None or announced <= limit:
                 chunk = await self.content.readany()
                 if not chunk:
                     self._body = bytes(body)
                     break
                 body += chunk
-                if len(body) > most:
+                if len(body) > limit:
                     break
             if self._body is None:
                 self.close()
                 raise NotTheExchangeError(
-                    f"{_origin(self.url)} answered with more than {most // _KIB} KiB to "
-                    f"{self.url.path}, which no answer of Binance's has: see what stands between"
+                    f"{public_url(str(self.url.origin()))} answered {self.url.path} with more than "
+                    f"{limit // _KIB} KiB, more than Binance sends: check the proxy or portal in "
+                    "between"
                 )
         return await super().read()
 
 
-class Session:
-    """Hands ccxt's requests to an aiohttp session, each with our own terms.
+class CcxtSession:
+    """Send ccxt's requests through an aiohttp session, with our proxy and without redirects.
 
     Args:
-        inner: made with `BoundedResponse`; closed by `close`.
-        proxy: what every request goes through; None: none, whatever the environment says.
+        inner: A session made with `BoundedResponse`; `close` closes it.
+        proxy: The proxy of every request; None: connect directly and ignore the environment.
     """
 
     def __init__(self, inner: aiohttp.ClientSession, proxy: Proxy | None) -> None:
-        # aiohttp asks once more by itself when a kept connection was cut: requests that nobody
-        # counts. It has no public switch.
+        # aiohttp repeats a GET when a kept connection was cut, and the weight budget would not
+        # count it. There is no public switch.
         inner._retry_connection = False
         self._inner = inner
         self._proxy = proxy
         self.headers = inner.headers
-        """What every request is sent with; ccxt reads it."""
+        """The default headers, which ccxt reads."""
 
     def get(self, url: URL, **options: Any) -> Any:  # noqa: ANN401  # as aiohttp's
-        """Send a GET as ccxt asks for it; nothing here sends another method."""
+        """Send a GET request with ccxt's options; no other method is supported."""
         options |= {"allow_redirects": False, "proxy": None}
         if self._proxy is not None:
             options["proxy"] = self._proxy.address
             login = self._proxy.authorization
             if login is not None and url.scheme == "https":
                 options["proxy_headers"] = {"Proxy-Authorization": login}
-            elif login is not None:  # there is no CONNECT that it would belong to
+            elif login is not None:  # no CONNECT request carries it
                 options["headers"] = {**options["headers"], "Proxy-Authorization": login}
         return self._inner.get(url, **options)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._inner.close()
-
-
-def _origin(url: URL) -> str:
-    return public_url(str(url.origin()))

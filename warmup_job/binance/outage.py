@@ -1,4 +1,4 @@
-"""An exchange that is away: said once, then every 15 s with how long it has been, and its end."""
+"""Log an outage of the exchange: its start, its duration every 15 s, and its end."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from loguru import logger
 
 from warmup_job.market.times import duration_text
 
-_SAY_EVERY_S = 15.0
-_SHORT_S = 1.0
+_LOG_EVERY_S = 15.0
+_MIN_OUTAGE_S = 1.0
 
 
 class Outage:
-    """Counts the requests that have failed and are tried again; there are some: it is away."""
+    """Count the requests that failed and are being retried; above 0 there is an outage."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._failing = 0
         self._since_s = 0.0
-        self._said = False
+        self._logged = False
         self._reminder: asyncio.Task[None] | None = None
         self.reason = ""
-        """Why it was last away; empty: it has answered since."""
+        """Why the last request failed; empty: the exchange has answered since."""
 
-    def begins(self, reason: str) -> None:
-        """A request has failed for the first time and will be tried again."""
+    def request_failed(self, reason: str) -> None:
+        """Count a request that failed for the first time and will be retried."""
         self._failing += 1
         self.reason = reason
         if self._failing == 1:
             self._since_s = time.monotonic()
             self._reminder = asyncio.create_task(self._remind(reason), name="outage")
 
-    def ends(self, *, answered: bool) -> None:
-        """A request that had failed was answered, or is given up."""
+    def request_ended(self, *, answered: bool) -> None:
+        """Count a failed request as answered, or as given up."""
         self._failing -= 1
         if self._failing:
             return
         self.close()
         if answered:
             self.reason = ""
-            if self._said:
-                logger.info("{} answers again after {}", self._url, self._away())
-        self._said = False
+            if self._logged:
+                logger.info("{} answers again after {}", self._url, self._duration())
+        self._logged = False
 
     def close(self) -> None:
-        """Say nothing more."""
+        """Stop logging."""
         if self._reminder is not None:
             self._reminder.cancel()
             self._reminder = None
 
     async def _remind(self, reason: str) -> None:
-        await asyncio.sleep(_SHORT_S)  # what passes within a second is no outage
-        self._said = True
-        logger.warning("{}; asking again until the deadline", reason)
+        await asyncio.sleep(_MIN_OUTAGE_S)  # a shorter failure is not logged
+        self._logged = True
+        logger.warning("{}; retrying until the deadline", reason)
         while True:
-            await asyncio.sleep(_SAY_EVERY_S)
-            logger.warning("{} has been away for {}; still asking", self._url, self._away())
+            await asyncio.sleep(_LOG_EVERY_S)
+            logger.warning("{} unreachable for {}; still retrying", self._url, self._duration())
 
-    def _away(self) -> str:
+    def _duration(self) -> str:
         return duration_text(round((time.monotonic() - self._since_s) * 1000))

@@ -1,13 +1,13 @@
-"""Which proxy a URL goes through, from the environment: one answer for ccxt and for Nautilus.
+"""Choose the proxy of a URL from the environment, in the same way for ccxt and Nautilus.
 
-The two network libraries read the variables differently: aiohttp ignores ALL_PROXY and https://
-proxies, Nautilus' REST client reads them by its own rules, and its websocket does not read them at
-all. So the variables are read here, and each library is told the result.
+The libraries read the variables differently: aiohttp ignores ALL_PROXY and https:// proxies,
+Nautilus' REST client has its own rules, and Nautilus' websocket reads none. So this module reads
+them, and each library gets the result.
 
 Only ``http://`` proxies are accepted. aiohttp cannot use SOCKS without another package, and
-Nautilus' websocket ignores a SOCKS proxy and connects directly. An ``https://`` proxy needs a
-certificate that Nautilus' websocket trusts, and it trusts public authorities only. What goes
-through an ``http://`` proxy to Binance is encrypted all the same.
+Nautilus' websocket ignores a SOCKS proxy and connects directly. Nautilus' websocket trusts public
+certificate authorities only, so it cannot use most ``https://`` proxies. Traffic to Binance through
+an ``http://`` proxy is encrypted by TLS anyway.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ type _Environ = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy. Its password shows in `url` and `authorization` only."""
+    """An HTTP proxy. Only `url` and `authorization` contain its password."""
 
     variable: str
-    """The environment variable that names it."""
+    """The environment variable that configures it."""
     address: str
     """``http://HOST:PORT``."""
     user: str | None = field(default=None, repr=False)
@@ -59,7 +59,7 @@ class Proxy:
 
     @property
     def authorization(self) -> str | None:
-        """The value of Proxy-Authorization, or None."""
+        """The value of the Proxy-Authorization header; None: the proxy has no user."""
         if self.user is None:
             return None
         pair = f"{self.user}:{self.password or ''}".encode()
@@ -67,10 +67,10 @@ class Proxy:
 
 
 def check_proxies(urls: Iterable[str], environ: _Environ = os.environ) -> None:
-    """Check every variable that can take effect on ``urls``.
+    """Check every proxy variable that applies to ``urls``.
 
     Raises:
-        ConfigError: every problem, one a line; it names the variables and no part of their values.
+        ConfigError: It has every problem, one per line, without any part of the values.
     """
     problems = []
     try:
@@ -92,13 +92,14 @@ def check_proxies(urls: Iterable[str], environ: _Environ = os.environ) -> None:
 
 
 def proxy_for(url: str, environ: _Environ = os.environ) -> Proxy | None:
-    """Return the proxy for a http, https, ws or wss URL; None: connect directly.
+    """Return the proxy for an http, https, ws or wss URL; None: connect directly.
 
-    The scheme's own variable comes before ALL_PROXY, and lower case before upper case, as in curl
-    and Python. An empty variable counts as unset, and an empty lower-case one hides the other.
+    As in curl and Python, the scheme's own variable has priority over ALL_PROXY, and lower case
+    over upper case. An empty variable counts as unset; an empty lower-case one hides the upper-case
+    one.
 
     Raises:
-        ConfigError: the variable in effect is unusable; it names no part of the value.
+        ConfigError: The variable in effect is invalid. The message has no part of its value.
     """
     found = _lookup(_FOR_SCHEME[urlsplit(url).scheme], environ) or _lookup("all_proxy", environ)
     if found is None or _is_direct(url, environ):
@@ -111,19 +112,19 @@ def common_proxy(
 ) -> Proxy | None:
     """Return the proxy for both of a trader's URLs.
 
-    Nautilus takes one proxy for REST and websocket. Without one its REST client would read the
-    environment by its own rules, so a host that is to be reached directly is added to NO_PROXY of
-    this process.
+    Nautilus accepts one proxy for REST and websocket. Without one its REST client reads the
+    environment by its own rules, so for a direct connection this adds the host to this process'
+    NO_PROXY.
 
     Raises:
-        ConfigError: the two would need different proxies.
+        ConfigError: The two URLs need different proxies.
     """
     proxy = proxy_for(rest_url, environ)
     if proxy_for(ws_url, environ) != proxy:
         raise ConfigError(
             "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY give the exchange's REST and "
-            "websocket addresses different proxies, or only one of them a proxy. Nautilus takes "
-            "one proxy for both: set the variables so that both get the same"
+            "websocket URLs different proxies, or only one of them a proxy. Nautilus accepts one "
+            "proxy for both: set the variables so that both URLs get the same"
         )
     if proxy is None and any(
         _lookup(name, environ) for name in (*_FOR_SCHEME.values(), "all_proxy")
@@ -137,7 +138,7 @@ def common_proxy(
 
 
 def _lookup(name: str, environ: _Environ) -> tuple[str, str] | None:
-    """The variable that is set, with its value."""
+    """Return the name and value of the variable that is set; None: it is unset or empty."""
     for each in (name, name.upper()):
         if each in environ:
             return (each, environ[each]) if environ[each].strip() else None
@@ -184,20 +185,20 @@ def _login(variable: str, login: str) -> tuple[str, str | None]:
         raise ConfigError(f"user or password of {variable} is not UTF-8") from None
     if _CONTROL.search(user + password) or ":" in user:
         raise ConfigError(
-            f"user or password of {variable} has a control character, or the user a colon: no "
-            "proxy can be sent that"
+            f"user or password of {variable} has a control character, or the user has a colon, "
+            "which HTTP does not allow: change them"
         )
     return user, password if colon else None
 
 
 def _is_direct(url: str, environ: _Environ) -> bool:
-    """Whether NO_PROXY names the host of ``url``.
+    """Return whether NO_PROXY includes the host of ``url``.
 
     Entries are separated by commas or spaces: ``*``, a host, a domain with or without a leading
     dot (its subdomains too), an IP address or network, each with or without a port.
 
     Raises:
-        ConfigError: an entry is none of these.
+        ConfigError: An entry has none of these forms.
     """
     found = _lookup("no_proxy", environ)
     if found is None:
@@ -242,7 +243,7 @@ def _matches(variable: str, entry: str, host: str, port: int) -> bool:
 def _bad_entry(variable: str) -> ConfigError:
     return ConfigError(
         f"an entry of {variable} is neither a host, a domain, an IP address or network nor *: "
-        "write them without a scheme, separated by commas"
+        "write the entries without a scheme, separated by commas"
     )
 
 

@@ -1,4 +1,4 @@
-"""What to do about an error: a pure function of (error, attempt, now) (docs/refusals.md)."""
+"""Decide whether and when to retry: a pure function (docs/refusals.md)."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from warmup_job.errors import (
 )
 
 MAX_ATTEMPTS = 6
-"""How often data that cannot be used are asked for. An exchange that is away has no such limit."""
+"""Attempts for invalid data. An unreachable exchange is retried until the deadline."""
 FIRST_WAIT_MS = 250
 LONGEST_WAIT_MS = 4_000
-"""Where the doubling ends, before the spread of half as much either way."""
+"""The longest doubled wait, before the jitter of ±50 %."""
 LAST_TRY_MS = 500
-"""How long before the deadline an exchange that is away is asked for the last time."""
-_LEAST_LIMIT_WAIT_MS = 1_000  # some answers say 0: asking at once is how bans grow
-_SPREAD_MS = 500  # bots that were told the same moment do not come back in the same one
+"""An unreachable exchange gets its last request this long before the deadline."""
+_MIN_LIMIT_WAIT_MS = 1_000  # some answers say 0, and an immediate retry makes bans longer
+_SPREAD_MS = 500  # so that bots with the same end of a ban do not all retry at once
 
 
 def wait_ms(
     error: WarmupError, attempt: int, now_ms: int, deadline_ms: int, jitter: float
 ) -> int | None:
-    """Return how long to wait before asking again, in ms; None: give up and raise ``error``.
+    """Return the wait before the next attempt, in ms; None: give up and raise ``error``.
 
-    A rate limit or a ban is waited out if the deadline allows. An exchange that cannot be reached
-    is asked again until the deadline, with waits that double up to `LONGEST_WAIT_MS`, the last
-    time `LAST_TRY_MS` before it; invalid data `MAX_ATTEMPTS` times. The rest is final.
+    - A rate limit or ban: wait until its end, if that is before the deadline.
+    - An unreachable exchange: retry until the deadline, with waits that double up to
+      `LONGEST_WAIT_MS`, and a last time `LAST_TRY_MS` before it.
+    - Invalid data: `MAX_ATTEMPTS` attempts.
+    - Any other error: give up.
 
     Args:
-        attempt: how many times this was asked already, from 1.
-        now_ms, deadline_ms: UTC ms on this machine's clock.
-        jitter: in [0, 1).
+        error: The error of the last attempt.
+        attempt: The number of attempts so far, at least 1.
+        now_ms: UTC ms on this machine's clock.
+        deadline_ms: UTC ms on this machine's clock.
+        jitter: A random number in [0, 1).
     """
     if isinstance(error, RateLimitedError):
-        asked = (error.until_ms or now_ms) - now_ms
-        wait = max(_LEAST_LIMIT_WAIT_MS, asked) + round(_SPREAD_MS * jitter)
+        remaining = (error.until_ms or now_ms) - now_ms
+        wait = max(_MIN_LIMIT_WAIT_MS, remaining) + round(_SPREAD_MS * jitter)
     elif isinstance(error, NotTheExchangeError):
         return None
     elif isinstance(error, ExchangeUnreachableError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from warmup_job.binance.endpoints import Environment, Verdict, environment_of, judge
+from warmup_job.binance.endpoints import Environment, UrlProblems, environment_of, find_url_problems
 from warmup_job.config.fields import (
     SECRET,
     Section,
@@ -145,7 +145,7 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
             return "testnet" if self.api.testnet else "production"
         return self.api.environment
 
-    def judge_urls(self) -> Verdict:
+    def url_problems(self) -> UrlProblems:
         """Whether REST and websocket are of one market, and of the one that the file names.
 
         Raises:
@@ -157,7 +157,7 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
             if api.environment is not None
             else f"api.testnet is {'true' if api.testnet else 'false'}"
         )
-        return judge(self.market, self._said, said_by, api.base_url, api.ws_url)
+        return find_url_problems(self.market, self._said, said_by, api.base_url, api.ws_url)
 
 
 class VenueConfigLoader:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from warmup_job.binance.endpoints import Verdict
+from warmup_job.binance.endpoints import UrlProblems
 from warmup_job.config.fields import (
     FRACTION,
     FieldReader,
@@ -336,7 +336,7 @@ def load(
     problems += unknown + reader.problems
 
     venue: VenueConfig | None = None
-    verdict = Verdict()
+    verdict = UrlProblems()
     if "venue" in parts:
         place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
         venue, found = read_file(VenueConfig, place, environ, named_by)
@@ -362,7 +362,7 @@ def load(
             venue=venue,
             strategies=tuple(strategies),
             path=path,
-            warnings=(*reader.warnings, *odd, *verdict.odd),
+            warnings=(*reader.warnings, *odd, *verdict.warnings),
             live_problems=verdict.live,
             variables=references(document).union(*(each.variables for each in files)),
             **parts,
@@ -440,13 +440,13 @@ def missing_stream(market: Market, interval_name: str, price: str) -> str | None
     return None
 
 
-def _market_problems(path: Path, venue: VenueConfig | None) -> tuple[Verdict, list[str]]:
+def _market_problems(path: Path, venue: VenueConfig | None) -> tuple[UrlProblems, list[str]]:
     """What is to be said of the venue file's URLs, and what nobody can work with."""
     if venue is None:
-        return Verdict(), []
+        return UrlProblems(), []
     try:
-        verdict = venue.judge_urls()
+        verdict = venue.url_problems()
     except ConfigError as error:
-        return Verdict(), [f"{path}: {error}"]
+        return UrlProblems(), [f"{path}: {error}"]
     rest, live, odd = (tuple(f"{path}: {line}" for line in lines) for lines in verdict)
-    return Verdict((), live, odd), list(rest)
+    return UrlProblems((), live, odd), list(rest)

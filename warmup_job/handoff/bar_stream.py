@@ -263,7 +263,7 @@ class BarStream:
             clock = await self.client.sync_clock()
         except WarmupError:
             return False
-        if not clock.is_believed:
+        if not clock.is_reliable:
             return False
         self._clock_is_behind = False
         now_ms = self.client.now_ms()

@@ -133,7 +133,7 @@ def _key_problems(venue: VenuePlan) -> list[str]:
 
 
 async def _account_problems(plan: WarmupPlan) -> list[str]:
-    from warmup_job.binance.futures_account import look_at_account
+    from warmup_job.binance.futures_account import fetch_account
 
     venue = plan.venue
     key, secret = venue.api_key or "", venue.api_secret or ""
@@ -141,7 +141,7 @@ async def _account_problems(plan: WarmupPlan) -> list[str]:
         return []  # `settings_problems` reports these
     symbols = {symbol for strategy in plan.strategies for symbol in strategy.symbols}
     try:
-        account = await look_at_account(
+        account = await fetch_account(
             venue.rest_url, key, signing_secret(secret), symbols, now_ms()
         )
     except WarmupError as error:
