@@ -139,7 +139,7 @@ def test_ccxt_is_whole_for_everybody_else() -> None:
     """The client takes Binance's module alone; who imports ccxt before or after gets all of it."""
     whole = "import sys, ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "
     same = (
-        "from warmup_job.exchange import client; "
+        "from warmup_job.binance import client; "
         "assert client.ccxt.RequestTimeout is x.RequestTimeout is ccxt.RequestTimeout; "
         "import requests; assert sys.modules['ccxt.base.exchange'].Session is requests.Session; "
         "assert ccxt.binance().session.headers['User-Agent'] == ccxt.binance().userAgent; "
@@ -156,7 +156,7 @@ def test_ccxt_is_whole_for_everybody_else() -> None:
 
 def test_the_fetching_half_imports_neither_nautilus_nor_pandas() -> None:
     code = (
-        "import sys; from warmup_job.nautilus import arrow; "
+        "import sys; from warmup_job.catalog import packed_bars as arrow; "
         "from warmup_job.market.kline import Klines; import warmup_job.job.run_job; "
         "arrow.pack(Klines(*[['1']] * 6, [1], *[['1']] * 4)); "
         "assert not {'nautilus_trader', 'pandas', 'ccxt'} & set(sys.modules)"
