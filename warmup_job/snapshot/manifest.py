@@ -18,7 +18,7 @@ from warmup_job.market.pages import Market
 from warmup_job.market.rows import Gap
 from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.snapshot.durable import read_regular_file
+from warmup_job.snapshot.durable import new_file, read_regular_file
 from warmup_job.snapshot.layout import CATALOG, MANIFEST
 
 FORMAT_VERSION: Final = 1
@@ -211,6 +211,12 @@ def _file_contradictions(
     return problems + [
         f"lists a file in {home}, which belongs to no stream and no instrument" for home in homes
     ]
+
+
+def write_manifest(snapshot: Path, manifest: Manifest) -> None:
+    """Write ``<snapshot>/manifest.json`` with its own digest filled in, and fsync it."""
+    with new_file(snapshot / MANIFEST) as file:
+        file.write(seal(manifest))
 
 
 def read_manifest(snapshot: Path) -> Manifest:

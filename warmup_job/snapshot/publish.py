@@ -30,7 +30,6 @@ from warmup_job.snapshot.durable import (
 from warmup_job.snapshot.layout import (
     CATALOG,
     CURRENT,
-    MANIFEST,
     SNAPSHOTS,
     STAGING,
     created_ms,
@@ -38,7 +37,7 @@ from warmup_job.snapshot.layout import (
     snapshot_id,
 )
 from warmup_job.snapshot.lease import Lease
-from warmup_job.snapshot.manifest import FileEntry, Manifest, seal
+from warmup_job.snapshot.manifest import FileEntry, Manifest, write_manifest
 
 _UNSUPPORTED = {
     errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM, errno.ENOLCK,
@@ -164,8 +163,7 @@ def publish(
         name = snapshot_id(manifest.created_at, manifest.content_digest)
         with _staged(root, name) as staging:
             manifest = msgspec.structs.replace(manifest, files=_write(staging, write_catalog))
-            with new_file(staging / MANIFEST) as file:
-                file.write(seal(manifest))
+            write_manifest(staging, manifest)
             fsync_tree(staging)
             link = staging.with_name(f"{CURRENT}.{secrets.token_hex(4)}")
             link.symlink_to(
