@@ -1,4 +1,4 @@
-"""The exchange's own clock: it starts at any moment and ticks on, in real time or faster."""
+"""The exchange's clock: it starts at a given time and runs in real time or faster."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOOK_S = 0.1  # how often a sleeper looks whether the clock was set
+_LOOK_S = 0.1  # how often a sleeping task checks whether the clock was set
 
 
 class ExchangeClock:
-    """UTC ms by the exchange's reckoning, independent of later changes to the machine's clock."""
+    """The exchange's time in UTC ms, independent of later changes to the machine's clock.
+
+    Args:
+        start_ms: The time at the start, UTC ms; None: the machine's time.
+        skew_ms: Added to ``start_ms``.
+        shift_ms: Returns by how many ms the clock is set ahead at the moment.
+        speed: Seconds of the exchange per second of the machine.
+    """
 
     def __init__(
         self,
@@ -22,11 +29,6 @@ class ExchangeClock:
         shift_ms: Callable[[], int] = lambda: 0,
         speed: float = 1.0,
     ) -> None:
-        """Start at ``start_ms`` (default: the machine's time), shifted by ``skew_ms``.
-
-        ``shift_ms`` says by how much more the clock is ahead at the moment: it can be set.
-        ``speed`` is how many of its seconds pass in one of the machine's.
-        """
         self._shift_ms = shift_ms
         self._speed = speed
         origin_ms = time.time() * 1000 if start_ms is None else float(start_ms)
@@ -34,13 +36,13 @@ class ExchangeClock:
         self._started_s = time.monotonic()
 
     def now_ms(self) -> int:
-        """The exchange's time now, UTC ms."""
+        """Return the exchange's time, UTC ms."""
         return int(self._now())
 
     async def sleep_until(self, at_ms: int) -> None:
         """Return once :meth:`now_ms` has reached ``at_ms``, or when the clock was set meanwhile."""
         shift_ms = self._shift_ms()
-        # A sleep may end a little early, or see the clock set: no event tells of either.
+        # A sleep may end early, and no event reports that the clock was set.
         while self._shift_ms() == shift_ms and (wait_ms := at_ms - self._now()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(wait_ms / 1000 / self._speed, _LOOK_S))
 

@@ -1,4 +1,4 @@
-"""The listening socket, which can be shut and opened again while the exchange runs."""
+"""The listening socket, which can close and reopen while the exchange runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class ListeningSocket:
-    """Where clients come in. While it is shut, its port stays taken and every client is refused."""
+    """Listens on the exchange's port, or keeps the port and refuses connections.
+
+    Args:
+        runner: A runner that is set up and has no sites.
+    """
 
     def __init__(self, runner: web.AppRunner) -> None:
-        """``runner`` is set up, and has no sites of its own."""
         self._runner = runner
         self._servers: list[asyncio.Server] = []
         self._kept: list[sockets.socket] = []
@@ -27,14 +30,18 @@ class ListeningSocket:
         self._is_shut = False
 
     async def open(self, host: str, port: int) -> int:
-        """Begin to listen, and say on which port; raises OSError when it is taken."""
+        """Start to listen and return the port.
+
+        Raises:
+            OSError: The port is taken.
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._protocol, host, port, backlog=_BACKLOG)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
-    def shut(self, *, spare: asyncio.Transport | None = None) -> None:
-        """Stop listening at once and cut every connection but ``spare``."""
+    def refuse(self, *, spare: asyncio.Transport | None = None) -> None:
+        """Stop listening and reset every connection except ``spare``."""
         self._is_shut = True
         self._stop_listening()
         if self._runner.server is not None:
@@ -43,10 +50,10 @@ class ListeningSocket:
                     reset(connection.transport)
 
     def reopen(self) -> None:
-        """Listen again; who connects from now on is let in."""
+        """Listen again."""
         self._is_shut = False
         for kept in self._kept:
-            # It listens now, before any server reads from it: nobody is refused in between.
+            # Listen before a server reads from the socket, so that no connection is refused.
             kept.listen(_BACKLOG)
             task = asyncio.ensure_future(self._serve(kept))
             self._opening.add(task)
@@ -54,7 +61,7 @@ class ListeningSocket:
         self._kept.clear()
 
     async def close(self) -> None:
-        """Stop listening for good and free the port; open connections stay."""
+        """Stop listening and release the port; open connections stay."""
         await asyncio.gather(*self._opening, return_exceptions=True)
         for server in self._servers:
             server.close()
@@ -72,7 +79,7 @@ class ListeningSocket:
         self._servers.clear()
 
     def _keep(self, family: int, name: tuple[object, ...]) -> None:
-        """Hold the address without listening: connections are refused, yet nobody else gets it."""
+        """Bind the address without listening: connections are refused, the port is kept."""
         kept = sockets.socket(family, sockets.SOCK_STREAM)
         kept.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
         if family == sockets.AF_INET6:
@@ -85,7 +92,7 @@ class ListeningSocket:
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._protocol, sock=listening))
         if self._is_shut:
-            self._stop_listening()  # it was shut again while it opened
+            self._stop_listening()  # `refuse` was called meanwhile
 
     def _protocol(self) -> asyncio.BaseProtocol:
         if self._runner.server is None:
@@ -94,9 +101,9 @@ class ListeningSocket:
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
-    """Cut a connection so that the other side sees a reset, not an end."""
+    """Close a connection with a TCP reset."""
     raw = transport.get_extra_info("socket")
-    with contextlib.suppress(OSError):  # it may be closed by now
+    with contextlib.suppress(OSError):  # it may be closed already
         raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _NO_LINGER)
     if isinstance(transport, asyncio.WriteTransport):
         transport.abort()

@@ -1,6 +1,6 @@
-"""The local exchange as a web server: both markets' REST and websockets on one port.
+"""The local exchange's web server: REST and websockets of both markets on one port.
 
-``await start(options)`` for tests, ``await serve(options, ready)`` for the command line.
+Tests use ``await start(options)``; the command line uses ``await serve(options, ready)``.
 """
 
 from __future__ import annotations
@@ -65,51 +65,51 @@ if TYPE_CHECKING:
 
 _MARKETS: tuple[Market, ...] = ("um", "spot")
 _BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
-_LOOK_SECONDS = 0.02  # how often a request that gets no answer looks whether its client is there
-_CALL_SECONDS = 10  # how long another thread waits for the event loop
+_LOOK_SECONDS = 0.02  # between two checks whether the client of an unanswered request is connected
+_CALL_SECONDS = 10  # limit for a call from another thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeOptions:
-    """How the local exchange runs. Every default gives a well-behaved Binance of today."""
+    """The local exchange's settings. The defaults give a Binance without faults."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free port; the running exchange says which."""
+    """0: any free port; see `RunningExchange.port`."""
     seed: int = 0
     """The same seed gives the same market, on any machine and at any time."""
     replay: tuple[str, ...] = ()
-    """Recordings: PATH, or MARKET:SYMBOL:INTERVAL:PATH with MARKET um or spot."""
+    """Recordings to serve: PATH, or MARKET:SYMBOL:INTERVAL:PATH with MARKET um or spot."""
     now_ms: int | None = None
-    """The exchange's time at its start, UTC ms; it ticks on from there. None: the machine's time,
-    or with a replay, one second into the last row of the first recording."""
+    """The exchange's time at its start, UTC ms. None: the machine's time; with a replay, one second
+    into the last row of the first recording."""
     speed: float = 1.0
-    """How many of the exchange's seconds pass in one of the machine's, more than 0, up to 1000."""
+    """Seconds of the exchange per second of the machine, 0 < speed <= 1000."""
     clock_skew_ms: int = 0
-    """Added to the exchange's clock: > 0, it is ahead of the machine's."""
+    """Added to the exchange's clock; > 0: it is ahead of the machine's."""
     latency_ms: int = 0
-    """Every REST answer comes this much later."""
+    """Delay of every REST answer, ms."""
     weight_limit: int | None = None
-    """Request weight per address, market and minute. None: 2400 on futures, 6000 on spot."""
+    """Request weight limit per address, market and minute. None: 2400 on futures, 6000 on spot."""
     ban_seconds: int = 120
-    """How long the first ban lasts; each further one lasts twice as long."""
+    """Length of the first ban; each further one lasts twice as long."""
     kline_ms: int = 250
-    """Time between two websocket updates of a forming kline."""
+    """Time between two websocket updates of a forming kline, ms."""
     volatility_bps: float = 10.0
-    """Standard deviation of a minute's return, in basis points, 0 to 500."""
+    """Standard deviation of a minute's return, bps, 0 to 500."""
     root_streams: Market = "um"
-    """Whose streams are at /stream and /ws, without a prefix: on Binance the host decides."""
+    """The market of /stream and /ws without a prefix. On Binance the host decides this."""
     faults: tuple[str, ...] = ()
-    """What goes wrong from the start, as ``429=30@klines:times=2``; see docs/local-exchange.md."""
+    """Faults from the start, e.g. ``429=30@klines:times=2``; see docs/local-exchange.md."""
     api_key: str = field(default=DEMO_KEY, repr=False)
     api_secret: str = field(default=DEMO_SECRET, repr=False)
-    """The pair that signs the account's requests; the default is public."""
+    """Key and secret that sign the account's requests; the defaults are public."""
     one_way: bool = False
-    """The account has one position per symbol, not a long and a short one (hedge mode)."""
+    """Whether the account has one position per symbol instead of a long and a short one."""
     no_trading: bool = False
-    """The account says that it may not trade."""
+    """Whether the account reports ``canTrade: false``."""
     balance: str = "10000"
-    """What the account has on each market, USDT."""
+    """The account's balance on each market, USDT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,34 +124,34 @@ class RunningExchange:
 
     @property
     def url(self) -> str:
-        """The base of the REST paths of both markets: ``http://host:port``."""
+        """The base URL of the REST paths of both markets."""
         return f"http://{self.host}:{self.port}"
 
     @property
     def ws_url(self) -> str:
-        """The base of the root streams (futures, unless ``root_streams`` says otherwise)."""
+        """The base URL of the streams of ``root_streams``, by default futures."""
         return f"ws://{self.host}:{self.port}"
 
     @property
     def spot_ws_url(self) -> str:
-        """The base of the spot streams."""
+        """The base URL of the spot streams."""
         return f"{self.ws_url}/spot"
 
     def now_ms(self) -> int:
-        """The exchange's time, UTC ms."""
+        """Return the exchange's time, UTC ms."""
         return self._exchange.clock.now_ms()
 
     def add_fault(self, spec: str) -> str:
-        """Let something go wrong from now on; its id takes it back. Any thread may call this.
+        """Add a fault and return its id. Any thread may call this.
 
         Raises:
-            ConfigError: ``spec`` is no fault.
+            ConfigError: The SPEC is invalid.
         """
         fault = parse_fault(spec)
         return self._in_loop(lambda: self._exchange.set_fault(fault))
 
     def clear_faults(self) -> None:
-        """Take every fault back. Any thread may call this."""
+        """Remove all faults. Any thread may call this."""
         self._in_loop(self._exchange.clear_faults)
 
     def _in_loop[T](self, call: Callable[[], T]) -> T:
@@ -166,14 +166,14 @@ class RunningExchange:
         def run() -> None:
             try:
                 outcome.set_result(call())
-            except Exception as error:  # noqa: BLE001 - it is raised where it was called
+            except Exception as error:  # noqa: BLE001 - re-raised in the calling thread
                 outcome.set_exception(error)
 
         self._loop.call_soon_threadsafe(run)
         return outcome.result(_CALL_SECONDS)
 
     async def stop(self) -> None:
-        """Close every connection and free the port."""
+        """Close all connections and release the port."""
         await self._exchange.close_socket()
         await self._exchange.hub.close()
         await self._exchange.websocket_api.close()
@@ -184,8 +184,8 @@ async def start(options: ExchangeOptions) -> RunningExchange:
     """Start an exchange in the running event loop.
 
     Raises:
-        ConfigError: an option is out of range or a recording cannot be used.
-        OSError: the port is taken.
+        ConfigError: An option is out of range, or a recording cannot be used.
+        OSError: The port is taken.
     """
     exchange = _Exchange(options)
     runner = web.AppRunner(exchange.application(), access_log=None, shutdown_timeout=1.0)
@@ -199,11 +199,15 @@ async def start(options: ExchangeOptions) -> RunningExchange:
 
 
 async def serve(options: ExchangeOptions, ready: Callable[[RunningExchange], None]) -> None:
-    """Run an exchange until SIGTERM, SIGINT or cancellation; ``ready`` is called once it listens.
+    """Run an exchange until SIGTERM, SIGINT or cancellation.
+
+    Args:
+        options: The exchange's settings.
+        ready: Called with the running exchange once it listens.
 
     Raises:
-        ConfigError: an option is out of range or a recording cannot be used.
-        OSError: the port is taken.
+        ConfigError: An option is out of range, or a recording cannot be used.
+        OSError: The port is taken.
     """
     running = await start(options)
     stop = asyncio.Event()
@@ -211,7 +215,7 @@ async def serve(options: ExchangeOptions, ready: Callable[[RunningExchange], Non
     signals = (signal.SIGTERM, signal.SIGINT)
     try:
         for number in signals:
-            # Only the main thread may; elsewhere cancellation is the way to stop.
+            # Only the main thread can handle signals; in other threads cancellation stops it.
             with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
                 loop.add_signal_handler(number, stop.set)
         ready(running)
@@ -277,7 +281,7 @@ class _Exchange:
         self._stopping = asyncio.Event()
 
     def application(self) -> web.Application:
-        """The routes and, from the outside in, what surrounds every handler."""
+        """Return the web application with its routes and middlewares."""
         app = web.Application(middlewares=[self._record, self._interfere, self._meter])
         for path, handler in self._market_rest.routes().items():
             app.router.add_get(path, handler)
@@ -302,13 +306,13 @@ class _Exchange:
         app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
         return app
 
-    # --- around every handler, outermost first ---
+    # --- middlewares, outermost first ---
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note every request and its outcome, and which faults it meets: decided on arrival.
+        """Log the request and its status, and decide which faults hit it.
 
-        The control interface is outside of all that.
+        The control interface (/_sim) has no faults and is not logged.
         """
         path = request.path
         if path.startswith("/_sim/"):
@@ -343,7 +347,7 @@ class _Exchange:
         refused = self.faults.handshake_fault(FaultTarget(request.path))
         faults = () if refused is None else (refused,)
         arrival = self.log.begin(request.method, request.path, request.query, 0, at_ms, faults)
-        # Noted when it begins: it may last for days.
+        # Logged at the start, because a websocket may last for days.
         arrival.ended(101 if refused is None else 503)
         if refused is not None:
             return web.Response(status=503)
@@ -351,10 +355,10 @@ class _Exchange:
 
     @web.middleware
     async def _interfere(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """What stands between the client and the exchange.
+        """Act as the network between client and exchange.
 
-        The way there takes ``latency_ms`` and may end at somebody else's page; on the way back an
-        answer can be late, damaged or lost.
+        A request is delayed by ``latency_ms`` and may be answered by a firewall; an answer may be
+        late, damaged or lost.
         """
         if request.path.startswith("/_sim/"):
             return await self._found(request, handler)
@@ -389,7 +393,7 @@ class _Exchange:
             return error_answer(ErrorAnswer(405, -1, "Method not allowed."))
 
     def _shown_in_front(self, fault: Fault) -> web.Response:
-        """What a firewall, a content network or a gateway answers in the exchange's stead."""
+        """Return the answer of a firewall, CDN or gateway in front of the exchange."""
         if fault.kind == "html":
             return html_answer(int(fault.number or 200))
         response = error_answer(
@@ -398,7 +402,7 @@ class _Exchange:
         return response if fault.kind == "451" else html_answer(response.status, response.headers)
 
     async def _client_leaves(self, request: web.Request, at_most_s: float | None = None) -> None:
-        """Return when the client has gone, the exchange stops, or the time is over."""
+        """Wait until the client has disconnected, the exchange stops, or the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):
                 while not self._stopping.is_set():
@@ -409,7 +413,7 @@ class _Exchange:
 
     @web.middleware
     async def _meter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Charge the request's weight, and word refusals as Binance does."""
+        """Count the request's weight, and send error answers in Binance's format."""
         market = _rest_market(request.path)
         if market is None:
             return await handler(request)
@@ -429,7 +433,7 @@ class _Exchange:
         return response
 
     def _answered(self, fault: Fault) -> web.Response:
-        """What the exchange itself answers instead of what was asked for."""
+        """Return the exchange's answer that a fault sends instead of the requested one."""
         body = _BODIES.get(fault.kind)
         if body is None:
             raise error_answer_of(fault, self.clock.now_ms(), self.faults.seconds_left(fault))
@@ -456,7 +460,7 @@ class _Exchange:
     ) -> web.StreamResponse:
         listen_key = request.query.get("listenKey", "")
         if listen_key:
-            # Only futures have an account stream, at whichever path they share with spot.
+            # Only futures have a user data stream, whatever the path's market is.
             market, names = "um", [*names, listen_key]
         return await self.hub.serve(request, market, names, combined=combined)
 
@@ -496,29 +500,29 @@ class _Exchange:
 
     async def _remove_fault(self, request: web.Request) -> web.StreamResponse:
         if not self.faults.remove(request.match_info["id"]):
-            return answer(request, {"error": "There is no fault of this id."}, status=404)
+            return answer(request, {"error": "There is no fault with this id."}, status=404)
         self._reopen_when_due()
         return answer(request, {})
 
     def set_fault(self, fault: Fault, *, spare: asyncio.Transport | None = None) -> str:
-        """Let a fault begin, and give its id; ``spare`` is not cut if that is what it does."""
+        """Add a fault and return its id; a fault that cuts connections does not cut ``spare``."""
         fault_id = self.faults.add(fault).id
         if fault.stage is FaultStage.WEBSOCKET:
             self.hub.drop(fault)
         if fault.stage is FaultStage.PORT and self._socket is not None:
-            self._socket.shut(spare=spare)
+            self._socket.refuse(spare=spare)
         self._reopen_when_due()
         return fault_id
 
     def clear_faults(self) -> None:
-        """Take every fault back."""
+        """Remove all faults."""
         self.faults.clear()
         self._reopen_when_due()
 
-    # --- the door ---
+    # --- the listening socket ---
 
     async def listen(self, runner: web.AppRunner) -> int:
-        """Begin to listen, say on which port, and let the faults of the start begin."""
+        """Start to listen, add the first faults, and return the port."""
         self._socket = ListeningSocket(runner)
         port = await self._socket.open(self.options.host, self.options.port)
         for fault in self._first_faults:
@@ -526,7 +530,7 @@ class _Exchange:
         return port
 
     async def close_socket(self) -> None:
-        """Stop listening, and let go of who still waits for an answer."""
+        """Stop listening, and release the requests that still wait for an answer."""
         self._stopping.set()
         if self._reopening is not None:
             self._reopening.cancel()
@@ -535,7 +539,7 @@ class _Exchange:
             self._socket = None
 
     def _reopen_when_due(self) -> None:
-        """Open it when no fault keeps it shut any more, now or then."""
+        """Listen again once no fault keeps the port closed, now or by a timer."""
         if self._reopening is not None:
             self._reopening.cancel()
             self._reopening = None
@@ -548,18 +552,18 @@ class _Exchange:
 
 
 def _spec_in(text: str) -> str:
-    """The SPEC in the body of a request: as it is, or in JSON as text or ``{"spec": …}``."""
+    """Return the SPEC in a request's body: plain text, a JSON string or ``{"spec": …}``."""
     if not text.lstrip().startswith(("{", '"')):
         return text
     try:
         body = msgspec.json.decode(text, type=str | dict[str, str])
     except (msgspec.DecodeError, msgspec.ValidationError):
-        raise ConfigError('the body should be a SPEC, or {"spec": "SPEC"}.') from None
+        raise ConfigError('the body must be a SPEC, a JSON string or {"spec": "SPEC"}.') from None
     return body if isinstance(body, str) else body.get("spec", "")
 
 
 async def _read_request(request: web.Request) -> ClientRequest:
-    """Read what came with a request, characters as they are, and keep it with the request."""
+    """Read the request's parameters and store them with the request."""
     _, _, query = request.raw_path.partition("?")
     body = b"" if request.method in ("GET", "HEAD") else await request.read()
     sent = read_client_request(query, body.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""The listen keys of the account: what opens its own stream, and for how long."""
+"""The listen keys that open the account's user data stream."""
 
 from __future__ import annotations
 
@@ -9,40 +9,44 @@ from warmup_job.local_binance.rest import error_answers
 from warmup_job.market.interval import MINUTE_MS
 
 LIFE_MS = 60 * MINUTE_MS
-"""How long a listen key lasts after it was given out or kept alive."""
-_KEY_BYTES = 32  # 64 digits, as long as Binance's
+"""Validity of a listen key after it was issued or kept alive (Binance: 60 minutes)."""
+_KEY_BYTES = 32  # 64 hexadecimal digits, like Binance's
 
 
 @dataclass(slots=True)
 class ListenKeys:
-    """At most one of them is valid at a time. Times are the exchange's UTC ms."""
+    """Issues listen keys, of which at most one is valid. Times are the exchange's UTC ms."""
 
     _newest: str = field(default="", repr=False)
     _until_ms: dict[str, int] = field(default_factory=dict, repr=False)
 
     def issue(self, now_ms: int) -> str:
-        """The valid one, for another hour, or else a new one."""
+        """Extend the valid key by an hour and return it; issue a new one if none is valid."""
         if not self.is_valid(self._newest, now_ms):
             self._newest = secrets.token_hex(_KEY_BYTES)
         self._until_ms[self._newest] = now_ms + LIFE_MS
         return self._newest
 
     def keep_alive(self, now_ms: int) -> str:
-        """The valid one, for another hour; raises :class:`ErrorAnswer` −1125 if there is none."""
+        """Extend the valid key by an hour and return it.
+
+        Raises:
+            ErrorAnswer: −1125, no key is valid.
+        """
         if not self.is_valid(self._newest, now_ms):
             raise error_answers.no_listen_key()
         return self.issue(now_ms)
 
     def revoke(self) -> str:
-        """End the newest one, and say which it was; empty if there was none."""
+        """Revoke the newest key and return it; empty if there is none."""
         ended, self._newest = self._newest, ""
         self._until_ms.pop(ended, None)
         return ended
 
     def is_valid(self, key: str, now_ms: int) -> bool:
-        """Whether ``key`` opens a stream now."""
+        """Return whether ``key`` opens a stream now."""
         return now_ms < self._until_ms.get(key, 0)
 
     def until_ms(self, key: str) -> int | None:
-        """When ``key`` ends or has ended; None if it was taken back, or never given."""
+        """Return when ``key`` expires or has expired; None if it was revoked or never issued."""
         return self._until_ms.get(key)

@@ -1,9 +1,7 @@
-"""Who may ask about the account: the key in the header, and the signature of what was sent.
+"""Checks API keys and signatures of requests. Pure.
 
-A signature is HMAC-SHA256 with the secret, or Ed25519 by the private half of the key that the
-exchange was given.
-
-Pure: it is handed the characters of a request and the exchange's time.
+A signature is HMAC-SHA256 with the secret, or Ed25519 with the private key of the exchange's public
+key (https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info).
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ KEY_HEADER = "X-MBX-APIKEY"
 RECV_WINDOW_MS = 5000
 MAX_RECV_WINDOW_MS = 60_000
 AHEAD_MS = 1000
-"""How far the client's clock may be ahead of the exchange's."""
+"""Limit, exclusive, by which a request's timestamp may be ahead of the exchange's clock."""
 
 _KEY_FORM = r"[0-9A-Za-z_-]{8,128}"
 # Listen keys, signatures and Binance's own keys and secrets all look like this.
@@ -43,17 +41,17 @@ _NEVER_TOLD = frozenset({"signature", "listenKey", "apiKey"})
 
 
 class ClientRequest(NamedTuple):
-    """What a client has sent to a REST endpoint."""
+    """The parameters and the signature of a REST request."""
 
     params: dict[str, str]
-    """Of the query and of the form in the body; the query's come first, and count."""
+    """Parameters of the query and of the form in the body; the query's take precedence."""
     payload: str
-    """The characters that the signature is of."""
+    """The characters that are signed."""
     signature: str
 
 
 def read_client_request(query: str, body: str = "") -> ClientRequest:
-    """Read a request's query and body, both as they came: a signature is of those characters."""
+    """Read a request's raw query and body; the signature covers their exact characters."""
     params: dict[str, str] = {}
     for name, value in (*_pairs(query), *_pairs(body)):
         params.setdefault(name, value)
@@ -62,11 +60,15 @@ def read_client_request(query: str, body: str = "") -> ClientRequest:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The one pair of key and secret that the exchange knows."""
+    """The only key and secret that the exchange accepts.
+
+    Raises:
+        ConfigError: The key or the secret is malformed.
+    """
 
     key: str = field(repr=False)
     secret: str = field(repr=False)
-    """Of HMAC; or an Ed25519 public key, PEM."""
+    """An HMAC secret, or an Ed25519 public key in PEM format."""
     _public: Ed25519PublicKey | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
@@ -77,18 +79,18 @@ class Credentials:
             named.append(("api_secret", self.secret))
         for name, text in named:
             if not re.fullmatch(_KEY_FORM, text):
-                raise ConfigError(f"{name} must be 8 to 128 letters, digits, - and _.")
+                raise ConfigError(f"{name} must have 8 to 128 letters, digits, - and _.")
 
     @property
     def is_ed25519(self) -> bool:
-        """Whether requests are signed by Ed25519; else by HMAC."""
+        """Whether requests are signed with Ed25519 instead of HMAC."""
         return self._public is not None
 
     def check_key(self, key: str | None) -> None:
         """Check the key of a request.
 
         Raises:
-            ErrorAnswer: −2014 there is none, or it cannot be one; −2015 it is not known here.
+            ErrorAnswer: −2014 for a missing or malformed key, −2015 for an unknown one.
         """
         if key is None or not re.fullmatch(_KEY_FORM, key):
             raise error_answers.malformed_key()
@@ -96,11 +98,16 @@ class Credentials:
             raise error_answers.unknown_key()
 
     def check_signed(self, key: str | None, sent: ClientRequest, now_ms: int) -> None:
-        """Check a request that must be signed; ``now_ms`` is the exchange's time.
+        """Check the key, the timestamp and the signature of a request.
+
+        Args:
+            key: The key in the request's header.
+            sent: The request.
+            now_ms: The exchange's time, UTC ms.
 
         Raises:
-            ErrorAnswer: as above, and −1102 missing, −1100 not a number, −1131 recvWindow, −1021
-                timestamp, −1022 signature.
+            ErrorAnswer: As `check_key`; −1102 for a missing parameter, −1100 for one that is not a
+                number, −1131 for recvWindow, −1021 for the timestamp, −1022 for the signature.
         """
         self.check_key(key)
         timestamp_ms = read_number(sent.params, "timestamp")
@@ -122,7 +129,7 @@ class Credentials:
 
     def _has_signed(self, sent: ClientRequest) -> bool:
         if self._public is None:
-            # Upper or lower case: the documentation says that both will do.
+            # Binance accepts upper and lower case.
             signature = sent.signature.lower().encode()
             right = signature_of(self.secret, sent.payload).encode()
             return hmac.compare_digest(signature, right)
@@ -135,7 +142,7 @@ class Credentials:
         return True
 
     def concealed(self, path: str, params: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-        """A path and its parameters as they may be shown: without keys, secrets and signatures."""
+        """Remove keys, secrets and signatures from a path and its parameters."""
         shown = {
             self._concealed(name): self._concealed(value)
             for name, value in params.items()
@@ -149,7 +156,7 @@ class Credentials:
 
 
 def signature_of(secret: str, payload: str) -> str:
-    """HMAC-SHA256 as lower-case hexadecimal digits."""
+    """Return the HMAC-SHA256 as lower-case hexadecimal digits."""
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
@@ -159,7 +166,7 @@ def _public_key(pem: str) -> Ed25519PublicKey:
     except ValueError:
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise ConfigError("api_secret must be the PEM of an Ed25519 public key, or one of HMAC.")
+        raise ConfigError("api_secret must be an HMAC secret or an Ed25519 public key (PEM).")
     return key
 
 

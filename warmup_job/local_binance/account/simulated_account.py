@@ -1,6 +1,6 @@
-"""The account at the exchange: a balance, settings of each symbol, no orders and no positions.
+"""The account: a balance and settings per symbol, without orders and positions.
 
-State and rules only: what an endpoint answers comes out as plain values. Money is text.
+The methods return the endpoints' answers as plain values. Amounts are text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ASSET = "USDT"
 MARGIN_TYPES = ("CROSSED", "ISOLATED")
 MAKER_RATE, TAKER_RATE = "0.000200", "0.000500"
-"""The futures commission of fee tier 0."""
+"""Futures commission of fee tier 0 (https://www.binance.com/en/fee/futureFee)."""
 _NOTHING = "0.00000000"
 _DECIMALS = 8
 _MOST = Decimal(10**12)
@@ -28,13 +28,13 @@ _ALIAS = "LocalAccount"
 
 class _Bracket(NamedTuple):
     leverage: int
-    """The highest that is allowed here."""
+    """The highest leverage allowed in this bracket."""
     cap: int
-    """Notional value up to which the bracket goes, in quote asset."""
+    """The bracket's largest notional, quote asset."""
     maintenance_bps: int
 
 
-# Invented, and the same for each symbol: Binance's differ by symbol and change.
+# Invented, and the same for all symbols. Binance's brackets differ by symbol and change.
 _BRACKETS = (
     _Bracket(125, 50_000, 40),
     _Bracket(100, 500_000, 50),
@@ -48,14 +48,25 @@ _BRACKETS = (
 
 @dataclass(slots=True)
 class _Settings:
-    """What the account has set for one symbol."""
+    """The account's settings of one symbol."""
 
     leverage: int = 20
     margin_type: str = "CROSSED"
 
 
 class SimulatedAccount:
-    """The account's state. Times are the exchange's UTC ms."""
+    """The account's state. Times are the exchange's UTC ms.
+
+    Args:
+        symbols: The symbols of the futures market.
+        balance: USDT on each market, decimal text.
+        hedge_mode: Whether a symbol can have a long and a short position at once.
+        can_trade: Whether the account may trade.
+        opened_ms: The account's update time.
+
+    Raises:
+        ConfigError: The balance is not an amount.
+    """
 
     def __init__(
         self,
@@ -66,11 +77,6 @@ class SimulatedAccount:
         can_trade: bool,
         opened_ms: int,
     ) -> None:
-        """``symbols`` are those of the futures market, ``balance`` is USDT on each market.
-
-        Raises:
-            ConfigError: the balance is no amount.
-        """
         self._balance = _amount(balance)
         self._can_trade = can_trade
         self._hedge_mode = hedge_mode
@@ -80,14 +86,14 @@ class SimulatedAccount:
     # --- futures ---
 
     def futures_v2(self) -> dict[str, Any]:
-        """/fapi/v2/account: the permissions, the totals, the asset, a flat row per position."""
+        """Answer /fapi/v2/account: permissions, totals, the asset and an empty row per position."""
         return {
             "feeTier": 0,
             "feeBurn": True,
             "canTrade": self._can_trade,
             "canDeposit": True,
             "canWithdraw": False,
-            "updateTime": 0,  # reserved, as the documentation has it
+            "updateTime": 0,  # reserved, by Binance's documentation
             "multiAssetsMargin": False,
             "tradeGroupId": -1,
             **self._totals(),
@@ -100,11 +106,11 @@ class SimulatedAccount:
         }
 
     def futures_v3(self) -> dict[str, Any]:
-        """/fapi/v3/account: without permissions, and only positions that there are: none."""
+        """Answer /fapi/v3/account, which has no permissions and lists only open positions."""
         return {**self._totals(), "assets": [self._asset()], "positions": []}
 
     def balances(self) -> list[dict[str, Any]]:
-        """/fapi/v2/balance and /fapi/v3/balance."""
+        """Answer /fapi/v2/balance and /fapi/v3/balance."""
         return [
             {
                 "accountAlias": _ALIAS,
@@ -120,11 +126,15 @@ class SimulatedAccount:
         ]
 
     def position_mode(self) -> dict[str, Any]:
-        """Whether a symbol can have a long and a short position at once."""
+        """Answer whether the account is in hedge mode."""
         return {"dualSidePosition": self._hedge_mode}
 
     def set_position_mode(self, dual: str) -> dict[str, Any]:
-        """Switch hedge mode on (``true``) or off; −4059 if it is so already."""
+        """Switch hedge mode on (``true``) or off.
+
+        Raises:
+            ErrorAnswer: −4059, the mode would not change; −1130 for another value.
+        """
         if dual.lower() not in ("true", "false"):
             raise error_answers.invalid_value("dualSidePosition")
         hedge_mode = dual.lower() == "true"
@@ -134,7 +144,7 @@ class SimulatedAccount:
         return _done()
 
     def config(self) -> dict[str, Any]:
-        """/fapi/v1/accountConfig: the permissions and modes alone."""
+        """Answer /fapi/v1/accountConfig: permissions and modes."""
         return {
             "feeTier": 0,
             "canTrade": self._can_trade,
@@ -147,7 +157,7 @@ class SimulatedAccount:
         }
 
     def symbol_configs(self, symbol: str | None) -> list[dict[str, Any]]:
-        """Leverage and margin type of one symbol, or of all."""
+        """Answer the leverage and margin type of one symbol or of all."""
         return [
             {
                 "symbol": name,
@@ -160,7 +170,11 @@ class SimulatedAccount:
         ]
 
     def set_leverage(self, symbol: str, leverage: int) -> dict[str, Any]:
-        """Set the leverage of a symbol; −4028 if there is none such."""
+        """Set the leverage of a symbol.
+
+        Raises:
+            ErrorAnswer: −4028, no bracket allows this leverage; −1121, unknown symbol.
+        """
         settings = self._chosen(symbol)[symbol]
         if not 1 <= leverage <= _BRACKETS[0].leverage:
             raise error_answers.invalid_leverage(leverage)
@@ -172,7 +186,11 @@ class SimulatedAccount:
         }
 
     def set_margin_type(self, symbol: str, margin_type: str) -> dict[str, Any]:
-        """Set the margin type of a symbol; −4046 if it has that one already."""
+        """Set the margin type of a symbol.
+
+        Raises:
+            ErrorAnswer: −4046, it would not change; −1130 for another value; −1121, unknown symbol.
+        """
         settings = self._chosen(symbol)[symbol]
         if margin_type not in MARGIN_TYPES:
             raise error_answers.invalid_value("marginType")
@@ -182,11 +200,11 @@ class SimulatedAccount:
         return _done()
 
     def brackets(self, symbol: str | None) -> dict[str, Any] | list[dict[str, Any]]:
-        """The leverage brackets: an object for one symbol, a list for all."""
+        """Answer the leverage brackets: an object for one symbol, a list for all."""
         rows: list[dict[str, Any]] = []
         floor, held_bps, cumulative_bps = 0, 0, 0
         for number, bracket in enumerate(_BRACKETS, 1):
-            # What makes the maintenance margin continuous where two brackets meet.
+            # The deduction that makes the maintenance margin continuous between brackets.
             cumulative_bps += floor * (bracket.maintenance_bps - held_bps)
             rows.append(
                 {
@@ -203,7 +221,7 @@ class SimulatedAccount:
         return entries if symbol is None else entries[0]
 
     def commission(self, symbol: str) -> dict[str, Any]:
-        """What a trade of the symbol costs."""
+        """Answer the commission rates of a symbol."""
         self._chosen(symbol)
         return {
             "symbol": symbol,
@@ -212,7 +230,7 @@ class SimulatedAccount:
         }
 
     def position_risk_v2(self, symbol: str | None) -> list[dict[str, Any]]:
-        """/fapi/v2/positionRisk: a flat row for each symbol and side; version 3 has none."""
+        """Answer /fapi/v2/positionRisk: an empty row for each symbol and side."""
         return [
             {
                 "symbol": name,
@@ -237,13 +255,17 @@ class SimulatedAccount:
         ]
 
     def check_symbol(self, symbol: str | None) -> None:
-        """Raise :class:`ErrorAnswer` −1121 if the futures market has no such symbol."""
+        """Check that the futures market lists a symbol.
+
+        Raises:
+            ErrorAnswer: −1121, it does not.
+        """
         self._chosen(symbol)
 
     # --- spot ---
 
     def spot(self) -> dict[str, Any]:
-        """/api/v3/account."""
+        """Answer /api/v3/account."""
         rate = f"{_SPOT_COMMISSION / 10_000:.8f}"
         return {
             "makerCommission": _SPOT_COMMISSION,
@@ -341,7 +363,7 @@ def _amount(text: str) -> str:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or not 0 <= amount <= _MOST or round(amount, _DECIMALS) != amount:
-        raise ConfigError(f"the balance is {text!r}; it must be an amount with up to 8 decimals.")
+        raise ConfigError(f"the balance is {text!r}; it must be 0 to 1e12 with up to 8 decimals.")
     return f"{amount:.{_DECIMALS}f}"
 
 

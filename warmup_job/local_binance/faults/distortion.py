@@ -1,4 +1,4 @@
-"""What an answer looks like that a fault has spoiled."""
+"""Error answers, pages and kline rows as a fault changes them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ _OTHER_ERROR = (-1000, "The request was refused.")
 
 
 def error_answer_of(fault: Fault, now_ms: int, left_s: float | None) -> ErrorAnswer:
-    """The error answer of a fault whose kind is an HTTP status, ``banned`` or ``symbol-status``.
+    """Return the error answer of a fault whose kind is a status, ``banned`` or ``symbol-status``.
 
-    ``now_ms`` is the exchange's time. ``left_s`` is how much longer the fault lasts: without an
-    argument of its own, that is what Retry-After says.
+    Args:
+        fault: The fault.
+        now_ms: The exchange's time, UTC ms.
+        left_s: How many more seconds the fault lasts; the Retry-After of a fault without ARG.
     """
     if fault.kind == "symbol-status":
         return ErrorAnswer(400, -1122, "Invalid symbol status.")
-    if fault.kind == "banned":  # as it comes through a proxy that drops the header
+    if fault.kind == "banned":  # as through a proxy that drops Retry-After
         until_ms = now_ms + round((fault.number or 0) * 1000)
         return ErrorAnswer(418, -1003, f"Way too many requests; IP banned until {until_ms}.")
     status = int(fault.kind)
@@ -53,7 +55,7 @@ def error_answer_of(fault: Fault, now_ms: int, left_s: float | None) -> ErrorAns
 
 
 def html_page(status: int) -> str:
-    """What a firewall or a gateway shows to people: no JSON, whoever asked."""
+    """Return the HTML page of a firewall or gateway."""
     title = "Welcome" if status == 200 else f"Error {status}"
     return (
         f"<!DOCTYPE html>\n<html><head><title>{title}</title></head>"
@@ -62,13 +64,13 @@ def html_page(status: int) -> str:
 
 
 def with_unknown_values(entry: dict[str, Any]) -> dict[str, Any]:
-    """A symbol's entry of exchangeInfo with an order type and a filter that no client knows yet."""
+    """Add an unknown order type and an unknown filter to a symbol's exchangeInfo entry."""
     filters = [*entry["filters"], {"filterType": "NOVEL_FILTER", "limit": 1}]
     return entry | {"orderTypes": [*entry["orderTypes"], "NOVEL_TYPE"], "filters": filters}
 
 
 def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
-    """The rows of a kline answer, spoiled in their middle; too few rows stay as they are."""
+    """Damage the middle of a kline answer's rows; an answer with too few rows is not changed."""
     spoiled = [list(row) for row in rows]
     middle = len(spoiled) // 2
     if fault.kind == "shape":
@@ -79,7 +81,7 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
             row[0] += 17_000
         return spoiled
     if fault.kind == "missing":
-        # The ends stay, so that only a look at the inside shows it.
+        # The first and the last row stay, so that only a check inside the page finds the gap.
         count = max(0, min(int(fault.number or 0), len(spoiled) - 2))
         first = (len(spoiled) - count) // 2
         return spoiled[:first] + spoiled[first + count :]
@@ -92,7 +94,7 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
     elif fault.kind == "nan":
         spoiled[middle][_CLOSE] = "NaN"
     elif fault.kind == "negative":
-        # The low, which may be lower than everything else: only its sign is wrong.
+        # The low, because a low may be below all other prices: only the sign is wrong.
         spoiled[middle][_LOW] = "-1.0"
     elif fault.kind == "fine":
         spoiled[middle][_LOW] = _finer(spoiled[middle][_LOW])
@@ -100,9 +102,9 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
 
 
 def on_grid(rows: Sequence[Sequence[Any]], grid: SymbolGrid) -> list[Row]:
-    """The rows of a kline answer, those from ``grid.from_ms`` on with values that need it.
+    """Change the rows that open at ``grid.from_ms`` or later so that they need the grid.
 
-    Only a finer grid can be seen in a row: its low is a tick lower, its volume a step larger.
+    Only a finer grid changes a row: its low is one tick lower, its volume one step larger.
     """
     shown = [list(row) for row in rows]
     for row in shown:
@@ -118,7 +120,7 @@ def on_grid(rows: Sequence[Sequence[Any]], grid: SymbolGrid) -> list[Row]:
 
 
 def book_on_grid(book: BookTop, grid: SymbolGrid) -> BookTop:
-    """The top of the book as it prints with that tick and step, whose decimals quotes have."""
+    """Return the top of the book with the decimals of the grid's tick and step."""
     step = Decimal(1).scaleb(-_decimals(grid.step))
 
     def price(text: str) -> str:
@@ -140,12 +142,12 @@ def _decimals(text: str) -> int:
 
 
 def _printed(text: str, like: str) -> str:
-    """A decimal with as many decimals as ``like``, which are no fewer than it has."""
+    """Return a decimal with as many decimals as ``like``, which has at least as many."""
     return f"{Decimal(text):.{_decimals(like)}f}"
 
 
 def _finer(price: str) -> str:
-    """A price one unit of the next decimal lower: no multiple of any tick that it printed in."""
+    """Return a price lowered by one unit of the next decimal: no multiple of the tick."""
     value = Decimal(price)
     exponent = value.as_tuple().exponent
     return str(value - Decimal(1).scaleb(int(exponent) - 1))
@@ -156,5 +158,5 @@ def _reshaped(row: Row, shape: str) -> Row:
         return row[:_SHORT_ROW]
     if shape == "strings":
         return [str(value) for value in row]
-    # Every value in the type that the others have: decimals as numbers, times and counts as text.
+    # Swap the types: prices and volumes as numbers, times and counts as text.
     return [float(value) if isinstance(value, str) else str(value) for value in row]

@@ -1,1 +1,1 @@
-"""Prices, generated or recorded, and the klines made of them."""
+"""Generated or recorded prices, and their klines."""

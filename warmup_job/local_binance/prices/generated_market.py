@@ -1,19 +1,19 @@
-"""The deterministic market: one per seed, any moment of the past or future addressable at random.
+"""The generated market: deterministic for a seed, with random access to any time.
 
-Nothing is stored. The logarithm of a symbol's price at each minute's boundary is fractal value
-noise (hashed numbers on grids of 1, 4, 16 … minutes, linearly joined, amplitude growing with the
-square root of the period), so it trends, rests and turns on every scale and stays within bounds.
-Everything else about a minute is drawn from hashes of its number.
+Nothing is stored. The logarithm of a symbol's price at each minute boundary is fractal value noise:
+hashed numbers on grids of 1, 4, 16 … minutes, linearly interpolated, with an amplitude that grows
+with the square root of the period. So the price trends, rests and turns on every scale and stays
+within bounds. Hashes of a minute's number determine everything else about it.
 
-A minute is a walk through four prices, open → one extreme → the other → close, in three legs. Along
-a leg from A to B every price p has a mirror A + B − p at the mirrored time, traded in the same
-quantity. A pair of mirrored trades of w each is therefore worth w·(A + B) exactly, whatever the
-path, so a minute's totals follow from its four prices and three volumes without walking it, while
-the walk itself (four steps a second) adds up to them to the last digit. That is what makes years of
-minutes cheap and their seconds exact.
+A minute is a path through four prices, open → one extreme → the other → close, in three legs. On a
+leg from A to B every price p has a mirror A + B − p at the mirrored time, traded in the same
+quantity. Two mirrored trades of quantity w are therefore worth exactly w·(A + B) for any path. So a
+minute's totals follow from its four prices and three volumes without computing the path, and the
+path (four slots per second) adds up to them to the last digit. This makes years of minutes cheap
+and their seconds exact.
 
-Prices are integers in ticks, volumes integers in steps. Only +, ×, floor and comparisons of IEEE
-doubles are used, no exp or log, so the same seed gives the same market on every machine.
+Prices are integers in ticks, volumes integers in steps. The code uses only +, ×, floor and
+comparisons of IEEE doubles, no exp or log, so a seed gives the same market on every machine.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ Floats = npt.NDArray[np.float64]
 Hashes = npt.NDArray[np.uint64]
 
 SLOT_MS = 250
-"""The grain of the path within a minute: trades happen at the start of a slot."""
+"""Length of a slot of the path within a minute; trades happen at the start of a slot."""
 
 _SLOTS = MINUTE_MS // SLOT_MS
 _SLOTS_PER_SECOND = SECOND_MS // SLOT_MS
-_LOWEST_TICKS = 10  # a price that bounded noise cannot reach, kept so that no option can make it 0
+_LOWEST_TICKS = 10  # bounded noise does not reach it; it keeps the price above 0 with any options
 _HOURS_PER_BLOCK = 256
 _MARK_DECIMALS = 8
 
@@ -56,13 +56,16 @@ _O, _H, _L, _C, _V, _Q, _N, _TV, _TQ = range(9)
 
 
 def _key(*parts: object) -> np.uint64:
-    """A 64-bit key for one independent stream of hashed numbers."""
+    """Return a 64-bit key for an independent stream of hashed numbers."""
     text = "/".join(str(part) for part in parts)
     return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()))
 
 
 def _hashes(key: np.uint64, first: int, last: int) -> Hashes:
-    """A well-mixed number for each index from ``first`` to ``last`` (splitmix64's finaliser)."""
+    """Return a hash for each index from ``first`` to ``last``.
+
+    It is the finaliser of splitmix64: https://prng.di.unimi.it/splitmix64.c
+    """
     x = np.arange(first, last + 1, dtype=np.int64).view(np.uint64)
     x *= np.uint64(0x9E3779B97F4A7C15)
     x += key
@@ -75,7 +78,7 @@ def _hashes(key: np.uint64, first: int, last: int) -> Hashes:
 
 
 def _fields(hashes: Hashes) -> npt.NDArray[np.uint16]:
-    """Four independent draws from each hash, 0 … 65535: one row for each of them."""
+    """Return four rows of independent draws, 0 … 65535, from the hashes."""
     return hashes.astype("<u8", copy=False).view("<u2").reshape(-1, 4).T
 
 
@@ -92,11 +95,11 @@ class _Octave(NamedTuple):
 
 
 def _noise(octaves: tuple[_Octave, ...], first: int, last: int, level: int = 0) -> Floats:
-    """The sum of ``octaves`` at the multiples of 4**level numbered ``first`` to ``last``.
+    """Return the sum of ``octaves`` at the multiples of 4**level numbered ``first`` to ``last``.
 
-    Each grid is every fourth point of the finer one, so the sum is refined from coarse to fine: the
-    whole costs little more than its finest octave. A point's value depends on its own ancestors
-    only, which is what makes random access equal to sequential access bit for bit.
+    Each grid has every fourth point of the next finer one, so the sum is refined from coarse to
+    fine and costs little more than its finest octave. A point's value depends only on its own
+    ancestors, so random access gives the same bits as sequential access.
     """
     here = [octave for octave in octaves if octave.level == level]
     if max((octave.level for octave in octaves), default=-1) > level:
@@ -114,7 +117,7 @@ def _noise(octaves: tuple[_Octave, ...], first: int, last: int, level: int = 0) 
 
 
 class _PricePath:
-    """The price at the open of each minute (numbered from the epoch), and how busy it is."""
+    """The price and the activity at the open of each minute (numbered from the epoch)."""
 
     def __init__(self, seed: int, symbol: ListedSymbol, volatility: float) -> None:
         def octaves(
@@ -125,9 +128,9 @@ class _PricePath:
                 for level in levels
             )
 
-        # Spot and futures of one symbol share these: they are the same coin.
+        # Spot and futures of a symbol share these, because they have the same base asset.
         self._fast = octaves("fast", range(4), lambda level: volatility * 2.0**level)
-        # The longest octaves are capped, so that a decade stays within an order of magnitude or so.
+        # The longest octaves are capped, so that prices stay within about a factor of 10.
         self._slow = octaves("slow", range(4, 12), lambda level: min(volatility * 2.0**level, 0.45))
         self._busy = octaves("busy", range(4, 7, 2), lambda level: 0.55 if level == 4 else 0.25)
         if symbol.market == "um":
@@ -137,10 +140,10 @@ class _PricePath:
         self._start_ticks = float(Decimal(symbol.start_price) / Decimal(symbol.tick))
 
     def boundaries(self, first: int, last: int) -> tuple[Ints, Floats]:
-        """Price in ticks and activity (about 0.2 … 1.8) at the opens of minutes first … last."""
+        """Return price in ticks and activity (about 0.2 … 1.8) at the opens of these minutes."""
         busy = 1.0 + _noise(self._busy, first, last)
         x = _noise(self._fast, first, last) * busy + _noise(self._slow, first, last)
-        # (1 + x/1024)**1024 by ten squarings: as good as exp(x), and the same on every machine.
+        # (1 + x/1024)**1024 by ten squarings approximates exp(x), equally on every machine.
         growth = 1.0 + x / 1024.0
         for _ in range(10):
             growth = growth * growth
@@ -152,18 +155,18 @@ class _PricePath:
 
 
 class _Minutes(NamedTuple):
-    """The anatomy of a run of minutes: four prices, three legs, and one odd trade or none."""
+    """The parts of consecutive minutes: four prices, three legs, and possibly one odd trade."""
 
     prices: tuple[Ints, Ints, Ints, Ints]  # open, first extreme, second extreme, close
     volumes: tuple[Ints, Ints, Ints]  # of one half of each leg's mirrored pairs, in steps
     trades: tuple[Ints, Ints, Ints]
     taker: tuple[Ints, Ints, Ints]
-    odd: Ints  # one more trade of one step at the close, so that totals are not always even
+    odd: Ints  # 1: another trade of one step at the close, so that totals can be odd
     turns: tuple[Ints, Ints]  # the slots at which the second and the third leg begin
 
 
 def _add_up(table: Ints, starts: Ints) -> Ints:
-    """Join the columns from each of ``starts`` up to the next into one kline each."""
+    """Aggregate the columns from each of ``starts`` up to the next one to a kline."""
     result = np.empty((9, len(starts)), dtype=np.int64)
     ends = np.append(starts[1:], table.shape[1]) - 1
     result[_O] = table[_O, starts]
@@ -175,21 +178,21 @@ def _add_up(table: Ints, starts: Ints) -> Ints:
 
 
 class _Series:
-    """Klines of every interval over a source of minutes; subclasses say what a minute is."""
+    """Klines of every interval, aggregated from the minutes that a subclass computes."""
 
     def __init__(self, onboard_ms: int) -> None:
         self._onboard_ms = onboard_ms
-        # Hours never change, so a whole life of months is cheap from the second question on.
+        # Hours never change; the cache makes repeated requests for months cheap.
         self._block = lru_cache(maxsize=512)(self._compute_block)
 
     def offers(self, interval: Interval) -> bool:
-        """Every interval that is made of minutes."""
+        """Return whether the interval consists of minutes."""
         return interval.name != "1s"
 
     def earliest(
         self, interval: Interval, from_ms: int, until_ms: int, count: int, now_ms: int
     ) -> list[Kline]:
-        """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+        """Implement `KlineSource`."""
         newest = interval.floor(min(until_ms, now_ms))
         if from_ms > newest or now_ms < self._onboard_ms or count < 1:
             return []
@@ -200,7 +203,7 @@ class _Series:
         return self._klines(interval, first, min(newest, interval.shift(first, count - 1)), now_ms)
 
     def latest(self, interval: Interval, until_ms: int, count: int, now_ms: int) -> list[Kline]:
-        """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+        """Implement `KlineSource`."""
         if now_ms < self._onboard_ms or count < 1:
             return []
         last = interval.floor(min(until_ms, now_ms))
@@ -221,7 +224,7 @@ class _Series:
         ]
 
     def _table(self, interval: Interval, opens: list[int], now_ms: int) -> Ints:
-        """One column for each of ``opens``, the last one as it stands at ``now_ms``."""
+        """Return one column for each of ``opens``; the last one has its values at ``now_ms``."""
         start = max(opens[0], self._onboard_ms)
         this_minute = now_ms // MINUTE_MS * MINUTE_MS
         end = min(interval.next(opens[-1]), this_minute)
@@ -235,7 +238,7 @@ class _Series:
     def _closed_pieces(
         self, start: int, end: int, *, hourly: bool
     ) -> tuple[list[Ints], list[Ints]]:
-        """Tables that cover the whole minutes from ``start`` to ``end``, and their open times."""
+        """Return tables of the closed minutes from ``start`` to ``end``, and their open times."""
         pieces: list[Ints] = []
         times: list[Ints] = []
         if hourly:
@@ -251,13 +254,13 @@ class _Series:
         return pieces, times
 
     def _hours(self, first: int, last: int) -> tuple[Ints, Ints]:
-        """The hours ``first`` … ``last`` (numbered from the epoch) as a table, and their opens."""
+        """Return a table of the hours ``first`` … ``last`` (from the epoch), and their opens."""
         tables = [
             self._block(block)
             for block in range(first // _HOURS_PER_BLOCK, last // _HOURS_PER_BLOCK + 1)
         ]
         table = np.concatenate(tables, axis=1)
-        # The first block may begin late, with the hour of the listing.
+        # The first block starts with the hour of the listing.
         begin = max(first // _HOURS_PER_BLOCK * _HOURS_PER_BLOCK, self._onboard_ms // HOUR_MS)
         table = table[:, first - begin : last - begin + 1]
         return table, np.arange(first, last + 1, dtype=np.int64) * HOUR_MS
@@ -270,11 +273,11 @@ class _Series:
         return _add_up(self._minutes(first_minute, end_hour * 60 - 1), np.maximum(starts, 0))
 
     def _minutes(self, first: int, last: int) -> Ints:
-        """The minutes ``first`` … ``last`` (numbered from the epoch), complete."""
+        """Return the closed minutes ``first`` … ``last`` (numbered from the epoch)."""
         raise NotImplementedError
 
     def _partial(self, now_ms: int) -> Ints:
-        """The minute that ``now_ms`` falls into, as far as it has come: one column."""
+        """Return the forming minute at ``now_ms`` as one column."""
         raise NotImplementedError
 
     def _kline(self, open_ms: int, close_ms: int, column: list[int]) -> Kline:
@@ -282,10 +285,9 @@ class _Series:
 
 
 class TradeSeries(_Series):
-    """Klines of the traded price, the walk within a minute, and the trades on it."""
+    """Klines of the traded price, and the path of each minute."""
 
     def __init__(self, seed: int, symbol: ListedSymbol, volatility: float) -> None:
-        """``volatility`` is the standard deviation of a minute's return, 0.001 for 10 bps."""
         super().__init__(symbol.onboard_ms)
         self._symbol = symbol
         self._volatility = volatility
@@ -293,7 +295,7 @@ class TradeSeries(_Series):
         self._shape_key = _key(seed, symbol.market, symbol.name, "shape")
         self._size_key = _key(seed, symbol.market, symbol.name, "size")
         self._walk_key = _key(seed, symbol.market, symbol.name, "walk")
-        # Half of an average minute's volume in steps, times the price in ticks.
+        # Half of an average minute's volume, in steps times ticks.
         self._half_volume = float(
             Decimal(symbol.minute_notional) / (Decimal(symbol.tick) * Decimal(symbol.step)) / 2
         )
@@ -308,7 +310,7 @@ class TradeSeries(_Series):
         self.walk = lru_cache(maxsize=64)(self._compute_walk)
 
     def offers(self, interval: Interval) -> bool:
-        """Seconds on the spot market only, as on Binance."""
+        """Return whether the market has the interval; only spot has 1s, as on Binance."""
         return interval.name != "1s" or self._symbol.market == "spot"
 
     def _anatomy(self, first: int, last: int) -> _Minutes:
@@ -320,7 +322,7 @@ class TradeSeries(_Series):
 
         opens, closes = price[:-1], price[1:]
         swing = self._volatility * opens * busy
-        if self._volatility > 0:  # one tick away from the previous close, sometimes
+        if self._volatility > 0:  # sometimes open one tick away from the previous close
             opens = opens + ((bits & 7) == 1) - ((bits & 7) == 2)
         up, down = shape[0] / 65536.0, shape[1] / 65536.0
         high = np.maximum(opens, closes) + (swing * 1.1 * up * up).astype(np.int64)
@@ -344,7 +346,7 @@ class TradeSeries(_Series):
             return one, two, total - one - two
 
         trades = tuple(1 + part for part in in_legs(half_trades - 3))
-        # Every trade has at least one step.
+        # Every trade has a quantity of at least one step.
         volumes = tuple(
             count + part
             for count, part in zip(trades, in_legs(half_volume - half_trades), strict=True)
@@ -379,7 +381,7 @@ class TradeSeries(_Series):
         return table
 
     def _compute_walk(self, minute: int) -> Ints:
-        """The minute by slots: rows price (without gaps), trades, volume, taker volume."""
+        """Return a minute's path by slots: rows price, trades, volume, taker volume."""
         m = self._anatomy(minute, minute)
         price = [int(p[0]) for p in m.prices]
         low, high = min(price), max(price)
@@ -422,7 +424,7 @@ class TradeSeries(_Series):
         return np.concatenate(tables, axis=1)[:, skip : skip + len(opens)]
 
     def _seconds(self, minute: int, now_ms: int) -> Ints:
-        """The sixty seconds of a minute; one without a trade repeats the last price."""
+        """Return the 60 seconds of a minute; a second without a trade repeats the last price."""
         walk = self.walk(minute)
         traded = walk[1] > 0
         known = min(max((now_ms - minute * MINUTE_MS) // SLOT_MS + 1, 0), _SLOTS)
@@ -441,7 +443,7 @@ class TradeSeries(_Series):
 
     def _kline(self, open_ms: int, close_ms: int, column: list[int]) -> Kline:
         tick, step, worth, price, volume, quote = self._print
-        # The futures market prints a volume of nothing as a bare 0.
+        # The futures market prints a volume of zero as "0".
         bare = self._symbol.market == "um"
         return Kline(
             open_ms,
@@ -459,10 +461,10 @@ class TradeSeries(_Series):
 
 
 def _shares(trades: int, volume: int, taker: int, draws: Ints) -> Ints:
-    """Deal a half leg's totals out to its slots: rows trades, volume, taker volume.
+    """Distribute the totals of half a leg to its slots: rows trades, volume, taker volume.
 
-    The first slot always trades, every trade has at least one step, and no slot's taker volume is
-    more than its volume: each is dealt in proportion to the one before it, sums rounded down.
+    The first slot always has a trade, every trade has at least one step, and no slot's taker volume
+    exceeds its volume: each row is proportional to the one before it, with sums rounded down.
     """
     weights = 256 + (draws * draws >> 16)
     reach = np.cumsum(weights)
@@ -473,11 +475,11 @@ def _shares(trades: int, volume: int, taker: int, draws: Ints) -> Ints:
 
 
 def _first_half(a: int, b: int, low: int, high: int, slots: int, wander: Ints) -> Ints:
-    """Prices of the first half of a leg from ``a`` to ``b``; their mirrors fit as well."""
+    """Return prices of the first half of a leg from ``a`` to ``b``; their mirrors are valid too."""
     half = len(wander)
     along = np.arange(half, dtype=np.int64)
     line = a + (b - a) * along // (slots - 1)
-    # A new deviation each second, of at most a sixth of the minute's range.
+    # Each second deviates from the line by at most a sixth of the minute's range.
     aside = (
         (wander[along // _SLOTS_PER_SECOND * _SLOTS_PER_SECOND] - 32768) * (high - low) // 196608
     )
@@ -487,7 +489,7 @@ def _first_half(a: int, b: int, low: int, high: int, slots: int, wander: Ints) -
 
 
 def _from_slots(walk: Ints) -> Ints:
-    """One column from slots that all have trades."""
+    """Aggregate slots, which all have trades, to one column."""
     price, trades, volume, taker = walk
     column = (
         price[0],
@@ -504,9 +506,9 @@ def _from_slots(walk: Ints) -> Ints:
 
 
 class MarkSeries(_Series):
-    """Klines of the mark price: straight lines between smoothed prices at the minutes' boundaries.
+    """Klines of the mark price: straight lines between smoothed prices at minute boundaries.
 
-    Volumes are 0; the count is the number of seconds covered, one look at the mark a second.
+    Volumes are 0. The count is the number of seconds covered.
     """
 
     def __init__(self, trades: TradeSeries, symbol: ListedSymbol) -> None:
@@ -541,7 +543,7 @@ class MarkSeries(_Series):
         return table
 
     def price(self, now_ms: int) -> str:
-        """The mark price at ``now_ms``."""
+        """Return the mark price at ``now_ms``."""
         return fixed(self._now(now_ms)[1], _MARK_DECIMALS)
 
     def _kline(self, open_ms: int, close_ms: int, column: list[int]) -> Kline:
@@ -550,26 +552,31 @@ class MarkSeries(_Series):
 
 
 class GeneratedFeed:
-    """One symbol of the deterministic market, as a `Feed`."""
+    """The market data of one symbol of the generated market (a `PriceFeed`).
+
+    Args:
+        seed: The market's seed.
+        symbol: The symbol.
+        volatility_bps: Standard deviation of a minute's return, bps.
+    """
 
     def __init__(self, seed: int, symbol: ListedSymbol, volatility_bps: float) -> None:
-        """``volatility_bps`` is the standard deviation of a minute's return in basis points."""
         self.symbol = symbol
         self.klines = TradeSeries(seed, symbol, volatility_bps / 10_000)
         self.marks = MarkSeries(self.klines, symbol)
         self._book_key = _key(seed, symbol.market, symbol.name, "book")
 
     def last_price(self, now_ms: int) -> str:
-        """The last traded price at ``now_ms``."""
+        """Return the last traded price at ``now_ms``."""
         walk = self.klines.walk(now_ms // MINUTE_MS)[:, : now_ms % MINUTE_MS // SLOT_MS + 1]
         return self._price(int(walk[0, np.flatnonzero(walk[1])[-1]]))
 
     def mark_price(self, now_ms: int) -> str:
-        """The mark price at ``now_ms``, eight decimals."""
+        """Return the mark price at ``now_ms`` with eight decimals."""
         return self.marks.price(now_ms)
 
     def book(self, now_ms: int) -> BookTop:
-        """The top of the book: one tick wide, on the side of the path that a hash chooses."""
+        """Return the top of the book: one tick wide, the path's price is its bid or ask."""
         slot = now_ms // SLOT_MS
         walk = self.klines.walk(now_ms // MINUTE_MS)
         side, *draws = _fields(_hashes(self._book_key, slot, slot))[:3, 0].tolist()
@@ -582,7 +589,7 @@ class GeneratedFeed:
         return BookTop(self._price(bid), sizes[0], self._price(bid + 1), sizes[1], slot)
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
-        """The aggregate trades with ``after_ms`` < time ≤ ``until_ms``, one for each taker side."""
+        """Return the aggregate trades with after_ms < time ≤ until_ms, one per slot and side."""
         minutes = range(after_ms // MINUTE_MS, until_ms // MINUTE_MS + 1)
         trades = (trade for minute in minutes for trade in self._minute_trades(minute))
         return [trade for trade in trades if after_ms < trade.at_ms <= until_ms]
@@ -592,7 +599,7 @@ class GeneratedFeed:
         next_id = trade_id(self.symbol, minute * MINUTE_MS)
         for slot, (price, count, volume, taker) in enumerate(self.klines.walk(minute).T.tolist()):
             at_ms = minute * MINUTE_MS + slot * SLOT_MS
-            # The taker bought and sold in the same slot: two aggregate trades, if there are two.
+            # A slot with taker buys and sells has two aggregate trades, if its count allows it.
             both = 0 < taker < volume and count > 1
             shares = (
                 ((taker, False, 1), (volume - taker, True, count - 1))
@@ -619,11 +626,11 @@ class GeneratedFeed:
 
 
 def trade_id(symbol: ListedSymbol, at_ms: int) -> int:
-    """The id of the first trade of the minute of ``at_ms``; ids grow, but leave holes."""
+    """Return the id of the first trade of a minute; ids increase but are not contiguous."""
     return max(at_ms - symbol.onboard_ms, 0) // MINUTE_MS << 17
 
 
 def funding_time_ms(now_ms: int) -> int:
-    """The next funding settlement after ``now_ms``: every eight hours."""
+    """Return the next funding time after ``now_ms``; funding is paid every eight hours."""
     third = DAY_MS // 3
     return (now_ms // third + 1) * third

@@ -1,12 +1,13 @@
-"""Binance's page rules for klines, from its documentation and recorded answers.
+"""Binance's rules for pages of klines, from its documentation and recorded answers.
 
-Written without looking at any client, so that a client's mistake about paging shows.
+They are written independently of the client, so that tests find a client's paging errors. Source:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data
 
-- ``startTime`` and ``endTime`` are inclusive and compared with open times.
-- With ``startTime``: the earliest rows from there. Without: the latest rows, up to ``endTime``.
-- ``limit`` is 500 unless given; at most 1500 on futures (more is refused), 1000 on spot (more is
-  quietly 1000).
-- The newest row is the forming kline, with its values as of now.
+- ``startTime`` and ``endTime`` are inclusive and refer to open times.
+- With ``startTime``, a page has the earliest rows from it; without, the latest to ``endTime``.
+- ``limit`` defaults to 500; its maximum is 1500 on futures (more is rejected) and 1000 on spot
+  (more counts as 1000).
+- The newest row is the forming kline with its current values.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _NUMBER_RANGE = r"^[0-9]{1,20}$"
 
 @dataclass(frozen=True, slots=True)
 class KlineQuery:
-    """A checked kline request. Times are UTC ms."""
+    """A validated kline request. Times are UTC ms."""
 
     symbol: str
     interval: Interval
@@ -45,7 +46,11 @@ class KlineQuery:
 
 
 def read_symbol(params: Mapping[str, str]) -> str:
-    """The mandatory ``symbol``; raises :class:`ErrorAnswer` when it is missing or malformed."""
+    """Read the mandatory ``symbol``.
+
+    Raises:
+        ErrorAnswer: −1102, it is missing; −1100, it has illegal characters.
+    """
     symbol = params.get("symbol", "")
     if not symbol:
         raise error_answers.missing("symbol")
@@ -56,7 +61,7 @@ def read_symbol(params: Mapping[str, str]) -> str:
 
 
 def read_query(params: Mapping[str, str], market: Market) -> KlineQuery:
-    """Check the parameters of a kline request.
+    """Validate the parameters of a kline request.
 
     Raises:
         ErrorAnswer: −1102 for a missing parameter, −1100 for illegal characters, −1120 for the
@@ -83,7 +88,12 @@ def read_query(params: Mapping[str, str], market: Market) -> KlineQuery:
 
 
 def page(source: KlineSource, query: KlineQuery, now_ms: int) -> list[Kline]:
-    """The rows that answer ``query`` at ``now_ms``.
+    """Return the rows that answer a query.
+
+    Args:
+        source: The symbol's klines.
+        query: The request.
+        now_ms: The exchange's time, UTC ms.
 
     Raises:
         ErrorAnswer: −1120, the symbol has no klines of this interval.
@@ -99,9 +109,9 @@ def page(source: KlineSource, query: KlineQuery, now_ms: int) -> list[Kline]:
 
 
 def before_late_rows(query: KlineQuery, late_ms: int, now_ms: int) -> KlineQuery:
-    """``query`` as an exchange answers it that learns of a close ``late_ms`` after it.
+    """Restrict a query to the rows of an exchange that publishes a row ``late_ms`` after its close.
 
-    A row that closed less than that ago is not there yet, nor is any after it.
+    A row that closed less than ``late_ms`` ago is missing, as are all after it.
     """
     interval = query.interval
     known_ms = interval.floor(now_ms - late_ms)
@@ -114,13 +124,17 @@ def before_late_rows(query: KlineQuery, late_ms: int, now_ms: int) -> KlineQuery
 def with_forming_row(
     rows: list[Kline], source: KlineSource, query: KlineQuery, now_ms: int
 ) -> list[Kline]:
-    """``rows`` with the forming kline at their end, whatever ``endTime`` and ``limit`` said."""
+    """Append the forming kline regardless of ``endTime`` and ``limit``."""
     forming = source.latest(query.interval, now_ms, 1, now_ms)
     return rows if rows[-1:] == forming else [*rows, *forming]
 
 
 def read_number(params: Mapping[str, str], name: str) -> int | None:
-    """An optional whole number; raises :class:`ErrorAnswer` when it is empty or no number."""
+    """Read an optional whole number.
+
+    Raises:
+        ErrorAnswer: −1102, it is empty; −1100, it is not a number.
+    """
     text = params.get(name)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What the exchange asks of a symbol's prices, whether they are generated or recorded."""
+"""The interface of a symbol's generated or recorded prices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class BookTop(NamedTuple):
-    """The best bid and ask, prices and quantities as the exchange prints them."""
+    """The best bid and ask as decimal text, as the exchange prints them."""
 
     bid: str
     bid_quantity: str
@@ -32,32 +32,29 @@ class MarketTrade(NamedTuple):
 
 
 class KlineSource(Protocol):
-    """Klines of one symbol, as they stand at a moment: the newest is the forming one.
-
-    ``now_ms`` is the exchange's time; a kline that opens after it does not exist yet.
-    """
+    """A symbol's klines at the exchange's time ``now_ms``; the newest one is forming."""
 
     def offers(self, interval: Interval) -> bool:
-        """Whether klines of this interval are served."""
+        """Return whether it has klines of this interval."""
         ...
 
     def earliest(
         self, interval: Interval, from_ms: int, until_ms: int, count: int, now_ms: int
     ) -> list[Kline]:
-        """The first ``count`` klines that open from ``from_ms`` to ``until_ms``, both included."""
+        """Return the first ``count`` klines with from_ms ≤ open ≤ until_ms."""
         ...
 
     def latest(self, interval: Interval, until_ms: int, count: int, now_ms: int) -> list[Kline]:
-        """The last ``count`` klines that open at ``until_ms`` or before."""
+        """Return the last ``count`` klines that open at ``until_ms`` or before."""
         ...
 
 
 class PriceFeed(Protocol):
-    """Everything that the exchange serves of one symbol."""
+    """All market data of one symbol."""
 
     @property
     def symbol(self) -> ListedSymbol:
-        """The listing."""
+        """The symbol and its listing."""
         ...
 
     @property
@@ -71,24 +68,24 @@ class PriceFeed(Protocol):
         ...
 
     def book(self, now_ms: int) -> BookTop:
-        """The top of the book at ``now_ms``."""
+        """Return the top of the book at ``now_ms``."""
         ...
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
-        """The aggregate trades with ``after_ms`` < time ≤ ``until_ms``, oldest first."""
+        """Return the aggregate trades with ``after_ms`` < time ≤ ``until_ms``, oldest first."""
         ...
 
     def last_price(self, now_ms: int) -> str:
-        """The last traded price at ``now_ms``."""
+        """Return the last traded price at ``now_ms``."""
         ...
 
     def mark_price(self, now_ms: int) -> str:
-        """The mark price at ``now_ms``, eight decimals (futures)."""
+        """Return the mark price at ``now_ms`` with eight decimals (futures)."""
         ...
 
 
 def fixed(units: int, decimals: int) -> str:
-    """``units`` (≥ 0) of the last decimal as plain text: ``fixed(1205, 2) == "12.05"``."""
+    """Format ``units`` (≥ 0) of the last decimal: ``fixed(1205, 2) == "12.05"``."""
     text = str(units)
     if decimals == 0:
         return text

@@ -1,11 +1,11 @@
-"""Recorded klines, served digit for digit as if they were happening.
+"""Serves recorded klines, digit for digit, as if they were live.
 
 `warmup_job.market.recording` reads the files.
 
-A recorded interval is served as it was recorded, gaps and early closes included. Where 1m was
-recorded, the other intervals are its aggregates; otherwise they do not exist (−1120). Rows after
-the exchange's now are not served, and the row that now falls into is forming: a path through its
-four prices with a share of its volume, so never the final row (unless nothing was traded in it).
+A recorded interval is served as recorded, with its gaps and early closes. Other intervals are
+aggregates of recorded 1m klines; without these they do not exist (−1120). Rows after the exchange's
+time are not served. The row at the exchange's time is forming: it follows a path through the final
+row's four prices, with a part of its volume, so it differs from the final row if that has volume.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MARK_DECIMALS = 8
 
 
 class _Units(NamedTuple):
-    """A kline in integers of the last decimals, so that sums are exact."""
+    """A kline as integers in units of the last decimal, so that sums are exact."""
 
     open: int
     high: int
@@ -45,10 +45,9 @@ class _Units(NamedTuple):
 
 
 class RecordedKlines:
-    """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+    """The klines of one symbol's recordings, one recording per interval (a `KlineSource`)."""
 
     def __init__(self, symbol: ListedSymbol, recordings: Sequence[Recording]) -> None:
-        """``recordings`` are of this symbol, one for each interval."""
         self._symbol = symbol
         self._rows: dict[str, tuple[Kline, ...]] = {r.interval.name: r.rows for r in recordings}
         self._opens: dict[str, list[int]] = {
@@ -57,20 +56,20 @@ class RecordedKlines:
         self._recorded = frozenset(self._rows)
 
     def offers(self, interval: Interval) -> bool:
-        """What was recorded, and what can be added up from recorded minutes."""
+        """Return whether the interval is recorded or can be aggregated from recorded minutes."""
         return interval.name in self._recorded or ("1m" in self._recorded and interval.name != "1s")
 
     def earliest(
         self, interval: Interval, from_ms: int, until_ms: int, count: int, now_ms: int
     ) -> list[Kline]:
-        """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+        """Implement `KlineSource`."""
         opens = self._opens_of(interval)
         first = bisect_left(opens, from_ms)
         end = min(bisect_right(opens, min(until_ms, now_ms)), first + count)
         return self._slice(interval, first, end, now_ms)
 
     def latest(self, interval: Interval, until_ms: int, count: int, now_ms: int) -> list[Kline]:
-        """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+        """Implement `KlineSource`."""
         end = bisect_right(self._opens_of(interval), min(until_ms, now_ms))
         return self._slice(interval, max(0, end - count), end, now_ms)
 
@@ -94,7 +93,7 @@ class RecordedKlines:
         return self._text(row.open_ms, interval.close_ms(row.open_ms), _joined(parts))
 
     def _partial(self, interval: Interval, row: Kline, now_ms: int) -> _Units:
-        """What of ``row`` has happened by ``now_ms``: three straight lines through its prices."""
+        """Return the part of a row until ``now_ms``: three straight lines through its prices."""
         final = self._units(row)
         span, gone = interval.next(row.open_ms) - row.open_ms, now_ms - row.open_ms
         rising = final.close >= final.open
@@ -108,7 +107,7 @@ class RecordedKlines:
         seen = (*corners[: leg + 1], price)
         high, low = max(seen), min(seen)
 
-        # Less than the share of time, so that even the last ms differs from the final row.
+        # Less than the elapsed share, so that even in its last ms it differs from the final row.
         volume = final.volume * gone // (span + span // 100)
         trades = max(final.trades * gone // (span + span // 100), 1) if volume else 0
         taker = final.taker * volume // final.volume if volume else 0
@@ -125,7 +124,7 @@ class RecordedKlines:
         )
 
     def _worth(self, quote: int, volume: int, low: int, high: int) -> int:
-        """``quote``, brought within what ``volume`` can be worth between ``low`` and ``high``."""
+        """Limit ``quote`` to the value that ``volume`` can have between ``low`` and ``high``."""
         s = self._symbol
         shift: int = 10 ** (s.price_decimals + s.volume_decimals - s.quote_decimals)
         return min(max(quote, -(-volume * low // shift)), volume * high // shift)
@@ -133,13 +132,13 @@ class RecordedKlines:
     def _opens_of(self, interval: Interval) -> list[int]:
         if interval.name not in self._rows:
             rows = tuple(self._added_up(interval))
-            # In this order: another thread that sees the rows must find their opens.
+            # Opens first, because another thread that finds the rows reads their opens.
             self._opens[interval.name] = [row.open_ms for row in rows]
             self._rows[interval.name] = rows
         return self._opens[interval.name]
 
     def _added_up(self, interval: Interval) -> Iterable[Kline]:
-        """Klines of ``interval`` from all recorded minutes."""
+        """Aggregate all recorded minutes to klines of ``interval``."""
         minute = Interval.parse("1m")
         bucket: list[Kline] = []
         bucket_open = -1
@@ -154,7 +153,7 @@ class RecordedKlines:
     def _bucket(
         self, interval: Interval, minute: Interval, open_ms: int, rows: Sequence[Kline]
     ) -> Kline:
-        # An outage closes early what it interrupts: the recorded 15m and 1h rows do the same.
+        # A row that an outage interrupts closes early, as in Binance's own 15m and 1h rows.
         last = rows[-1]
         early = last.close_ms < minute.close_ms(last.open_ms)
         close_ms = last.close_ms if early else interval.close_ms(open_ms)
@@ -216,24 +215,24 @@ def _in_units(text: str, decimals: int) -> int:
 
 
 class _RecordedMarkPrices:
-    """Mark price klines of a recording: the traded prices with eight decimals, without volume."""
+    """Mark price klines of a recording: its traded prices with eight decimals, without volume."""
 
     def __init__(self, klines: RecordedKlines) -> None:
         self._klines = klines
 
     def offers(self, interval: Interval) -> bool:
-        """As the recording."""
+        """Return whether the recording has this interval."""
         return self._klines.offers(interval)
 
     def earliest(
         self, interval: Interval, from_ms: int, until_ms: int, count: int, now_ms: int
     ) -> list[Kline]:
-        """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+        """Implement `KlineSource`."""
         rows = self._klines.earliest(interval, from_ms, until_ms, count, now_ms)
         return [_as_mark(row, now_ms) for row in rows]
 
     def latest(self, interval: Interval, until_ms: int, count: int, now_ms: int) -> list[Kline]:
-        """See :class:`warmup_job.local_binance.prices.price_feed.KlineSource`."""
+        """Implement `KlineSource`."""
         return [
             _as_mark(row, now_ms) for row in self._klines.latest(interval, until_ms, count, now_ms)
         ]
@@ -251,10 +250,9 @@ def _as_mark(row: Kline, now_ms: int) -> Kline:
 
 
 class RecordedFeed:
-    """One recorded symbol; see :class:`warmup_job.local_binance.prices.price_feed.Feed`."""
+    """The market data of one symbol's recordings, one recording per interval (a `PriceFeed`)."""
 
     def __init__(self, symbol: ListedSymbol, recordings: Sequence[Recording]) -> None:
-        """``recordings`` are of this symbol, one for each interval."""
         self.symbol = symbol
         self.klines = RecordedKlines(symbol, recordings)
         self.marks = _RecordedMarkPrices(self.klines)
@@ -263,16 +261,16 @@ class RecordedFeed:
         self._first = finest.rows[0]
 
     def last_price(self, now_ms: int) -> str:
-        """The last traded price at ``now_ms``; before the recording, its first."""
+        """Return the last traded price at ``now_ms``; before the recording, its first price."""
         rows = self.klines.latest(self._interval, now_ms, 1, now_ms)
         return rows[-1].close if rows else self._first.open
 
     def mark_price(self, now_ms: int) -> str:
-        """The last price with eight decimals."""
+        """Return the last price with eight decimals."""
         return _eight_decimals(self.last_price(now_ms))
 
     def book(self, now_ms: int) -> BookTop:
-        """A book of one step on either side of a one-tick spread, the last price being the bid."""
+        """Return a book with a one-tick spread whose bid is the last price."""
         s = self.symbol
         bid = self.last_price(now_ms)
         ask = fixed(_in_units(bid, s.price_decimals) + s.tick_units, s.price_decimals)
@@ -280,7 +278,7 @@ class RecordedFeed:
         return BookTop(bid, size, ask, size, now_ms // _SLOT_MS)
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
-        """One trade for each quarter of a second in which the forming kline's volume grew."""
+        """Return one trade for each 250 ms in which the forming kline's volume has grown."""
         trades: list[MarketTrade] = []
         for slot in range(after_ms // _SLOT_MS + 1, until_ms // _SLOT_MS + 1):
             trade = self._trade(slot * _SLOT_MS)
@@ -308,16 +306,18 @@ class RecordedFeed:
 def recorded_feeds(
     recordings: Sequence[Recording], listed: Sequence[ListedSymbol]
 ) -> list[RecordedFeed]:
-    """One feed for each recorded symbol, with its listing, or with one made from its decimals.
+    """Return a feed for each recorded symbol; an unlisted symbol gets a listing by its decimals.
 
     Raises:
-        ConfigError: an interval of a symbol was given twice, or its listing cannot be made.
+        ConfigError: A symbol has two recordings of one interval, or no listing can be made.
     """
     by_name: dict[tuple[Market, str], list[Recording]] = {}
     for recording in recordings:
         same = by_name.setdefault((recording.market, recording.symbol), [])
         if any(other.interval == recording.interval for other in same):
-            raise ConfigError(f"{recording.symbol} {recording.interval.name}: recorded twice.")
+            raise ConfigError(
+                f"{recording.symbol} {recording.interval.name} has two recordings; remove one."
+            )
         same.append(recording)
     symbols = {(symbol.market, symbol.name): symbol for symbol in listed}
     return [

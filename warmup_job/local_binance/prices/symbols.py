@@ -1,7 +1,7 @@
-"""What the exchange lists: the symbols, their grids, and their exchangeInfo entries.
+"""The listed symbols, their ticks and steps, and their exchangeInfo entries.
 
-The numbers are plausible, not a copy of any one day's listing; the shape of an entry is the one
-that ccxt and NautilusTrader parse.
+The numbers are plausible but not those of any day. The entries have the fields that ccxt and
+NautilusTrader parse.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import Any
 from warmup_job.errors import ConfigError
 from warmup_job.market.pages import Market
 
-"""``um``: USD-M futures under /fapi; ``spot`` under /api."""
-
-_PERPETUAL_DELIVERY_MS = 4_133_404_800_000  # 2100-12-25, what a contract without expiry carries
+_PERPETUAL_DELIVERY_MS = 4_133_404_800_000  # 2100-12-25, as in every contract without expiry
 _QUOTE_ASSETS = ("USDT", "USDC", "FDUSD", "BTC", "ETH")
 
 _FUTURES_ORDER_TYPES = (
@@ -41,7 +39,7 @@ _SELF_TRADE_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 
 @dataclass(frozen=True, slots=True)
 class ListedSymbol:
-    """One listed symbol: its grids, how its klines print, and how the market treats it."""
+    """A listed symbol: tick and step, decimals of its klines, and settings of its market."""
 
     market: Market
     name: str
@@ -52,21 +50,21 @@ class ListedSymbol:
     step: str
     """Volume step as exchangeInfo prints it."""
     price_decimals: int
-    """How many decimals a kline's prices have (futures: ``pricePrecision``; spot: 8)."""
+    """Decimals of a kline's prices (futures: ``pricePrecision``; spot: 8)."""
     volume_decimals: int
     onboard_ms: int
-    """The first minute of its history, UTC ms."""
+    """Open of its first minute, UTC ms."""
     start_price: str
-    """The price around which the market moves."""
+    """The price around which the generated market moves."""
     minute_notional: int
-    """Quote asset traded in an average minute."""
+    """Traded quote asset in an average minute."""
     minute_trades: int
     sub_type: str = "Layer-1"
     min_notional: str = "5"
 
     @property
     def quote_decimals(self) -> int:
-        """How many decimals a kline's quote volume has."""
+        """Decimals of a kline's quote volume."""
         return self.price_decimals + self.volume_decimals if self.market == "um" else 8
 
     @property
@@ -85,9 +83,9 @@ class ListedSymbol:
         return int((Decimal(self.tick) * Decimal(self.step)).scaleb(self.quote_decimals))
 
     def with_grid(self, tick: str, step: str) -> ListedSymbol:
-        """The same symbol after its tick and step were changed.
+        """Return the symbol with another tick and step.
 
-        As on Binance, ``pricePrecision`` of the futures stays unless the tick needs more decimals.
+        As on Binance, ``pricePrecision`` of futures stays unless the tick needs more decimals.
         """
         decimals = [len(text.partition(".")[2]) for text in (tick, step)]
         return replace(
@@ -99,25 +97,25 @@ class ListedSymbol:
         )
 
     def info(self) -> dict[str, Any]:
-        """The symbol's entry in the market's exchangeInfo."""
+        """Return the symbol's entry in the market's exchangeInfo."""
         return _futures_info(self) if self.market == "um" else _spot_info(self)
 
 
 def default_symbols() -> tuple[ListedSymbol, ...]:
-    """What the exchange lists when nobody asks for more."""
+    """Return the symbols that the exchange always lists."""
     return (*_USD_M, *_SPOT)
 
 
 def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: int) -> ListedSymbol:
-    """An entry for a symbol that is only known from a recording; its grids are its decimals.
+    """Return a listing for a recorded symbol; its tick and step follow from its decimals.
 
     Raises:
-        ConfigError: the name does not end with a quote asset that the exchange knows.
+        ConfigError: The name does not end with a known quote asset.
     """
     quote = next((asset for asset in _QUOTE_ASSETS if name.endswith(asset) and name != asset), None)
     if quote is None:
         raise ConfigError(
-            f"{name}: cannot tell its quote asset; known are {', '.join(_QUOTE_ASSETS)}."
+            f"{name} does not end with a known quote asset ({', '.join(_QUOTE_ASSETS)})."
         )
     grid = {
         decimals: str(Decimal(1).scaleb(-decimals))
@@ -228,7 +226,7 @@ _SPOT = (
 def _futures_info(symbol: ListedSymbol) -> dict[str, Any]:
     start = Decimal(symbol.start_price)
     whole_step = Decimal(symbol.step)
-    # From a hundredth to a hundred times the usual price, as wide as the real filters are.
+    # 1/100 to 100 times the usual price, about as wide as Binance's filters.
     low_price = f"{start / 100:.{symbol.price_decimals}f}"
     return {
         "symbol": symbol.name,
@@ -353,7 +351,7 @@ def _spot_info(symbol: ListedSymbol) -> dict[str, Any]:
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
         ],
-        # Binance now sends an empty list here and the sets below; both are read by clients.
+        # Binance sends an empty list here and the sets below. Clients read both.
         "permissions": [],
         "permissionSets": [["SPOT", "MARGIN"]],
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",

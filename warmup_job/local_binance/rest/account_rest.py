@@ -1,4 +1,4 @@
-"""The REST endpoints of the account: signed, and the listen key's, which only need the key."""
+"""The REST endpoints of the account: signed, but those of the listen key need only the key."""
 
 from __future__ import annotations
 
@@ -19,15 +19,23 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.rest.responses import Handler
 
 CLIENT_REQUEST = web.RequestKey("sent", ClientRequest)
-"""What came with a request to a REST endpoint, read once on its arrival."""
+"""The parameters of a REST request, read once on its arrival."""
 
 Params = Mapping[str, str]
 Maker = Callable[[Params], object]
-"""Makes the answer of a request that may be made."""
+"""Makes the answer of an authorised request."""
 
 
 class AccountRest:
-    """What a client with a key and a secret may ask for."""
+    """Answers the requests of a client with a key and a secret.
+
+    Args:
+        account: The account.
+        credentials: Check keys and signatures.
+        listen_keys: The account's listen keys.
+        clock: The exchange's clock.
+        on_key_revoked: Called with a revoked listen key, to close its streams.
+    """
 
     def __init__(
         self,
@@ -37,7 +45,6 @@ class AccountRest:
         clock: ExchangeClock,
         on_key_revoked: Callable[[str], None],
     ) -> None:
-        """``on_key_revoked`` is told a listen key whose streams are to end."""
         self._account = account
         self._credentials = credentials
         self._listen_keys = listen_keys
@@ -45,7 +52,7 @@ class AccountRest:
         self._on_key_revoked = on_key_revoked
 
     def routes(self) -> list[tuple[str, str, Handler]]:
-        """Methods, paths, and what answers there."""
+        """Return method, path and handler of every endpoint."""
         account = self._account
         of_one_or_all: list[tuple[str, str, Callable[[str | None], object]]] = [
             ("GET", "/fapi/v1/leverageBracket", account.brackets),
@@ -92,7 +99,7 @@ class AccountRest:
             ("DELETE", listen_key, self._keyed(self._revoke_listen_key)),
         ]
 
-    # --- who may ask ---
+    # --- authorisation ---
 
     def _signed(self, make: Maker) -> Handler:
         async def reply(request: web.Request) -> web.StreamResponse:
@@ -124,7 +131,7 @@ class AccountRest:
     def _set_margin_type(self, params: Params) -> object:
         return self._account.set_margin_type(read_symbol(params), _mandatory(params, "marginType"))
 
-    # --- orders, of which there are none ---
+    # --- orders: there are none ---
 
     def _none(self, symbol: str | None) -> list[Any]:
         self._account.check_symbol(symbol)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from warmup_job.market.pages import Market
 
 KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
-"""The paths whose answers have rows of klines."""
+"""The paths whose answers have kline rows."""
 _FUNDING_RATE = "0.00010000"
 _INTEREST_RATE = "0.00010000"
 _ORDER_LIMITS: dict[Market, list[dict[str, Any]]] = {
@@ -50,7 +50,14 @@ _ORDER_LIMITS: dict[Market, list[dict[str, Any]]] = {
 
 
 class MarketRest:
-    """Everything that a client without a key may ask for."""
+    """Answers the requests of a client without a key.
+
+    Args:
+        feeds: The listed symbols' prices, by market and name.
+        clock: The exchange's clock.
+        meter: The weight limits in exchangeInfo.
+        faults: The faults, for changed ticks and steps.
+    """
 
     def __init__(
         self,
@@ -59,14 +66,13 @@ class MarketRest:
         meter: WeightMeter,
         faults: FaultBoard,
     ) -> None:
-        """``meter`` says which budgets exchangeInfo tells of, ``faults`` which ticks and steps."""
         self._faults = faults
         self._feeds = feeds
         self._clock = clock
         self._meter = meter
 
     def routes(self) -> dict[str, Handler]:
-        """Paths, and what answers a GET there."""
+        """Return the handler of a GET by path."""
         return {
             "/fapi/v1/ping": self._ping,
             "/fapi/v1/time": self._time,
@@ -112,7 +118,7 @@ class MarketRest:
     def _entries(
         self, request: web.Request, symbols: Iterable[ListedSymbol]
     ) -> list[dict[str, Any]]:
-        """The symbols' entries, one of them with values that no client knows."""
+        """Return the symbols' entries; a fault may add unknown values to one."""
         fault = first(request.get(FAULTS, ()), FaultStage.BODY)
         odd = fault.word if fault is not None and fault.kind == "enum" else ""
         return [
@@ -121,7 +127,7 @@ class MarketRest:
         ]
 
     def _listed(self, symbol: ListedSymbol) -> dict[str, Any]:
-        """The entry of a symbol, with the tick and step that it has now."""
+        """Return a symbol's entry with its current tick and step."""
         grid = self._faults.grid(symbol.name)
         return (symbol if grid is None else symbol.with_grid(grid.tick, grid.step)).info()
 

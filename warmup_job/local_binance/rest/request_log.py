@@ -1,4 +1,4 @@
-"""What was asked of the exchange, for tests that count on the server's side."""
+"""The log of requests that the exchange has received, for tests."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _KEPT_REQUESTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """A request that is on record, and where its outcome is to be booked."""
+    """A logged request whose status is still to be set."""
 
     entry: dict[str, Any]
     by_status: Counter[str]
 
     def ended(self, status: int | None) -> None:
-        """Note the status of the answer; None: the client got none."""
+        """Set the status of the answer; None: the client got no answer."""
         self.entry["status"] = status
         self.by_status["none" if status is None else str(status)] += 1
 
 
 @dataclass(slots=True)
 class RequestLog:
-    """What was asked of the exchange, without what nobody should read."""
+    """The newest requests and counts of all, without secrets."""
 
     conceal: Callable[[str, Mapping[str, str]], tuple[str, dict[str, str]]]
-    """Takes keys, secrets and signatures out of a path and its parameters."""
+    """Removes keys, secrets and signatures from a path and its parameters."""
     recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT_REQUESTS))
     by_path: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
@@ -49,7 +49,16 @@ class RequestLog:
         at_ms: int,
         faults: Iterable[Fault],
     ) -> LoggedRequest:
-        """Book a request on its arrival, before anything can delay or lose it."""
+        """Log a request on its arrival, before a fault can delay or drop it.
+
+        Args:
+            method: The HTTP method.
+            path: The path.
+            params: The parameters.
+            weight: Its request weight.
+            at_ms: The exchange's time, UTC ms.
+            faults: The faults that hit it.
+        """
         path, shown = self.conceal(path, params)
         entry = {
             "time": at_ms,
@@ -67,7 +76,7 @@ class RequestLog:
         return LoggedRequest(entry, self.by_status)
 
     def clear(self) -> None:
-        """Forget everything, also what has yet to be answered."""
+        """Drop all requests and counts; requests without an answer yet are not counted later."""
         self.recent.clear()
         self.by_path.clear()
         self.by_status = Counter()

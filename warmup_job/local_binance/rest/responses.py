@@ -1,4 +1,4 @@
-"""How answers leave the exchange: JSON, errors, pages of somebody else's, and parts of them."""
+"""Makes the HTTP responses: JSON, errors, HTML pages, and parts of them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FAULTS = web.RequestKey("faults", tuple[Fault, ...])
-"""The faults that a request meets, decided on its arrival."""
+"""The faults that hit a request, decided on its arrival."""
 _GZIP_FROM_BYTES = 1024
 _GZIP_LEVEL = 1  # fast: a page of 1500 rows shrinks to a fifth in 2 ms
 
 
 def first(faults: Iterable[Fault], stage: FaultStage) -> Fault | None:
-    """The first of the faults that belongs to ``stage``."""
+    """Return the first fault of this stage, or None."""
     return next((fault for fault in faults if fault.stage is stage), None)
 
 
 def answer(request: web.Request, body: object, status: int = 200) -> web.Response:
-    """A JSON answer, packed if that pays and the client knows how to unpack."""
+    """Return a JSON response, compressed if it is large and the client accepts gzip."""
     data = msgspec.json.encode(body)
     damage = first(request.get(FAULTS, ()), FaultStage.BODY)
     if damage is not None and damage.kind == "truncate":
@@ -47,7 +47,7 @@ def answer(request: web.Request, body: object, status: int = 200) -> web.Respons
 
 
 def error_answer(refused: ErrorAnswer) -> web.Response:
-    """The error answer of a refusal."""
+    """Return the response of an error answer."""
     response = web.Response(
         body=msgspec.json.encode({"code": refused.code, "msg": refused.message}),
         status=refused.status,
@@ -60,7 +60,7 @@ def error_answer(refused: ErrorAnswer) -> web.Response:
 
 
 def html_answer(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The HTML page of whoever stands in front of the exchange; ``headers`` may say how long."""
+    """Return an HTML page as from a firewall or CDN, with the Retry-After of ``headers``."""
     shown = web.Response(text=html_page(status), status=status, content_type="text/html")
     if headers is not None and "Retry-After" in headers:
         shown.headers["Retry-After"] = headers["Retry-After"]
@@ -68,7 +68,7 @@ def html_answer(status: int, headers: Mapping[str, str] | None = None) -> web.Re
 
 
 async def cut(request: web.Request, response: web.Response, share: float) -> web.StreamResponse:
-    """Promise a whole answer, and close the connection after ``share`` of its body."""
+    """Send the headers of the whole response, and close after ``share`` (0 to 1) of its body."""
     whole = response.body
     if not isinstance(whole, bytes | bytearray):
         return response
@@ -77,5 +77,5 @@ async def cut(request: web.Request, response: web.Response, share: float) -> web
     await part.prepare(request)
     await part.write(whole[: int(len(whole) * share)])
     if request.transport is not None:
-        request.transport.close()  # what was written still goes out, and then the end
+        request.transport.close()  # after the written bytes are sent
     return part

@@ -1,7 +1,8 @@
-"""Request weights and what happens to those who spend too many.
+"""Request weights, and the rejections of addresses that exceed their limit.
 
-Each address has one budget per market and calendar minute, as on Binance, where the two markets are
-different hosts. Over it: 429. Carrying on regardless: 418, a ban that doubles with each repeat.
+Each address has one limit per market and calendar minute, as on Binance, where the markets are
+different hosts. Requests above it get 429. An address that continues gets 418, a ban whose length
+doubles each time (https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 MINUTE_LIMIT: dict[Market, int] = {"um": 2400, "spot": 6000}
 PATIENCE = 10
-"""How many refused requests in a minute are taken before a ban."""
+"""Rejected requests in a minute before a ban."""
 _KEPT_MINUTES = 1440
 
 _FLAT: dict[str, int] = {
@@ -42,7 +43,7 @@ _FLAT: dict[str, int] = {
     "/api/v3/exchangeInfo": 20,
     "/api/v3/klines": 2,
 }
-# New orders have a budget of their own, per account.
+# New orders count against a separate limit per account.
 _FREE_POSTS = frozenset({"/fapi/v1/order", "/fapi/v1/algoOrder"})
 # (with a symbol, without)
 _BY_SYMBOL: dict[str, tuple[int, int]] = {
@@ -58,7 +59,7 @@ _BY_LIMIT = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines"})
 
 
 def request_weight(path: str, params: Mapping[str, str], method: str = "GET") -> int:
-    """What a request costs; 1 for everything that is not dearer."""
+    """Return a request's weight, by Binance's documentation of its endpoint."""
     if method not in ("GET", "HEAD"):
         return 0 if method == "POST" and path in _FREE_POSTS else 1
     if path in _BY_LIMIT:
@@ -91,29 +92,29 @@ class _Account:
 
 @dataclass(slots=True)
 class WeightMeter:
-    """Counts weights per address and refuses those over budget. Times are the exchange's UTC ms."""
+    """Counts weights per address, market and minute. Times are the exchange's UTC ms."""
 
     minute_limit: int | None = None
-    """The budget of both markets; None: Binance's own, 2400 on futures and 6000 on spot."""
+    """The limit on each market; None: Binance's, 2400 on futures and 6000 on spot."""
     ban_ms: int = 120_000
-    """How long the first ban lasts."""
+    """Length of the first ban, ms."""
     _accounts: dict[tuple[Market, str], _Account] = field(default_factory=dict)
     _spent: dict[tuple[Market, str], dict[int, int]] = field(default_factory=dict)
 
     def limit(self, market: Market) -> int:
-        """The budget of a market per address and minute."""
+        """Return the limit of a market per address and minute."""
         return self.minute_limit if self.minute_limit is not None else MINUTE_LIMIT[market]
 
     def used(self, market: Market, address: str) -> int:
-        """What the address has spent in the minute of its last request."""
+        """Return the weight that an address has used in the minute of its last request."""
         account = self._accounts.get((market, address))
         return account.used if account else 0
 
     def charge(self, market: Market, address: str, weight: int, now_ms: int) -> None:
-        """Book a request.
+        """Count a request's weight.
 
         Raises:
-            ErrorAnswer: 429 when it goes over the budget, 418 during a ban.
+            ErrorAnswer: 429 if it exceeds the limit, 418 during a ban.
         """
         account = self._accounts.setdefault((market, address), _Account())
         if now_ms < account.banned_until_ms:
@@ -141,14 +142,14 @@ class WeightMeter:
         )
 
     def reset(self) -> None:
-        """Forget every address, its spending and its bans."""
+        """Forget the weights and bans of all addresses."""
         self._accounts.clear()
         self._spent.clear()
 
     def minutes(self, market: Market) -> dict[int, int]:
-        """What was spent in each calendar minute of the last day, by its start in UTC ms.
+        """Return the used weight by the start of the calendar minute (UTC ms), for the last day.
 
-        The weight is that of the address that spent most, refused requests included.
+        It is the weight of the address that used most, rejected requests included.
         """
         most: dict[int, int] = {}
         for (of, _), spent in self._spent.items():

@@ -1,7 +1,7 @@
-"""The websocket side: combined and raw streams, SUBSCRIBE and UNSUBSCRIBE.
+"""The websocket streams, combined and raw, with SUBSCRIBE and UNSUBSCRIBE.
 
-One task makes each stream's messages for all who listen to it. A connection has a bounded queue,
-and one that does not keep up is cut off, as Binance does: it must never slow down the others.
+One task per stream makes its messages for all subscribers. Each connection has a bounded queue and
+is closed when it is full, as on Binance, so that a slow client does not slow down the others.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _Address = tuple["Market", str]  # of a stream
 
 
 class _Message(NamedTuple):
-    """What a stream says."""
+    """A message of a stream."""
 
     text: str
     closes: bool = False
-    """Whether it says that a kline has closed."""
+    """Whether it announces a closed kline."""
 
 
 class _Connection:
-    """One websocket and what it listens to."""
+    """One websocket and its subscriptions."""
 
     def __init__(self, market: Market, path: str, *, combined: bool) -> None:
         self.path = path
@@ -59,7 +59,7 @@ class _Connection:
         self.transport: asyncio.Transport | None = None
 
     def offer(self, message: str) -> None:
-        """Queue a message; cut the connection off when its queue is full."""
+        """Queue a message; abort the connection if its queue is full."""
         try:
             self.queue.put_nowait(message)
         except asyncio.QueueFull:
@@ -67,16 +67,24 @@ class _Connection:
                 self.transport.abort()
 
     async def write(self) -> None:
-        """Send what is queued until the connection ends."""
+        """Send the queued messages until the connection ends."""
         try:
             while True:
                 await self.socket.send_str(await self.queue.get())
         except ConnectionError:
-            return  # the reader sees the end as well and cleans up
+            return  # the reader also sees the end and cleans up
 
 
 class StreamHub:
-    """All websocket connections and the tasks that feed them."""
+    """All websocket connections and the tasks that make their messages.
+
+    Args:
+        feeds: The listed symbols' prices, by market and name.
+        clock: The exchange's clock.
+        kline_ms: Time between two updates of a forming kline.
+        faults: The faults that drop or repeat messages.
+        listen_keys: The account's listen keys.
+    """
 
     def __init__(
         self,
@@ -86,7 +94,6 @@ class StreamHub:
         faults: FaultBoard,
         listen_keys: ListenKeys,
     ) -> None:
-        """``kline_ms`` is the time between two updates of a forming kline."""
         self._listen_keys = listen_keys
         self._faults = faults
         self._feeds = feeds
@@ -99,7 +106,7 @@ class StreamHub:
 
     @property
     def connection_count(self) -> int:
-        """How many websockets are open."""
+        """The number of open websockets."""
         return len(self._connections)
 
     async def serve(
@@ -117,7 +124,7 @@ class StreamHub:
             async for message in connection.socket:
                 if message.type == WSMsgType.TEXT:
                     answer = self._answer(connection, message.data)
-                    # An answer belongs to no stream: only who silences everything silences it.
+                    # An answer belongs to no stream, so only a fault about all streams drops it.
                     if self._faults.message_copies(FaultTarget(f"/{market}/")):
                         connection.offer(answer)
         finally:
@@ -138,21 +145,21 @@ class StreamHub:
         await asyncio.gather(*closing, *tasks, return_exceptions=True)
 
     def drop(self, fault: Fault) -> None:
-        """Cut the websockets that ``fault`` applies to; with its close code, if it has one."""
+        """Close the websockets that a fault applies to; abort them if it has no close code."""
         for connection in tuple(self._connections):
             if not fault.applies(FaultTarget(connection.path)):
                 continue
             if fault.number is not None:
-                self._say_goodbye(connection, int(fault.number))
+                self._close(connection, int(fault.number))
             elif connection.transport is not None:
                 connection.transport.abort()
 
     def end(self, market: Market, stream: str) -> None:
-        """Close every websocket that listens to ``stream``."""
+        """Close every websocket that is subscribed to ``stream``."""
         for connection in tuple(self._listeners.get((market, stream), ())):
-            self._say_goodbye(connection, WSCloseCode.OK)
+            self._close(connection, WSCloseCode.OK)
 
-    def _say_goodbye(self, connection: _Connection, code: int) -> None:
+    def _close(self, connection: _Connection, code: int) -> None:
         task = asyncio.ensure_future(connection.socket.close(code=code))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -169,7 +176,7 @@ class StreamHub:
             return
         messages = self._messages(connection.market, stream)
         if messages is None:
-            return  # Binance, too, accepts the name of a stream that does not exist, and is silent
+            return  # Binance also accepts unknown stream names and sends nothing
         task = asyncio.create_task(self._broadcast(address, messages))
         task.add_done_callback(_report_failure)
         self._sources[address] = task
@@ -212,16 +219,16 @@ class StreamHub:
         target = FaultTarget(f"/{market}/{stream}", name.upper(), kind.removeprefix("kline_"))
         async for data, closes in messages:
             wrapped = f'{{"stream":"{stream}","data":{data}}}'
-            # Decided once for all who listen: a message that was missed, everybody missed.
+            # One decision for all subscribers: a dropped message is dropped for each.
             copies = self._faults.message_copies(target._replace(closes=closes))
             for connection in tuple(self._listeners.get(address, ())):
                 for _ in range(copies):
                     connection.offer(wrapped if connection.combined else data)
 
-    # --- what the streams say ---
+    # --- messages ---
 
     def _messages(self, market: Market, stream: str) -> AsyncIterator[_Message] | None:
-        """The messages of a stream, or None if there is no such stream."""
+        """Return the messages of a stream, or None if the stream does not exist."""
         if market == "um" and self._listen_keys.is_valid(stream, self._clock.now_ms()):
             return self._account_messages(stream)
         name, _, kind = stream.partition("@")
@@ -243,11 +250,11 @@ class StreamHub:
         return None
 
     async def _kline_messages(self, feed: PriceFeed, interval: Interval) -> AsyncIterator[_Message]:
-        """The forming kline every so often, and each kline once when it has closed."""
+        """Yield updates of the forming kline, and each kline once when it has closed."""
 
         def kline_at(open_ms: int, now_ms: int) -> Kline | None:
             rows = feed.klines.latest(interval, open_ms, 1, now_ms)
-            # A recording may have no kline there: nothing is sent then.
+            # A recording may have a gap there; then nothing is sent.
             return rows[0] if rows and rows[0].open_ms == open_ms else None
 
         now_ms = self._clock.now_ms()
@@ -256,7 +263,7 @@ class StreamHub:
         while True:
             await self._clock.sleep_until(min(update_ms, boundary_ms))
             now_ms = self._clock.now_ms()
-            # The clock may have been set back. Updates go on; what has closed does not close again.
+            # If the clock was set back, updates continue, but no kline closes again.
             update_ms = min(update_ms, now_ms + self._kline_ms)
             while boundary_ms <= now_ms:
                 closed = kline_at(interval.shift(boundary_ms, -1), now_ms)
@@ -265,13 +272,13 @@ class StreamHub:
                 boundary_ms = interval.next(boundary_ms)
             if update_ms <= now_ms:
                 forming = kline_at(interval.floor(now_ms), now_ms)
-                # A recording's row can close early; it is announced as closed at the boundary.
+                # A recorded row may close early; it is announced as closed at the boundary.
                 if forming is not None and forming.close_ms >= now_ms:
                     yield _kline_message(feed, interval, forming, now_ms, closed=False)
                 update_ms = now_ms + self._kline_ms
 
     async def _account_messages(self, listen_key: str) -> AsyncIterator[_Message]:
-        """Nothing ever happens to the account; only its listen key can end."""
+        """Yield only the expiry of the listen key, because the account never changes."""
         while (until_ms := self._listen_keys.until_ms(listen_key)) is not None:
             now_ms = self._clock.now_ms()
             if now_ms >= until_ms:
@@ -281,7 +288,7 @@ class StreamHub:
             await self._clock.sleep_until(until_ms)
 
     async def _book_messages(self, feed: PriceFeed) -> AsyncIterator[_Message]:
-        """The top of the book whenever it changes, looked at in each slot of the price's path."""
+        """Yield the top of the book when it has changed, checked every `SLOT_MS`."""
         last: tuple[str, ...] = ()
         while True:
             now_ms = self._clock.now_ms()
@@ -309,7 +316,7 @@ class StreamHub:
             await self._clock.sleep_until((seen_ms // SLOT_MS + 1) * SLOT_MS)
             now_ms = self._clock.now_ms()
             if now_ms <= seen_ms:
-                continue  # the clock was set back: those trades were told already
+                continue  # the clock was set back, and these trades were sent already
             for trade in feed.trades(seen_ms, now_ms):
                 event: dict[str, Any] = {
                     "e": "aggTrade",
@@ -387,4 +394,4 @@ def _json(value: object) -> str:
 
 def _report_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.opt(exception=error).error("A stream of the local exchange failed.")
+        logger.opt(exception=error).error("A stream of the local exchange has failed")

@@ -1,7 +1,7 @@
-"""The futures' websocket API, as far as an account's stream takes it: log on, and a listen key.
+"""The futures' websocket API: logging on, and the listen key of the user data stream.
 
-Source: Binance API documentation, "Websocket API General Info" and "User Data Streams" of USD-M
-futures. Only an Ed25519 key may log on.
+Only an Ed25519 key can log on. Source:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-api-general-info
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ _PING_SECONDS = 180.0
 
 
 class WebsocketApi:
-    """Its connections; each has logged on for itself."""
+    """The websocket API and its connections; each connection logs on for itself.
+
+    Args:
+        credentials: Check keys and signatures.
+        listen_keys: The account's listen keys.
+        clock: The exchange's clock.
+        on_key_revoked: Called with a revoked listen key, to close its streams.
+    """
 
     def __init__(
         self,
@@ -36,7 +43,6 @@ class WebsocketApi:
         clock: ExchangeClock,
         on_key_revoked: Callable[[str], None],
     ) -> None:
-        """``on_key_revoked`` is told a listen key whose streams are to end."""
         self._credentials = credentials
         self._listen_keys = listen_keys
         self._clock = clock
@@ -54,7 +60,7 @@ class WebsocketApi:
                 if message.type == WSMsgType.TEXT:
                     await socket.send_str(session.answer(message.data))
         except ConnectionError:
-            pass  # it went while it was answered
+            pass  # the client has closed the connection
         finally:
             self._sockets.discard(socket)
         return socket
@@ -65,10 +71,10 @@ class WebsocketApi:
         await asyncio.gather(*closing, return_exceptions=True)
 
     def log_on(self, params: Mapping[str, str]) -> object:
-        """Check who asks.
+        """Check the key and signature of a logon request, and answer it.
 
         Raises:
-            ErrorAnswer: as of a signed REST request; an HMAC key never may.
+            ErrorAnswer: As for a signed REST request; −4056 if the exchange has an HMAC key.
         """
         if not self._credentials.is_ed25519:
             raise error_answers.key_cannot_log_on()
@@ -86,15 +92,15 @@ class WebsocketApi:
         }
 
     def start(self) -> object:
-        """Give out the listen key."""
+        """Issue or extend the listen key."""
         return {"listenKey": self._listen_keys.issue(self._clock.now_ms())}
 
     def ping(self) -> object:
-        """Keep it alive."""
+        """Extend the listen key."""
         return {"listenKey": self._listen_keys.keep_alive(self._clock.now_ms())}
 
     def stop(self) -> object:
-        """Take it back."""
+        """Revoke the listen key."""
         if ended := self._listen_keys.revoke():
             self._on_key_revoked(ended)
         return {}
