@@ -103,7 +103,7 @@ def test_bars_in_the_place_of_an_instrument(volume: Path) -> None:
     snapshot = open_snapshot(volume)
     shutil.copy(file_of(snapshot, "bar"), file_of(snapshot, "crypto_perpetual"))
     sealed_again(snapshot)
-    assert "it is no instrument" in found(volume)
+    assert "it is not an instrument" in found(volume)
 
 
 @settings(max_examples=60 * SCALE, suppress_health_check=list(HealthCheck), deadline=None)

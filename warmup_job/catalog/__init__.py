@@ -1,1 +1,1 @@
-"""Nautilus' catalog: write and read instruments and bars. The only package with pyarrow."""
+"""Write and read instruments and bars of a Nautilus catalog. Only this package imports pyarrow."""

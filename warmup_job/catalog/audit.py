@@ -1,7 +1,7 @@
-"""Whether a catalog's files hold what they are said to hold: by pyarrow and numpy, not by Nautilus.
+"""Validate the content of a catalog's files with pyarrow and numpy, without Nautilus.
 
-A digest says that a file is the one that was written. This says that what was written is what a
-reader expects: the schema, rows that a market can have, the instrument that is named.
+A digest proves that a file is the one that was written. This module checks that its content is what
+a reader expects: the schema, plausible rows, and the instrument of the manifest.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ INSTRUMENT_CLASSES = {
     "crypto_future": "CryptoFuture",
     "currency_pair": "CurrencyPair",
 }
-"""What Binance lists, by its folder in a catalog."""
+"""The Nautilus classes of Binance's instruments, by folder in a catalog."""
 _WORD, _UNIT = 1 << 64, 10**16
 _LAST_MS = 4_102_444_800_000  # 2100
 
 
 @contextmanager
 def snapshot_errors(path: Path | str) -> Iterator[None]:
-    """Turn whatever breaks while a file of a snapshot is decoded into a `SnapshotError`.
+    """Translate every decoding error of a snapshot's file into a `SnapshotError`.
 
-    An error of the operating system's stays what it is: the disk is to blame, not the content.
+    An error of the operating system is raised unchanged, because the disk caused it.
     """
     try:
         yield
@@ -49,13 +49,13 @@ def snapshot_errors(path: Path | str) -> Iterator[None]:
         if isinstance(error, SnapshotError) or error.errno is not None:
             raise
         raise SnapshotError(f"{path} cannot be decoded: {_first_line(error)}") from None
-    except Exception as error:  # noqa: BLE001  # what a decoder makes of garbage is its own affair
+    except Exception as error:  # noqa: BLE001  # a decoder may raise anything on garbage
         raise SnapshotError(f"{path} cannot be decoded: {_first_line(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedInstrument:
-    """What is said of an instrument."""
+    """What the manifest says about an instrument."""
 
     symbol: str
     instrument_id: str
@@ -64,20 +64,26 @@ class ExpectedInstrument:
 
 
 def instrument_problem(table: pa.Table, kind: str, expected: ExpectedInstrument) -> str | None:
-    """What is wrong with an instrument's table, of a file in the folder ``kind``; None: nothing."""
-    wanted = (
+    """Return what is wrong with an instrument's table, or None.
+
+    Args:
+        table: The table of the file.
+        kind: The folder of the file, a key of `INSTRUMENT_CLASSES`.
+        expected: What the manifest says.
+    """
+    columns = (
         "id", "raw_symbol", "price_precision", "size_precision", "price_increment",
         "size_increment", "ts_event", "ts_init",
     )  # fmt: skip
-    missing = [name for name in wanted if name not in table.column_names]
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
-        return f"it is no instrument: it has no column {', '.join(missing)}"
-    held = (table.schema.metadata or {}).get(b"class", b"").decode(errors="replace")
-    if held != INSTRUMENT_CLASSES.get(kind):
-        return f"it holds a {held or 'nothing known'}, and lies in {kind}"
+        return f"it is not an instrument: it lacks the column {', '.join(missing)}"
+    class_name = (table.schema.metadata or {}).get(b"class", b"").decode(errors="replace")
+    if class_name != INSTRUMENT_CLASSES.get(kind):
+        return f"the class {class_name or '(none)'} does not belong in the folder {kind}"
     if table.num_rows != 1:
-        return f"it holds {table.num_rows} instruments, not one"
-    (row,) = table.select(wanted).to_pylist()
+        return f"it has {table.num_rows} instruments instead of 1"
+    (row,) = table.select(columns).to_pylist()
     for name, value in (
         ("id", expected.instrument_id),
         ("raw_symbol", expected.symbol),
@@ -92,52 +98,58 @@ def instrument_problem(table: pa.Table, kind: str, expected: ExpectedInstrument)
     ):
         step = _decimal(row[name])
         if step is None or step <= 0 or _decimals(step) > precision:
-            return f"its {name} is {row[name]!r}, at {precision} decimals"
+            return f"its {name} is {row[name]!r}, which does not fit {precision} decimals"
     return None
 
 
 def row_problem(table: pa.Table, price_precision: int, size_precision: int) -> str | None:
-    """What is wrong with the values of bars, in the catalog's schema; None: nothing."""
+    """Return what is wrong with the values of bars in the catalog's schema, or None.
+
+    Args:
+        table: Bars in the catalog's schema.
+        price_precision: The decimals of prices, according to the manifest.
+        size_precision: The decimals of volumes, according to the manifest.
+    """
     precisions = (price_precision,) * 4 + (size_precision,)
     if any(table.column(name).null_count for name in table.column_names):
         return "a value is missing"
     columns = [_halves(table.column(name)) for name in VALUES]
     opened, high, low, close, volume = columns
-    fine = _below(_halves_of(0), low)
+    valid = _below(_halves_of(0), low)
     for price in (opened, close):
-        fine &= _at_most(low, price) & _at_most(price, high)
-    fine &= _at_most(high, _halves_of(PRICE_MAX * _UNIT)) & (volume[0] >= 0)
-    fine &= _at_most(volume, _halves_of(SIZE_MAX * _UNIT))
-    if not fine.all():
-        at_ns = table.column("ts_event")[int(np.argmin(fine))].as_py()
-        return f"the bar that closes at {_text(at_ns)} has values that no market has"
+        valid &= _at_most(low, price) & _at_most(price, high)
+    valid &= _at_most(high, _halves_of(PRICE_MAX * _UNIT)) & (volume[0] >= 0)
+    valid &= _at_most(volume, _halves_of(SIZE_MAX * _UNIT))
+    if not valid.all():
+        at_ns = table.column("ts_event")[int(np.argmin(valid))].as_py()
+        return f"the bar that closes at {_text(at_ns)} has impossible values"
     for name, precision in zip(VALUES, precisions, strict=True):
         if not _fits(decimals_of(table.column(name)), precision):
-            return f"a value of {name} has more than the {precision} decimals that are said"
+            return f"a value of {name} has more than {precision} decimals"
     return None
 
 
 def opens_of(table: pa.Table, interval: Interval) -> Opens | str:
-    """When each bar opens, UTC ms; or what is wrong with the stamps."""
-    closes_ns, made_ns = (table.column(name).to_numpy() for name in ("ts_event", "ts_init"))
-    if not np.array_equal(closes_ns, made_ns):
-        return "its ts_init are not its ts_event"
+    """Return the open of each bar, UTC ms, or what is wrong with the timestamps."""
+    closes_ns, inits_ns = (table.column(name).to_numpy() for name in ("ts_event", "ts_init"))
+    if not np.array_equal(closes_ns, inits_ns):
+        return "ts_init differs from ts_event"
     closes_ms = closes_ns // np.uint64(NS_PER_MS)
     if (closes_ns % np.uint64(NS_PER_MS)).any() or (closes_ms >= np.uint64(_LAST_MS)).any():
-        return "a bar closes at a time that no kline has"
-    floored: Opens = closes_ms.astype(np.int64)
+        return "the close time of a bar is not a whole ms between 1970 and 2100"
+    closes: Opens = closes_ms.astype(np.int64)
     if interval.length_ms:
-        first_ms = interval.floor(0) % interval.length_ms  # 1970 began in the middle of a week
-        return (floored - first_ms) // interval.length_ms * interval.length_ms + first_ms
-    return np.fromiter(map(interval.floor, floored.tolist()), np.int64, len(floored))
+        first_ms = interval.floor(0) % interval.length_ms  # the epoch was a Thursday
+        return (closes - first_ms) // interval.length_ms * interval.length_ms + first_ms
+    return np.fromiter(map(interval.floor, closes.tolist()), np.int64, len(closes))
 
 
 def gaps_of(opens_ms: Opens, interval: Interval) -> list[Gap] | str:
-    """The holes between bars by their opens; or what is wrong with their order."""
+    """Return the gaps between bars, or a text that says where the order is wrong."""
     steps = np.diff(opens_ms)
     if (steps <= 0).any():
         at_ms = int(opens_ms[int(np.argmax(steps <= 0)) + 1])
-        return f"its bars do not ascend, at {utc_text(at_ms)}"
+        return f"the bars do not ascend at {utc_text(at_ms)}"
     if not interval.length_ms:
         return find_gaps(opens_ms.tolist(), interval)
     return [
@@ -150,7 +162,7 @@ def gaps_of(opens_ms: Opens, interval: Interval) -> list[Gap] | str:
 # -- 128-bit integers as two columns of 64 bits --------------------------------------------------
 
 _Halves = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]
-"""The high half, signed, and the low one."""
+"""The high half, signed, and the low half, unsigned."""
 
 
 def _halves(column: pa.ChunkedArray) -> _Halves:
@@ -178,7 +190,7 @@ def _fits(values: pa.Array, decimals: int) -> bool:
 
     try:
         values.cast(pa.decimal128(38, decimals))
-    except pa.ArrowInvalid:  # it would lose digits
+    except pa.ArrowInvalid:  # digits would be lost
         return False
     return True
 
@@ -202,5 +214,5 @@ def _text(at_ns: int) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    said = str(error).partition("\n")[0][:200]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    line = str(error).partition("\n")[0][:200]
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__

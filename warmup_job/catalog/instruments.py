@@ -1,4 +1,4 @@
-"""The instrument that the live node will have: raw exchangeInfo through Nautilus' own parser."""
+"""Make the instrument that the live node will have, with Nautilus' own parser of exchangeInfo."""
 
 from __future__ import annotations
 
@@ -25,23 +25,26 @@ _ACCOUNT_TYPES: dict[Market, BinanceAccountType] = {
 
 
 def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instrument:
-    """The instrument for one raw entry of exchangeInfo.
+    """Return the instrument for one raw entry of exchangeInfo.
 
-    ``ts_ns`` becomes its ts_event and ts_init: the venue stamps each answer anew, and equal
-    contents must give equal snapshots.
+    Args:
+        market: The market of the symbol.
+        entry: The raw entry.
+        ts_ns: The ts_event and ts_init to set, UTC ns. A fixed value gives equal snapshots for
+            equal contents; Nautilus would use the time of the answer.
 
     Raises:
-        RefusedError: the symbol is listed but cannot be traded, or not by this Nautilus.
+        RefusedError: The symbol cannot be traded now, or this Nautilus cannot parse it.
     """
     clock = TestClock()
     clock.set_time(ts_ns)
-    # The provider is only parsed with: this client never connects.
+    # The provider only parses; this client never connects.
     client = BinanceHttpClient(clock, None, None, "http://127.0.0.1:9")
     symbol = entry.get("symbol")
     try:
         if market == "um":
             provider = BinanceFuturesInstrumentProvider(client, clock, _ACCOUNT_TYPES[market])
-            rates = provider._fee_rates[0]  # what a live node without an account's fee tier takes
+            rates = provider._fee_rates[0]  # as a live node without an account's fee tier
             provider._parse_instrument(
                 symbol_info=read_entry(entry, BinanceFuturesSymbolInfo),
                 ts_event=ts_ns,
@@ -56,15 +59,15 @@ def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instr
             provider._parse_instrument(
                 symbol_info=read_entry(entry, BinanceSpotSymbolInfo), fee=None, ts_event=ts_ns
             )
-    except Exception as error:  # noqa: BLE001  # what breaks in there is up to the entry
+    except Exception as error:  # noqa: BLE001  # depends on the entry
         raise RefusedError(
-            f"{symbol}: Nautilus cannot read its exchangeInfo entry "
-            f"({type(error).__name__}: {error})"
+            f"{symbol}: Nautilus cannot parse its exchangeInfo entry ({type(error).__name__}: "
+            f"{error}): remove the symbol, or update nautilus_trader"
         ) from None
     instruments: list[Instrument] = provider.list_all()
     if not instruments:
         raise RefusedError(
-            f"{symbol} is listed but cannot be traded (status {entry.get('status')}): "
-            "choose another"
+            f"{symbol} is listed but cannot be traded (status {entry.get('status')}): choose "
+            "another symbol"
         )
     return instruments[0]

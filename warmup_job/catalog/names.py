@@ -1,4 +1,4 @@
-"""What Nautilus calls Binance's symbols and klines, as text: no need to import it for that."""
+"""Translate Binance's symbols and klines to Nautilus' names as text, without importing Nautilus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AGGREGATIONS = {
     "w": "WEEK",
     "M": "MONTH",
 }
-"""Bar aggregations by the letter of Binance's intervals."""
+"""Nautilus' bar aggregations by the letter of Binance's intervals."""
 _BAR_TYPE = re.compile(
     rf"(?P<id>.+\.{VENUE})-(?P<step>\d+)-(?P<unit>[A-Z]+)-LAST-"
     r"(?:EXTERNAL|INTERNAL@(?P<of_step>\d+)-(?P<of_unit>[A-Z]+)-EXTERNAL)"
@@ -26,7 +26,7 @@ _BAR_TYPE = re.compile(
 
 
 def instrument_id_of(market: Market, symbol: str) -> str:
-    """The id that the live node gives the venue's ``symbol``: BTCUSDT → BTCUSDT-PERP.BINANCE."""
+    """Return the live node's id of a symbol: BTCUSDT of ``um`` gives BTCUSDT-PERP.BINANCE."""
     perpetual = market == "um" and not symbol[-1:].isdigit()
     return f"{symbol}-PERP.{VENUE}" if perpetual else f"{symbol}.{VENUE}"
 
@@ -34,16 +34,16 @@ def instrument_id_of(market: Market, symbol: str) -> str:
 def bar_type_name(
     instrument_id: str, interval: Interval, price: Literal["last", "mark"] = "last"
 ) -> str:
-    """The bar type of Nautilus' Binance data client for this interval's klines."""
+    """Return the bar type that Nautilus' Binance data client uses for this interval's klines."""
     step, letter = interval.name[:-1], interval.name[-1]
     return f"{instrument_id}-{step}-{AGGREGATIONS[letter]}-{price.upper()}-EXTERNAL"
 
 
 def bar_stream_of(bar_type: str) -> tuple[str, Interval] | None:
-    """The instrument id and the interval of the klines that a bar type's name stands for.
+    """Return the instrument id and the interval of the klines that a bar type is made of.
 
-    Bars that Nautilus aggregates itself from the venue's (``…-5-MINUTE-LAST-INTERNAL@1-MINUTE-
-    EXTERNAL``) stand for those. None: it is no bar type, or none of the venue's last prices.
+    For bars that Nautilus aggregates itself (``…-5-MINUTE-LAST-INTERNAL@1-MINUTE-EXTERNAL``) it is
+    the interval of the venue's bars. None: ``bar_type`` is not a bar type of Binance's last prices.
     """
     match = _BAR_TYPE.fullmatch(bar_type)
     letters = {name: letter for letter, name in AGGREGATIONS.items()}
@@ -57,10 +57,10 @@ def bar_stream_of(bar_type: str) -> tuple[str, Interval] | None:
 
 
 def is_bar_type(text: str) -> bool:
-    """Whether it is written like a bar type of the venue's last prices, of whatever interval."""
+    """Return whether ``text`` has the form of a bar type of Binance's last prices."""
     return _BAR_TYPE.fullmatch(text) is not None
 
 
 def is_instrument_id(text: str) -> bool:
-    """Whether it is the Nautilus id of an instrument of the venue's."""
+    """Return whether ``text`` has the form of a Nautilus instrument id of Binance."""
     return text.endswith(f".{VENUE}") and text.isprintable() and " " not in text

@@ -1,4 +1,4 @@
-"""Klines as Nautilus bars, and the names of both: exact decimals, ts_event = close time."""
+"""Convert klines to Nautilus bars: exact decimals, ts_event = close time."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ _LETTERS = {name: letter for letter, name in AGGREGATIONS.items()}
 
 
 def bar_type_of(instrument_id: InstrumentId | str, interval: Interval) -> BarType:
-    """The bar type that Nautilus' Binance data client uses for this interval's klines."""
+    """Return the bar type that Nautilus' Binance data client uses for this interval's klines."""
     return BarType.from_str(bar_type_name(str(instrument_id), interval))
 
 
 def interval_of(bar_type: BarType) -> Interval:
-    """The Binance interval whose klines a bar type means.
+    """Return the Binance interval of a bar type.
 
     Raises:
-        ConfigError: Binance has no such klines; never another interval in its place.
+        ConfigError: Binance has no klines of exactly this bar type.
     """
     spec = bar_type.spec
     aggregation = BarAggregation(spec.aggregation).name
     if aggregation not in _LETTERS or spec.price_type != PriceType.LAST:
-        raise ConfigError(f"Binance has no klines for {bar_type}: last prices over time only")
+        raise ConfigError(
+            f"Binance has no klines for {bar_type}: use a bar type of LAST prices over time"
+        )
     return Interval.parse(f"{spec.step}{_LETTERS[aggregation]}")
 
 
 def open_ms_of(bar: Bar, interval: Interval) -> int:
-    """When the bar opened, UTC ms: what tells one bar from another.
+    """Return when the bar opened, UTC ms. Bars are identified by this time.
 
-    Live bars' ts_event is off by some ns, and the last bar before an outage closes early; the open
-    of its interval is the same for both.
+    The ts_event of live bars is off by some ns, and the last bar before an outage closes early; the
+    open of the interval is exact in both cases.
     """
     return interval.floor(round(bar.ts_event / NS_PER_MS))
 
@@ -50,13 +52,19 @@ def open_ms_of(bar: Bar, interval: Interval) -> int:
 def bars_of(
     klines: Iterable[Kline], bar_type: BarType, price_precision: int, size_precision: int
 ) -> list[Bar]:
-    """Klines as bars, digit for digit, with ts_event = ts_init = close time.
+    """Convert klines to bars with the same digits and ts_event = ts_init = close time.
 
-    All prices have one precision and all volumes another: those that are given, or more where a
-    value needs it. A tick or step that was changed leaves both kinds of klines behind.
+    All prices get one precision, and all volumes one: the given one, or more if a value needs it.
+    After a change of the tick or step size, older klines can need more decimals.
+
+    Args:
+        klines: The klines.
+        bar_type: The bars' type.
+        price_precision: Minimum number of decimals of prices.
+        size_precision: Minimum number of decimals of volumes.
 
     Raises:
-        DataInvalidError: Nautilus cannot hold a price or volume.
+        DataInvalidError: A price or volume is outside Nautilus' range.
     """
     klines = list(klines)
     price_precision = max(price_precision, decimals_used(chain(*(row[1:5] for row in klines))))
@@ -76,30 +84,32 @@ def bars_of(
     try:
         return [bar_of(kline) for kline in klines]
     except ValueError as error:
-        raise DataInvalidError(f"{bar_type}: Nautilus cannot hold these values: {error}") from None
+        raise DataInvalidError(
+            f"{bar_type}: Nautilus cannot represent these values: {error}"
+        ) from None
 
 
 def instrument_bars(
     klines: Iterable[Kline],
     instrument: Instrument,
     interval: Interval,
-    like: Sequence[Bar] = (),
+    earlier: Sequence[Bar] = (),
 ) -> list[Bar]:
-    """`bars_of` for an instrument; as fine as any of ``like``, which they continue."""
+    """Convert an instrument's klines with `bars_of`, at least at the precision of ``earlier``."""
     return bars_of(
         klines,
         bar_type_of(instrument.id, interval),
-        max([instrument.price_precision, *(bar.close.precision for bar in like)]),
-        max([instrument.size_precision, *(bar.volume.precision for bar in like)]),
+        max([instrument.price_precision, *(bar.close.precision for bar in earlier)]),
+        max([instrument.size_precision, *(bar.volume.precision for bar in earlier)]),
     )
 
 
 def at_one_precision(bars: Sequence[Bar]) -> list[Bar]:
-    """The same bars with the same values, all as fine as the finest of them."""
+    """Return the bars with equal values, all at the highest precision among them."""
     price_precision = max((bar.close.precision for bar in bars), default=0)
     size_precision = max((bar.volume.precision for bar in bars), default=0)
 
-    def finer(bar: Bar) -> Bar:
+    def with_precision(bar: Bar) -> Bar:
         if (bar.close.precision, bar.volume.precision) == (price_precision, size_precision):
             return bar
         prices = (bar.open, bar.high, bar.low, bar.close)
@@ -111,10 +121,10 @@ def at_one_precision(bars: Sequence[Bar]) -> list[Bar]:
             bar.ts_init,
         )
 
-    return [finer(bar) for bar in bars]
+    return [with_precision(bar) for bar in bars]
 
 
 def _at_precision(text: str, precision: int) -> str:
-    """Decimal ``text`` with ``precision`` decimals, which are enough for it."""
+    """Return decimal ``text`` with ``precision`` decimals; no digit is lost."""
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction[:precision].ljust(precision, '0')}" if precision else whole

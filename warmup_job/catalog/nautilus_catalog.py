@@ -1,4 +1,4 @@
-"""A plain Nautilus ParquetDataCatalog through Nautilus itself: what `arrow` cannot do alone."""
+"""Read a catalog, and serialize instruments, through Nautilus itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from warmup_job.catalog.packed_bars import PackedInstrument
 
 
 def pack_instrument(instrument: Instrument) -> PackedInstrument:
-    """An instrument as Nautilus' own serializer makes it."""
+    """Serialize an instrument with Nautilus' own serializer."""
     batch = ArrowSerializer.serialize_batch([instrument], data_cls=type(instrument))
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
     folder = class_to_filename(type(instrument))
@@ -28,7 +28,7 @@ def pack_instrument(instrument: Instrument) -> PackedInstrument:
 
 
 def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
-    """All bars of one type, ascending; a missing type reads as an empty list.
+    """Read all bars of one type, ascending; return an empty list if the catalog has none.
 
     Raises:
         SnapshotError: Nautilus cannot decode them.
@@ -39,7 +39,7 @@ def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
 
 
 def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
-    """The instrument of that id, or None.
+    """Read an instrument; return None if the catalog does not have it.
 
     Raises:
         SnapshotError: Nautilus cannot decode it.
@@ -50,18 +50,13 @@ def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
 
 
 def reader_schema() -> str:
-    """The family of Arrow schemas that the Nautilus at hand reads; see `arrow.CATALOG_SCHEMA`."""
+    """Return the schema that this Nautilus reads, in the form of `packed_bars.CATALOG_SCHEMA`."""
     mode = "high" if FIXED_PRECISION_BYTES == 16 else "standard"
     return f"nautilus-{nautilus_trader.__version__.partition('.')[0]}.x-{mode}-precision"
 
 
 def values_digest(instrument: Instrument) -> str:
-    """sha256 over the instrument's canonical values, in hex."""
-    return hashlib.sha256(canonical_values(instrument)).hexdigest()
-
-
-def canonical_values(instrument: Instrument) -> bytes:
-    """The instrument's values as JSON with sorted keys, but for its two stamps, for digests."""
+    """Return the sha256, in hex, of the instrument's values as sorted JSON without timestamps."""
     values = type(instrument).to_dict(instrument)
     kept = {name: value for name, value in values.items() if name not in {"ts_event", "ts_init"}}
-    return msgspec.json.encode(kept, order="sorted")
+    return hashlib.sha256(msgspec.json.encode(kept, order="sorted")).hexdigest()

@@ -1,8 +1,8 @@
-"""One symbol's entry of exchangeInfo, as Nautilus' adapter types it.
+"""Convert one symbol's exchangeInfo entry to the type of Nautilus' adapter.
 
-Binance adds order types, times in force and filters now and then. Nautilus decodes each of them as
-an enum and refuses the whole entry for one that it does not know, although it uses none of those
-lists for an instrument but the filters of price and size. So unknown ones are left out.
+Binance sometimes adds order types, times in force and filters. Nautilus decodes each of them as an
+enum and rejects the whole entry if it does not know one, although it needs only the price and size
+filters for an instrument. So this module removes unknown values first.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ _LISTS: dict[str, tuple[type[Enum], Callable[[Any], Any]]] = {
 
 
 class UnreadableEntryError(ValueError):
-    """An entry that Nautilus' types do not fit; the message names the symbol and the field."""
+    """Nautilus' type does not fit the entry; the message names the symbol and the field."""
 
 
 def read_entry[InfoT: msgspec.Struct](entry: dict[str, Any], kind: type[InfoT]) -> InfoT:
-    """Convert a raw entry to Nautilus' type of it, without what this Nautilus does not know.
+    """Convert a raw entry to ``kind``, without the values that this Nautilus does not know.
 
     Raises:
-        UnreadableEntryError: a field that is needed is missing or has a value that is not known.
+        UnreadableEntryError: A required field is missing, or its value is unknown.
     """
     symbol = entry.get("symbol")
-    known, left_out = dict(entry), []
+    known, shortened = dict(entry), []
     for name, (enum, value_of) in _LISTS.items():
         if isinstance(entry.get(name), list):
             values = {each.value for each in enum}
             known[name] = [each for each in entry[name] if value_of(each) in values]
             if len(known[name]) < len(entry[name]):
-                left_out.append(name)
-    if left_out:
+                shortened.append(name)
+    if shortened:
         logger.info(
-            "{}: exchangeInfo has values in {} that this Nautilus does not know; they are left out",
-            symbol, ", ".join(left_out),
+            "{}: ignoring values of exchangeInfo's {} that this Nautilus does not know",
+            symbol, ", ".join(shortened),
         )  # fmt: skip
     try:
         return msgspec.convert(known, kind)
     except msgspec.ValidationError as error:
-        said = " ".join(str(error).split())[:200]  # it repeats a value of the exchange's
-        raise UnreadableEntryError(f"{symbol} in exchangeInfo: {said}") from None
+        reason = " ".join(str(error).split())[:200]  # it quotes a value of the exchange
+        raise UnreadableEntryError(f"{symbol} in exchangeInfo: {reason}") from None
