@@ -82,8 +82,7 @@ def test_a_value_that_is_finer_than_its_precision_is_found(
 ) -> None:
     table = with_values(bars(), close=3 * UNIT + UNIT // 10, volume=UNIT + UNIT // 10)
     assert row_problem(table, price, size) == (
-        f"a value of {name} has more than the {price if name == 'close' else size} decimals that "
-        "are said"
+        f"a value of {name} has more than {price if name == 'close' else size} decimals"
     )
 
 
