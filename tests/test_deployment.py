@@ -275,7 +275,7 @@ def test_a_refresh_that_fails_for_long_makes_the_pod_unready() -> None:
     *word, path, most_s = probe["exec"]["command"]
     assert word == ["python", "-m", "warmup_job.process.healthcheck"]
     assert str(Path(path).parent) in [each["mountPath"] for each in refresh["volumeMounts"]]
-    assert refresh["args"] == ["run", "--every", "5m"]
+    assert refresh["args"] == ["run", "--repeat-every", "5m"]
     assert int(most_s) == 3 * 300
     assert probe["failureThreshold"] == 1
     assert probe["timeoutSeconds"] >= 3  # it is a Python of its own

@@ -65,7 +65,7 @@ def test_a_command_warns_and_goes_on(exchange: Exchange, tmp_path: Path, command
         "WARMUP_MAX_BRAS": "Hush", "WARMUP_MY_SYMBOL": "BTCUSDT", "WARMUP_UNTIL": "-1m",
         "WARMUP_EXCHANGE_SEED": "3", "WARMUP_LOG_LEVEL": "info",
     }  # fmt: skip
-    more = ("--mode", "paper", "--for", "100ms") if command == "trade" else ()
+    more = ("--mode", "paper", "--stop-after", "100ms") if command == "trade" else ()
     done = job(command, "--config", config, *more, env=environ)
     told = [line for line in done.messages if "unknown variable" in line]
     assert told == ["WARMUP_MAX_BRAS: unknown variable, ignored; did you mean WARMUP_MAX_BARS?"]

@@ -308,7 +308,7 @@ def test_a_job_for_another_strategy_counts_its_averages(exchange: Exchange, tmp_
     needed = [each["bars_needed"] for each in stream["indicators"]]
     assert 40 < needed[0] < needed[1] <= stream["bar_count"] == 499
     assert job("verify", root).code == 0
-    assert job("verify", root, "--for", config).code == 20  # that is the grid's
+    assert job("verify", root, "--config", config).code == 20  # that is the grid's
 
 
 def test_a_job_that_cannot_show_its_averages_to_be_warm_says_14(

@@ -113,7 +113,7 @@ def memory(network: str) -> None:
         "run, 500 bars, an empty volume": ["run"],
         "run, 500 bars, later": ["run", "--full"],
         "run, 100,000 bars": ["run", "--streams", "BTCUSDT:1m:100000", "--deadline", "300s"],
-        "trade, a minute live": ["trade", "--mode", "paper", "--for", "75s"],
+        "trade, a minute live": ["trade", "--mode", "paper", "--stop-after", "75s"],
     }
     row("the most that is held", "MB")
     for name, arguments in steps.items():

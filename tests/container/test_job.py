@@ -53,7 +53,7 @@ def test_runs_without_end_are_judged_by_the_sidecars_probe(
 ) -> None:
     probe = ["python", "-m", "warmup_job.process.healthcheck", "/snapshot/status.json", "900"]
     few = {"WARMUP_STREAMS": "BTCUSDT:1m:70", "WARMUP_REQUIRE": "bars"}
-    job = engine.start("run", "--every", "1s", environment=few, volumes=mounts(volume))
+    job = engine.start("run", "--repeat-every", "1s", environment=few, volumes=mounts(volume))
     wait_until(job, "next run in")
     code, said = job.exec_run(probe)
     assert code == 0, said
@@ -63,7 +63,7 @@ def test_runs_without_end_are_judged_by_the_sidecars_probe(
     other = engine.volume()
     exchange.fault("503@*")
     few["WARMUP_DEADLINE"] = "1s"
-    job = engine.start("run", "--every", "1s", environment=few, volumes=mounts(other))
+    job = engine.start("run", "--repeat-every", "1s", environment=few, volumes=mounts(other))
     wait_until(job, "2 run(s) in a row have failed")
     code, said = job.exec_run(probe)
     assert code == 1

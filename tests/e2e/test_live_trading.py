@@ -47,8 +47,9 @@ def live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
 def go_live(config: Path, *options: str, key: str = KEY, secret: str = SECRET) -> Result:
     env = {"KEY": key, "SECRET": secret}
     return job(
-        "trade", "--config", config, "--mode", "live", "--for", "3s", "--json", *options, env=env
-    )
+        "trade", "--config", config, "--mode", "live", "--stop-after", "3s", "--json", *options,
+        env=env,
+    )  # fmt: skip
 
 
 def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET) -> Result:

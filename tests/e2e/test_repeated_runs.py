@@ -1,4 +1,4 @@
-"""`run --every`: what it says and leaves when runs fail, and when they succeed again."""
+"""`run --repeat-every`: what it says and leaves when runs fail, and when they succeed again."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_runs_that_fail_say_what_is_there_and_how_many_and_are_noticed(
     assert first["last_success_ms"] == first["at_ms"]
 
     running.fault("503@*")
-    every = ("run", "--config", config, "--root", root, "--every", "10ms")
+    every = ("run", "--config", config, "--root", root, "--repeat-every", "10ms")
     with job_process(*every, log=log) as process:
         level, said = until_logged(log, "3 run(s) in a row have failed", process)
         assert level == "ERROR"
@@ -112,7 +112,7 @@ def test_runs_are_counted_where_their_status_cannot_be_written(
     (tmp_path / "file").write_bytes(b"")
     root, log = tmp_path / "file" / "snapshot", tmp_path / "log"
     config = write_config(tmp_path, running.url)
-    every = ("run", "--config", config, "--root", root, "--every", "10ms")
+    every = ("run", "--config", config, "--root", root, "--repeat-every", "10ms")
     with job_process(*every, log=log) as process:
         level, said = until_logged(log, "3 run(s) in a row have failed", process)
     assert level == "ERROR"

@@ -223,8 +223,9 @@ def test_a_trader_that_was_never_live_ends_with_21_and_says_why(
         trade={"state_dir": str(tmp_path / "state")},
     )  # fmt: skip
     done = job(
-        "trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper", "--for", "4s"
-    )
+        "trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper",
+        "--stop-after", "4s",
+    )  # fmt: skip
     assert done.code == 21, done.err
     assert "without ever having been live" in done.messages[-1]
     assert re.search(

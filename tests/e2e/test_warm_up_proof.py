@@ -268,14 +268,14 @@ def test_a_cold_start_is_proven_too_before_an_order_leaves(
 
 def test_a_study_of_a_recording(recordings: Path) -> None:
     source = recordings / "um" / "LINKUSDT-1m-202602.csv.gz"
-    done = job("study", source, "--bars", "70,300,499", "--every", "5", "--json")
+    done = job("study", source, "--bars", "70,300,499", "--step", "5", "--json")
     assert done.code == 0, done.err
     rows = {row["bars"]: row for row in done.json[source.name]}
     assert 0.10 < rows[70]["wrong"] < 0.13
     assert rows[70]["wrong_of_trending"] > 0.15
     assert rows[499]["wrong"] == 0
     assert (rows[70]["proven"], rows[499]["proven"]) == (0, 1)
-    assert "300" in job("study", source, "--bars", "300", "--every", "50").out
+    assert "300" in job("study", source, "--bars", "300", "--step", "50").out
 
 
 def test_a_study_of_what_is_no_series(tmp_path: Path) -> None:

@@ -401,7 +401,7 @@ def test_sigterm_ends_a_job_that_runs_again_and_again(
         "publish": lambda: [*root.glob("snapshots/*")],
         "pause": lambda: "next run in" in log.read_text(),
     }
-    arguments = ("run", "--config", "configs/demo.yaml", "--root", root, "--every", "1h")
+    arguments = ("run", "--config", "configs/demo.yaml", "--root", root, "--repeat-every", "1h")
     with job_process(*arguments, env=running.env(), log=log) as process:
         until(reached[when], when)
         process.send_signal(signal.SIGTERM)

@@ -15,22 +15,25 @@ from warmup_job.errors import ConfigError
 
 
 @click.command(context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True})
-@click.option("--host", default="127.0.0.1", show_envvar=True)
+@click.option("--host", default="127.0.0.1", show_envvar=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_envvar=True, type=click.IntRange(0, 65535),
-              help="0: any free one.")  # fmt: skip
-@click.option("--seed", default=1, show_envvar=True, help="One deterministic market per seed.")
+              help="Port to listen on; 0: any free port.")  # fmt: skip
+@click.option("--seed", default=1, show_envvar=True, help="The same seed gives the same market.")
 @click.option("--replay", "replay", multiple=True, metavar="FILE", show_envvar=True,
               help="Serve recorded klines (csv.gz); may be given several times.")  # fmt: skip
-@click.option("--now", show_envvar=True, help="The exchange's clock at the start: ISO time or ms.")
+@click.option("--now", show_envvar=True, metavar="WHEN",
+              help="The exchange's time at its start: ISO 8601, Unix ms, or -1h30m.")  # fmt: skip
 @click.option("--speed", default=1.0, show_envvar=True,
-              help="How many of its seconds pass in one of yours.")  # fmt: skip
+              help="Seconds of the exchange's clock that pass in one second.")  # fmt: skip
 @click.option("--fault", "faults", multiple=True, metavar="SPEC", show_envvar=True,
-              help="What goes wrong: 429=30@klines (docs/local-exchange.md).")  # fmt: skip
-@click.option("--latency-ms", default=0, show_envvar=True, help="Of every REST answer.")
+              help="A fault, e.g. 429=30s@klines (docs/local-exchange.md).")  # fmt: skip
+@click.option("--latency-ms", default=0, show_envvar=True,
+              help="Delay every REST answer by this many ms.")  # fmt: skip
 @click.option("--weight-limit", type=int, show_envvar=True,
-              help="Request weight a minute; left out, Binance's.")  # fmt: skip
-@click.option("--volatility-bps", default=10.0, show_envvar=True, help="Of one minute.")
-@click.option("--api-key", show_envvar=True, help="The account's; left out: local-key.")
+              help="Request weight per minute. Omit for Binance's.")  # fmt: skip
+@click.option("--volatility-bps", default=10.0, show_envvar=True,
+              help="Volatility per minute, bps.")  # fmt: skip
+@click.option("--api-key", show_envvar=True, help="The account's API key. Default: local-key.")
 @click.option(
     "--api-secret",
     show_envvar=True,
@@ -38,7 +41,7 @@ from warmup_job.errors import ConfigError
 )
 @click.option("--one-way", is_flag=True, show_envvar=True, help="The account has no hedge mode.")
 @click.option("--no-trading", is_flag=True, show_envvar=True, help="The account may not trade.")
-@click.option("--balance", default="10000", show_envvar=True, help="The account's, in USDT.")
+@click.option("--balance", default="10000", show_envvar=True, help="Balance of the account, USDT.")
 def exchange(
     port: int,
     host: str,
@@ -46,7 +49,7 @@ def exchange(
     replay: tuple[str, ...],
     **options: Any,  # noqa: ANN401  # the rest have ExchangeOptions' own names
 ) -> None:
-    """A local Binance to run against: REST and websockets, USD-M futures and spot, an account."""
+    """Run a local Binance: REST and websockets, USD-M futures and spot, with an account."""
     from warmup_job.local_binance.server import ExchangeOptions, serve
 
     for warning in unread_variables(whole_group(), prefix="WARMUP_EXCHANGE_"):

@@ -1,4 +1,4 @@
-"""The command line: options in, results on stdout, logs on stderr, an exit code of the contract."""
+"""The command line: results go to stdout, logs to stderr; docs/exit-codes.md has the exit codes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from warmup_job.process.logs import LogFormat, set_up_logs, stderr_as_json
     default="INFO",
     show_default=True,
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    show_envvar=True,
+    help="Log messages of this level and above, on stderr.",
 )
 @click.option(
     "--log-format",
@@ -31,6 +33,7 @@ from warmup_job.process.logs import LogFormat, set_up_logs, stderr_as_json
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "text", "json"]),
+    show_envvar=True,
     help="auto: text on a terminal, JSON lines otherwise.",
 )
 @click.version_option(package_name="warmup-job")
@@ -38,11 +41,14 @@ from warmup_job.process.logs import LogFormat, set_up_logs, stderr_as_json
 def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
     """Warm up NautilusTrader bots: fetch closed Binance klines, publish them, go live on them.
 
-    Every option can also be given as WARMUP_… in the environment. Exit codes: docs/exit-codes.md.
+    The variable in an option's [env var: …] sets it too. Exit codes: docs/exit-codes.md.
     """
     as_json = set_up_logs(log_level.upper(), log_format)
     context.obj = stderr_as_json(log_level.upper()) if as_json else nullcontext()
-    if context.invoked_subcommand not in {"run", "trade"}:  # they say so themselves
+    if context.invoked_subcommand not in {
+        "run",
+        "trade",
+    }:  # after their own imports
         resume_garbage_collector()
 
 

@@ -15,7 +15,7 @@ from warmup_job.market.times import utc_text
 @click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
 @as_json_option
 def inspect(root: Path, as_json: bool) -> None:
-    """Show what the current snapshot holds."""
+    """Show what the current snapshot in the volume ROOT contains."""
     from warmup_job.snapshot.verify import open_snapshot
 
     snapshot = open_snapshot(root)

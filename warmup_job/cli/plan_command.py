@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warmup_job.cli.config_options import check_strategies, on_config, warn_of_trading
-from warmup_job.cli.shared_options import as_json_option, print_json, until_ms
+from warmup_job.cli.config_options import (
+    ConfigCommand,
+    check_strategies,
+    on_config,
+    warn_of_trading,
+)
+from warmup_job.cli.shared_options import as_json_option, print_json, until_ms, until_option
 from warmup_job.market.times import utc_text
 
 if TYPE_CHECKING:
     from warmup_job.plan.warmup_plan import WarmupPlan
 
 
-@click.command()
+@click.command(cls=ConfigCommand)
 @on_config
-@click.option(
-    "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
-)
+@until_option
 @as_json_option
 def plan(resolved: WarmupPlan, until: str | None, as_json: bool) -> None:
-    """Show what would be fetched, and what it costs, without asking the exchange for a kline."""
+    """Show which klines a run would fetch and what they cost, without fetching any."""
     from warmup_job.plan.detector_memory import memory_text
     from warmup_job.plan.request_weights import bounds_weight, request_weights
     from warmup_job.plan.stream_pages import pages_at
@@ -73,7 +76,7 @@ def plan(resolved: WarmupPlan, until: str | None, as_json: bool) -> None:
         if detector is not None:
             click.echo(memory_text(detector))
     minutes = max(0, weight - 1) // budget
-    waits = f"about {minutes} min of waiting for it" if minutes else "no waiting for it"
+    waits = f"about {minutes} min of waiting" if minutes else "no waiting"
     click.echo(
         f"weight {weight} of {budget} a minute ({venue.budget_share:.0%} of the venue's "
         f"{venue.weight_per_minute}): {waits}\n"

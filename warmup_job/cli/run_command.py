@@ -14,8 +14,20 @@ import click
 import msgspec
 from loguru import logger
 
-from warmup_job.cli.config_options import check_strategies, on_config, warn_of_trading
-from warmup_job.cli.shared_options import as_json_option, checked, print_json, until_ms
+from warmup_job.cli.config_options import (
+    ConfigCommand,
+    check_strategies,
+    on_config,
+    warn_of_trading,
+)
+from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.shared_options import (
+    as_json_option,
+    print_json,
+    to_duration_ms,
+    until_ms,
+    until_option,
+)
 from warmup_job.cli.until_stopped import until_stopped
 from warmup_job.errors import WarmupError
 from warmup_job.market.times import duration_text, utc_text
@@ -26,36 +38,34 @@ if TYPE_CHECKING:
     from warmup_job.snapshot.status import Status
 
 
-@click.command()
+@click.command(cls=ConfigCommand)
 @on_config
 @click.option("--dry-run", envvar="WARMUP_DRY_RUN", show_envvar=True, is_flag=True,
-              help="Do everything but publish.")  # fmt: skip
+              help="Fetch and check, but do not publish.")  # fmt: skip
 @click.option("--full", envvar="WARMUP_FULL", show_envvar=True, is_flag=True,
-              help="Fetch everything, whatever the last snapshot has.")  # fmt: skip
-@click.option(
-    "--until", envvar="WARMUP_UNTIL", show_envvar=True, help="-3m, an ISO time, or ms: not now."
-)
-@click.option("--every", envvar="WARMUP_EVERY", show_envvar=True, metavar="DURATION",
-              help="Run again and again, this far apart, until stopped.")  # fmt: skip
+              help="Fetch all bars again, also those that the last snapshot has.")  # fmt: skip
+@until_option
+@click.option("--repeat-every", "pause_ms", cls=RenamedOption, old_flag="--every",
+              old_variable="WARMUP_EVERY", envvar="WARMUP_REPEAT_EVERY", show_envvar=True,
+              metavar="DURATION", callback=to_duration_ms,
+              help="Repeat the run this long after the last one ended, until stopped.")  # fmt: skip
 @as_json_option
 def run(
     plan: WarmupPlan,
     dry_run: bool,
     full: bool,
     until: str | None,
-    every: str | None,
+    pause_ms: int | None,
     as_json: bool,
 ) -> None:
-    """Fetch the history, check it, and publish a snapshot of it.
+    """Fetch the history, check it, and publish a snapshot.
 
-    What the last snapshot has already is not fetched again; if nothing has closed since, it stays.
+    A run fetches only the bars that the last snapshot lacks. If there are none, that snapshot
+    stays.
     """
-    from warmup_job.config import duration_ms
-
     until_ms(until, 0)
     warn_of_trading(plan)
     check_strategies(plan)
-    pause_ms = None if every is None else checked("--every", lambda: duration_ms(every))
 
     async def runs() -> int:
         status: Status | None = None
@@ -78,11 +88,16 @@ async def _run_once(
     pause_ms: int | None,
     last: Status | None,
 ) -> Status:
-    """One run, from the first request to the last word; returns how it ended.
+    """Run once, report the result and return it.
 
     Args:
-        pause_ms: how long after it the next run starts; None: this is the only one.
-        last: how this process' run before it ended; the volume may know of a later one.
+        plan: What to fetch.
+        until: Fetch as if it were this time; None: now.
+        dry_run: Do not publish.
+        full: Fetch all bars again.
+        as_json: Print JSON.
+        pause_ms: The time until the next run (ms); None: this is the only one.
+        last: The result of this process' previous run; the volume may have a later one.
     """
     from warmup_job.job.repeat import log_repeated
     from warmup_job.job.run_job import Outcome, warm
@@ -120,7 +135,7 @@ async def _run_once(
 
 
 def _progress(plan: WarmupPlan, stack: ExitStack) -> Callable[[int], object]:
-    """A bar on a terminal when there is something to wait for; quiet otherwise."""
+    """Return what counts fetched bars: a progress bar if stderr is a terminal, else nothing."""
     if not sys.stderr.isatty():
         return lambda _: None
     from tqdm import tqdm

@@ -8,26 +8,28 @@ from pathlib import Path
 import click
 import msgspec
 
+from warmup_job.cli.renamed_option import RenamedOption
 from warmup_job.cli.shared_options import as_json_option, checked, print_json
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…",
                 type=click.Path(path_type=Path, exists=True))  # fmt: skip
-@click.option("--strategy", "strategy_path", envvar="WARMUP_STRATEGY", show_envvar=True,
+@click.option("--strategy", envvar="WARMUP_STRATEGY", show_envvar=True,
               default="configs/strategies/hedge_grid_v1.yaml", show_default=True,
-              type=click.Path(path_type=Path), help="Whose detector.")  # fmt: skip
+              type=click.Path(path_type=Path),
+              help="Strategy file whose detector is studied.")  # fmt: skip
 @click.option("--bars", "counts", default="70,100,200,300,499,998,1497", show_default=True,
-              help="The numbers of bars to warm with.")  # fmt: skip
-@click.option("--bar-type", help="Which one of a catalog's, if it has several.")
-@click.option("--every", "step", default=1, show_default=True, type=click.IntRange(1),
-              help="Start at every so manieth bar.")  # fmt: skip
+              help="Numbers of bars to warm up with.")  # fmt: skip
+@click.option("--bar-type", help="Bar type to read from a catalog that has several.")
+@click.option("--step", cls=RenamedOption, old_flag="--every", default=1, show_default=True,
+              type=click.IntRange(1), help="Use every N-th bar as a start.")  # fmt: skip
 @click.option("--certify-every", default=100, show_default=True, type=click.IntRange(1),
-              help="Put every so manieth start to the certificate.")  # fmt: skip
+              help="Try to prove the regime of every N-th start.")  # fmt: skip
 @as_json_option
 def study(
     sources: tuple[Path, ...],
-    strategy_path: Path,
+    strategy: Path,
     counts: str,
     bar_type: str | None,
     step: int,
@@ -46,7 +48,7 @@ def study(
     from warmup_job.study.series import read_series
     from warmup_job.study.wrong_starts import combined_rows, study
 
-    settings = detector_of(StrategyConfigLoader.load(strategy_path))
+    settings = detector_of(StrategyConfigLoader.load(strategy))
     wanted = checked("--bars", lambda: sorted({int(each) for each in counts.split(",")}))
     tables = []
     for source in sources:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from warmup_job.cli.config_options import check_strategies, on_config
-from warmup_job.cli.shared_options import as_json_option, checked
+from warmup_job.cli.config_options import ConfigCommand, check_strategies, on_config
+from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.shared_options import as_json_option, to_duration_ms
 from warmup_job.cli.until_stopped import until_stopped
 from warmup_job.errors import StoppedError, TraderError
 from warmup_job.process.logs import reserve_stdout_for_results
@@ -21,30 +22,41 @@ if TYPE_CHECKING:
     from warmup_job.trader.summary import TradeSummary
 
 
-@click.command()
+@click.command(cls=ConfigCommand)
 @on_config
 @click.option("--mode", envvar="WARMUP_MODE", show_envvar=True, required=True,
-              type=click.Choice(["paper", "live"]))  # fmt: skip
-@click.option("--for", "span", envvar="WARMUP_FOR", show_envvar=True, metavar="DURATION",
-              help="Stop by itself after so long.")  # fmt: skip
+              type=click.Choice(["paper", "live"]),
+              help="paper: simulated orders; live: real orders on Binance.")  # fmt: skip
+@click.option(
+    "--stop-after",
+    "span_ms",
+    cls=RenamedOption,
+    old_flag="--for",
+    old_variable="WARMUP_FOR",
+    envvar="WARMUP_STOP_AFTER",
+    show_envvar=True,
+    metavar="DURATION",
+    callback=to_duration_ms,
+    help="Stop the trader after this time. Omit to run until stopped.",
+)
 @click.option("--node-log-level", envvar="WARMUP_NODE_LOG_LEVEL", show_envvar=True,
               default="WARNING", show_default=True,
               type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
-              help="Of Nautilus' own log; the strategy's is always shown.")  # fmt: skip
+              help="Level of Nautilus' own log. The strategy's log is always shown.")  # fmt: skip
 @as_json_option
 @click.pass_obj
 def trade(
     stderr: AbstractContextManager[None],
     plan: WarmupPlan,
     mode: Mode,
-    span: str | None,
+    span_ms: int | None,
     node_log_level: str,
     as_json: bool,
 ) -> None:
-    """Verify the snapshot, warm the strategy with it, and go live; orders only when it is warm."""
-    from warmup_job.config import duration_ms
+    """Verify the snapshot, warm up the strategies with it, and go live.
 
-    span_ms = None if span is None else checked("--for", lambda: duration_ms(span))
+    No order leaves before a strategy is warm.
+    """
     speakers = frozenset(strategy.class_name for strategy in plan.strategies)
     kept = reserve_stdout_for_results(node_log_level.upper(), speakers)
     with kept as results, stderr:

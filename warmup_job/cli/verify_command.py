@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warmup_job.cli.shared_options import as_json_option, checked, print_json
+from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.shared_options import as_json_option, print_json, to_duration_ms
 from warmup_job.errors import SnapshotError
 from warmup_job.market.times import duration_text
 
@@ -19,18 +20,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
-@click.option("--max-age", envvar="WARMUP_MAX_AGE", show_envvar=True, metavar="DURATION",
-              help="Refuse bars that are missing for longer.")  # fmt: skip
-@click.option("--for", "config_path", type=click.Path(path_type=Path), metavar="CONFIG",
+@click.option("--max-age", "max_age_ms", envvar="WARMUP_MAX_AGE", show_envvar=True,
+              metavar="DURATION", callback=to_duration_ms,
+              help="Refuse a snapshot that has lacked newer bars for longer than this, e.g. 10m. "
+              "Omit to accept any age.")  # fmt: skip
+@click.option("--config", "config_path", cls=RenamedOption, old_flag="--for",
+              type=click.Path(path_type=Path),
               help="Refuse a snapshot that is not what this warmup.yaml asks for.")  # fmt: skip
 @as_json_option
-def verify(root: Path, max_age: str | None, config_path: Path | None, as_json: bool) -> None:
-    """Check the current snapshot; every problem is listed, and any gives exit code 20."""
-    from warmup_job.config import duration_ms, load
+def verify(root: Path, max_age_ms: int | None, config_path: Path | None, as_json: bool) -> None:
+    """Check the current snapshot in the volume ROOT and list every problem.
+
+    The exit code is 0 if there are no problems, else 20.
+    """
+    from warmup_job.config import load
     from warmup_job.plan.resolve import resolve
     from warmup_job.snapshot.verify import find_problems, open_snapshot
 
-    max_age_ms = None if max_age is None else checked("--max-age", lambda: duration_ms(max_age))
     wanted = None if config_path is None else resolve(load(config_path)).snapshot_requirements
     now_ms = time.time_ns() // 1_000_000
     manifest: Manifest | None = None

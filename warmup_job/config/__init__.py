@@ -7,6 +7,7 @@ lists every key. Only the top of the program reads these; below it plain values 
 from warmup_job.binance.endpoints import Environment
 from warmup_job.config.environment import unknown_variables
 from warmup_job.config.fields import nearest
+from warmup_job.config.key_options import DeclaredKey
 from warmup_job.config.strategy_file import (
     AnyStrategy,
     ImportedStrategy,
@@ -30,6 +31,7 @@ from warmup_job.config.warmup_file import (
 __all__ = [
     "OPTIONS",
     "AnyStrategy",
+    "DeclaredKey",
     "Environment",
     "ImportedStrategy",
     "Indicator",

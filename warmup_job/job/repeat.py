@@ -1,4 +1,4 @@
-"""What `run --every` logs of a failed run: nothing starts on it, and what is there grows old."""
+"""What `run --repeat-every` logs of a failed run: its snapshot stays and grows older."""
 
 from __future__ import annotations
 
