@@ -55,7 +55,7 @@ def test_every_option_has_a_help_text() -> None:
 
 def test_a_flag_means_one_thing() -> None:
     """The exchange's --replay and the trader's are the exception."""
-    meaning: dict[str, str | None] = {}
+    meaning: dict[str, str] = {}
     for command in cli.commands:
         for name, option in shown_options(command).items():
             if command == "exchange" and name == "replay":
