@@ -30,7 +30,7 @@ RUN python .ci/slim_image.py slim /opt/venv/lib/python3.*/site-packages && \
     mkdir -p /packages/opt && \
     mv /opt/venv /packages/opt/ && \
     ln -s /packages/opt/venv /opt/venv && \
-    python .ci/slim_image.py settle /packages
+    python .ci/slim_image.py set-times /packages
 
 
 FROM packages AS ours
@@ -49,7 +49,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
 COPY configs /layer/app/configs
 # A checkout's file modes depend on the user's umask: make all files readable for everybody, in every build.
 RUN chmod -R u=rwX,go=rX /layer/app && \
-    python .ci/slim_image.py settle /layer
+    python .ci/slim_image.py set-times /layer
 
 
 FROM packages AS make-sbom

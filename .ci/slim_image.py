@@ -1,8 +1,8 @@
-"""What the Dockerfile does to the files that go into the image; `make test-image` proves it.
+"""Prepare the files of the image for the Dockerfile; `make test-image` tests the result.
 
-slim SITE_PACKAGES     take away what neither job nor trader nor local exchange runs
-compile FOLDER...      bytecode beside every module that has none
-settle FOLDER...       the same time on every file: the same commit gives the same layers
+slim SITE_PACKAGES     remove files that job, trader and local exchange do not need
+compile FOLDER...      compile bytecode for every module that has none
+set-times FOLDER...    give every file the same time, so that a commit always gives the same layers
 """
 
 from __future__ import annotations
@@ -49,15 +49,17 @@ NOT_RUN = re.compile(r"/(ensurepip|idlelib|pydoc_data|test|tkinter|turtledemo)/"
 
 
 def slim(site_packages: Path) -> None:
-    """Take away what is not run. A pattern without a match ends it: the package has changed."""
+    """Remove unused files; exit with an error if a pattern matches nothing any more."""
     for pattern in UNUSED:
-        found = list(site_packages.glob(pattern))
-        if not found:
-            sys.exit(f"slim_image: {pattern} is nowhere any more: look at what the package has now")
-        remove(found)
-    for folder, stay in VENUES.items():
+        matches = list(site_packages.glob(pattern))
+        if not matches:
+            sys.exit(
+                f"slim_image: no file matches {pattern}: update UNUSED to the package's new layout"
+            )
+        remove(matches)
+    for folder, kept in VENUES.items():
         venues = (site_packages / folder).iterdir()
-        remove(each for each in list(venues) if each.stem not in stay.split())
+        remove(each for each in list(venues) if each.stem not in kept.split())
     for root, _, names in os.walk(site_packages):
         remove(Path(root, name) for name in names if SOURCES.search(name))
     # A wheel has no links: it has a copy of a library for each of its names. Only one is loaded.
@@ -66,7 +68,7 @@ def slim(site_packages: Path) -> None:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Files, and folders with all that is in them."""
+    """Remove files, and folders with their content."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
@@ -75,14 +77,14 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def compile_all(folder: Path) -> None:
-    """Bytecode that is not checked against its source: both are read-only, and it holds no time."""
+    """Compile bytecode that is not checked against its source and so contains no time."""
     compileall.compile_dir(
         folder, quiet=2, rx=NOT_RUN, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
     )
 
 
-def settle(folder: Path) -> None:
-    """SOURCE_DATE_EPOCH, UTC s, as the time of everything below the folder and of itself."""
+def set_times(folder: Path) -> None:
+    """Set the time of the folder and everything below it to SOURCE_DATE_EPOCH (UTC s)."""
     when = int(os.environ["SOURCE_DATE_EPOCH"])
     for root, folders, names in os.walk(folder, topdown=False):
         for name in (*names, *folders, "."):
@@ -90,6 +92,6 @@ def settle(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    step = {"slim": slim, "compile": compile_all, "settle": settle}[sys.argv[1]]
+    step = {"slim": slim, "compile": compile_all, "set-times": set_times}[sys.argv[1]]
     for argument in sys.argv[2:]:
         step(Path(argument))

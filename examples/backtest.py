@@ -1,10 +1,10 @@
-"""HedgeGridV1 over a published snapshot, by Nautilus' own BacktestNode, with Nautilus' own report.
+"""Backtest HedgeGridV1 on a published snapshot with Nautilus' BacktestNode, and print its reports.
 
     python examples/backtest.py [WARMUP.yaml] [ROOT]
 
-The strategy is the very class that trades on paper and live, as its file says; ROOT is where
-`warmup-job run` has published to. For more than a few hours of bars:
-`warmup-job run --config configs/demo.yaml --root ROOT` with `bars: 3000` in warmup.streams.
+The strategy class and its file are those that trade on paper and live. ROOT is the volume that
+`warmup-job run` published to. For more than a few hours of bars set `bars: 3000` in warmup.streams
+and run `warmup-job run --config configs/demo.yaml --root ROOT`.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ run = BacktestRunConfig(
             account_type="MARGIN",
             starting_balances=list(plan.trader.starting_balances),
             default_leverage=float(plan.venue.leverage),
-            # Like Binance in hedge mode: which side an order closes is in its position.
+            # As in Binance's hedge mode: an order's position says which side it closes.
             use_reduce_only=False,
         )
     ],
     data=[
         BacktestDataConfig(
-            # Resolved once: what it reads stays one whole snapshot, whoever publishes meanwhile.
+            # Resolve the link once, so that a snapshot published meanwhile changes nothing.
             catalog_path=str((root / "current").resolve() / "catalog"),
             data_cls=Bar,
             bar_types=[str(strategy.config.bar_type)],

@@ -1,7 +1,7 @@
-"""The whole way, on this machine alone: exchange, warm-up job, snapshot, paper trader.
+"""Run everything on this machine: exchange, warm-up job, snapshot, paper trader.
 
-`make demo` runs this. Every step is a command that you can type yourself; each is shown as it is
-run. It ends by itself in less than 90 s: the trader waits for the next full minute, no longer.
+`make demo` runs this. Every step is a command that you can type yourself; the demo prints each. It
+ends in less than 90 s: the trader waits for the next full minute only.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from typing import IO
 HERE = Path(__file__).resolve().parent.parent
 JOB = [sys.executable, "-m", "warmup_job"]
 CONFIG = "configs/demo.yaml"
-TRADER_MOST_S = 72.0
+TRADER_TIMEOUT_S = 72.0
 AFTER_LIVE_BAR_S = 6.0
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def main() -> int:
-    """Run the demonstration; returns an exit code."""
+    """Run the demo and return its exit code."""
     started = time.monotonic()
     volume = Path(tempfile.mkdtemp(prefix="warmup-demo-"))
     try:
         with local_exchange() as (url, ws_url):
-            own = {k: v for k, v in os.environ.items() if not k.startswith("WARMUP_")}
-            environment = own | {
+            environ = {k: v for k, v in os.environ.items() if not k.startswith("WARMUP_")}
+            environment = environ | {
                 "WARMUP_EXCHANGE_URL": url,
                 "WARMUP_EXCHANGE_WS_URL": ws_url,
                 "WARMUP_ROOT": str(volume / "snapshot"),
                 "WARMUP_STATE_DIR": str(volume / "state"),
             }
-            title("2. What would be fetched, and what does it cost?")
+            title("2. The plan: what to fetch, and its request weight")
             job(environment, "plan", "--config", CONFIG)
-            title("3. The warm-up job: history up to 3 minutes ago, checked and published")
+            title("3. The warm-up job: fetch, validate and publish history up to 3 minutes ago")
             job(environment, "run", "--config", CONFIG, "--until", "-3m")
-            title("4. Can it be trusted?")
+            title("4. Verify the snapshot")
             job(environment, "verify", str(volume / "snapshot"))
             job(environment, "inspect", str(volume / "snapshot"))
-            title("5. The trader: warm on the snapshot, gap filled, then live (a minute at most)")
+            title("5. The trader: load the snapshot, fetch newer bars, go live (a minute at most)")
             summary = trade(environment)
     except KeyboardInterrupt:
         print("\nStopped.")
@@ -64,18 +64,18 @@ def main() -> int:
     filled = summary["handed_on"] - summary["history_bars"] - summary["live_bars"]
     print(f"  started warm     {'yes' if summary['warm_start'] else 'NO'}")
     print(f"  from snapshot    {summary['history_bars']} bars")
-    print(f"  gap filled       {filled} bars that closed since, by REST")
-    print(f"  live             {summary['live_bars']} closed bar(s) by the websocket")
+    print(f"  fetched by REST  {filled} bars that closed since")
+    print(f"  live             {summary['live_bars']} closed bar(s) from the websocket")
     print(f"  regime           {summary['regime']}")
-    print(f"  grid             {summary['orders']} orders, {summary['fills']} fills, on paper")
+    print(f"  paper trading    {summary['orders']} orders, {summary['fills']} fills")
     print("\nNext: README.md, or `.venv/bin/warmup-job --help`.")
     return 0 if summary["warm_start"] and summary["live_bars"] and summary["orders"] else 1
 
 
 @contextmanager
 def local_exchange() -> Iterator[tuple[str, str]]:
-    """A lively market of 30 bps a minute on a free port."""
-    title("1. A local Binance, so that no internet and no key is needed")
+    """Run a local exchange on a free port, with a volatility of 30 bps per minute."""
+    title("1. A local Binance, so that you need no internet and no key")
     arguments = ["exchange", "--port", "0", "--volatility-bps", "30"]
     show(arguments)
     process = subprocess.Popen([*JOB, *arguments], cwd=HERE, stdout=subprocess.PIPE, text=True)
@@ -92,14 +92,14 @@ def local_exchange() -> Iterator[tuple[str, str]]:
 
 
 def job(environment: dict[str, str], *arguments: str) -> None:
-    """Run one command to its end, its log and its results in the order they come."""
+    """Run one command to its end; print its log and its results in order."""
     show([*arguments])
     command = [*JOB, "--log-format", "text", *arguments]
     subprocess.run(command, cwd=HERE, env=environment, stderr=subprocess.STDOUT, check=True)
 
 
 def trade(environment: dict[str, str]) -> dict[str, int]:
-    """Run the trader until it has seen a live bar and a fill, or for as long as we wait."""
+    """Run the trader until a live bar and a fill, or the timeout; return its summary."""
     arguments = ["trade", "--config", CONFIG, "--mode", "paper"]
     show(arguments)
     trader = subprocess.Popen(
@@ -112,7 +112,7 @@ def trade(environment: dict[str, str]) -> dict[str, int]:
     )
     lines: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=read_lines, args=(trader.stderr, lines), daemon=True).start()
-    deadline = time.monotonic() + TRADER_MOST_S
+    deadline = time.monotonic() + TRADER_TIMEOUT_S
     live_since, closed, filled = None, 0, False
     while time.monotonic() < deadline:
         try:
@@ -121,19 +121,19 @@ def trade(environment: dict[str, str]) -> dict[str, int]:
             line = ""
         if line is None:
             break
-        message = tell(line)
+        message = print_record(line)
         closed += " bar " in message and message.endswith("(live)")
         filled = filled or "Filled" in message
         if closed and live_since is None:
             live_since = time.monotonic()
         if live_since and (filled or time.monotonic() - live_since > AFTER_LIVE_BAR_S):
             break
-    print("  … enough seen: SIGTERM")
+    print("  … stopping the trader with SIGTERM")
     trader.send_signal(signal.SIGTERM)
     results = trader.stdout.read() if trader.stdout else ""
     code = trader.wait(20)
     while (line := lines.get(timeout=5)) is not None:
-        tell(line)
+        print_record(line)
     if code != 128 + signal.SIGTERM:
         raise subprocess.CalledProcessError(code, arguments)
     summary: dict[str, int] = json.loads(results)
@@ -141,14 +141,14 @@ def trade(environment: dict[str, str]) -> dict[str, int]:
 
 
 def read_lines(stream: IO[str] | None, lines: queue.Queue[str | None]) -> None:
-    """Hand a stream's lines on; None at its end."""
+    """Put a stream's lines into the queue, and None at its end."""
     for line in stream or ():
         lines.put(line)
     lines.put(None)
 
 
-def tell(line: str) -> str:
-    """Show one line of the trader's log; returns its message."""
+def print_record(line: str) -> str:
+    """Print one line of the trader's log and return its message."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -161,12 +161,12 @@ def tell(line: str) -> str:
 
 
 def title(text: str) -> None:
-    """A heading."""
+    """Print a heading."""
     print(f"\n\033[1m{text}\033[0m" if COLOUR else f"\n{text}", flush=True)
 
 
 def show(arguments: list[str]) -> None:
-    """The command, as one would type it."""
+    """Print a command as a user types it."""
     line = f"$ warmup-job {' '.join(arguments)}"
     print(f"\033[2m{line}\033[0m" if COLOUR else line, flush=True)
 

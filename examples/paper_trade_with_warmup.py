@@ -1,4 +1,4 @@
-"""Warm up, then trade on paper: what `warmup-job run` and `warmup-job trade` do, from Python.
+"""Warm up, then trade on paper, from Python: as `warmup-job run` and `warmup-job trade` do.
 
     python examples/paper_trade_with_warmup.py [CONFIG.yaml] [SECONDS]
 
@@ -17,7 +17,7 @@ from warmup_job.trader.run_trader import trade
 
 
 async def main(config_file: str, seconds: float) -> None:
-    """Publish a snapshot, start the paper trader on it, stop after ``seconds``."""
+    """Publish a snapshot and run the paper trader on it for ``seconds``."""
     plan = resolve(load(config_file))
     outcome = await warm(plan)
     if outcome.published is None:

@@ -1,4 +1,4 @@
-"""The warm-up alone, as a library: fetch bars, feed a detector, show what it thinks.
+"""Use the warm-up as a library: fetch bars, feed a regime detector, print its state.
 
     python examples/warmup_only.py [VENUE.yaml] [SYMBOL]
 
@@ -35,7 +35,7 @@ bar_type = BarType.from_str(f"{symbol}-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
 
 with BinanceDataWarmer(VenueConfigLoader.load(venue_file)) as warmer:
     bars = warmer.fetch_historical_bars(symbol=symbol, bar_type=bar_type, num_bars=100)
-    # The job counts how many it takes (docs/warmth.md); by hand, take a page: it costs no more.
+    # The job computes how many bars it needs (docs/warmth.md). One page has up to 499 bars.
     detector_bars = warmer.fetch_detector_bars(symbol=symbol, num_bars=499, interval="1m")
 
 print(f"{len(bars)} bars for Nautilus, the last one:\n  {bars[-1]}")
