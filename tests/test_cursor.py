@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.suite import SCALE
-from warmup_job.handoff.cursor import Handoff, Span, next_due_ms
+from warmup_job.handoff.cursor import Cursor, Span, next_due_ms
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 MINUTE = Interval.parse("1m")
@@ -20,50 +20,50 @@ def at(minute: int) -> int:
     return START + minute * M
 
 
-def handoff(cursor: int = 0) -> Handoff[int]:
-    return Handoff(MINUTE, at(cursor))
+def handoff(cursor: int = 0) -> Cursor[int]:
+    return Cursor(MINUTE, at(cursor))
 
 
-def offer(gate: Handoff[int], *minutes: int) -> list[bool]:
+def offer(gate: Cursor[int], *minutes: int) -> list[bool]:
     return [gate.offer(at(minute), minute) for minute in minutes]
 
 
 def test_the_next_bar_goes_live_at_once() -> None:
     gate = handoff()
     assert offer(gate, 1) == [True]
-    assert gate.release(at(2) + 5) == ([], 1)
-    assert gate.cursor_ms == at(1)
+    assert gate.take_complete(at(2) + 5) == ([], 1)
+    assert gate.at_ms == at(1)
 
 
 def test_the_same_bar_and_older_ones_are_dropped() -> None:
     gate = handoff(5)
     assert offer(gate, 5, 4, 6, 6) == [False, False, True, False]
-    gate.release(at(7))
+    gate.take_complete(at(7))
     assert offer(gate, 6) == [False]
 
 
 def test_a_later_bar_waits_for_the_one_that_is_missing() -> None:
     gate = handoff()
     offer(gate, 3)
-    assert gate.release(at(4)) == ([], None)
+    assert gate.take_complete(at(4)) == ([], None)
     assert gate.missing(at(4)) == Span(at(1), at(2))
     offer(gate, 2, 1)
     assert gate.missing(at(4)) is None
-    assert gate.release(at(4)) == ([1, 2], 3)
+    assert gate.take_complete(at(4)) == ([1, 2], 3)
 
 
 def test_superseded_bars_are_history_only() -> None:
     gate = handoff()
     offer(gate, 1, 2)
-    assert gate.release(at(4)) == ([1, 2], None)  # bar 3 closed meanwhile
+    assert gate.take_complete(at(4)) == ([1, 2], None)  # bar 3 closed meanwhile
     offer(gate, 3)
-    assert gate.release(at(4)) == ([], 3)
+    assert gate.take_complete(at(4)) == ([], 3)
 
 
 def test_a_kline_that_arrives_before_our_clock_says_it_closed_is_live() -> None:
     gate = handoff()
     offer(gate, 1)
-    assert gate.release(at(2) - 40) == ([], 1)
+    assert gate.take_complete(at(2) - 40) == ([], 1)
 
 
 def test_what_has_closed_and_did_not_come_is_missing() -> None:
@@ -80,7 +80,7 @@ def test_the_venues_own_hole_is_passed() -> None:
     assert hole == Span(at(2), at(3))
     gate.pass_over(hole)
     assert gate.missing(at(5)) is None
-    assert gate.release(at(5)) == ([1], 4)
+    assert gate.take_complete(at(5)) == ([1], 4)
     assert offer(gate, 2, 3) == [False, False]
 
 
@@ -102,8 +102,8 @@ def test_any_interleaving_ends_contiguous_in_order_and_once(data: st.DataObject)
     gate, consumer = handoff(cursor), Consumer()
 
     def hand_on(now_ms: int) -> None:
-        released = gate.release(now_ms)
-        consumer.seen += released.history
+        released = gate.take_complete(now_ms)
+        consumer.seen += released.superseded
         if released.newest is not None:
             consumer.seen.append(released.newest)
             consumer.live.append(released.newest)
@@ -140,7 +140,7 @@ def test_the_next_look_is_when_a_bar_is_due_and_not_a_moment_earlier(
     due_ms = next_due_ms(interval, now_ms, grace_ms)
     assert due_ms > now_ms
     known = interval.last_closed(now_ms - grace_ms)
-    gate: Handoff[int] = Handoff(interval, known)
+    gate: Cursor[int] = Cursor(interval, known)
     assert gate.missing(due_ms - 1 - grace_ms) is None
     assert gate.missing(due_ms - grace_ms) == Span(interval.next(known), interval.next(known))
 
@@ -168,7 +168,7 @@ class Stream:
     """The handoff, driven as a feed drives it; and what a strategy has of it."""
 
     venue: Venue
-    gate: Handoff[int]
+    gate: Cursor[int]
     known: int
     """The snapshot's last minute."""
     now_ms: int
@@ -189,9 +189,9 @@ class Stream:
     def hand_on(self) -> None:
         """What may be handed on; that is all that has closed, but for the grace."""
         assert self.gate.missing(self.now_ms - self.grace_ms) is None
-        released = self.gate.release(self.now_ms)
+        released = self.gate.take_complete(self.now_ms)
         self.contiguous, self.grace_ms = True, 2_000
-        self.seen += released.history
+        self.seen += released.superseded
         if released.newest is not None:
             self.seen.append(released.newest)
             assert at(released.newest) >= MINUTE.last_closed(self.now_ms)
@@ -279,10 +279,10 @@ def test_a_window_that_moves_on_forgets_what_lies_before_it_and_nothing_else() -
     offer(gate, 1, 2, 7)
     gate.pass_over(Span(at(3), at(3)))
     gate.move_to(at(2))
-    assert gate.cursor_ms == at(2)
+    assert gate.at_ms == at(2)
     assert gate.missing(at(9)) == Span(at(4), at(6))
     gate.move_to(at(1))  # never back
-    assert gate.cursor_ms == at(2)
+    assert gate.at_ms == at(2)
     gate.move_to(at(4))
     assert gate.missing(at(9)) == Span(at(5), at(6))
 

@@ -8,18 +8,18 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmup_job.handoff.delivery_order import Due, grouped, in_order, plan_delivery
+from warmup_job.handoff.delivery_order import DueBar, grouped, in_order, plan_delivery
 
 MINUTE_MS = 60_000
 
 
-def due(minutes: int, closes_at: int, *, newest: bool = True) -> Due[str]:
+def due(minutes: int, closes_at: int, *, newest: bool = True) -> DueBar[str]:
     """A bar of an interval of so many minutes; it closes at that minute."""
     close_ms, open_ms = closes_at * MINUTE_MS - 1, (closes_at - minutes) * MINUTE_MS
-    return Due(close_ms, open_ms, f"{minutes}m", f"{minutes}m@{closes_at}", newest)
+    return DueBar(close_ms, open_ms, f"{minutes}m", f"{minutes}m@{closes_at}", newest)
 
 
-def names(steps: list[tuple[Due[str], list[str]]]) -> list[tuple[str, list[str]]]:
+def names(steps: list[tuple[DueBar[str], list[str]]]) -> list[tuple[str, list[str]]]:
     return [(step.bar, there) for step, there in steps if there]
 
 

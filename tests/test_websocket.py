@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from warmup_job.handoff.websocket import Heard, Reminder, check_message
+from warmup_job.handoff.websocket_messages import check_message
+from warmup_job.handoff.websocket_silence import Heard, Reminder
 
 OPEN_MS = 1_700_000_040_000
 KLINE: dict[str, Any] = {

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from warmup_job.config import StrategyConfigLoader, VenueConfig, VenueConfigLoader
     from warmup_job.data_warmer import BinanceDataWarmer
-    from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner
+    from warmup_job.handoff.live_runner import LiveRunner
+    from warmup_job.handoff.paper_runner import PaperRunner
+    from warmup_job.handoff.runner import BaseRunner
     from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
     from warmup_job.regime.detector import (
         DetectorBar,
@@ -40,7 +42,9 @@ _HOMES = {
     "warmup_job.config": ("StrategyConfigLoader", "VenueConfig", "VenueConfigLoader"),
     "warmup_job.regime.detector": ("DetectorBar", "DetectorSettings", "Regime", "RegimeDetector"),
     "warmup_job.hedge_grid.strategy": ("HedgeGridV1", "HedgeGridV1Config"),
-    "warmup_job.handoff.runner": ("BaseRunner", "LiveRunner", "PaperRunner"),
+    "warmup_job.handoff.runner": ("BaseRunner",),
+    "warmup_job.handoff.live_runner": ("LiveRunner",),
+    "warmup_job.handoff.paper_runner": ("PaperRunner",),
     "warmup_job.data_warmer": ("BinanceDataWarmer",),
 }
 

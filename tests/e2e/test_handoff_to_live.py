@@ -143,7 +143,7 @@ def test_rest_takes_its_time_while_a_minute_closes(
     assert_whole(seam)
     # On a slow machine another minute may close before all of it has happened.
     assert len(seam.grid.opens) >= 499 + (4 if minutes == 3 else 1)
-    assert seam.runner.live_bars >= 1
+    assert seam.runner.delivered.live >= 1
 
 
 def test_a_websocket_that_is_silent_at_first(start_exchange: Start, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_no_websocket_over_a_close(start_exchange: Start, tmp_path: Path) -> Non
         running.fault("ws-drop:for=1h")
         await until_async(lambda: seam.runner.state != "live")
         newest_ms = seam.grid.opens[-1]
-        live.append(seam.runner.live_bars)
+        live.append(seam.runner.delivered.live)
         await until_async(lambda: seam.grid.opens[-1] > newest_ms)
 
     seam = asyncio.run(
@@ -226,8 +226,8 @@ def test_no_websocket_over_a_close(start_exchange: Start, tmp_path: Path) -> Non
         )
     )  # fmt: skip
     assert_whole(seam)
-    assert [seam.runner.live_bars] == live
-    assert any("a gap in the live stream" in line for line in seam.said)
+    assert [seam.runner.delivered.live] == live
+    assert any("the live stream has a gap" in line for line in seam.said)
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_a_live_stream_that_breaks_is_whole_again(
 
     async def during(seam: Seam) -> None:
         await until_async(lambda: seam.live(2))
-        seen = seam.runner.handed_on
+        seen = seam.runner.delivered.all
         running.fault(fault)
-        await until_async(lambda: seam.runner.handed_on >= seen + bars)
-        live = seam.runner.live_bars
+        await until_async(lambda: seam.runner.delivered.all >= seen + bars)
+        live = seam.runner.delivered.live
         await until_async(lambda: seam.live(live + 2))
 
     seam = asyncio.run(start_over(running, spot_config(tmp_path, running), during))
@@ -291,9 +291,9 @@ def test_a_machine_that_slept_for_minutes(start_exchange: Start, tmp_path: Path)
         await until_async(lambda: seam.live(2))
         running.fault("ws-drop:for=2s")
         running.fault("skew=+150s")
-        seen = seam.runner.handed_on
-        await until_async(lambda: seam.runner.handed_on > seen + 150)
-        live = seam.runner.live_bars
+        seen = seam.runner.delivered.all
+        await until_async(lambda: seam.runner.delivered.all > seen + 150)
+        live = seam.runner.delivered.live
         await until_async(lambda: seam.live(live + 2))
 
     seam = asyncio.run(
@@ -428,7 +428,7 @@ def test_a_strategy_that_requests_its_history_gets_each_bar_once_by_our_requests
     assert cross.slow_ema.value == average_of_all(seam, MINUTES, 20, klines)
     asked = [int(each["params"]["limit"]) for each in running.klines()[slice(*before)]]
     asked.remove(count - len(cached))
-    assert sum(asked) == len(cached) - 60 - seam.runner.live_bars  # and what closed before it
+    assert sum(asked) == len(cached) - 60 - seam.runner.delivered.live  # and what closed before it
     assert cross.cache.orders_total_count() >= 1
 
 
@@ -445,8 +445,10 @@ def test_two_strategies_on_seconds_and_minutes_in_one_node(
         other = seam.strategies[1]
         await until_async(lambda: other.live[SPOT_MINUTES] and len(other.live[SPOT_SECONDS]) > 3)
         running.fault("ws-miss=1")
-        seen = seam.runner.handed_on
-        await until_async(lambda: seam.runner.handed_on > seen + 4 and seam.runner.state == "live")
+        seen = seam.runner.delivered.all
+        await until_async(
+            lambda: seam.runner.delivered.all > seen + 4 and seam.runner.state == "live"
+        )
 
     seam = asyncio.run(start_over(running, config, during))
     assert_whole(seam, SPOT_SECONDS)
@@ -566,7 +568,7 @@ def test_bars_that_no_stream_names_are_whole_from_then_on(
         seam.klines[SPOT_SECONDS] = await every_kline(seam, SPOT_SECONDS)
 
     seam = asyncio.run(start_over(running, config, during))
-    assert any("warmup.streams does not name it" in line for line in seam.said)
+    assert any("warmup.streams does not list it" in line for line in seam.said)
     seconds = seam.strategies[0].seen[SPOT_SECONDS]
     assert seconds == list(range(seconds[0], seconds[-1] + 1, 1000))
     assert ("live" in seam.states) == (require == "bars")
@@ -810,7 +812,7 @@ def test_probes_metrics_and_log_tell_how_it_is(start_exchange: Start, tmp_path: 
     assert json.loads(early[1])["state"] in {"starting", "verifying", "warming", "filling"}
     assert (ready[0], json.loads(ready[1])["trading"]) == (200, True)
     assert (gap[0], json.loads(gap[1])["trading"]) == (503, False)
-    assert "did not come by the websocket" in json.loads(gap[1])["why"]
+    assert "the websocket did not bring" in json.loads(gap[1])["why"]
     assert again[0] == 200
     assert metric(metrics, "warmup_trader_ready") == 1
     assert metric(metrics, 'warmup_trader_state{state="live"}') == 1

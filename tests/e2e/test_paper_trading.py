@@ -29,9 +29,9 @@ from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
 from warmup_job.errors import TraderError
-from warmup_job.handoff.bar_stream import History
 from warmup_job.handoff.node import NodeSettings
-from warmup_job.handoff.runner import PaperRunner
+from warmup_job.handoff.paper_runner import PaperRunner
+from warmup_job.handoff.stream_history import History
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
@@ -70,8 +70,8 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
             await run_until(
                 runner,
                 lambda: (
-                    runner.on_bars >= 2
-                    and runner.live_bars
+                    runner.delivered.to_on_bar >= 2
+                    and runner.delivered.live
                     and strategy.cache.orders_total_count()
                     >= ladder(strategy.detector.regime.value)
                 ),
@@ -83,7 +83,8 @@ def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
         return strategy, strategy.cache.bars(BAR_TYPE), every, runner
 
     strategy, cached, klines, runner = asyncio.run(scenario())
-    assert runner.on_bars == runner.live_bars + 1  # the gap's newest, and what closed
+    delivered = runner.delivered
+    assert delivered.to_on_bar == delivered.live + 1  # the gap's newest, and what closed
     assert [open_ms_of(bar, MINUTE) for bar in reversed(cached)] == [k.open_ms for k in klines]
     reference = RegimeDetector(strategy.detector.settings)
     for bar in reversed(cached):
@@ -151,7 +152,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
             history = History(BAR_TYPE, MINUTE, [], wanted=3)
             runner = PaperRunner(node_settings(plan), [strategy], [history], client)
             # What came before the newest bar cannot be had: the window fills from live alone.
-            runner.streams.feeds[BAR_TYPE].handoff.cursor_ms = MINUTE.shift(newest_ms, -1)
+            runner.streams.streams[BAR_TYPE].cursor.at_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
             sent: list[int] = []  # how many orders, since the second bar came
 
@@ -209,7 +210,7 @@ def test_the_instrument_is_the_one_of_a_live_node(
             bare = History(fetched.bar_type, fetched.interval, [], wanted=1)
             strategy = make_grid(plan)
             runner = PaperRunner(node_settings(plan), [strategy], [bare], client)
-            await run_until(runner, lambda: runner.on_bars)
+            await run_until(runner, lambda: runner.delivered.to_on_bar)
             return fetched.instrument, strategy.cache.instrument(fetched.bar_type.instrument_id)
 
     ours, theirs = asyncio.run(scenario())
@@ -364,10 +365,10 @@ def test_a_bar_that_the_stream_lost_or_doubled_is_healed(
     running = start_exchange()
 
     async def during(runner: PaperRunner) -> None:
-        await until_async(lambda: runner.live_bars >= 2)
+        await until_async(lambda: runner.delivered.live >= 2)
         running.fault(fault)
-        seen = runner.handed_on
-        await until_async(lambda: runner.handed_on >= seen + 8 and runner.state == "live")
+        seen = runner.delivered.all
+        await until_async(lambda: runner.delivered.all >= seen + 8 and runner.state == "live")
 
     strategy = asyncio.run(watch_seconds(running, during))
     assert contiguous(strategy)
@@ -380,12 +381,12 @@ def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
     states: list[TradingState] = []
 
     async def during(runner: PaperRunner) -> None:
-        await until_async(lambda: runner.live_bars >= 2)
+        await until_async(lambda: runner.delivered.live >= 2)
         states.append(state_of(runner))
         running.fault("ws-mute")
         await until_async(lambda: runner.state == "degraded")
-        seen = runner.handed_on
-        await until_async(lambda: runner.handed_on >= seen + 2)
+        seen = runner.delivered.all
+        await until_async(lambda: runner.delivered.all >= seen + 2)
         states.append(state_of(runner))
         running.clear_faults()
         await until_async(lambda: runner.state == "live")
@@ -489,14 +490,14 @@ def test_a_cold_window_passes_over_the_venues_own_hole(
             await client.sync_clock()
             history = History(bar_type, MINUTE, [], wanted=150)
             runner = PaperRunner(node, [strategy], [history], client)
-            await run_until(runner, lambda: runner.on_bars)
+            await run_until(runner, lambda: runner.delivered.to_on_bar)
         return strategy, runner
 
     strategy, runner = asyncio.run(scenario())
     opens = [open_ms_of(bar, MINUTE) for bar in [*strategy.history, *strategy.bars]]
     steps = {(after - before) // MINUTE_MS for before, after in zip(opens, opens[1:], strict=False)}
     assert steps == {1, 81}
-    assert runner.handed_on == len(opens) >= 150
+    assert runner.delivered.all == len(opens) >= 150
 
 
 def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> None:

@@ -27,8 +27,8 @@ from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.catalog.nautilus_catalog import read_bars, read_instrument
 from warmup_job.config import load
-from warmup_job.handoff.bar_stream import History
-from warmup_job.handoff.runner import PaperRunner
+from warmup_job.handoff.paper_runner import PaperRunner
+from warmup_job.handoff.stream_history import History
 from warmup_job.job.run_job import Outcome, warm
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
@@ -187,7 +187,7 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
             strategy = make_grid(plan)
             runner = PaperRunner(node_settings(plan), [strategy], [history], client)
             running.fault("ws-miss=1@*btcusdt@kline_1m")
-            await run_until(runner, lambda: runner.on_bars >= 2)
+            await run_until(runner, lambda: runner.delivered.to_on_bar >= 2)
             bars = list(reversed(strategy.cache.bars(BAR_TYPE)))
             last_ms = open_ms_of(bars[-1], MINUTE)
             klines, _ = await fetch_klines(
@@ -198,8 +198,8 @@ def test_a_trader_on_a_snapshot_of_before_the_change(
     history, runner, bars, klines = asyncio.run(scenario())
     assert len(history.bars) == 499  # not a cold start
     assert len({(bar.close.precision, bar.volume.precision) for bar in history.bars}) == 1
-    assert runner.on_bars == 2
-    assert runner.live_bars == 0  # the one that the websocket missed was filled
+    assert runner.delivered.to_on_bar == 2
+    assert runner.delivered.live == 0  # the one that the websocket missed was filled
     assert [open_ms_of(bar, MINUTE) for bar in bars] == [kline.open_ms for kline in klines]
     assert same(bars, klines)
     finer = [kline for kline in klines if len(kline.low.partition(".")[2]) > 2]

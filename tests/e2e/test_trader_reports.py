@@ -38,7 +38,7 @@ from tests.support.seam import (
 from tests.support.waiting import until_async
 from warmup_job.catalog.nautilus_bars import instrument_bars
 from warmup_job.errors import TraderError
-from warmup_job.handoff.composite_bars import Composite
+from warmup_job.handoff.composite_bars import CompositeSeries
 from warmup_job.handoff.open_orders import has_orders_under_way, open_orders
 from warmup_job.market.interval import Interval
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -124,8 +124,8 @@ def test_bars_that_close_together_are_acted_on_together(
         before = strategy.closes("on_bar", SPOT_MINUTES)
         await until_async(lambda: strategy.closes("on_bar", SPOT_MINUTES) != before)
         closes_ms.append(strategy.closes("on_bar", SPOT_MINUTES)[-1])
-        seen = seam.runner.handed_on
-        await until_async(lambda: seam.runner.handed_on > seen + 1)
+        seen = seam.runner.delivered.all
+        await until_async(lambda: seam.runner.delivered.all > seen + 1)
 
     seam = asyncio.run(start_over(running, config, during))
     (strategy,) = seam.strategies
@@ -196,16 +196,16 @@ def test_rest_that_comes_back_first_does_not_make_it_live(
 
     async def during(seam: Seam) -> None:
         await until_async(lambda: seam.live(2))
-        seen = seam.runner.handed_on
+        seen = seam.runner.delivered.all
         running.fault("ws-drop:for=1h")
         running.fault("refuse:for=2s")
-        await until_async(lambda: seam.runner.handed_on > seen + 5)  # REST has filled these
+        await until_async(lambda: seam.runner.delivered.all > seen + 5)  # REST has filled these
         assert seam.runner.state != "live"
         assert seam.trading == TradingState.HALTED
         assert not seam.runner.report().ready
         orders = len(seam.grid.sent)
-        seen = seam.runner.handed_on
-        await until_async(lambda: seam.runner.handed_on > seen + 3)
+        seen = seam.runner.delivered.all
+        await until_async(lambda: seam.runner.delivered.all > seen + 3)
         assert len(seam.grid.sent) == orders
         running.clear_faults()
         await until_async(lambda: seam.runner.state == "live")
@@ -288,11 +288,11 @@ def test_an_order_that_is_accepted_after_bars_went_missing_is_cancelled_too(
         running.fault("503@klines")
         await until_async(lambda: seam.runner.state == "degraded")
         bar = strategy.cache.bar(SPOT_SECONDS)
-        seam.runner._set_trading(TradingState.ACTIVE)  # as it was when the order left
+        seam.runner.set_trading(TradingState.ACTIVE)  # as it was when the order left
         strategy.note("on_bar", bar)
         order = strategy.given[-1].order
         await until_async(lambda: order.status != OrderStatus.INITIALIZED)
-        seam.runner._set_trading(TradingState.HALTED)
+        seam.runner.set_trading(TradingState.HALTED)
         await until_async(lambda: order.status == OrderStatus.CANCELED)
         assert seam.runner.state == "degraded"
 
@@ -355,7 +355,7 @@ def test_emulated_orders_do_not_leave_while_trading_is_halted(
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until_async(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
+        await until_async(lambda: seam.runner.state == "live" and seam.runner.delivered.live > 1)
         running.fault("ws-mute@btcusdt@kline_1s")
         running.fault("503@klines")
         await until_async(lambda: seam.trading == TradingState.HALTED)
@@ -370,9 +370,9 @@ def test_emulated_orders_do_not_leave_while_trading_is_halted(
 
 async def let_through(seam: Seam, work: Callable[[], object]) -> None:
     """Do it as if trading were on; what is triggered later is another matter."""
-    seam.runner._set_trading(TradingState.ACTIVE)
+    seam.runner.set_trading(TradingState.ACTIVE)
     work()
-    seam.runner._set_trading(TradingState.HALTED)
+    seam.runner.set_trading(TradingState.HALTED)
 
 
 @pytest.mark.parametrize("policy", ["cancel_entries", "cancel_all"])
@@ -385,7 +385,7 @@ def test_emulated_orders_go_by_on_gap(start_exchange: Start, tmp_path: Path, pol
 
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
-        await until_async(lambda: seam.runner.state == "live" and seam.runner.live_bars > 1)
+        await until_async(lambda: seam.runner.state == "live" and seam.runner.delivered.live > 1)
         strategy.place()
         await until_async(strategy.cache.orders_emulated)
         running.fault("ws-mute@btcusdt@kline_1s")
@@ -501,7 +501,7 @@ def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_comes(
 
     seam = asyncio.run(start_over(running, config, during, after_loading=break_it))
     assert len(seam.strategies[0].closes("history")) == 29
-    assert any("cannot be fetched" in line for line in seam.said)
+    assert any("cannot fetch the bars" in line for line in seam.said)
 
 
 def test_a_strategy_that_nothing_can_warm_stays_cold_and_says_how(
@@ -588,12 +588,14 @@ def test_bars_that_were_missed_reach_a_strategy_that_has_only_on_bar(
 
     async def during(seam: Seam) -> None:
         await until_async(lambda: seam.live(2))
-        seen = seam.runner.handed_on
+        seen = seam.runner.delivered.all
         running.fault("ws-drop:for=1h")
-        await until_async(lambda: seam.runner.state != "live" and seam.runner.handed_on > seen + 3)
+        await until_async(
+            lambda: seam.runner.state != "live" and seam.runner.delivered.all > seen + 3
+        )
         running.clear_faults()
         await until_async(lambda: seam.runner.state == "live")
-        live = seam.runner.live_bars
+        live = seam.runner.delivered.live
         await until_async(lambda: seam.live(live + 1))
 
     seam = asyncio.run(start_over(running, config, during))
@@ -643,7 +645,7 @@ def test_composite_bars_have_a_history_and_go_on_without_a_seam(
     (strategy,) = seam.strategies
     instrument = strategy.cache.instrument(made_of.instrument_id)
     seconds = instrument_bars(seam.klines[SPOT_SECONDS], instrument, Interval.parse("1s"))
-    built = Composite(made_of, instrument, Interval.parse("1s")).add_all(seconds)
+    built = CompositeSeries(made_of, instrument, Interval.parse("1s")).add_all(seconds)
     closes = [round(bar.ts_event / 1e6) for bar in built]
     assert [each.close_ms for each in strategy.given] == closes
     cached = strategy.cache.bars(made_of.standard())[::-1]
@@ -670,7 +672,7 @@ def test_letting_go_of_one_composite_series_leaves_the_bars_of_the_other(
         (strategy,) = seam.strategies
         await until_async(lambda: seam.runner.state == "live")
         strategy.unsubscribe_bars(tens)
-        live = seam.runner.live_bars
+        live = seam.runner.delivered.live
         await until_async(lambda: seam.live(live + 12))
 
     seam = asyncio.run(start_over(running, config, during))
@@ -691,7 +693,7 @@ def test_a_late_request_holds_nothing_back(start_exchange: Start, tmp_path: Path
         await until_async(lambda: seam.live(1))
         running.fault("delay=3s@klines")
         strategy._request()
-        seen, live = len(seam.states), seam.runner.live_bars
+        seen, live = len(seam.states), seam.runner.delivered.live
         await until_async(lambda: seam.live(live + 2))
         assert not strategy.answered
         running.clear_faults()
@@ -839,7 +841,7 @@ def test_websocket_messages_that_are_garbage_change_nothing(
             await until_async(lambda: seam.live(2))
             for _ in range(3):
                 await asyncio.to_thread(relay.say, *garbage(running.now_ms()))
-                seen = seam.runner.handed_on
+                seen = seam.runner.delivered.all
                 await more_bars(seam, seen + 1)
             await until_async(lambda: seam.runner.state == "live")
 
@@ -861,7 +863,7 @@ def test_ten_thousand_messages_at_once_lose_and_repeat_nothing(
             top = {"u": 1, "s": "BTCUSDT", "b": "31000.00", "B": "1", "a": "31000.01", "A": "1"}
             quote = json.dumps({"stream": "btcusdt@bookTicker", "data": top})
             await asyncio.to_thread(relay.say, *[quote] * 10_000)
-            seen = seam.runner.live_bars
+            seen = seam.runner.delivered.live
             await until_async(lambda: seam.live(seen + 3))
 
         seam = asyncio.run(start_over(running, config, during))
@@ -869,7 +871,7 @@ def test_ten_thousand_messages_at_once_lose_and_repeat_nothing(
 
 
 async def more_bars(seam: Seam, than: int) -> None:
-    await until_async(lambda: seam.runner.handed_on > than)
+    await until_async(lambda: seam.runner.delivered.all > than)
 
 
 def through(plan: WarmupPlan, url: str, ws_url: str) -> WarmupPlan:

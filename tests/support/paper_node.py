@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nautilus_trader.model.data import BarType
 
 from tests.support.waiting import until_async
-from warmup_job.handoff.runner import PaperRunner
+from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.market.interval import Interval
 from warmup_job.plan.warmup_plan import WarmupPlan

@@ -1,8 +1,8 @@
-"""Bars that are added up from the venue's (``5-MINUTE-LAST-INTERNAL@1-MINUTE-EXTERNAL``).
+"""Bars that are composed of the venue's bars (``5-MINUTE-LAST-INTERNAL@1-MINUTE-EXTERNAL``).
 
-Nautilus' own aggregator builds them, but by the close times of the bars it is fed with and not by a
-timer: so history and live bars form one series, the bar that closes an interval belongs to it, and
-whatever is filled later is in it.
+Nautilus' own aggregator builds them, by the close times of the bars it gets and not by a timer.
+So history and live bars form one series, the bar that closes an interval belongs to that interval,
+and bars that are filled later are included.
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ from warmup_job.market.times import NS_PER_MS
 
 
 def source_of(bar_type: BarType) -> BarType | None:
-    """The venue's bars that a composite type is built from by time; None: it is no such type."""
+    """Return the venue's bars that a bar type is composed of by time; None: it is not composed."""
     if not (bar_type.is_composite() and bar_type.spec.is_time_aggregated()):
         return None
     source = bar_type.composite()
     return source if source.is_externally_aggregated() else None
 
 
-class Composite:
-    """One composite series, built from the bars of its source as they are handed on.
+class CompositeSeries:
+    """One series of composed bars, built from the bars of its source as they are delivered.
 
     Args:
         bar_type: such as ``…-5-MINUTE-LAST-INTERNAL@1-MINUTE-EXTERNAL``.
+        instrument: of the bars.
         interval: of the source.
     """
 
     def __init__(self, bar_type: BarType, instrument: Instrument, interval: Interval) -> None:
         self.requested = bar_type
-        """With the source that it names."""
+        """The bar type with its source."""
         self.bar_type = bar_type.standard()
-        """What its bars are called, and what is published."""
+        """The bar type of the bars that are built, and of the topic that they are published on."""
         self.source = bar_type.composite()
+        """The bar type of the bars that they are composed of."""
         self._interval = interval
         self._instrument = instrument
         self._clock = TestClock()
@@ -48,9 +50,9 @@ class Composite:
         self._aggregator: TimeBarAggregator | None = None
 
     def add(self, bar: Bar) -> list[Bar]:
-        """Take in the next bar of the source; return the composite bars that it completes.
+        """Take in the next bar of the source; return the composed bars that it completes.
 
-        A first interval of which the beginning is missing gives no bar.
+        A first interval gives no bar if its beginning is missing.
         """
         open_ms = open_ms_of(bar, self._interval)
         if self._aggregator is None:
@@ -61,7 +63,7 @@ class Composite:
         return built
 
     def add_all(self, bars: Iterable[Bar]) -> list[Bar]:
-        """`add` for several, oldest first."""
+        """Take in several bars, oldest first; return the composed bars that they complete."""
         return [built for bar in bars for built in self.add(bar)]
 
     def _begin(self, open_ms: int) -> TimeBarAggregator:

@@ -1,8 +1,8 @@
-"""The seam between history and live: every closed bar once, in order. Pure: bars, opens, a clock.
+"""The cursor of one stream: every closed bar once, in order. Pure: bars, open times and a clock.
 
-A cursor stands at the last bar that was handed on. What arrives later than the next one is held;
-what is missing before it is named, so that it can be fetched; what is complete is released: the
-superseded bars as history, the newest closed one as live.
+The cursor stands at the last bar that was delivered. A bar that arrives later than the next one is
+held; the bars that are missing before it are named, so that they can be fetched; a complete run is
+taken: the superseded bars as history, the newest closed one as live.
 """
 
 from __future__ import annotations
@@ -14,54 +14,70 @@ from warmup_job.market.interval import Interval
 
 
 def next_due_ms(interval: Interval, now_ms: int, grace_ms: int) -> int:
-    """When the next bar is due, that closes after ``now_ms`` − grace: close plus grace.
+    """Return when the next bar is due (UTC ms): its close plus the grace.
 
-    Looking for missing bars at that very moment finds it, if it has not come; a moment earlier
-    would not, and nobody would look again for a whole interval.
+    A look for missing bars at that moment finds the bar missing if it has not come. A look a moment
+    earlier would not, and the next look would come a whole interval later.
+
+    Args:
+        interval: of the stream.
+        now_ms: the exchange's time, UTC ms.
+        grace_ms: how late a live bar may be before it counts as missing.
     """
     return interval.next(interval.floor(now_ms - grace_ms)) + grace_ms
 
 
-class Release[BarT](NamedTuple):
-    """Bars that may be handed on now: ``history`` first, then ``newest`` to ``on_bar``."""
+class CompleteRun[BarT](NamedTuple):
+    """Bars that may be delivered now, oldest first."""
 
-    history: list[BarT]
+    superseded: list[BarT]
+    """Bars after which a later one has closed: history."""
     newest: BarT | None
+    """The newest closed bar, for on_bar; None: it is not here yet."""
 
 
 class Span(NamedTuple):
-    """Opens of the first and the last bar that are missing, both included, UTC ms."""
+    """Open times of the first and the last missing bar, both included, UTC ms."""
 
     first_ms: int
     last_ms: int
 
 
 Verdict = Literal["filled", "again", "hole"]
-"""What an answer to a question for missing bars comes to."""
+"""The result of an answer to a request for missing bars, see `Cursor.take_answer`."""
 
 
-class Handoff[BarT]:
-    """One stream's cursor. Opens are UTC ms; ``now_ms`` is the exchange's clock."""
+class Cursor[BarT]:
+    """The cursor of one stream, and the bars that are held after it.
 
-    def __init__(self, interval: Interval, cursor_ms: int) -> None:
+    Args:
+        interval: of the stream.
+        at_ms: open time of the bar that counts as the last one delivered, UTC ms.
+    """
+
+    def __init__(self, interval: Interval, at_ms: int) -> None:
         self._interval = interval
-        self.cursor_ms = cursor_ms
-        """Open of the last bar that was handed on or passed over."""
+        self.at_ms = at_ms
+        """Open time of the last bar that was delivered or passed over, UTC ms."""
         self._held: dict[int, BarT] = {}
         self._absent: set[int] = set()
         self._suspect: Span | None = None
 
     def offer(self, open_ms: int, bar: BarT) -> bool:
-        """Take in a bar; False: it is the same as one before, or older, and is dropped."""
-        if open_ms <= self.cursor_ms or open_ms in self._held:
+        """Hold a bar; return False if it is a duplicate or not after the cursor, and so dropped."""
+        if open_ms <= self.at_ms or open_ms in self._held:
             return False
         self._held[open_ms] = bar
         return True
 
     def missing(self, now_ms: int) -> Span | None:
-        """The first run of bars that are closed at ``now_ms`` and neither handed on nor held."""
+        """Return the first run of bars that have closed at ``now_ms`` and are not here.
+
+        Returns:
+            The run; None: every closed bar was delivered, is held or is known to be absent.
+        """
         last_closed_ms = self._interval.last_closed(now_ms)
-        first_ms = self._interval.next(self.cursor_ms)
+        first_ms = self._interval.next(self.at_ms)
         while first_ms in self._held or first_ms in self._absent:
             first_ms = self._interval.next(first_ms)
         later = [open_ms for open_ms in self._held if open_ms > first_ms]
@@ -71,12 +87,19 @@ class Handoff[BarT]:
     def take_answer(
         self, asked: Span, answer: Iterable[tuple[int, BarT]], now_ms: int
     ) -> tuple[Verdict, Span]:
-        """Take in what REST gave for ``asked`` and all that follows; and whether that will do.
+        """Hold the bars that REST returned, and judge whether they close the gap.
 
-        ``hole``: the venue itself has no bars in the span that comes with it, as it has later ones;
-        believed only when it is said twice in a row. ``again``: that span is to be asked for again.
+        Args:
+            asked: the gap that was requested.
+            answer: open time and bar of everything from the gap's start on.
+            now_ms: the exchange's time, UTC ms.
+
+        Returns:
+            ``filled`` and the gap; ``again`` and the span to request again; or ``hole`` and the
+            span that the venue itself lacks. A hole needs the same two answers in a row, both with
+            later bars.
         """
-        newest_ms = self.cursor_ms
+        newest_ms = self.at_ms
         for open_ms, bar in answer:
             self.offer(open_ms, bar)
             newest_ms = max(newest_ms, open_ms)
@@ -94,57 +117,60 @@ class Handoff[BarT]:
         return "hole", left
 
     def covers(self, close_ms: int) -> bool:
-        """Whether every bar that closes up to ``close_ms`` (UTC ms) is here: handed on or held."""
-        open_ms = self._interval.next(self.cursor_ms)
+        """Return whether every bar that closes up to ``close_ms`` (UTC ms) is here."""
+        open_ms = self._interval.next(self.at_ms)
         while open_ms in self._held or open_ms in self._absent:
             open_ms = self._interval.next(open_ms)
         return self._interval.close_ms(open_ms) > close_ms
 
     def newest_held_ms(self) -> int | None:
-        """The close of the newest bar that is held, UTC ms; None: none is."""
+        """Return the close time of the newest held bar, UTC ms; None: no bar is held."""
         return self._interval.close_ms(max(self._held)) if self._held else None
 
     def drop_later(self, last_open_ms: int) -> list[int]:
-        """Drop held bars that open after ``last_open_ms``: they cannot exist yet."""
+        """Drop held bars that open after ``last_open_ms`` (UTC ms); return their open times."""
         later = [open_ms for open_ms in self._held if open_ms > last_open_ms]
         for open_ms in later:
             del self._held[open_ms]
         return later
 
-    def move_to(self, cursor_ms: int) -> None:
-        """Begin later: what opens up to ``cursor_ms`` is not wanted any longer."""
-        if cursor_ms <= self.cursor_ms:
+    def move_to(self, at_ms: int) -> None:
+        """Move the cursor forward, so that bars up to ``at_ms`` are no longer wanted."""
+        if at_ms <= self.at_ms:
             return
-        self.cursor_ms = cursor_ms
+        self.at_ms = at_ms
         if self._suspect is not None:  # the rest of it is still suspected
-            first_ms = max(self._suspect.first_ms, self._interval.next(cursor_ms))
+            first_ms = max(self._suspect.first_ms, self._interval.next(at_ms))
             rest = Span(first_ms, self._suspect.last_ms)
             self._suspect = rest if rest.first_ms <= rest.last_ms else None
-        self._held = {at: bar for at, bar in self._held.items() if at > self.cursor_ms}
-        self._absent = {at for at in self._absent if at > self.cursor_ms}
+        self._held = {open_ms: bar for open_ms, bar in self._held.items() if open_ms > at_ms}
+        self._absent = {open_ms for open_ms in self._absent if open_ms > at_ms}
 
     def begin_earlier(self, bars: int) -> None:
-        """Want so many bars more before the first one; nothing was handed on yet."""
-        self.cursor_ms = self._interval.shift(self.cursor_ms, -bars)
+        """Move the cursor back by ``bars``. Valid only while no bar was delivered."""
+        self.at_ms = self._interval.shift(self.at_ms, -bars)
 
     def pass_over(self, span: Span) -> None:
-        """The venue itself has no bars there: they are not waited for any longer."""
+        """Stop waiting for the bars of a span: the venue itself does not have them."""
         open_ms = span.first_ms
         while open_ms <= span.last_ms:
             self._absent.add(open_ms)
             open_ms = self._interval.next(open_ms)
 
-    def release(self, now_ms: int) -> Release[BarT]:
-        """What is complete from the cursor on; its last goes live only if none closed after it."""
+    def take_complete(self, now_ms: int) -> CompleteRun[BarT]:
+        """Take every bar up to the next missing one, and move the cursor behind them.
+
+        The last of them is ``newest`` only if no later bar has closed at ``now_ms`` (UTC ms).
+        """
         run: list[tuple[int, BarT]] = []
-        open_ms = self._interval.next(self.cursor_ms)
+        open_ms = self._interval.next(self.at_ms)
         while open_ms in self._held or open_ms in self._absent:
             if open_ms in self._held:
                 run.append((open_ms, self._held.pop(open_ms)))
             self._absent.discard(open_ms)
-            self.cursor_ms = open_ms
+            self.at_ms = open_ms
             open_ms = self._interval.next(open_ms)
         newest = None
         if run and run[-1][0] >= self._interval.last_closed(now_ms):
             newest = run.pop()[1]
-        return Release([bar for _, bar in run], newest)
+        return CompleteRun([bar for _, bar in run], newest)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 
-class Due[BarT](NamedTuple):
+class DueBar[BarT](NamedTuple):
     """One bar that is ready to be delivered. Times are UTC ms."""
 
     close_ms: int
@@ -21,21 +21,21 @@ class Due[BarT](NamedTuple):
     """Whether no later bar of its stream has closed."""
 
 
-class Plan[BarT, SubscriberT](NamedTuple):
+class DeliveryPlan[BarT, SubscriberT](NamedTuple):
     """Who gets which bar before orders may leave, and who gets which one afterwards."""
 
-    before: list[tuple[Due[BarT], list[SubscriberT]]]
-    after: list[tuple[Due[BarT], list[SubscriberT]]]
+    before: list[tuple[DueBar[BarT], list[SubscriberT]]]
+    after: list[tuple[DueBar[BarT], list[SubscriberT]]]
 
 
-def in_order[BarT](due: Iterable[Due[BarT]]) -> list[Due[BarT]]:
+def in_order[BarT](due: Iterable[DueBar[BarT]]) -> list[DueBar[BarT]]:
     """Sort by close time; of bars that close together the longer interval comes first."""
     return sorted(due, key=lambda each: (each.close_ms, each.open_ms))
 
 
 def plan_delivery[BarT, SubscriberT: Hashable](
-    due: Iterable[Due[BarT]], subscribers: Mapping[Hashable, Collection[SubscriberT]]
-) -> Plan[BarT, SubscriberT]:
+    due: Iterable[DueBar[BarT]], subscribers: Mapping[Hashable, Collection[SubscriberT]]
+) -> DeliveryPlan[BarT, SubscriberT]:
     """Split a delivery so that nobody may act before he has had all but his last bar.
 
     Args:
@@ -51,13 +51,13 @@ def plan_delivery[BarT, SubscriberT: Hashable](
     for at, each in enumerate(ordered):
         for subscriber in subscribers.get(each.stream, ()):
             last[subscriber] = at
-    plan: Plan[BarT, SubscriberT] = Plan([], [])
+    plan: DeliveryPlan[BarT, SubscriberT] = DeliveryPlan([], [])
     for at, each in enumerate(ordered):
         there = subscribers.get(each.stream, ())
         final = [one for one in there if each.newest and last[one] == at]
         plan.before.append((each, [one for one in there if one not in final]))
         plan.after.append((each, final))
-    return Plan(plan.before, [step for step in plan.after if step[1]])
+    return DeliveryPlan(plan.before, [step for step in plan.after if step[1]])
 
 
 def grouped[StreamT: Hashable, SubscriberT: Hashable](

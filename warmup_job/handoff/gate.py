@@ -1,12 +1,13 @@
-"""The gate at the engines' inputs: data, subscriptions, requests for bars, and orders.
+"""The gate in front of Nautilus' engines: data, subscriptions, requests for bars, and orders.
 
-There, and not at a strategy's handlers: so the cache and every strategy see one order of bars.
+It stands there, and not at a strategy's handlers, so that the cache and every strategy get the bars
+in the same order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.data.messages import (
@@ -23,82 +24,89 @@ from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.orders import Order
 from nautilus_trader.system.kernel import NautilusKernel
 
+from warmup_job.handoff.composite_bars import source_of
+
 type _Handler = tuple[str, Callable[..., None], Callable[..., None]]
-"""An endpoint of the message bus, its handler, and what stands in for that."""
+"""An endpoint of the message bus, its handler, and the handler that replaces it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """Who decides on what passes.
+class GateKeeper(Protocol):
+    """Decides what passes the gate."""
+
+    def take_bar(self, bar: Bar) -> bool:
+        """Take a bar from the websocket; return False if the engine has to process it as it is."""
+
+    def fit_quote(self, tick: QuoteTick) -> QuoteTick | None:
+        """Return what the engine gets of a quote; None: nothing."""
+
+    def is_needed(self, source: BarType) -> bool:
+        """Return whether a subscriber still needs these bars of the venue."""
+
+    def subscribed(self, bar_type: BarType) -> None:
+        """Note that something has subscribed to bars."""
+
+    def unsubscribed(self, bar_type: BarType) -> None:
+        """Note that something has unsubscribed from bars."""
+
+    def take_request(self, request: RequestBars) -> bool:
+        """Take a request for bars; return False if Nautilus has to answer it itself."""
+
+    def reason_to_deny(self, order: Order) -> str:
+        """Return why an order that is submitted or released must not leave; empty: it may."""
+
+
+def install(keeper: GateKeeper, node: TradingNode) -> None:
+    """Put the gate in front of the node's engines.
 
     Args:
-        on_bar: takes a bar; False: nobody keeps that stream, so that it goes on as it is.
-        on_quote: what the engine gets of a quote; None: nothing.
-        source_of: the bar type whose subscription stands in for one of this type.
-        is_needed: whether somebody still needs the venue's bars of a type that was let go of.
-        on_subscribed: called with a bar type that somebody has just subscribed to.
-        on_unsubscribed: called with one that somebody has just let go of.
-        on_request: takes a request for bars; False: Nautilus answers it itself.
-        deny: why an order that is submitted or released now must not leave; empty: it may.
+        keeper: decides what passes.
+        node: built, its strategies not started.
     """
-
-    on_bar: Callable[[Bar], bool]
-    on_quote: Callable[[QuoteTick], QuoteTick | None]
-    source_of: Callable[[BarType], BarType]
-    is_needed: Callable[[BarType], bool]
-    on_subscribed: Callable[[BarType], None]
-    on_unsubscribed: Callable[[BarType], None]
-    on_request: Callable[[RequestBars], bool]
-    deny: Callable[[Order], str]
-
-
-def install(gate: Gate, node: TradingNode) -> None:
-    """Stand in for the engines' handlers of data, of commands, of requests and of orders."""
     kernel = node.kernel
     engine = kernel.data_engine
 
     def process(data: object) -> None:
         if isinstance(data, Bar):
-            if gate.on_bar(data):
+            if keeper.take_bar(data):
                 return
-        elif isinstance(data, QuoteTick) and (data := gate.on_quote(data)) is None:
+        elif isinstance(data, QuoteTick) and (data := keeper.fit_quote(data)) is None:
             return
         engine.process(data)
 
     def execute(command: object) -> None:
         if isinstance(command, SubscribeBars | UnsubscribeBars):
-            _subscription(gate, engine.execute, command)
+            _subscription(keeper, engine.execute, command)
         else:
             engine.execute(command)
 
     def request(asked: object) -> None:
-        if not (isinstance(asked, RequestBars) and gate.on_request(asked)):
+        if not (isinstance(asked, RequestBars) and keeper.take_request(asked)):
             engine.request(asked)
 
     handlers: list[_Handler] = [
         ("DataEngine.process", engine.process, process),
         ("DataEngine.execute", engine.execute, execute),
         ("DataEngine.request", engine.request, request),
-        *_order_handlers(gate, kernel),
+        *_order_handlers(keeper, kernel),
     ]
     for endpoint, before, after in handlers:
         kernel.msgbus.deregister(endpoint=endpoint, handler=before)
         kernel.msgbus.register(endpoint=endpoint, handler=after)
 
 
-def _order_handlers(gate: Gate, kernel: NautilusKernel) -> list[_Handler]:
-    """In front of whatever an order passes on its way out."""
+def _order_handlers(keeper: GateKeeper, kernel: NautilusKernel) -> list[_Handler]:
+    """Return the handlers in front of every engine that an order passes on its way out."""
     risk, emulator, execution = kernel.risk_engine, kernel.emulator, kernel.exec_engine
 
     def refused(command: object) -> bool:
-        # Nautilus looks at its trading state when it takes the command from its queue; what counts
-        # is what was known when the order was made.
+        # Nautilus checks its trading state when it takes the command from its queue. What counts is
+        # the state when the order was made.
         orders: list[Order] = []
         if isinstance(command, SubmitOrder):
             orders = [command.order]
         elif isinstance(command, SubmitOrderList):
             orders = command.order_list.orders
-        why = next(filter(None, map(gate.deny, orders)), "")
+        why = next(filter(None, map(keeper.reason_to_deny, orders)), "")
         if why:
             risk._deny_command(command, why)
         return bool(why)
@@ -114,7 +122,7 @@ def _order_handlers(gate: Gate, kernel: NautilusKernel) -> list[_Handler]:
     def execute(command: object) -> None:
         # An emulated order that is triggered comes here past the risk engine.
         if isinstance(command, SubmitOrder) and command.order.status == OrderStatus.RELEASED:
-            why = gate.deny(command.order)
+            why = keeper.reason_to_deny(command.order)
             if why:
                 kernel.msgbus.send("ExecEngine.process", _denied(kernel, command.order, why))
                 return
@@ -136,21 +144,21 @@ def _denied(kernel: NautilusKernel, order: Order, why: str) -> OrderDenied:
 
 
 def _subscription(
-    gate: Gate, execute: Callable[[object], None], command: SubscribeBars | UnsubscribeBars
+    keeper: GateKeeper, execute: Callable[[object], None], command: SubscribeBars | UnsubscribeBars
 ) -> None:
-    """Pass a subscription on for the venue's bars, as the engine knows of no composite ones."""
-    source = gate.source_of(command.bar_type)
+    """Pass a subscription on for the venue's bars: the engine does not know composed ones."""
+    bar_type = command.bar_type
+    source = source_of(bar_type) or bar_type
     begins = isinstance(command, SubscribeBars)
-    if begins or not gate.is_needed(source):
-        execute(command if source == command.bar_type else _of(command, source))
-    told = gate.on_subscribed if begins else gate.on_unsubscribed
-    told(command.bar_type)
+    if begins or not keeper.is_needed(source):
+        execute(command if source == bar_type else _of(command, source))
+    (keeper.subscribed if begins else keeper.unsubscribed)(bar_type)
 
 
 def _of(
     command: SubscribeBars | UnsubscribeBars, bar_type: BarType
 ) -> SubscribeBars | UnsubscribeBars:
-    """The same command for another bar type."""
+    """Return the same command for another bar type."""
     return type(command)(
         bar_type=bar_type,
         client_id=command.client_id,
@@ -162,7 +170,13 @@ def _of(
 
 
 def answer(node: TradingNode, request: RequestBars, bars: int) -> None:
-    """Tell whoever asked for bars that they are in; they were handed on another way."""
+    """Answer a request whose bars were handed over already, so that its callback is called.
+
+    Args:
+        node: of the requester.
+        request: the request.
+        bars: how many bars the requester got.
+    """
     node.kernel.msgbus.response(
         DataResponse(
             request.client_id,

@@ -10,10 +10,12 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.binance.api_keys import signing_secret
-from warmup_job.handoff.bar_streams import Delivery
+from warmup_job.handoff.live_runner import LiveRunner
 from warmup_job.handoff.node import NodeSettings
-from warmup_job.handoff.runner import BaseRunner, LiveRunner, PaperRunner, TradingPolicy
+from warmup_job.handoff.paper_runner import PaperRunner
+from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
+from warmup_job.handoff.trading_policy import DeliveryPolicy, TradingPolicy
 from warmup_job.modes import Mode
 from warmup_job.plan.warmup_plan import WarmupPlan
 
@@ -50,7 +52,7 @@ def build_runner(
         proven=plan.require_proof,
         state_dir=state_dir,
         silence_s=plan.trader.silence_ms / 1000,
-        delivery=Delivery(plan.trader.first_bar, plan.trader.replay),
+        delivery=DeliveryPolicy(plan.trader.first_bar, plan.trader.replay),
     )
     instrument_ids = [
         InstrumentId.from_str(each)

@@ -28,7 +28,7 @@ from warmup_job.errors import (
     UnknownSymbolError,
     WarmupError,
 )
-from warmup_job.handoff.bar_stream import History
+from warmup_job.handoff.stream_history import History
 from warmup_job.market.kline import Klines
 from warmup_job.market.times import NS_PER_MS, duration_text, utc_text
 from warmup_job.plan.stream_pages import StreamPages, pages_at

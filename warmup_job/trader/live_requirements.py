@@ -19,7 +19,7 @@ from warmup_job.trader.history import histories_of, open_for_trading
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
     from warmup_job.binance.futures_account import FuturesAccount
-    from warmup_job.handoff.bar_stream import History
+    from warmup_job.handoff.stream_history import History
 
 
 async def check_live_requirements(plan: WarmupPlan, client: BinanceClient) -> list[History]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from warmup_job.handoff.report import Teller
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
+from warmup_job.handoff.strategy_features import HasDetector
 from warmup_job.modes import Mode
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector
@@ -68,7 +69,7 @@ def _summarise(runner: BaseRunner) -> TradeSummary:
         orders += len(sent)
         fills += sum(len(order.trade_ids) for order in sent)
         positions += strategy.cache.positions_open_count(strategy_id=strategy.id)
-        detector = getattr(strategy, "detector", None)
+        detector = strategy.detector if isinstance(strategy, HasDetector) else None
         if isinstance(detector, RegimeDetector) and detector.bars:
             regimes.append(detector.regime.value)
     report = runner.report()
@@ -76,8 +77,8 @@ def _summarise(runner: BaseRunner) -> TradeSummary:
         mode=runner.mode,
         warm_start=runner.started_warm,
         history_bars=runner.history_bars,
-        handed_on=runner.handed_on,
-        live_bars=runner.live_bars,
+        handed_on=runner.delivered.all,
+        live_bars=runner.delivered.live,
         live_after_s=report.live_after_s,
         regime=", ".join(regimes),
         orders=orders,

@@ -1,0 +1,101 @@
+"""Whether orders may leave, in which state the trader is, and why. Pure: values in, a value out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from warmup_job.handoff.bar_stream import Phase
+from warmup_job.handoff.report import State
+from warmup_job.market.times import utc_text
+
+
+class StreamStatus(NamedTuple):
+    """What the decision has to know of one followed stream."""
+
+    name: str
+    """As in logs, such as ``BTCUSDT 1m``."""
+    phase: Phase
+    contiguous_to_ms: int
+    """Close time of the last delivered bar, UTC ms."""
+    why_not: str = ""
+    """Why this stream blocks trading; empty: it does not, or that was not looked at yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything that the decision depends on.
+
+    Args:
+        state: the state that the trader is in.
+        streams: the followed streams.
+        tick_built: followed bar types that Nautilus builds from ticks, without history.
+        unheard: websocket streams without a message on their connection.
+        silent: the websocket stream that is silent for the longest time, and for how many seconds,
+            if that is too long.
+        delivering: whether bars are held or being fetched that were not delivered.
+        fetching: whether a follower's history is being fetched.
+        unlisted: followed bar types without history; empty if the policy accepts them.
+        cold: why followers are cold although their history was there.
+        cold_strategies: ids of strategies that report that they are not warm.
+    """
+
+    state: State
+    streams: tuple[StreamStatus, ...] = ()
+    tick_built: tuple[str, ...] = ()
+    unheard: tuple[str, ...] = ()
+    silent: tuple[str, float] | None = None
+    delivering: bool = False
+    fetching: bool = False
+    unlisted: tuple[str, ...] = ()
+    cold: tuple[str, ...] = ()
+    cold_strategies: tuple[str, ...] = ()
+
+
+class Decision(NamedTuple):
+    """The state that the trader has to be in, and the reason. Orders may leave only when live."""
+
+    state: State
+    reason: str
+
+
+def decide(situation: Situation) -> Decision:
+    """Decide whether trading is on (``live``), about to begin (``filling``) or ``degraded``.
+
+    A trader that is degraded stays so until it is live again.
+    """
+    reason = next(_reasons_to_halt(situation), "")
+    if not reason:
+        contiguous_ms = max(each.contiguous_to_ms for each in situation.streams)
+        return Decision("live", f"contiguous to {utc_text(contiguous_ms)}")
+    phases = {each.phase for each in situation.streams}
+    lasting = "stuck" in phases or situation.silent or situation.state == "degraded"
+    passing = _is_opening(situation) or situation.unheard or phases & {"filling", "waiting"}
+    return Decision("filling" if passing and not lasting else "degraded", reason)
+
+
+def _is_opening(situation: Situation) -> bool:
+    """Return whether trading is off and bars are still to be delivered before it may begin."""
+    return situation.state != "live" and situation.delivering
+
+
+def _reasons_to_halt(situation: Situation) -> Iterator[str]:
+    """Yield every reason why orders must not leave, the one to show first."""
+    streams = situation.streams
+    if not streams:
+        built = ", ".join(situation.tick_built[:3])
+        also = f", only to bars that Nautilus builds itself: {built}" if built else ""
+        yield f"no strategy has subscribed to bars of the venue yet{also}"
+    yield from (f"{each.name}: {each.why_not}" for each in streams if each.phase != "contiguous")
+    if situation.unheard:
+        yield f"no websocket message yet from {', '.join(situation.unheard[:3])}"
+    if situation.silent:
+        yield "{}: no websocket message for {:.0f} s".format(*situation.silent)
+    if situation.fetching or _is_opening(situation):
+        yield "bars are still to be delivered"
+    yield from (f"{each.name}: {each.why_not}" for each in streams if each.why_not)
+    for bar_type in situation.unlisted:
+        yield f"{bar_type} is followed and has no history: list it in warmup.streams"
+    yield from situation.cold
+    yield from (f"{each} reports that it is still cold" for each in situation.cold_strategies)

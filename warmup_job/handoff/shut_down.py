@@ -1,0 +1,51 @@
+"""The end of a run: open orders by policy, state to disk, then the node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from nautilus_trader.live.node import TradingNode
+from nautilus_trader.trading.strategy import Strategy
+
+from warmup_job.handoff.open_orders import cancel_orders, has_orders_under_way, open_orders
+from warmup_job.modes import Orders
+
+_CANCEL_AGAIN_S = 0.05
+_CANCEL_S = 3.0  # how long cancels may take
+_STOP_S = 10.0
+
+
+async def cancel_at_the_end(
+    node: TradingNode,
+    node_task: asyncio.Task[None],
+    strategies: Sequence[Strategy],
+    policy: Orders,
+) -> None:
+    """Cancel what the policy names until nothing of it is open, for at most 3 s.
+
+    Args:
+        node: of the orders.
+        node_task: runs the node; nothing is waited for once it has ended.
+        strategies: whose orders these are.
+        policy: which orders to cancel.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CANCEL_S):
+            while not node_task.done() and (
+                has_orders_under_way(node.cache, strategies)
+                or open_orders(node.cache, strategies, policy)
+            ):
+                await asyncio.sleep(_CANCEL_AGAIN_S)
+                cancel_orders(node.cache, strategies, policy)
+
+
+async def stop_node(node: TradingNode, node_task: asyncio.Task[None]) -> None:
+    """Stop the node, for at most 10 s."""
+    if not node.trader.is_running:
+        node_task.cancel()  # it may wait for the exchange for long
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_S):
+            await node.stop_async()
+            await asyncio.wait({node_task})

@@ -1,0 +1,54 @@
+"""What a strategy may offer to the runner beside Nautilus' own methods. All of it is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+from nautilus_trader.model.data import BarType
+from nautilus_trader.trading.strategy import Strategy
+
+from warmup_job.regime.detector import DetectorBar
+
+
+@runtime_checkable
+class TakesDetectorBars(Protocol):
+    """A strategy that takes its history as detector bars, in one call, before it trades."""
+
+    def warmup_regime_detector(self, historical_bars: Iterable[DetectorBar]) -> None:
+        """Take closed bars, oldest first."""
+
+
+@runtime_checkable
+class ReportsWarmth(Protocol):
+    """A strategy that knows whether its indicators have had enough bars."""
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether orders may be sent on what the indicators show."""
+
+
+@runtime_checkable
+class HasDetector(Protocol):
+    """A strategy whose regime is part of the trader's summary, if its detector is ours."""
+
+    detector: object
+
+
+@runtime_checkable
+class ChoosesFirstBar(Protocol):
+    """A strategy that decides for itself whether on_bar gets the newest closed bar at the start."""
+
+    acts_on_first_bar: bool
+
+
+@runtime_checkable
+class FollowsOneBarType(Protocol):
+    """A strategy's configuration that names the bars that the strategy trades on."""
+
+    bar_type: BarType
+
+
+def is_warm(strategy: Strategy) -> bool:
+    """Return whether a strategy is warm; one that does not report it counts as warm."""
+    return not isinstance(strategy, ReportsWarmth) or bool(strategy.is_warm)

@@ -1,0 +1,31 @@
+"""What a trader requires before it trades, and what it does with bars and open orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from warmup_job.handoff.state_dir import StateDir
+from warmup_job.modes import FirstBar, Orders, Replay
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How history reaches strategies other than HedgeGridV1, see docs/trading.md."""
+
+    first_bar: FirstBar = "history"
+    replay: Replay = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TradingPolicy:
+    """The parts of the configuration that the runner acts on."""
+
+    on_stop: Orders = "cancel_entries"
+    on_gap: Orders = "cancel_entries"
+    proven: bool = False
+    """Whether trading stays halted while a strategy follows bars that have no history."""
+    state_dir: StateDir | None = None
+    """Where strategies keep what they save; None: nowhere."""
+    silence_s: float = 10.0
+    """How many seconds a websocket stream may be silent before trading halts."""
+    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
