@@ -7,9 +7,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.support.suite import REPO
+from warmup_job.cli.group import cli
 
 PACKAGE = REPO / "warmup_job"
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
@@ -133,3 +135,26 @@ def test_a_path_in_the_architecture_has_at_most_nine_hops(heading: str) -> None:
     assert 2 <= len(hops) <= 9
     for hop in hops:
         assert re.search(r"`[\w/]+\.py` `[\w.]+`", hop), hop
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_docs_show_no_command_and_no_option_that_help_does_not_list(page: Path) -> None:
+    shown = re.findall(r"(?<![\w/-]/)warmup-job ([a-z]+)\b([^\n`|]*)", page.read_text())
+    shown += re.findall(
+        r"`(plan|run|verify|study|inspect|trade|exchange)( --[^`]*)`", page.read_text()
+    )
+    for name, rest in shown:
+        if name in cli.commands:
+            flags = re.findall(r"(?<!\S)--[a-z][\w-]*", rest.partition("#")[0])
+            assert set(flags) <= listed_flags(name), f"{page.name}: warmup-job {name}{rest}"
+
+
+def listed_flags(command: str) -> set[str]:
+    """The options that --help lists."""
+    options = cli.commands[command].get_params(click.Context(cli.commands[command]))
+    return {
+        flag
+        for option in options
+        if isinstance(option, click.Option) and not option.hidden
+        for flag in option.opts
+    }
