@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal as D
 from typing import Any
 
@@ -31,7 +30,7 @@ from tests.support.made_up_market import (
     told,
     warm,
 )
-from warmup_job.hedge_grid.caps import CapRules, Caps, Exposure, caps_of, rungs_within_caps
+from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors
 from warmup_job.hedge_grid.grid_pnl import drawdown_pct
@@ -62,14 +61,14 @@ def begun() -> Market:
 
 # -- caps ------------------------------------------------------------------------------------------
 
-RULES = CapRules(
-    max_inventory_quote=D(10**6), max_position_size=D(10), max_position_pct=D(1),
-    max_leverage_used=D(100), emergency_liquidation_buffer=D("0.01"),
-)  # fmt: skip
+LIMITS: dict[str, Any] = {
+    "max_inventory_quote": D(10**6), "max_position_size": D(10), "max_position_pct": D(1),
+    "max_leverage_used": D(100), "emergency_liquidation_buffer": D("0.01"),
+}  # fmt: skip
 
 
-def book_cap(*, equity: D = D(1000), leverage: D = D(10), **rules: D) -> D:
-    return caps_of(equity, leverage, D("0.05"), replace(RULES, **rules)).quote
+def book_cap(*, equity: D = D(1000), leverage: D = D(10), **limits: D) -> D:
+    return caps_of(equity, leverage, D("0.05"), config(**LIMITS | limits)).quote
 
 
 @pytest.mark.parametrize(

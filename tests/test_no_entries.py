@@ -12,7 +12,7 @@ import pytest
 from tests.support.made_up_market import config, instrument
 from tests.support.suite import REPO
 from warmup_job.hedge_grid.caps import Caps, caps_of
-from warmup_job.hedge_grid.grid_config import cap_rules, grid_settings
+from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder
 from warmup_job.hedge_grid.no_entries import NoEntries, explain_no_entries
 from warmup_job.regime.detector import Regime
@@ -25,7 +25,7 @@ def why(
 ) -> NoEntries | None:
     settings, listed = config(**changes), instrument()
     grid = grid_settings(settings)
-    caps = caps_of(D(equity), D(10), D("0.025"), cap_rules(settings))
+    caps = caps_of(D(equity), D(10), D("0.025"), settings)
     parts: Any = {"LONG": D(share), "SHORT": D(share)}
     ladder = build_ladder(MID, regime, grid, listed, parts)
     return explain_no_entries(ladder, caps, grid, listed, regime, parts)

@@ -7,24 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.ladder import BOOKS, Book, Rung
-
-
-@dataclass(frozen=True, slots=True)
-class CapRules:
-    """The configured limits, with the strategy file's names (see docs/configuration.md)."""
-
-    max_inventory_quote: Decimal
-    """Quote currency per book."""
-    max_position_size: Decimal
-    """Base currency per book."""
-    max_position_pct: Decimal
-    """Share of the equity that the margin of one book may use; 1 is all of it."""
-    max_leverage_used: Decimal
-    """Notional of both books together, as a multiple of the equity."""
-    emergency_liquidation_buffer: Decimal
-    """Least distance from the price to a book's liquidation price, as a share of the price, when
-    only that book is filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +40,29 @@ class Exposure(NamedTuple):
         return Exposure(self.quantity + quantity, self.quote + quote)
 
 
-def caps_of(equity: Decimal, leverage: Decimal, maintenance: Decimal, rules: CapRules) -> Caps:
+def caps_of(
+    equity: Decimal, leverage: Decimal, maintenance: Decimal, config: HedgeGridV1Config
+) -> Caps:
     """Compute the caps of an account.
 
     Args:
         equity: Balance plus unrealised result, quote currency; a negative one counts as 0.
         leverage: The account's leverage for the instrument.
         maintenance: The maintenance margin as a share of the notional.
-        rules: The configured limits.
+        config: The limits. ``max_position_pct`` is the share of the equity that a book's margin may
+            use; ``emergency_liquidation_buffer`` is the least distance from the price to a book's
+            liquidation price, as a share of the price, when only that book is filled.
     """
     equity = max(equity, Decimal(0))
-    quotes = {
-        "max_inventory_quote": rules.max_inventory_quote,
-        "max_position_pct": rules.max_position_pct * equity * leverage,
-        "emergency_liquidation_buffer": equity / (rules.emergency_liquidation_buffer + maintenance),
+    limits = {
+        "max_inventory_quote": config.max_inventory_quote,
+        "max_position_pct": config.max_position_pct * equity * leverage,
+        "emergency_liquidation_buffer": equity
+        / (config.emergency_liquidation_buffer + maintenance),
     }
-    tightest = min(quotes, key=quotes.__getitem__)
-    gross = rules.max_leverage_used * equity
-    return Caps(quotes[tightest], rules.max_position_size, gross, tightest, equity)
+    tightest = min(limits, key=limits.__getitem__)
+    gross = config.max_leverage_used * equity
+    return Caps(limits[tightest], config.max_position_size, gross, tightest, equity)
 
 
 def rungs_within_caps(

@@ -13,7 +13,7 @@ from nautilus_trader.model.position import Position
 
 from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of
 from warmup_job.hedge_grid.exit_rules import BookPosition
-from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, cap_rules
+from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.order_diff import OpenEntry
 
@@ -85,7 +85,7 @@ class GridAccount:
             self._leverage(),
             # Nautilus sets margin_maint to 1 for Binance's contracts, because it has no figure.
             min(self._instrument.margin_maint, _MAINTENANCE),
-            cap_rules(config),
+            config,
         )
 
     def _leverage(self) -> Decimal:

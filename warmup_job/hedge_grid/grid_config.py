@@ -8,7 +8,6 @@ from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.identifiers import InstrumentId
 
-from warmup_job.hedge_grid.caps import CapRules
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.ladder import GridSettings, PolicyName
 from warmup_job.regime.detector import DetectorSettings
@@ -88,17 +87,6 @@ def grid_settings(config: HedgeGridV1Config) -> GridSettings:
         policy=config.policy,
         counter_levels=config.counter_levels,
         counter_qty_scale=config.counter_qty_scale,
-    )
-
-
-def cap_rules(config: HedgeGridV1Config) -> CapRules:
-    """Return the configured position limits."""
-    return CapRules(
-        max_inventory_quote=config.max_inventory_quote,
-        max_position_size=config.max_position_size,
-        max_position_pct=config.max_position_pct,
-        max_leverage_used=config.max_leverage_used,
-        emergency_liquidation_buffer=config.emergency_liquidation_buffer,
     )
 
 
