@@ -25,8 +25,9 @@ from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.signature import Credentials
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount
+from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.rest.weight_meter import request_weight
-from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
+from warmup_job.local_binance.server import RunningExchange, start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

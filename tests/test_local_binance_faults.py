@@ -19,9 +19,10 @@ import pytest
 
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.faults.fault_board import FaultBoard
 from warmup_job.local_binance.faults.fault_spec import FAULT_KINDS, FaultTarget, parse_fault
-from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
+from warmup_job.local_binance.server import RunningExchange, start
 from warmup_job.market.interval import MINUTE_MS
 
 if TYPE_CHECKING:

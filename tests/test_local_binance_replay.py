@@ -15,9 +15,10 @@ import pytest
 
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.prices.replay import RecordedFeed, recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
-from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, start
+from warmup_job.local_binance.server import RunningExchange, start
 from warmup_job.market.interval import MINUTE_MS, Interval
 from warmup_job.market.recording import read_recording
 

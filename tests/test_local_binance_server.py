@@ -22,8 +22,9 @@ import pytest
 
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.rest.weight_meter import PATIENCE, WeightMeter, request_weight
-from warmup_job.local_binance.server import ExchangeOptions, RunningExchange, serve, start
+from warmup_job.local_binance.server import RunningExchange, serve, start
 from warmup_job.market.interval import INTERVAL_NAMES, MINUTE_MS, Interval
 
 if TYPE_CHECKING:

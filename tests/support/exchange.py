@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.suite import HANG_S
-from warmup_job.local_binance.server import ExchangeOptions, start
+from warmup_job.local_binance.exchange_options import ExchangeOptions
+from warmup_job.local_binance.server import start
 
 
 @dataclass(frozen=True)

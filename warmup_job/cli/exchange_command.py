@@ -50,7 +50,8 @@ def exchange(
     **options: Any,  # noqa: ANN401  # the rest have ExchangeOptions' own names
 ) -> None:
     """Run a local Binance: REST and websockets, USD-M futures and spot, with an account."""
-    from warmup_job.local_binance.server import ExchangeOptions, serve
+    from warmup_job.local_binance.exchange_options import ExchangeOptions
+    from warmup_job.local_binance.server import serve
 
     for warning in unread_variables(whole_group(), prefix="WARMUP_EXCHANGE_"):
         logger.warning("{}", warning)
