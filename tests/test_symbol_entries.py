@@ -13,7 +13,7 @@ from nautilus_trader.adapters.binance.futures.schemas.market import (
 
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.errors import RefusedError
-from warmup_job.handoff.exchange_info import TradedOnly
+from warmup_job.handoff.exchange_info import TradedSymbols
 from warmup_job.local_binance.faults.distortion import with_unknown_values
 from warmup_job.local_binance.prices.symbols import default_symbols
 
@@ -37,7 +37,7 @@ def answer(*entries: object) -> bytes:
 
 
 def test_other_symbols_may_be_anything() -> None:
-    decoder = TradedOnly(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, ["BTCUSDT"])
+    decoder = TradedSymbols(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, ["BTCUSDT"])
     others = ({"symbol": "X"}, entry("ETHUSDT") | {"status": "NOVEL"})
     decoded = decoder.decode(answer(*others, entry("BTCUSDT")))
     expected = msgspec.convert(entry("BTCUSDT"), BinanceFuturesSymbolInfo)
@@ -55,7 +55,7 @@ def test_unknown_list_values_do_not_change_the_instrument() -> None:
 
 def test_what_cannot_be_read_is_named_by_symbol_and_field() -> None:
     odd = entry("BTCUSDT") | {"status": "NOVEL"}
-    decoder = TradedOnly(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, ["BTCUSDT"])
+    decoder = TradedSymbols(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, ["BTCUSDT"])
     with pytest.raises(ValueError, match=r"BTCUSDT.*\$\.status"):
         decoder.decode(answer(odd))
     with pytest.raises(RefusedError, match=r"BTCUSDT.*\$\.status"):

@@ -738,7 +738,7 @@ def test_what_a_strategy_keeps_survives_a_restart_unless_it_was_altered(
     kept.write_text(json.dumps(altered))
     seam = start()
     assert seam.strategies[0].given is None
-    assert any("cannot be used and is set aside" in line for line in seam.said)
+    assert any("cannot be used and is renamed" in line for line in seam.said)
     aside = kept.with_name(kept.name + ".unusable")
     assert json.loads(aside.read_text()) == altered
     anew = json.loads(kept.read_text())["state"]["bars"]

@@ -1,4 +1,4 @@
-"""Nautilus' bars as the detector and the certificate take them."""
+"""Nautilus' bars, converted for the detector and the certificate."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _RAW_UNITS = int(FIXED_SCALAR)  # of a price's raw integer; two integers divide 
 
 
 def detector_bar(bar: Bar) -> DetectorBar:
-    """The floats that are nearest to its prices.
+    """Convert a bar; its prices become the floats that are nearest to them.
 
-    as_double() is another one in a quarter of all cases, which `certify` would not know of.
+    Nautilus' as_double() returns another float in a quarter of all cases, and the certificate would
+    not hold for that one.
     """
     return DetectorBar._make(  # by position: this runs for every bar of a long history
         (

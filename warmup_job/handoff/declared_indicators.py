@@ -1,4 +1,4 @@
-"""Declared indicators held against those that the strategy has registered."""
+"""Compare the declared indicators with those that the strategies have registered."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from warmup_job.regime.indicator_names import BOUNDED_KINDS, kind_of
 
 
 def differences(declared: Iterable[tuple[str, int]], registered: Iterable[Indicator]) -> list[str]:
-    """What is only declared, and what is only registered, one line each.
+    """Return what is only declared, and what is only registered, one line each.
 
-    A declared kind is any spelling of it (`kind_of`), its period any of those that the indicator
-    has; one without a period is told by its kind alone.
+    Args:
+        declared: (kind, period) of each; the kind in any spelling that `kind_of` knows, the period
+            any of those that the indicator has.
+        registered: Nautilus' indicators; one without a period is compared by its kind alone.
     """
     wanted = [(kind_of(kind), period) for kind, period in declared]
     there = sorted(registered, key=str)
     lines = [
-        f"warmup.indicators declares {kind} {period}, which the strategy has not registered: is it "
-        "fed by hand?"
+        f"warmup.indicators declares {kind} {period}, which the strategy has not registered: "
+        "does it update the indicator itself?"
         for kind, period in sorted(set(wanted))
         if not any(_is(indicator, kind, period) for indicator in there)
     ]
@@ -42,7 +44,7 @@ def _kind(indicator: Indicator) -> str:
 
 
 def _periods(indicator: Indicator) -> list[int]:
-    """Its periods, the longest first: MACD and others have several."""
+    """Return its periods, the longest first: MACD and others have several."""
     values = (getattr(indicator, name, None) for name in dir(indicator) if "period" in name)
     return sorted({value for value in values if type(value) is int and value > 0}, reverse=True)
 

@@ -1,7 +1,7 @@
 """The order in which bars of several streams reach their subscribers. Pure: values in, values out.
 
-Bars go by close time. Where two close together, the longer interval goes first, so that a strategy
-that acts on 5m bars has seen the 1h bar of the same moment.
+Bars are ordered by close time. Of bars that close together the longer interval comes first, so that
+a strategy that acts on 5m bars has seen the 1h bar of the same moment.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ class DueBar[BarT](NamedTuple):
 
 
 class DeliveryPlan[BarT, SubscriberT](NamedTuple):
-    """Who gets which bar before orders may leave, and who gets which one afterwards."""
+    """Which subscribers get which bar before orders may leave, and which get one afterwards."""
 
     before: list[tuple[DueBar[BarT], list[SubscriberT]]]
     after: list[tuple[DueBar[BarT], list[SubscriberT]]]
 
 
 def in_order[BarT](due: Iterable[DueBar[BarT]]) -> list[DueBar[BarT]]:
-    """Sort by close time; of bars that close together the longer interval comes first."""
+    """Sort bars by close time; of bars that close together the longer interval comes first."""
     return sorted(due, key=lambda each: (each.close_ms, each.open_ms))
 
 
 def plan_delivery[BarT, SubscriberT: Hashable](
     due: Iterable[DueBar[BarT]], subscribers: Mapping[Hashable, Collection[SubscriberT]]
 ) -> DeliveryPlan[BarT, SubscriberT]:
-    """Split a delivery so that nobody may act before he has had all but his last bar.
+    """Split a delivery so that no subscriber may act before it has had all but its last bar.
 
     Args:
         due: bars of any streams, in any order.
-        subscribers: by stream, who receives its bars.
+        subscribers: the subscribers of each stream.
 
     Returns:
         Every (bar, subscriber) pair once, in order of close time. ``after`` has the last bar of
@@ -63,16 +63,20 @@ def plan_delivery[BarT, SubscriberT: Hashable](
 def grouped[StreamT: Hashable, SubscriberT: Hashable](
     subscribers: Mapping[StreamT, Collection[SubscriberT]],
 ) -> list[list[StreamT]]:
-    """Streams that have to wait for each other: those that share a subscriber, also indirectly."""
+    """Group the streams that wait for each other: those that share a subscriber, also indirectly.
+
+    Args:
+        subscribers: the subscribers of each stream.
+    """
     groups: list[tuple[list[StreamT], set[SubscriberT]]] = []
     for stream, there in subscribers.items():
-        streams, people = [stream], set(there)
+        streams, sharing = [stream], set(there)
         apart = []
         for group in groups:
-            if group[1] & people:
+            if group[1] & sharing:
                 streams = group[0] + streams
-                people |= group[1]
+                sharing |= group[1]
             else:
                 apart.append(group)
-        groups = [*apart, (streams, people)]
+        groups = [*apart, (streams, sharing)]
     return [streams for streams, _ in groups]

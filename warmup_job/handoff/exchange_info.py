@@ -1,4 +1,4 @@
-"""Nautilus' Binance clients, which read of exchangeInfo only the symbols that the node trades.
+"""Nautilus' Binance clients, reading only the node's own symbols from exchangeInfo.
 
 Nautilus decodes the whole answer into typed entries, so an unknown value in any of six hundred
 symbols fails them all, and a node whose instruments fail to load says RUNNING and never starts.
@@ -43,11 +43,15 @@ class _Named(msgspec.Struct):
     symbol: str
 
 
-class TradedOnly:
-    """Decodes an answer to exchangeInfo; stands in for the decoder of Nautilus' endpoint.
+class TradedSymbols:
+    """Decodes the answer to exchangeInfo; it replaces the decoder of Nautilus' endpoint.
+
+    See https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Exchange-Information
 
     Args:
-        symbols: the venue's names of those whose entries are read.
+        info: Nautilus' type of the answer.
+        entry: Nautilus' type of a symbol's entry.
+        symbols: the venue's names of the symbols whose entries are read.
     """
 
     def __init__(
@@ -56,11 +60,11 @@ class TradedOnly:
         self._info, self._entry, self._symbols = info, entry, frozenset(symbols)
 
     def decode(self, raw: bytes) -> Any:  # noqa: ANN401  # Nautilus' type of the answer
-        """Decode the entries of our symbols; rate limits and filters of the venue are left out.
+        """Decode the entries of our symbols, without the venue's rate limits and filters.
 
         Raises:
             UnreadableEntryError: one of them cannot be read; it names the symbol and the field.
-            msgspec.DecodeError, msgspec.ValidationError: it is not an answer to exchangeInfo.
+            msgspec.DecodeError: it is not an answer to exchangeInfo.
         """
         head = msgspec.json.decode(raw, type=_Head)
         entries: list[Any] = []
@@ -69,10 +73,12 @@ class TradedOnly:
                 try:
                     entries.append(read_entry(msgspec.json.decode(each), self._entry))
                 except UnreadableEntryError as error:
-                    logger.error("{}: this Nautilus cannot trade it; it has to be updated", error)
+                    logger.error(
+                        "{}: this version of Nautilus cannot trade it: update Nautilus", error
+                    )
                     raise
         for name in sorted(self._symbols - {each.symbol for each in entries}):
-            logger.error("{} is not listed by the exchange: correct it", name)
+            logger.error("the exchange does not list {}: correct the symbol", name)
         return self._info(
             timezone=head.timezone,
             serverTime=head.serverTime,
@@ -83,7 +89,7 @@ class TradedOnly:
 
 
 class DataClientFactory(BinanceLiveDataClientFactory):
-    """As Nautilus', with `TradedOnly`."""
+    """Nautilus' factory, with `TradedSymbols`."""
 
     @staticmethod
     def create(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as Nautilus calls it
@@ -94,7 +100,7 @@ class DataClientFactory(BinanceLiveDataClientFactory):
 
 
 class ExecClientFactory(BinanceLiveExecClientFactory):
-    """As Nautilus', with `TradedOnly`."""
+    """Nautilus' factory, with `TradedSymbols`."""
 
     @staticmethod
     def create(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # as Nautilus calls it
@@ -111,8 +117,8 @@ def _narrow(provider: _Provider) -> None:
         for each in provider._load_ids_on_start or ()
     ]
     if isinstance(provider, BinanceFuturesInstrumentProvider):
-        decoder = TradedOnly(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, names)
+        decoder = TradedSymbols(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, names)
         market._endpoint_futures_exchange_info._get_resp_decoder = decoder
     else:
-        decoder = TradedOnly(BinanceSpotExchangeInfo, BinanceSpotSymbolInfo, names)
+        decoder = TradedSymbols(BinanceSpotExchangeInfo, BinanceSpotSymbolInfo, names)
         market._endpoint_spot_exchange_info._get_resp_decoder = decoder

@@ -187,7 +187,9 @@ class HistoryRequests:
         """Hand over the history, older bars first, and answer the requests.
 
         Args:
+            follower: gets what it has not had.
             older: bars of the venue from before the window, oldest first.
+            requests: the follower's own, to be answered.
         """
         followed, series = self._followed, follower.series
         stream, known_ms = followed.stream_of(series), follower.last_ms

@@ -14,29 +14,34 @@ from warmup_job.handoff.report import Report, metrics
 
 @asynccontextmanager
 async def serving(host: str, port: int | None, report: Callable[[], Report]) -> AsyncIterator[None]:
-    """Answer probes while within; a port of None: none is opened.
+    """Answer probes until the block ends.
 
-    /healthz: 200 while the event loop turns. /readyz: 200 when live and contiguous, else 503 with
-    the state and why. They answer from the loop that trades: one that hangs fails both.
+    /healthz: 200 while the event loop runs. /readyz: 200 when live and contiguous, else 503 with
+    the state and the reason. They answer from the loop that trades, so both fail if it hangs.
+
+    Args:
+        host: the address to listen on.
+        port: the port; None: open none.
+        report: returns the present report.
 
     Raises:
-        ConfigError: the port cannot be had.
+        ConfigError: the port cannot be opened.
     """
     if port is None:
         yield
         return
     from aiohttp import web
 
-    def answer(status: int, said: Report) -> web.Response:
-        body = msgspec.json.encode(said)
+    def answer(status: int, state: Report) -> web.Response:
+        body = msgspec.json.encode(state)
         return web.Response(body=body, status=status, content_type="application/json")
 
     async def health(_: web.Request) -> web.Response:
         return answer(200, report())
 
     async def ready(_: web.Request) -> web.Response:
-        said = report()
-        return answer(200 if said.ready else 503, said)
+        state = report()
+        return answer(200 if state.ready else 503, state)
 
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(text=metrics(report()), content_type="text/plain", charset="utf-8")

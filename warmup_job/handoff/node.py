@@ -1,4 +1,4 @@
-"""The node as Nautilus builds it: where it trades, what it loads, how it fails."""
+"""The Nautilus node: where it trades, what it loads, how it fails."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from warmup_job.market.pages import Market
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """Where the node trades. URLs of None mean the environment's own."""
+    """Where and how the node trades. A URL of None means the environment's own."""
 
     market: Market
     environment: Environment
@@ -46,13 +46,13 @@ class NodeSettings:
 
 
 def account_type(settings: NodeSettings) -> BinanceAccountType:
-    """What Nautilus calls the market."""
+    """Return Nautilus' name of the market."""
     um = settings.market == "um"
     return BinanceAccountType.USDT_FUTURES if um else BinanceAccountType.SPOT
 
 
 def environment(settings: NodeSettings) -> BinanceEnvironment:
-    """What Nautilus calls the environment."""
+    """Return Nautilus' name of the environment."""
     return _ENVIRONMENTS[settings.environment]
 
 
@@ -60,7 +60,7 @@ def proxy_url(settings: NodeSettings) -> str | None:
     """Return the proxy of both REST and websocket, with its password; None: connect directly.
 
     Raises:
-        ConfigError: a proxy variable of the environment is unusable.
+        ConfigError: a proxy variable in the environment is invalid.
     """
     proxy = common_proxy(
         rest_url(settings.market, settings.environment, settings.rest_url),
@@ -70,7 +70,7 @@ def proxy_url(settings: NodeSettings) -> str | None:
 
 
 def provider(instrument_ids: Iterable[InstrumentId]) -> BinanceInstrumentProviderConfig:
-    """Loads what is traded and nothing else: one odd symbol of the venue's can break all of it."""
+    """Load only what is traded: a single unusual symbol of the venue can break the load of all."""
     return BinanceInstrumentProviderConfig(load_ids=frozenset(instrument_ids))
 
 
@@ -83,17 +83,25 @@ def make_node(
     loop: asyncio.AbstractEventLoop,
     data_factory: type[LiveDataClientFactory],
 ) -> TradingNode:
-    """A node with Binance's data client, not built yet.
+    """Make a node with Binance's data client; it is not built yet.
 
-    What fails inside of Nautilus shuts it down in order; by default it would end the process on
-    the spot, with its orders open.
+    An exception inside Nautilus shuts the node down in order. By default it would end the process
+    at once, with its orders open.
+
+    Args:
+        settings: where the node trades.
+        instrument_ids: what it loads.
+        exec_clients: the execution clients' configurations, by venue.
+        reconcile: whether to ask the venue for open orders and positions at the start.
+        loop: the running event loop.
+        data_factory: makes the data client.
     """
     config = TradingNodeConfig(
         trader_id=settings.trader_id,
         logging=LoggingConfig(
             log_level=settings.log_level,
             log_colors=False,
-            # On paper it warns of every trade that is older than the last quote: of most of them.
+            # On paper it warns of every trade that is older than the last quote, so of most.
             log_component_levels={f"OrderMatchingEngine({VENUE})": "ERROR"},
         ),
         data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),

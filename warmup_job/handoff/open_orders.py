@@ -1,4 +1,4 @@
-"""What becomes of open orders: by policy, at the end and while bars are missing."""
+"""Open orders that a policy cancels: when the trader stops and while bars are missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from warmup_job.modes import Orders
 def open_orders(
     cache: CacheFacade, strategies: Sequence[Strategy], policy: Orders
 ) -> list[tuple[Strategy, Order]]:
-    """Those that go by this policy."""
+    """Return the open, sent and emulated orders that the policy cancels, with their strategy."""
     if policy == "keep":
         return []
     return [
@@ -31,9 +31,9 @@ def open_orders(
 
 
 def has_orders_under_way(cache: CacheFacade, strategies: Sequence[Strategy]) -> bool:
-    """Whether an order was made that no engine has dealt with: it is neither open nor in flight.
+    """Return whether an order was made that is neither open nor in flight yet.
 
-    Nautilus' queues do not tell: a command is put into them only with the loop's next step.
+    Nautilus' queues do not show it: a command is put into them only in the loop's next step.
     """
     return any(
         order.status in {OrderStatus.INITIALIZED, OrderStatus.RELEASED}
@@ -43,17 +43,17 @@ def has_orders_under_way(cache: CacheFacade, strategies: Sequence[Strategy]) -> 
 
 
 def cancel_orders(cache: CacheFacade, strategies: Sequence[Strategy], policy: Orders) -> int:
-    """Ask for the end of those that go by this policy and have no cancel under way.
+    """Send a cancel for every order that the policy cancels and that has none pending.
 
-    An order that was on its way to the exchange can be accepted after its cancel was refused: ask
-    again until `open_orders` is empty.
+    An order that was on its way to the exchange can be accepted after its cancel was refused, so
+    repeat this until `open_orders` is empty.
 
     Returns:
-        How many were asked for.
+        How many cancels were sent.
     """
-    asked = 0
+    sent = 0
     for strategy, order in open_orders(cache, strategies, policy):
         if not order.is_pending_cancel:
             strategy.cancel_order(order)
-            asked += 1
-    return asked
+            sent += 1
+    return sent

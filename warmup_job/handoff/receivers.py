@@ -1,4 +1,4 @@
-"""What a strategy can receive, and whether it is warm, as observed."""
+"""Which historical bars a strategy can take, and which of its indicators lack data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from nautilus_trader.model.data import Bar
 
 
 def indicators_fed_by(actor: Actor, bar: Bar) -> list[Indicator]:
-    """The indicators that the actor has registered for the bar's type.
+    """Return the indicators that the actor has registered for the bar's type.
 
-    Nautilus shows only all of them together. So a bar is handed to the actor while its own dispatch
-    is stood in for: nothing is updated, and `on_historical_data` must not be overridden.
+    Nautilus shows only all of them together. So the actor gets a bar while its own dispatch to the
+    indicators is replaced, and no indicator is updated.
+
+    Args:
+        actor: it must not override `on_historical_data`.
+        bar: any bar of the type.
     """
     found: list[Indicator] = []
 
@@ -31,14 +35,14 @@ def indicators_fed_by(actor: Actor, bar: Bar) -> list[Indicator]:
 
 
 def receives_history(actor: Actor, bar: Bar) -> bool:
-    """Whether anything in the actor receives a historical bar of this type."""
+    """Return whether anything in the actor takes a historical bar of this type."""
     if type(actor).on_historical_data is not Actor.on_historical_data:
         return True
     return bool(actor.registered_indicators) and bool(indicators_fed_by(actor, bar))
 
 
 def uninitialized(actors: Iterable[Actor]) -> list[str]:
-    """Registered indicators that have not had enough data, one line each."""
+    """Return the registered indicators that have not had enough data, one line each."""
     return [
         f"{actor.id}: indicator {indicator} is not initialized"
         for actor in actors

@@ -1,4 +1,4 @@
-"""What a trader says of itself: a report, as JSON for files and probes, as text for metrics."""
+"""The trader's report on itself: as JSON for files and probes, as text for metrics."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ STATES: tuple[State, ...] = (
 
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream. Times are UTC ms."""
+    """One stream in a report. Times are UTC ms."""
 
     bar_type: str
     phase: str
     contiguous_to_ms: int
-    """Close of the last bar that was handed on."""
+    """Close time of the last bar that was delivered."""
     history_bars: int
     filled_bars: int
     live_bars: int
     silent_ms: int | None = None
-    """How long its websocket stream has said nothing; None: it was never heard."""
+    """For how many ms its websocket stream is silent; None: it was never heard."""
     why_not: str
-    """Why it cannot be vouched for; empty: it can be."""
+    """Why it blocks trading; empty: it does not."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole trader. Times are UTC ms by this machine's clock."""
+    """The state of the whole trader. Times are UTC ms by this machine's clock."""
 
     state: State
     why: str
     mode: str
     at_ms: int
-    """When this was said; it is said again every few seconds."""
+    """When the report was made; a new one follows every few seconds."""
     since_ms: int
     """Since when it is in this state."""
     started_ms: int
     live_after_s: float | None = None
-    """How long after the process' start it was live for the first time."""
+    """Seconds from the process' start until it was live for the first time."""
     trading: bool = False
     """Whether orders may leave."""
     orders_open: int = 0
@@ -59,17 +59,22 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ready(self) -> bool:
-        """Live and contiguous."""
+        """Whether the trader is live and its streams are contiguous."""
         return self.state == "live" and self.trading
 
 
-class Teller:
-    """Keeps the last report, and passes it on; before there is a runner, that it is starting."""
+class Reporter:
+    """Passes reports on, and makes one on request, also before there is a runner.
+
+    Args:
+        mode: ``paper`` or ``live``.
+        on_report: is called with every report, and at once with that of the start.
+    """
 
     def __init__(self, mode: str, on_report: Callable[[Report], object]) -> None:
         self._on_report = on_report
-        self.ask: Callable[[], Report] | None = None
-        """How things are now, once there is somebody to ask."""
+        self.make: Callable[[], Report] | None = None
+        """Makes the present report, once there is a runner."""
         at_ms = now_ms()
         self._starting = Report(
             state="starting",
@@ -81,19 +86,22 @@ class Teller:
         )
         on_report(self._starting)
 
-    def tell(self, report: Report) -> None:
+    def publish(self, report: Report) -> None:
         """Pass a report on."""
         self._on_report(report)
 
     def now(self) -> Report:
-        """How it is at this moment."""
-        if self.ask is not None:
-            return self.ask()
+        """Return the present report."""
+        if self.make is not None:
+            return self.make()
         return msgspec.structs.replace(self._starting, at_ms=now_ms())
 
 
 def metrics(report: Report) -> str:
-    """The report in Prometheus' text format, version 0.0.4."""
+    """Return a report in Prometheus' text format 0.0.4.
+
+    See https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+    """
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -111,30 +119,32 @@ def _lines(report: Report) -> Iterator[str]:
         ("orders_open", "Open orders.", report.orders_open),
         ("positions_open", "Open positions.", report.positions_open),
         ("start_time_seconds", "When it was started, Unix time.", report.started_ms / 1000),
-        ("reported_time_seconds", "When this was said, Unix time.", report.at_ms / 1000),
+        ("reported_time_seconds", "When the report was made, Unix time.", report.at_ms / 1000),
     ]
     if report.live_after_s is not None:
         singles.append(("live_after_seconds", "From start to live.", report.live_after_s))
     for name, about, value in singles:
         yield from family(f"warmup_trader_{name}", "gauge", about)
         yield f"warmup_trader_{name} {value}"
-    yield from family("warmup_stream_contiguous", "gauge", "Whether the stream can be vouched for.")
+    yield from family(
+        "warmup_stream_contiguous", "gauge", "Whether the stream does not block trading."
+    )
     for stream in report.streams:
         yield f"warmup_stream_contiguous{{{_label(stream)}}} {int(not stream.why_not)}"
     yield from family(
-        "warmup_stream_silent_seconds", "gauge", "How long its websocket stream has said nothing."
+        "warmup_stream_silent_seconds", "gauge", "For how long its websocket stream is silent."
     )
     for stream in report.streams:
         if stream.silent_ms is not None:
             yield f"warmup_stream_silent_seconds{{{_label(stream)}}} {stream.silent_ms / 1000}"
     yield from family(
-        "warmup_stream_last_close_seconds", "gauge", "Close of its last bar, Unix time."
+        "warmup_stream_last_close_seconds", "gauge", "Close time of its last bar, Unix time."
     )
     for stream in report.streams:
         value = stream.contiguous_to_ms / 1000
         yield f"warmup_stream_last_close_seconds{{{_label(stream)}}} {value}"
     yield from family(
-        "warmup_stream_bars_total", "counter", "Bars handed on, by where they came from."
+        "warmup_stream_bars_total", "counter", "Delivered bars, by where they came from."
     )
     for stream in report.streams:
         sources = {
@@ -152,12 +162,12 @@ def _label(stream: StreamReport) -> str:
 
 
 def now_ms() -> int:
-    """This machine's time, UTC ms."""
+    """Return this machine's time, UTC ms."""
     return time.time_ns() // 1_000_000
 
 
 def process_started_ms() -> int:
-    """When this process was started, UTC ms; where that is not told, now."""
+    """Return when this process started, UTC ms; now where /proc does not show it."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         up_s = float(Path("/proc/uptime").read_text().split()[0])

@@ -1,4 +1,4 @@
-"""What strategies keep over a restart (Nautilus' on_save and on_load), one small file each."""
+"""The state that strategies keep over a restart (Nautilus' on_save and on_load), one file each."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ class _Saved(msgspec.Struct, frozen=True):
 
 
 def save(state_dir: StateDir, strategy: Strategy) -> bool:
-    """Replace the strategy's file whole, if it has anything to keep; False: that failed.
+    """Replace the strategy's file, if the strategy has any state.
 
-    A failure is logged once, until it works again: this is called after every bar.
+    Args:
+        state_dir: the trader's folder.
+        strategy: its on_save returns the state.
+
+    Returns:
+        False: that failed. A failure is logged once until it works again, as this is called after
+        every bar.
     """
     if type(strategy).on_save is Strategy.on_save:
-        return True  # it keeps nothing
+        return True  # it has no state
     strategy_id = str(strategy.id)
     whose = f"the state of {strategy_id}"
     try:
@@ -43,10 +49,18 @@ def save(state_dir: StateDir, strategy: Strategy) -> bool:
 
 
 def load(state_dir: StateDir, strategy: Strategy) -> bool:
-    """Give the strategy what it kept; False: there is nothing, or it cannot be used.
+    """Restore the strategy's state by its on_load.
 
-    What cannot be used is set aside as ``….unusable``, and said: starting without it is safer than
-    not starting, as what is at the exchange is reconciled anyway.
+    A file that fails its checksum, or that on_load refuses, is renamed to ``….unusable`` and an
+    error is logged. To start without it is safer than not to start: orders and positions at the
+    exchange are reconciled anyway.
+
+    Args:
+        state_dir: the trader's folder.
+        strategy: whose state it is.
+
+    Returns:
+        False: there is no state, or it cannot be used.
     """
     if not state_dir.usable:
         return False
@@ -54,20 +68,22 @@ def load(state_dir: StateDir, strategy: Strategy) -> bool:
     try:
         saved = msgspec.json.decode(read_regular_file(path, _MOST_BYTES), type=_Saved)
         if saved.strategy_id != str(strategy.id):
-            raise ValueError(f"it is that of {saved.strategy_id}")
+            raise ValueError(f"it belongs to {saved.strategy_id}")
         if saved.sha256 != _digest(saved.strategy_id, saved.state):
-            raise ValueError("it was altered after it was written")
+            raise ValueError("its checksum failed: it was altered after it was written")
         strategy.load(saved.state)
     except FileNotFoundError:
         return False
     except Exception as error:  # noqa: BLE001 - on_load is the strategy's own code
-        logger.error("{}: {} cannot be used and is set aside: {}", strategy.id, path, error)
+        logger.error(
+            "{}: {} cannot be used and is renamed to *.unusable: {}", strategy.id, path, error
+        )
         try:
             path.replace(path.with_name(path.name + ".unusable"))
         except OSError as failed:
-            logger.error("{} cannot be set aside either: {}", path, failed)
+            logger.error("{} cannot be renamed either: {}", path, failed)
         return False
-    logger.info("{}: goes on from what it kept in {}", strategy.id, path)
+    logger.info("{}: state restored from {}", strategy.id, path)
     return True
 
 

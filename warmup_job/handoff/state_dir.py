@@ -1,4 +1,4 @@
-"""The trader's own folder, `trade.state_dir`: locked for one trader, written whole file by file."""
+"""The trader's own folder, `trade.state_dir`: locked for one trader, with atomic writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from warmup_job.snapshot.durable import replace_file
 from warmup_job.snapshot.lock_file import open_lock_file, try_lock
 
 LOCK = ".trader.lock"
-_RECORD_BYTES = 512  # rewritten whole and in place: no space is needed for it on a full volume
+_RECORD_BYTES = 512  # rewritten in place, so that a full volume has space for it
 _REMEDY = (
     "mount it writable for this user or its group, with space, or name another one "
     "(trade.state_dir, WARMUP_STATE_DIR)"
@@ -37,22 +37,26 @@ class _Holder(msgspec.Struct, frozen=True):
 
 
 class StateDir:
-    """A trader's folder: its report, and one folder for its mode with what strategies keep.
+    """A trader's folder: its report, and a folder per mode with the strategies' state.
 
     A file that cannot be written is logged once, and once more when it can be written again: as
     an ERROR in live trading, as a WARNING on paper.
+
+    Args:
+        path: the folder.
+        mode: ``paper`` or ``live``.
+        usable: whether it is locked and writable; otherwise nothing is read or written.
     """
 
     def __init__(self, path: Path, mode: Mode, *, usable: bool = True) -> None:
         self.path = path
         self.mode = mode
         self.usable = usable
-        """Whether it is locked and was written to; otherwise nothing is read or written here."""
         self._failing: set[str] = set()
 
     @property
     def folder(self) -> Path:
-        """Where this mode's strategies keep their files."""
+        """The folder with the state of this mode's strategies."""
         return self.path / self.mode
 
     def write_report(self, report: Report) -> None:
@@ -60,7 +64,7 @@ class StateDir:
         self.write(self.path / f"{self.mode}.json", msgspec.json.encode(report) + b"\n")
 
     def write(self, path: Path, data: bytes) -> bool:
-        """Replace a file below `path` whole; False: that failed, and is in the log."""
+        """Replace a file below `path` atomically; return False if that failed, which is logged."""
         if not self.usable:
             return False
         try:
@@ -73,7 +77,7 @@ class StateDir:
         return True
 
     def failed(self, what: str, why: str) -> None:
-        """Log ``what`` failed and why, once until it has worked again."""
+        """Log that ``what`` failed and why, once until it works again."""
         if what not in self._failing:
             self._failing.add(what)
             logger.log("ERROR" if self.mode == "live" else "WARNING", "{} {}", what, why)
@@ -87,10 +91,17 @@ class StateDir:
 
 @contextmanager
 def held_state_dir(path: Path, mode: Mode) -> Iterator[StateDir]:
-    """The folder, locked against every other trader, of either mode, until the block ends.
+    """Lock the folder against every other trader, of either mode, until the block ends.
 
     The kernel frees the lock of a process that dies. On paper a folder that cannot be locked or
-    written is a warning: the trader then keeps nothing.
+    written is a warning, and the trader keeps nothing.
+
+    Args:
+        path: the folder; it is created.
+        mode: ``paper`` or ``live``.
+
+    Yields:
+        The folder.
 
     Raises:
         TraderError: another trader holds it.
@@ -120,18 +131,18 @@ def _lock(path: Path, mode: Mode, held: ExitStack) -> None:
 
 def _unusable(path: Path, mode: Mode, error: OSError) -> StateDir:
     where = f"{error.filename}: " if error.filename else ""
-    said = f"the state folder {path} cannot be used ({where}{error.strerror or error})"
+    problem = f"the state folder {path} cannot be used ({where}{error.strerror or error})"
     if mode == "live":
         raise LiveRefusedError(
-            f"live trading is refused: {said}, so nothing could be kept over a restart and no "
-            f"second trader be kept away: {_REMEDY}"
+            f"live trading is refused: {problem}, so no state would survive a restart and a "
+            f"second trader could start: {_REMEDY}"
         ) from None
-    logger.warning("{}: this paper trader keeps nothing over a restart; {}", said, _REMEDY)
+    logger.warning("{}: this paper trader keeps no state over a restart; {}", problem, _REMEDY)
     return StateDir(path, mode, usable=False)
 
 
 def _try_to_write(folder: Path) -> None:
-    """Do here what will be done later: make a file, rename it, see both onto the disk."""
+    """Make, rename and fsync a file, as the trader will do later."""
     folder.mkdir(exist_ok=True)
     trial = folder / ".trial"
     replace_file(trial, b"\n" * _RECORD_BYTES, temporary=folder)
@@ -139,7 +150,7 @@ def _try_to_write(folder: Path) -> None:
 
 
 def _taken(path: Path, handle: int) -> str:
-    time.sleep(0.1)  # whoever has just locked it writes its record within that
+    time.sleep(0.1)  # a trader that has just locked it writes its record within that time
     try:
         holder = msgspec.json.decode(os.pread(handle, _RECORD_BYTES, 0), type=_Holder)
         first = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.http_port import serving
-from warmup_job.handoff.report import Teller
+from warmup_job.handoff.report import Reporter
 from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.modes import Mode
 from warmup_job.plan.venue_client import check_network, open_client
@@ -51,8 +51,8 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
     async with AsyncExitStack() as stack:
         # First of all: a second trader must neither change the state nor send a request.
         state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
-        teller = Teller(mode, state_dir.write_report)
-        http = serving(settings.http_host, settings.http_port, teller.now)
+        reporter = Reporter(mode, state_dir.write_report)
+        http = serving(settings.http_host, settings.http_port, reporter.now)
         await stack.enter_async_context(http)
         # The job records rate limits on the snapshot volume, the trader in its own state.
         await wait_for_limit((plan.root, state_dir.path), url)
@@ -64,7 +64,7 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
             asyncio.to_thread(import_module, "warmup_job.trader.session"), _read_clock(client)
         )
         summary: TradeSummary = await session.run_session(
-            plan, mode, client, stop, teller, state_dir
+            plan, mode, client, stop, reporter, state_dir
         )
         return summary
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from warmup_job.handoff.report import Teller
+from warmup_job.handoff.report import Reporter
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import HasDetector
@@ -28,7 +28,7 @@ async def run_session(
     mode: Mode,
     client: BinanceClient,
     stop: asyncio.Event,
-    teller: Teller,
+    reporter: Reporter,
     state_dir: StateDir,
 ) -> TradeSummary:
     """Warm up, go live and trade until ``stop`` is set or a signal comes.
@@ -38,7 +38,7 @@ async def run_session(
         mode: paper or live.
         client: a client of the exchange whose clock has been synchronised.
         stop: set it to shut the trader down.
-        teller: publishes the runner's reports.
+        reporter: publishes the runner's reports.
         state_dir: where the strategies' states are saved.
 
     Raises:
@@ -48,7 +48,7 @@ async def run_session(
     """
     resume_garbage_collector()
     runner = build_runner(plan, mode, client, make_strategies(plan.strategies), state_dir)
-    runner.on_report, teller.ask = teller.tell, runner.report
+    runner.on_report, reporter.make = reporter.publish, runner.report
     runner.enter("verifying", str(plan.root))
     load = check_live_requirements if mode == "live" else load_histories
     loaded = asyncio.create_task(load(plan, client))
