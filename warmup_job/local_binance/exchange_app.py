@@ -104,16 +104,12 @@ class ExchangeApp:
             can_trade=not options.no_trading,
             opened_ms=self.clock.now_ms(),
         )
-        listen_keys = ListenKeys()
+        listen_keys = ListenKeys(lambda key: self.hub.end("um", key))
         self.log = RequestLog(credentials.concealed)
         self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, listen_keys)
         self._market_rest = MarketRest(self.feeds, self.clock, self.meter, self.faults)
-        self._account_rest = AccountRest(
-            account, credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
-        )
-        self.websocket_api = websocket_api.WebsocketApi(
-            credentials, listen_keys, self.clock, lambda key: self.hub.end("um", key)
-        )
+        self._account_rest = AccountRest(account, credentials, listen_keys, self.clock)
+        self.websocket_api = websocket_api.WebsocketApi(credentials, listen_keys, self.clock)
         self._socket: ListeningSocket | None = None
         self._reopening: asyncio.TimerHandle | None = None
         self._stopping = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from warmup_job.local_binance.rest import error_answers
@@ -17,6 +18,8 @@ _KEY_BYTES = 32  # 64 hexadecimal digits, like Binance's
 class ListenKeys:
     """Issues listen keys, of which at most one is valid. Times are the exchange's UTC ms."""
 
+    on_revoked: Callable[[str], None]
+    """Called with a revoked key, to close its streams."""
     _newest: str = field(default="", repr=False)
     _until_ms: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -37,11 +40,13 @@ class ListenKeys:
             raise error_answers.no_listen_key()
         return self.issue(now_ms)
 
-    def revoke(self) -> str:
-        """Revoke the newest key and return it; empty if there is none."""
-        ended, self._newest = self._newest, ""
-        self._until_ms.pop(ended, None)
-        return ended
+    def revoke(self) -> None:
+        """Revoke the newest key, if there is one."""
+        if not self._newest:
+            return
+        revoked, self._newest = self._newest, ""
+        self._until_ms.pop(revoked, None)
+        self.on_revoked(revoked)
 
     def is_valid(self, key: str, now_ms: int) -> bool:
         """Return whether ``key`` opens a stream now."""

@@ -7,6 +7,7 @@ NautilusTrader parse.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -103,7 +104,7 @@ class ListedSymbol:
 
 def default_symbols() -> tuple[ListedSymbol, ...]:
     """Return the symbols that the exchange always lists."""
-    return (*_USD_M, *_SPOT)
+    return (*_rows("um", _USD_M), *_rows("spot", _SPOT))
 
 
 def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: int) -> ListedSymbol:
@@ -137,90 +138,49 @@ def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: in
     )
 
 
-def _perpetual(
-    name: str,
-    tick: str,
-    step: str,
-    decimals: tuple[int, int],
-    onboard_ms: int,
-    start_price: str,
-    notional: int,
-    trades: int,
-    sub_type: str,
-    min_notional: str,
-) -> ListedSymbol:
+# Symbol, tick, step, price decimals, volume decimals, first minute, usual price, quote volume and
+# trades of an average minute, underlying sub-type, minimum notional.
+_USD_M = """
+BTCUSDT  0.10   0.001 2 3 2019-09-25T08:00Z 65000 6000000 1500 PoW     100
+ETHUSDT  0.01   0.001 2 3 2019-09-25T08:00Z 3200  4000000 1200 Layer-1 20
+SOLUSDT  0.0100 1     4 0 2020-09-14T08:00Z 150   1500000 700  Layer-1 5
+AVAXUSDT 0.0010 1     4 0 2020-09-23T08:00Z 30    300000  250  Layer-1 5
+LINKUSDT 0.001  0.01  3 2 2020-01-17T08:00Z 14    300000  250  Oracle  20
+FILUSDT  0.001  0.1   3 1 2020-10-16T08:00Z 5     150000  150  Storage 5
+XRPUSDT  0.0001 0.1   4 1 2019-09-25T08:00Z 0.6   800000  500  Payment 5
+"""
+_SPOT = """
+BTCUSDT  0.01000000 0.00001000 8 8 2017-08-17T04:00Z 65000 1000000 1400
+ETHUSDT  0.01000000 0.00010000 8 8 2017-08-17T04:00Z 3200  600000  900
+SOLUSDT  0.01000000 0.00100000 8 8 2020-08-11T06:00Z 150   300000  400
+AVAXUSDT 0.01000000 0.01000000 8 8 2020-09-22T06:30Z 30    60000   120
+LINKUSDT 0.01000000 0.01000000 8 8 2019-01-16T10:00Z 14    60000   120
+FILUSDT  0.00100000 0.01000000 8 8 2020-10-15T08:00Z 5     30000   80
+XRPUSDT  0.00010000 0.10000000 8 8 2018-05-04T08:00Z 0.6   200000  300
+"""
+
+
+def _rows(market: Market, table: str) -> tuple[ListedSymbol, ...]:
+    return tuple(_row(market, *line.split()) for line in table.strip().splitlines())
+
+
+def _row(market: Market, name: str, tick: str, step: str, *rest: str) -> ListedSymbol:
+    price_decimals, volume_decimals, first_minute, price, notional, trades, *futures = rest
     return ListedSymbol(
-        market="um",
-        name=name,
-        base=name.removesuffix("USDT"),
-        quote="USDT",
-        tick=tick,
-        step=step,
-        price_decimals=decimals[0],
-        volume_decimals=decimals[1],
-        onboard_ms=onboard_ms,
-        start_price=start_price,
-        minute_notional=notional,
-        minute_trades=trades,
-        sub_type=sub_type,
-        min_notional=min_notional,
+        market,
+        name,
+        name.removesuffix("USDT"),
+        "USDT",
+        tick,
+        step,
+        int(price_decimals),
+        int(volume_decimals),
+        int(datetime.fromisoformat(first_minute).timestamp() * 1000),
+        price,
+        int(notional),
+        int(trades),
+        *futures,
     )
-
-
-def _pair(
-    name: str, tick: str, step: str, onboard_ms: int, start_price: str, notional: int, trades: int
-) -> ListedSymbol:
-    return ListedSymbol(
-        market="spot",
-        name=name,
-        base=name.removesuffix("USDT"),
-        quote="USDT",
-        tick=tick,
-        step=step,
-        price_decimals=8,
-        volume_decimals=8,
-        onboard_ms=onboard_ms,
-        start_price=start_price,
-        minute_notional=notional,
-        minute_trades=trades,
-    )
-
-
-_2019_09_25 = 1_569_398_400_000
-_2020_01_17 = 1_579_248_000_000
-_2020_09_14 = 1_600_070_400_000
-_2020_09_23 = 1_600_848_000_000
-_2020_10_16 = 1_602_835_200_000
-
-_USD_M = (
-    _perpetual(
-        "BTCUSDT", "0.10", "0.001", (2, 3), _2019_09_25, "65000", 6_000_000, 1500, "PoW", "100"
-    ),
-    _perpetual(
-        "ETHUSDT", "0.01", "0.001", (2, 3), _2019_09_25, "3200", 4_000_000, 1200, "Layer-1", "20"
-    ),
-    _perpetual(
-        "SOLUSDT", "0.0100", "1", (4, 0), _2020_09_14, "150", 1_500_000, 700, "Layer-1", "5"
-    ),
-    _perpetual("AVAXUSDT", "0.0010", "1", (4, 0), _2020_09_23, "30", 300_000, 250, "Layer-1", "5"),
-    _perpetual(
-        "LINKUSDT", "0.001", "0.01", (3, 2), _2020_01_17, "14", 300_000, 250, "Oracle", "20"
-    ),
-    _perpetual("FILUSDT", "0.001", "0.1", (3, 1), _2020_10_16, "5", 150_000, 150, "Storage", "5"),
-    _perpetual(
-        "XRPUSDT", "0.0001", "0.1", (4, 1), _2019_09_25, "0.6", 800_000, 500, "Payment", "5"
-    ),
-)
-
-_SPOT = (
-    _pair("BTCUSDT", "0.01000000", "0.00001000", 1_502_942_400_000, "65000", 1_000_000, 1400),
-    _pair("ETHUSDT", "0.01000000", "0.00010000", 1_502_942_400_000, "3200", 600_000, 900),
-    _pair("SOLUSDT", "0.01000000", "0.00100000", 1_597_125_600_000, "150", 300_000, 400),
-    _pair("AVAXUSDT", "0.01000000", "0.01000000", 1_600_756_200_000, "30", 60_000, 120),
-    _pair("LINKUSDT", "0.01000000", "0.01000000", 1_547_632_800_000, "14", 60_000, 120),
-    _pair("FILUSDT", "0.00100000", "0.01000000", 1_602_748_800_000, "5", 30_000, 80),
-    _pair("XRPUSDT", "0.00010000", "0.10000000", 1_525_420_800_000, "0.6", 200_000, 300),
-)
 
 
 def _futures_info(symbol: ListedSymbol) -> dict[str, Any]:

@@ -34,7 +34,6 @@ class AccountRest:
         credentials: Check keys and signatures.
         listen_keys: The account's listen keys.
         clock: The exchange's clock.
-        on_key_revoked: Called with a revoked listen key, to close its streams.
     """
 
     def __init__(
@@ -43,13 +42,11 @@ class AccountRest:
         credentials: Credentials,
         listen_keys: ListenKeys,
         clock: ExchangeClock,
-        on_key_revoked: Callable[[str], None],
     ) -> None:
         self._account = account
         self._credentials = credentials
         self._listen_keys = listen_keys
         self._clock = clock
-        self._on_key_revoked = on_key_revoked
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """Return method, path and handler of every endpoint."""
@@ -150,8 +147,7 @@ class AccountRest:
         return {"listenKey": self._listen_keys.keep_alive(self._clock.now_ms())}
 
     def _revoke_listen_key(self, _: Params) -> object:
-        if ended := self._listen_keys.revoke():
-            self._on_key_revoked(ended)
+        self._listen_keys.revoke()
         return {}
 
 

@@ -33,7 +33,6 @@ class WebsocketApi:
         credentials: Check keys and signatures.
         listen_keys: The account's listen keys.
         clock: The exchange's clock.
-        on_key_revoked: Called with a revoked listen key, to close its streams.
     """
 
     def __init__(
@@ -41,12 +40,10 @@ class WebsocketApi:
         credentials: Credentials,
         listen_keys: ListenKeys,
         clock: ExchangeClock,
-        on_key_revoked: Callable[[str], None],
     ) -> None:
         self._credentials = credentials
         self._listen_keys = listen_keys
         self._clock = clock
-        self._on_key_revoked = on_key_revoked
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -101,8 +98,7 @@ class WebsocketApi:
 
     def stop(self) -> object:
         """Revoke the listen key."""
-        if ended := self._listen_keys.revoke():
-            self._on_key_revoked(ended)
+        self._listen_keys.revoke()
         return {}
 
 
