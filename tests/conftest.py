@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,24 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
+from tests.support.commands import close_jobs
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.recordings import RECORDINGS
 from tests.support.suite import SCALE
 
 hypothesis.settings.register_profile("warmup", derandomize=SCALE == 1)
 hypothesis.settings.load_profile("warmup")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more workers than there are cores: most tests wait most of the time."""
+    return len(os.sched_getaffinity(0)) + 2 if hasattr(os, "sched_getaffinity") else 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _jobs_end() -> Iterator[None]:
+    yield
+    close_jobs()
 
 
 @pytest.fixture(scope="session")

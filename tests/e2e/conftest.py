@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import start_jobs
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.second_run import Situation
-from tests.support.volume_trace import Jobs
+from tests.support.volume_trace import WatchedJobs
 from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, fill
+from warmup_job.local_binance.exchange_options import ExchangeOptions
+from warmup_job.local_binance.prices.generated_market import generated_feed
+from warmup_job.local_binance.prices.symbols import default_symbols
+from warmup_job.market.interval import Interval
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _all_is_ready() -> None:
+    """Import and compute now what would take a busy machine longer than a request may."""
+    start_jobs()
+    options = ExchangeOptions()
+    (bitcoin,) = [s for s in default_symbols() if (s.market, s.name) == ("um", "BTCUSDT")]
+    feed = generated_feed(options.seed, bitcoin, options.volatility_bps)
+    now_ms = time.time_ns() // 1_000_000
+    assert feed.klines.latest(Interval.parse("1M"), now_ms, 99, now_ms)
 
 
 @pytest.fixture(scope="session")
@@ -30,16 +47,16 @@ def hourly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hourly]:
             },
             snapshot={"keep": 1},
         )
-        with contextlib.closing(Jobs()) as jobs:
+        with contextlib.closing(WatchedJobs()) as jobs:
             made = Hourly(exchange, config, folder / "volume", jobs)
             fill(made)
             yield made
 
 
 @pytest.fixture(scope="session")
-def other_jobs() -> Iterator[Jobs]:
-    """Jobs that run while one of an `Hourly` stands still."""
-    with contextlib.closing(Jobs()) as jobs:
+def other_jobs() -> Iterator[WatchedJobs]:
+    """WatchedJobs that run while one of an `Hourly` stands still."""
+    with contextlib.closing(WatchedJobs()) as jobs:
         yield jobs
 
 

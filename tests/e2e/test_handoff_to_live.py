@@ -21,9 +21,8 @@ from nautilus_trader.model.enums import OrderStatus, TradingState
 
 import warmup_job
 from tests.support.commands import job, job_process
-from tests.support.exchange import Exchange
+from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.seam import (
-    EARLY_S,
     MINUTE,
     MINUTE_MS,
     MINUTES,
@@ -34,7 +33,6 @@ from tests.support.seam import (
     assert_each_bar_once,
     assert_same_state,
     assert_whole,
-    before_the_minute,
     every_kline,
     follower,
     imported_config,

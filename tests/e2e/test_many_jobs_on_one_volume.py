@@ -21,7 +21,7 @@ from tests.support.commands import Result, clean_env, job
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.suite import FULL, HANG_S, REPO
-from tests.support.volume_trace import GO_ON, Call, Jobs, Watched, at
+from tests.support.volume_trace import GO_ON, Call, Watched, WatchedJobs, at
 from tests.support.volumes import (
     BARS,
     HALF_PAST_MS,
@@ -130,7 +130,7 @@ def test_a_killed_jobs_place_is_taken_at_once(
 
 @pytest.mark.parametrize("share", range(4 if FULL else 1))
 def test_a_job_that_comes_while_another_one_works_is_not_disturbed(
-    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, share: int
+    hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, share: int
 ) -> None:
     """At each of its first calls, before it has any lock, another job runs from start to end."""
     root = hourly.volume(tmp_path / "undisturbed")
@@ -234,7 +234,7 @@ CLEARING = [("flock .lock #2", True), ("getdents64 .staging #1", False)]
 
 @pytest.mark.parametrize(("point", "behind"), CLEARING if FULL else CLEARING[:1])
 def test_a_job_that_wakes_up_clears_nothing_of_its_successors(
-    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, point: str, behind: bool
+    hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str, behind: bool
 ) -> None:
     """It had just taken the lease and was about to remove leftovers; there lies another's work."""
     root = hourly.volume(tmp_path / "volume")
@@ -284,7 +284,7 @@ BEFORE_THE_GUARD = [
 
 @pytest.mark.parametrize("point", BEFORE_THE_GUARD if FULL else BEFORE_THE_GUARD[1:2])
 def test_a_job_that_stood_still_at_a_call_does_not_publish_over_its_successor(
-    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, point: str
+    hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str
 ) -> None:
     root = hourly.volume(tmp_path / "volume")
     others: list[Result] = []
@@ -312,7 +312,7 @@ def test_a_job_that_stood_still_at_a_call_does_not_publish_over_its_successor(
     else ["rename .staging/current.R #1"],
 )
 def test_a_job_that_stands_still_in_the_middle_of_the_swap_is_waited_for(
-    hourly: Hourly, other_jobs: Jobs, tmp_path: Path, point: str
+    hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str
 ) -> None:
     """For those moments nobody can tell what it will do next; the other says so, in time."""
     root = hourly.volume(tmp_path / "volume")

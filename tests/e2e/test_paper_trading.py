@@ -18,9 +18,8 @@ from nautilus_trader.trading.strategy import Strategy
 
 from tests.support.commands import job, job_process, trade_until
 from tests.support.config_files import write_config
-from tests.support.exchange import Exchange
+from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
-from tests.support.seam import EARLY_S, before_the_minute
 from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
 from warmup_job.binance.client import BinanceClient
@@ -287,7 +286,7 @@ def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
     config = write_config(
         tmp_path, "http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", warmup={"deadline": "5s"}
     )
-    done = job("trade", "--config", config, "--root", tmp_path, "--mode", "paper", timeout=90)
+    done = job("trade", "--config", config, "--root", tmp_path, "--mode", "paper")
     assert done.code == 21
     assert "Traceback" not in done.err
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.commands import Result, job, job_process, trade_until
 from tests.support.config_files import write_config
-from tests.support.exchange import Exchange
+from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 from warmup_job.catalog.nautilus_catalog import read_bars
@@ -47,7 +47,7 @@ def times_s(requests: list[dict[str, Any]]) -> list[float]:
 def test_a_limit_is_waited_out_when_the_deadline_allows(
     start_exchange: Callable[..., Exchange], tmp_path: Path, status: str
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault(f"{status}=2@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
@@ -61,7 +61,7 @@ def test_a_limit_is_waited_out_when_the_deadline_allows(
 def test_a_longer_limit_is_told_and_a_restart_asks_for_nothing(
     start_exchange: Callable[..., Exchange], tmp_path: Path, status: str
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault(f"{status}=300@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path, deadline="20s")
     assert done.code == 11
@@ -96,7 +96,7 @@ def test_no_request_leaves_while_others_are_told_to_wait(
 def test_a_job_that_is_killed_in_a_ban_does_not_ask_again_before_its_end(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("418=12@klines/BTCUSDT/1m:times=1")  # longer than a start takes
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail"})
     root = tmp_path / "snapshot"
@@ -114,7 +114,7 @@ def test_a_job_that_is_killed_in_a_ban_does_not_ask_again_before_its_end(
 def test_the_trader_waits_too_before_it_builds_its_node(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     config = write_config(tmp_path, running.url, ws_url=running.ws_url)
     root = tmp_path / "snapshot"
     assert job("run", "--config", config, "--root", root).code == 0
@@ -134,7 +134,7 @@ def test_a_ban_that_only_the_message_tells_of_is_waited_out_and_remembered(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """A proxy drops Retry-After: without the message it would be asked again after a minute."""
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("banned=2h@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path, deadline="5m")
     assert done.code == 11
@@ -186,7 +186,7 @@ def test_an_entry_far_ahead_is_ignored(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Longer than any ban: the file was written by a wrong clock, or by hand."""
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     folder = tmp_path / "snapshot"
     folder.mkdir()
     until_ms = time.time_ns() // 1_000_000 + 4 * 24 * 3_600_000
@@ -199,7 +199,7 @@ def test_an_entry_far_ahead_is_ignored(
 def test_a_retry_after_of_months_is_three_days(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("429=9999999@klines:times=1")
     done = run(running, tmp_path)
     assert done.code == 11
@@ -211,7 +211,7 @@ def test_a_retry_after_of_months_is_three_days(
 def test_a_symbol_that_is_halted_passes_and_the_message_is_shown(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("symbol-status@klines:times=2")
     assert run(running, tmp_path).code == 0
     running.fault("symbol-status@klines/ETHUSDT")
@@ -235,7 +235,7 @@ def test_a_symbol_that_is_halted_passes_and_the_message_is_shown(
 def test_what_passes_is_asked_again(
     start_exchange: Callable[..., Exchange], tmp_path: Path, fault: str
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault(f"{fault}@klines:times=2")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
@@ -249,7 +249,7 @@ def test_an_exchange_that_is_in_trouble_is_asked_until_it_comes_back(
     start_exchange: Callable[..., Exchange], tmp_path: Path, fault: str
 ) -> None:
     """More often than six times, ever more slowly."""
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault(f"{fault}@klines")
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "10m"})
     with job_process("run", "--config", config, "--root", tmp_path / "snapshot") as process:
@@ -267,7 +267,7 @@ def test_an_exchange_that_is_in_trouble_is_asked_until_it_comes_back(
 def test_an_exchange_that_is_away_is_said_once_and_then_every_15_s(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("refuse:for=1h")
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "10m"})
     log = tmp_path / "log"
@@ -284,9 +284,9 @@ def test_an_exchange_that_stays_away_until_the_deadline_is_10(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Not 16, the deadline's own: what is missing is the exchange, not time."""
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("refuse:for=1h")
-    config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "40s"})
+    config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "15s"})
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
     assert done.code == 10, done.err
     assert not (tmp_path / "snapshot" / "current").exists()
@@ -295,7 +295,7 @@ def test_an_exchange_that_stays_away_until_the_deadline_is_10(
 def test_invalid_data_are_asked_for_six_times(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("shape=types@klines")
     done = run(running, tmp_path)
     assert done.code == 13
@@ -306,7 +306,7 @@ def test_invalid_data_are_asked_for_six_times(
 def test_an_answer_that_never_comes_ends_with_the_deadline(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("stall@klines")
     done = run(running, tmp_path, deadline="3s")
     assert done.code == 16
@@ -315,7 +315,7 @@ def test_an_answer_that_never_comes_ends_with_the_deadline(
 def test_a_hole_is_asked_for_once_more(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("missing=3@klines/BTCUSDT/1m:times=1")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
@@ -326,8 +326,7 @@ def test_a_hole_is_asked_for_once_more(
 def test_a_venue_that_is_late_is_waited_for(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    now_ms = time.time_ns() // 1_000_000
-    running = start_exchange(now_ms=now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 1_500)
+    running = start_exchange(now_ms=before_the_minute(1.5))
     running.fault("late=2s@klines")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
@@ -337,7 +336,7 @@ def test_a_venue_that_is_late_is_waited_for(
 def test_prices_that_are_finer_than_the_tick_are_never_rounded(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(now_ms=before_the_minute(EARLY_S))
     running.fault("fine@klines")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
@@ -353,7 +352,7 @@ def test_prices_that_are_finer_than_the_tick_are_never_rounded(
 def test_a_host_clock_that_is_minutes_wrong_changes_nothing(
     start_exchange: Callable[..., Exchange], tmp_path: Path, skew: str
 ) -> None:
-    running = start_exchange()
+    running = start_exchange()  # goes by this machine's clock
     running.fault(f"skew={skew}")
     done = run(running, tmp_path)
     assert done.code == 0, done.err
@@ -393,11 +392,8 @@ def test_two_processes_share_one_budget_without_one_429(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Both want more than is left of the minute; neither goes over, and both finish."""
-    now_ms = time.time_ns() // 1_000_000
-    running = start_exchange(
-        weight_limit=60, now_ms=now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - 9_000
-    )
-    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 12_000}]
+    running = start_exchange(weight_limit=60, now_ms=before_the_minute(9))
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 6_000}]
     config = write_config(
         tmp_path,
         running.url,

@@ -19,9 +19,8 @@ from nautilus_trader.model.data import Bar
 
 from tests.e2e.conftest import situation
 from tests.support.config_files import write_config
-from tests.support.exchange import Exchange
+from tests.support.exchange import Exchange, before_the_minute
 from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
-from tests.support.seam import before_the_minute
 from tests.support.second_run import MINUTE_MS, Situation, digest
 from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.nautilus_bars import open_ms_of

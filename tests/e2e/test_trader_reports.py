@@ -17,10 +17,9 @@ from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
 
 from tests.support.commands import job, job_process
-from tests.support.exchange import Exchange
+from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.relay import Rows, relaying
 from tests.support.seam import (
-    EARLY_S,
     HERE,
     MINUTE_MS,
     MINUTES,
@@ -28,7 +27,6 @@ from tests.support.seam import (
     SPOT_SECONDS,
     Seam,
     assert_same_state,
-    before_the_minute,
     imported_config,
     imported_file,
     minutes_config,

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import pytest
+
+from tests.support.job_server import MOST_BYTES
 from tests.support.suite import HANG_S, REPO
+
+_NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""What is imported starts no thread then: a fork has only the one that called it."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +52,100 @@ def clean_env(**extra: str) -> dict[str, str]:
     return kept | extra
 
 
-def job(*arguments: object, env: dict[str, str] | None = None, timeout: float = HANG_S) -> Result:
-    """Run ``warmup-job`` to its end, from the repository."""
+class Jobs:
+    """Starts one job after the other, as forks of a process that is ready; see job_server.py."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.job_server", str(theirs.fileno())],
+                cwd=REPO,
+                env=clean_env(**_NO_THREADS),
+                pass_fds=[theirs.fileno()],
+            )
+        assert self._channel.recv(MOST_BYTES) == b"ready"
+        self._busy = False
+
+    def close(self) -> None:
+        """No more jobs."""
+        self._channel.close()
+        self._server.wait(HANG_S)
+
+    def run(self, *arguments: object, env: dict[str, str] | None = None) -> Result:
+        """Run ``warmup-job`` to its end."""
+        return self._run(arguments, clean_env(**(env or {})), b"", lambda _pid, _listener: None)
+
+    def _run(
+        self,
+        arguments: Sequence[object],
+        environment: dict[str, str],
+        program: bytes,
+        answer: Callable[[int, int], None],
+    ) -> Result:
+        assert not self._busy, "one job after the other"
+        self._busy = True
+        ours, theirs = socket.socketpair()
+        with ours, theirs, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            request = [[str(each) for each in arguments], environment, program.hex()]
+            handles = [out.fileno(), err.fileno(), theirs.fileno()]
+            socket.send_fds(self._channel, [json.dumps(request).encode()], handles)
+            theirs.close()
+            pid = json.loads(self._channel.recv(MOST_BYTES))
+            try:
+                _, listeners, *_ = socket.recv_fds(ours, 1, 1)
+                if listeners:
+                    answer(pid, listeners[0])
+                elif program:
+                    pytest.fail(f"nothing to watch it by: {_content(err)}")
+                ended, _, _ = select.select([self._channel], [], [], HANG_S)
+            except BaseException:
+                self._end(pid)
+                raise
+            code = self._end(None if ended else pid)
+            return Result(code, _content(out), _content(err))
+
+    def _end(self, pid: int | None = None) -> int:
+        """The exit code of the job that runs; ``pid``: kill it first if it still does."""
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._busy = False
+        return int(json.loads(self._channel.recv(MOST_BYTES)))
+
+
+def _content(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
+
+
+@functools.cache
+def start_jobs() -> Jobs:
+    """Start the process that `job` forks from."""
+    return Jobs()
+
+
+def close_jobs() -> None:
+    """End the process that `job` forks from, if there is one."""
+    if start_jobs.cache_info().currsize:
+        start_jobs().close()
+        start_jobs.cache_clear()
+
+
+def job(*arguments: object, env: dict[str, str] | None = None) -> Result:
+    """Run ``warmup-job`` to its end, from the repository; a fork saves its imports."""
+    return start_jobs().run(*arguments, env=env)
+
+
+def fresh_job(*arguments: object, env: dict[str, str] | None = None) -> Result:
+    """Run ``warmup-job`` to its end in a new interpreter, for what happens before its command."""
     done = subprocess.run(
         [sys.executable, "-m", "warmup_job", *map(str, arguments)],
         cwd=REPO,
         env=clean_env(**(env or {})),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=HANG_S,
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)

@@ -17,6 +17,19 @@ from tests.support.suite import HANG_S
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.server import start
 
+MINUTE_MS = 60_000
+EARLY_S = 57.0
+"""So long before a close a test starts that wants none while the trader starts."""
+
+
+def before_the_minute(seconds: float) -> int:
+    """A clock that has a minute close soon, so that no test waits long for one.
+
+    On a busy machine it may close before the trader has started: the next one is as good.
+    """
+    now_ms = time.time_ns() // 1_000_000
+    return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
+
 
 @dataclass(frozen=True)
 class Exchange:

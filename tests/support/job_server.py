@@ -2,8 +2,8 @@
 
 Hundreds of runs would spend nine tenths of their time on imports. A fork is a process like any
 other: it is killed, stopped and holds locks by itself. Run as a script: SOCKET. A request is a list
-of arguments and, perhaps, a filter for system calls (see volume_trace.py), with three handles: its
-output, its log, and where the handle goes over which the calls are asked about.
+of arguments, the environment and, perhaps, a filter for system calls (see volume_trace.py), with
+three handles: its output, its log, and where the handle goes over which the calls are asked about.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ def serve(channel: socket.socket) -> list[str] | None:
         raw, handles, *_ = socket.recv_fds(channel, MOST_BYTES, 3)
         if not raw:
             return None
-        arguments, program = json.loads(raw)
+        arguments, environment, program = json.loads(raw)
         pid = os.fork()
         if pid == 0:
             channel.close()
+            os.environ.clear()
+            os.environ.update(environment)
             out, err, questions = handles
             for handle, number in ((out, 1), (err, 2)):
                 os.dup2(handle, number)

@@ -65,19 +65,6 @@ GRACE_MS = 2_000
 """So late a kline may come by itself; trading goes on meanwhile."""
 
 
-EARLY_S = 57.0
-"""So long before a close a test starts that wants none while the trader starts."""
-
-
-def before_the_minute(seconds: float) -> int:
-    """A clock that has a minute close soon, so that no test waits long for one.
-
-    On a busy machine it may close before the trader has started: the next one is as good.
-    """
-    now_ms = time.time_ns() // 1_000_000
-    return now_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS - round(seconds * 1000)
-
-
 def set_before_the_close(running: Exchange, seconds: float) -> int:
     """Set the exchange's clock ahead to so long before a minute's close; returns that, UTC ms.
 

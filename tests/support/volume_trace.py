@@ -10,30 +10,25 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import platform
 import re
 import select
 import signal
-import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import pytest
 
-from tests.support.commands import Result, clean_env
-from tests.support.job_server import MOST_BYTES
-from tests.support.suite import HANG_S, REPO
+from tests.support.commands import Jobs, Result, clean_env
+from tests.support.suite import HANG_S
 
 Effect = Literal["make", "write", "mode", "settle", "move", "remove", "lock", "look"]
 
@@ -42,8 +37,6 @@ GO_ON, KILL = 0, -1
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _AT_FDCWD = -100
-_NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""What is imported starts no thread then: a fork has only the one that called it."""
 
 # number, effect, where the volume's path is: p an argument that is a path, f a handle, a a folder's
 # handle and a path below it, t a text; the digit is the argument's position.
@@ -144,31 +137,8 @@ def at(point: str, verdict: int) -> Callable[[Call], int]:
     return decide
 
 
-class Jobs:
-    """Starts one job after the other, as forks of a process that is ready; see job_server.py."""
-
-    def __init__(self) -> None:
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.job_server", str(theirs.fileno())],
-                cwd=REPO,
-                env=clean_env(
-                    OPENBLAS_NUM_THREADS="1", JE_ARROW_MALLOC_CONF="background_thread:false"
-                ),
-                pass_fds=[theirs.fileno()],
-            )
-        assert self._channel.recv(MOST_BYTES) == b"ready"
-        self._busy = False
-
-    def close(self) -> None:
-        """No more jobs."""
-        self._channel.close()
-        self._server.wait(HANG_S)
-
-    def run(self, *arguments: object) -> Result:
-        """Run ``warmup-job`` to its end."""
-        return self._run(arguments, b"", lambda _pid, _listener: None)
+class WatchedJobs(Jobs):
+    """Jobs that can also be watched."""
 
     def watch(
         self,
@@ -191,46 +161,8 @@ class Jobs:
         def answer(pid: int, listener: int) -> None:
             _answer(listener, pid, root, decide, watched, until_s)
 
-        watched.result = self._run(arguments, program, answer)
+        watched.result = self._run(arguments, clean_env(), program, answer)
         return watched
-
-    def _run(
-        self, arguments: Sequence[object], program: bytes, answer: Callable[[int, int], None]
-    ) -> Result:
-        assert not self._busy, "one job after the other"
-        self._busy = True
-        ours, theirs = socket.socketpair()
-        with ours, theirs, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            request = json.dumps([[str(each) for each in arguments], program.hex()]).encode()
-            handles = [out.fileno(), err.fileno(), theirs.fileno()]
-            socket.send_fds(self._channel, [request], handles)
-            theirs.close()
-            pid = json.loads(self._channel.recv(MOST_BYTES))
-            try:
-                _, listeners, *_ = socket.recv_fds(ours, 1, 1)
-                if listeners:
-                    answer(pid, listeners[0])
-                elif program:
-                    pytest.fail(f"nothing to watch it by: {_content(err)}")
-                ended, _, _ = select.select([self._channel], [], [], HANG_S)
-            except BaseException:
-                self._end(pid)
-                raise
-            code = self._end(None if ended else pid)
-            return Result(code, _content(out), _content(err))
-
-    def _end(self, pid: int | None = None) -> int:
-        """The exit code of the job that runs; ``pid``: kill it first if it still does."""
-        if pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._busy = False
-        return int(json.loads(self._channel.recv(MOST_BYTES)))
-
-
-def _content(file: IO[str]) -> str:
-    file.seek(0)
-    return file.read()
 
 
 def require_watching() -> None:

@@ -21,7 +21,7 @@ import pytest
 from tests.support.commands import Result, clean_env
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S, REPO
-from tests.support.volume_trace import Jobs
+from tests.support.volume_trace import WatchedJobs
 from warmup_job.errors import SnapshotError
 from warmup_job.snapshot.verify import verify
 
@@ -40,7 +40,7 @@ class Hourly:
     config: Path
     held: Path
     """A volume with the snapshots of one and two hours ago; tests work on copies."""
-    jobs: Jobs
+    jobs: WatchedJobs
 
     def run(self, root: Path, *options: str) -> Result:
         """Run the job on that volume to its end."""

@@ -29,7 +29,7 @@ from warmup_job.local_binance.faults.fault_spec import (
     parse_fault,
 )
 from warmup_job.local_binance.listening_socket import ListeningSocket, reset
-from warmup_job.local_binance.prices.generated_market import GeneratedFeed
+from warmup_job.local_binance.prices.generated_market import generated_feed
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.local_binance.rest.account_rest import CLIENT_REQUEST, AccountRest
@@ -88,7 +88,7 @@ class ExchangeApp:
 
         listed = default_symbols()
         self.feeds: dict[tuple[Market, str], PriceFeed] = {
-            (symbol.market, symbol.name): GeneratedFeed(
+            (symbol.market, symbol.name): generated_feed(
                 options.seed, symbol, options.volatility_bps
             )
             for symbol in listed

@@ -625,6 +625,23 @@ class GeneratedFeed:
         return fixed(ticks * self.symbol.tick_units, self.symbol.price_decimals)
 
 
+@lru_cache(maxsize=64)
+def generated_feed(seed: int, symbol: ListedSymbol, volatility_bps: float) -> GeneratedFeed:
+    """Return the market of a symbol; exchanges of one process share what it has computed.
+
+    The months of a symbol's whole life take about a second of CPU time, once.
+
+    Args:
+        seed: of the deterministic market.
+        symbol: the listed symbol.
+        volatility_bps: standard deviation of a minute's return, bps.
+
+    Returns:
+        The feed. It never changes, so several event loops may use it.
+    """
+    return GeneratedFeed(seed, symbol, volatility_bps)
+
+
 def trade_id(symbol: ListedSymbol, at_ms: int) -> int:
     """Return the id of the first trade of a minute; ids increase but are not contiguous."""
     return max(at_ms - symbol.onboard_ms, 0) // MINUTE_MS << 17
