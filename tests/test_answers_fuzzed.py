@@ -142,7 +142,7 @@ async def ask(answer: bytes) -> list[Klines | None]:
 @given(answers())
 @example(good(["two\nlines"]))
 @example(good({"symbols": [{"symbol": {"a": 1}}]}))
-def test_whatever_comes_is_klines_or_an_error_of_ours(answer: bytes) -> None:
+def test_answers_of_any_bytes_become_klines_or_a_warmup_error(answer: bytes) -> None:
     klines = asyncio.run(ask(answer))[0]
     if klines is not None:
         opens_ms = list(klines.open_ms)
@@ -152,7 +152,7 @@ def test_whatever_comes_is_klines_or_an_error_of_ours(answer: bytes) -> None:
             assert 0 < float(low) <= float(high) < float("inf")
 
 
-def test_a_good_page_is_taken() -> None:
+def test_answers_that_are_good_pages_become_klines() -> None:
     """Else the test above would show nothing."""
     klines = asyncio.run(ask(good([row(0), row(1)])))[0]
     assert klines is not None

@@ -51,7 +51,7 @@ def with_public_half() -> str:
     ],
     ids=["file", "stripped", "blanks", "crlf", "escaped", "blanked", "joined", "bare", "v2"],
 )
-def test_an_ed25519_key_is_read_however_it_came_and_by_both_libraries(secret: str) -> None:
+def test_api_keys_ed25519_is_read_in_every_form_by_us_and_by_nautilus(secret: str) -> None:
     read = signing_secret(secret)
     assert read == WRITTEN.strip()
     assert is_ed25519_private_key(read)
@@ -59,7 +59,7 @@ def test_an_ed25519_key_is_read_however_it_came_and_by_both_libraries(secret: st
     assert len(read) <= 120  # beyond it ccxt takes it for RSA
 
 
-def test_an_hmac_secret_is_as_it_is() -> None:
+def test_api_keys_hmac_secret_is_used_unchanged() -> None:
     assert signing_secret(" " + "aZ09" * 16 + "\n") == "aZ09" * 16
 
 
@@ -81,7 +81,9 @@ def test_an_hmac_secret_is_as_it_is() -> None:
         ("Hush Hush", "it holds a blank or a line break"),
     ],
 )
-def test_what_cannot_sign_is_told_with_what_can(secret: str, words: str) -> None:
+def test_api_keys_that_cannot_sign_are_refused_with_the_kinds_that_can(
+    secret: str, words: str
+) -> None:
     with pytest.raises(ValueError, match=r"an Ed25519 key \(unencrypted PEM\) or an HMAC") as told:
         signing_secret(secret)
     assert words in str(told.value)
@@ -90,7 +92,7 @@ def test_what_cannot_sign_is_told_with_what_can(secret: str, words: str) -> None
         assert part not in str(told.value).replace("-----BEGIN PUBLIC KEY-----", "")
 
 
-def test_the_account_is_looked_at_with_an_ed25519_key() -> None:
+def test_api_keys_ed25519_key_signs_account_requests() -> None:
     with running_exchange(api_secret=public_pem()) as running:
 
         def look(secret: str) -> object:
@@ -107,7 +109,7 @@ def test_the_account_is_looked_at_with_an_ed25519_key() -> None:
         assert "does not accept the signature" in hmac.problems[0]  # type: ignore[attr-defined]
 
 
-def test_an_hmac_account_takes_no_ed25519_signature() -> None:
+def test_api_keys_ed25519_signature_is_refused_by_an_hmac_account() -> None:
     with running_exchange() as running:
         account = asyncio.run(
             fetch_account(running.url, KEY, WRITTEN.strip(), ["BTCUSDT"], running.now_ms())
@@ -115,7 +117,7 @@ def test_an_hmac_account_takes_no_ed25519_signature() -> None:
         assert "does not accept the signature" in account.problems[0]
 
 
-def test_an_exchange_takes_public_keys_of_ed25519_only() -> None:
+def test_api_keys_local_exchange_accepts_only_ed25519_public_keys() -> None:
     for given in (WRITTEN, public_pem()[:-40], pem(RSA)):
         with (
             pytest.raises(WarmupError, match="Ed25519 public key"),
@@ -154,7 +156,7 @@ def outcome(answer: dict[str, Any]) -> tuple[int, int | None]:
     return answer["status"], answer["error"]["code"] if "error" in answer else None
 
 
-def test_the_websocket_api_gives_a_listen_key_to_who_has_logged_on() -> None:
+def test_api_keys_websocket_api_gives_a_listen_key_after_logon() -> None:
     with running_exchange(api_secret=public_pem()) as running:
         at = {"apiKey": KEY, "timestamp": running.now_ms()}
         start = {"id": 7, "method": "userDataStream.start"}
@@ -180,7 +182,7 @@ def test_the_websocket_api_gives_a_listen_key_to_who_has_logged_on() -> None:
     assert outcome(broken) == outcome(listed) == (400, -1135)
 
 
-def test_the_websocket_api_refuses_who_is_not_the_owner() -> None:
+def test_api_keys_websocket_api_refuses_a_key_of_another_account() -> None:
     def log_on(running: Exchange, params: dict[str, object]) -> tuple[int, int | None]:
         (answer,) = talk(running, {"id": 1, "method": "session.logon", "params": params})
         return outcome(answer)

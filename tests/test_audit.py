@@ -45,7 +45,7 @@ def with_values(table: pa.Table, **raw: int) -> pa.Table:
     return table
 
 
-def test_bars_that_a_market_can_have_pass() -> None:
+def test_audit_accepts_bars_that_a_market_can_have() -> None:
     assert row_problem(bars(), 1, 0) is None
     flat = dict.fromkeys(("open", "high", "low", "close"), 3 * UNIT)
     assert row_problem(with_values(bars(), **flat, volume=0), 1, 0) is None
@@ -70,23 +70,21 @@ def test_bars_that_a_market_can_have_pass() -> None:
     ],
     ids=str,
 )
-def test_a_bar_that_no_market_has_is_found_with_its_time(changes: dict[str, int]) -> None:
+def test_audit_reports_an_impossible_bar_with_its_time(changes: dict[str, int]) -> None:
     problem = row_problem(with_values(bars(), **changes), 16, 16)
     assert problem is not None
     assert "2023-11-14T22:16:59Z has impossible values" in problem
 
 
 @pytest.mark.parametrize(("price", "size", "name"), [(0, 0, "close"), (1, 0, "volume")])
-def test_a_value_that_is_finer_than_its_precision_is_found(
-    price: int, size: int, name: str
-) -> None:
+def test_audit_reports_a_value_finer_than_its_precision(price: int, size: int, name: str) -> None:
     table = with_values(bars(), close=3 * UNIT + UNIT // 10, volume=UNIT + UNIT // 10)
     assert row_problem(table, price, size) == (
         f"a value of {name} has more than {price if name == 'close' else size} decimals"
     )
 
 
-def test_a_value_that_is_missing_is_found() -> None:
+def test_audit_reports_a_missing_value() -> None:
     table = bars()
     index = table.schema.get_field_index("volume")
     held = [*table.column("volume").to_pylist()[:-1], None]
@@ -94,7 +92,7 @@ def test_a_value_that_is_missing_is_found() -> None:
     assert row_problem(table.set_column(index, "volume", column), 1, 0) == "a value is missing"
 
 
-def test_bars_that_do_not_ascend_are_found_and_gaps_are_none() -> None:
+def test_audit_reports_bars_out_of_order_but_no_gaps() -> None:
     opens = opens_of(bars(3), MINUTE)
     assert not isinstance(opens, str)
     assert opens.tolist() == [OPEN_MS, OPEN_MS + 60_000, OPEN_MS + 120_000]
@@ -114,7 +112,7 @@ def instruments(rows: int) -> pa.Table:
     return table.replace_schema_metadata({"class": "CryptoPerpetual"})
 
 
-def test_a_file_with_more_than_its_instrument_is_found() -> None:
+def test_audit_reports_a_file_with_more_than_its_instrument() -> None:
     said = ExpectedInstrument("X", "X-PERP.BINANCE", 1, 0)
     assert instrument_problem(instruments(1), "crypto_perpetual", said) is None
     for rows in (0, 2):

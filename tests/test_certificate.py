@@ -302,7 +302,9 @@ def within_errors(certificate: Certificate, far: dict[str, float], close: float)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)
-def test_no_past_contradicts_a_certificate_on_generated_markets(settings: DetectorSettings) -> None:
+def test_certificate_is_contradicted_by_no_past_on_generated_markets(
+    settings: DetectorSettings,
+) -> None:
     judged = proven = 0
     for seed in range(2 * SCALE):
         rng = random.Random(seed)
@@ -331,7 +333,7 @@ def month(request: pytest.FixtureRequest, recordings: Path) -> tuple[Window, Bou
     return recorded(recordings / request.param), RECORDED[request.param]
 
 
-def test_no_past_contradicts_a_certificate_on_recorded_markets(
+def test_certificate_is_contradicted_by_no_past_on_recorded_markets(
     month: tuple[Window, Bounds],
 ) -> None:
     window, bounds = month
@@ -344,7 +346,7 @@ def test_no_past_contradicts_a_certificate_on_recorded_markets(
         assert proven >= 6
 
 
-def test_nearly_every_recorded_start_is_proven_within_499_bars(
+def test_certificate_is_proven_within_499_bars_for_99_percent_of_recorded_starts(
     month: tuple[Window, Bounds],
 ) -> None:
     window, bounds = month
@@ -354,7 +356,7 @@ def test_nearly_every_recorded_start_is_proven_within_499_bars(
     assert all(certified(window[end - 1500 : end], bounds).proven for end in missed)
 
 
-def test_a_certified_month_agrees_with_a_detector_that_ran_all_of_it(
+def test_certificate_agrees_with_a_detector_that_ran_the_whole_month(
     month: tuple[Window, Bounds],
 ) -> None:
     window, bounds = month
@@ -380,7 +382,7 @@ def test_a_certified_month_agrees_with_a_detector_that_ran_all_of_it(
 # What it is not sure of
 
 
-def test_a_dead_flat_market_proves_nothing_until_it_moves() -> None:
+def test_certificate_of_a_flat_market_is_not_proven_until_prices_move() -> None:
     """It shrinks all differences, but which side of the hysteresis was last, nobody can know."""
     flat = Window.of(*[[100.0] * 900] * 3)
     still = certified(flat, Bounds(1, 1000))
@@ -394,7 +396,7 @@ def test_a_dead_flat_market_proves_nothing_until_it_moves() -> None:
 
 
 @pytest.mark.parametrize("settings", [SETTINGS[3], SETTINGS[4]])
-def test_movement_that_has_faded_to_denormal_floats_is_not_believed(
+def test_certificate_ignores_movement_that_faded_to_denormal_floats(
     settings: DetectorSettings,
 ) -> None:
     """After 1,100 bars without movement 2⁻¹¹⁰⁰ of it is left: no ratio of that means anything."""
@@ -418,7 +420,9 @@ def crashes(count: int) -> Window:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)
-def test_the_bands_hold_the_detectors_very_floats(settings: DetectorSettings) -> None:
+def test_certificate_bands_contain_the_exact_values_of_the_detector(
+    settings: DetectorSettings,
+) -> None:
     """The band of this start is as wide as roundings, and they are all in it."""
     for window in (market(1, 400), market(2, 400), crashes(30)):
         detector, longest = RegimeDetector(settings), max(settings.ema_slow, 2 * settings.adx_len)
@@ -436,7 +440,7 @@ def test_the_bands_hold_the_detectors_very_floats(settings: DetectorSettings) ->
                 assert everybodys.low[bar] <= value <= everybodys.high[bar], (bar, everybodys)
 
 
-def test_a_window_too_short_for_a_seed_says_so() -> None:
+def test_certificate_of_a_window_too_short_for_a_seed_says_so() -> None:
     window = market(4, 200)
     for bars, known in (
         (1, 0),
@@ -465,7 +469,7 @@ def test_a_window_too_short_for_a_seed_says_so() -> None:
         assert certificate.met_bar is None
 
 
-def test_adx_may_not_count_yet_for_who_started_with_the_window() -> None:
+def test_certificate_allows_for_an_adx_that_does_not_count_yet() -> None:
     """2n bars late: until then ours does not know that the market is weak."""
     settings = DetectorSettings(2, 3, 30, 5, 1)
     window = market(8, 400)
@@ -480,7 +484,7 @@ def test_adx_may_not_count_yet_for_who_started_with_the_window() -> None:
 
 @pytest.mark.parametrize("bars", [1, 10, 49, 50, 120, 700])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_from_the_listing_on_everything_is_exact(bars: int, seed: int) -> None:
+def test_certificate_from_the_listing_on_is_exact(bars: int, seed: int) -> None:
     window = market(seed)[:bars]
     certificate = certified(window, Bounds(1e-9, 1e12), from_listing=True)
     assert certificate.proven
@@ -499,7 +503,7 @@ def test_from_the_listing_on_everything_is_exact(bars: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)
-def test_the_first_regimes_are_those_of_the_detector(settings: DetectorSettings) -> None:
+def test_certificate_first_regimes_equal_the_detectors(settings: DetectorSettings) -> None:
     """While seeds come in and ADX begins to count, proven or not."""
     for seed in range(4):
         window, detector = market(seed, 130), RegimeDetector(settings)
@@ -510,7 +514,7 @@ def test_the_first_regimes_are_those_of_the_detector(settings: DetectorSettings)
             assert listed.regime is regime
 
 
-def test_a_weak_adx_counts_from_the_2nth_bar_on() -> None:
+def test_certificate_weak_adx_counts_from_bar_2n() -> None:
     settings = DetectorSettings(2, 9, 15, 5, 1)
     rising = [100 + 0.05 * bar for bar in range(40)]
     spikes = [0.1 if bar < 4 else 4.0 for bar in range(40)]  # up and down in turn: no trend
@@ -523,7 +527,7 @@ def test_a_weak_adx_counts_from_the_2nth_bar_on() -> None:
         assert certificate.regime is feed(window[:bars], settings).regime
 
 
-def test_a_choice_within_the_roundings_is_left_to_the_detector() -> None:
+def test_certificate_leaves_a_choice_within_rounding_errors_to_the_detector() -> None:
     """Without hysteresis two equal EMAs differ by roundings only; then it is asked itself."""
     settings = DetectorSettings(3, 7, 2, 3, 0)
     rng = random.Random(3)
@@ -541,7 +545,9 @@ def test_a_choice_within_the_roundings_is_left_to_the_detector() -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS[:4], ids=named)
 @pytest.mark.parametrize("seed", [5, 6])
-def test_older_bars_put_in_front_make_the_whole(settings: DetectorSettings, seed: int) -> None:
+def test_certificate_evidence_of_older_bars_in_front_equals_the_whole(
+    settings: DetectorSettings, seed: int
+) -> None:
     window, rng = market(seed, 600), random.Random(seed)
     bounds = Bounds(window.bounds.low / 9, window.bounds.high * 9)
     whole = Evidence.of(settings, window)
@@ -570,7 +576,7 @@ def test_older_bars_put_in_front_make_the_whole(settings: DetectorSettings, seed
         assert certify(evidence.in_one_piece(), bounds) == expected
 
 
-def test_newer_bars_are_put_behind_alike() -> None:
+def test_certificate_evidence_of_newer_bars_behind_equals_the_whole() -> None:
     window = market(7, 300)
     grown = Evidence.of(USUAL, window[:120])
     for bar in range(120, 300):
@@ -579,7 +585,7 @@ def test_newer_bars_are_put_behind_alike() -> None:
     assert grown.plus_dm == pytest.approx(Evidence.of(USUAL, window).plus_dm, rel=1e-12, abs=0)
 
 
-def test_a_stretch_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_evidence_computes_each_stretch_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known of the newer bars is kept: only the older ones' sums are made."""
     evidence, made = Evidence.of(USUAL, market(7, 300)[200:]), []
 
@@ -592,13 +598,13 @@ def test_a_stretch_is_not_gone_through_again(monkeypatch: pytest.MonkeyPatch) ->
     assert made == [50] * 4
 
 
-def test_equal_bars_give_an_equal_certificate_whatever_they_came_in() -> None:
+def test_certificate_of_equal_bars_is_equal_in_any_container() -> None:
     window = market(9, 500)
     again = Window.of(window.high.tolist(), tuple(window.low), window.close.copy())
     assert certified(again, window.bounds) == certified(window, window.bounds)
 
 
-def test_a_window_is_a_copy() -> None:
+def test_certificate_window_is_a_copy() -> None:
     columns = [np.array([2.0, 3.0]), np.array([1.0, 2.0]), np.array([1.5, 2.5])]
     window = Window.of(*columns)
     columns[0][0] = 9.0
@@ -624,7 +630,9 @@ def test_a_window_is_a_copy() -> None:
         ([2.0, 1.0], [1.0, 2.0], [1.5, 1.5]),
     ],
 )
-def test_what_cannot_be_bars_is_refused(high: object, low: object, close: object) -> None:
+def test_certificate_window_refuses_values_that_cannot_be_bars(
+    high: object, low: object, close: object
+) -> None:
     with pytest.raises(ValueError, match=r"a window needs three columns|a bar is not low ≤ close"):
         Window.of(high, low, close)  # type: ignore[arg-type]
 
@@ -632,12 +640,12 @@ def test_what_cannot_be_bars_is_refused(high: object, low: object, close: object
 @pytest.mark.parametrize(
     ("low", "high"), [(0.0, 1.0), (2.0, 1.0), (math.nan, 1.0), (1.0, math.inf), (1e-101, 1.0)]
 )
-def test_what_cannot_be_bounds_is_refused(low: float, high: float) -> None:
+def test_certificate_bounds_refuse_impossible_prices(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="invalid price bounds"):
         Bounds(low, high)
 
 
-def test_the_windows_own_prices_are_within_the_bounds_in_any_case() -> None:
+def test_certificate_bounds_include_the_prices_of_the_window() -> None:
     window = market(3, 300)
     own = window.bounds
     narrow = Bounds(window.last_close, window.last_close)
@@ -691,13 +699,13 @@ def test_the_windows_own_prices_are_within_the_bounds_in_any_case() -> None:
     ],
     ids=lambda pinned: str(pinned.bars),
 )
-def test_a_certificate_in_numbers(pinned: Certificate) -> None:
+def test_certificate_values_are_pinned(pinned: Certificate) -> None:
     """Pinned: one that changes is one with which the manifests out there no longer agree."""
     window = counted_market(400)[-pinned.bars :]
     assert certified(window, Bounds(20, 500)) == pinned
 
 
-def test_it_is_plain_json_and_comes_back_equal() -> None:
+def test_certificate_survives_json_unchanged() -> None:
     window = market(9, 500)
     for listed in (True, False):
         for bars in (1, 30, 500):
@@ -709,7 +717,7 @@ def test_it_is_plain_json_and_comes_back_equal() -> None:
 
 
 @pytest.mark.parametrize("error", ["ema_fast_error_bps", "ema_slow_error_bps", "adx_error"])
-def test_values_have_converged_when_every_error_is_below_a_hundredth(error: str) -> None:
+def test_certificate_is_converged_when_every_error_is_below_a_hundredth(error: str) -> None:
     window = counted_market(400)
     certificate = certified(window, Bounds(20, 500))
     assert is_converged(certificate)
@@ -719,7 +727,7 @@ def test_values_have_converged_when_every_error_is_below_a_hundredth(error: str)
     assert not is_converged(certified(window[-200:], Bounds(20, 500)))
 
 
-def test_errors_shrink_by_the_averages_own_decay() -> None:
+def test_certificate_errors_shrink_by_the_decay_of_each_average() -> None:
     """EMA: 1 − 2/(n+1) a bar; ATR: (n−1)/n a bar."""
     window, bounds = counted_market(400), Bounds(20, 500)
     fewer, more = certified(window[-150:], bounds), certified(window[-151:], bounds)
@@ -728,7 +736,7 @@ def test_errors_shrink_by_the_averages_own_decay() -> None:
         assert getattr(more, name) / getattr(fewer, name) == pytest.approx(ratio, rel=0.02), name
 
 
-def test_the_averages_are_anywhere_before_the_window_and_not_beyond() -> None:
+def test_certificate_averages_start_anywhere_within_the_bounds() -> None:
     """After n bars of one price: a past at a bound, or a seed half of which is at that bound."""
     flat = Window.of(*[[100.0] * 50] * 3)
     alpha, n = 2 / 51, 50
@@ -745,7 +753,7 @@ def test_the_averages_are_anywhere_before_the_window_and_not_beyond() -> None:
     assert certificate.adx_error == pytest.approx(100, rel=1e-3)
 
 
-def test_margins_are_zero_where_the_side_is_open_and_those_of_the_values_otherwise() -> None:
+def test_certificate_margin_is_zero_where_the_side_is_open() -> None:
     for seed in range(12):
         window = market(seed, 600)
         certificate = certified(window, window.bounds)
@@ -760,7 +768,7 @@ def test_margins_are_zero_where_the_side_is_open_and_those_of_the_values_otherwi
             assert trend == pytest.approx(from_trend, abs=0.02)
 
 
-def test_columns_are_compared_as_the_detector_compares_bars() -> None:
+def test_certificate_lockstep_compares_columns_like_the_detector() -> None:
     rng = np.random.default_rng(1)
     wild = wild_bars(rng, Bounds(1, 9), 300, 1)
     window = Window.of(wild.high[:, 0], wild.low[:, 0], wild.close[:, 0])

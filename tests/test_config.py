@@ -186,7 +186,7 @@ def complaints(tmp_path: Path, call: Callable[[], object]) -> list[str]:
 # --- files that people have ---------------------------------------------------------------------
 
 
-def test_a_whole_venue_file_loads_unchanged(venue: Callable[..., VenueConfig]) -> None:
+def test_config_full_venue_file_loads_unchanged(venue: Callable[..., VenueConfig]) -> None:
     config = venue(FULL_VENUE, BINANCE_API_KEY="k", BINANCE_API_SECRET="s")
     assert (config.api.api_key, config.api.api_secret) == ("k", "s")
     assert config.api.base_url == "https://testnet.binancefuture.com"
@@ -202,7 +202,7 @@ def test_a_whole_venue_file_loads_unchanged(venue: Callable[..., VenueConfig]) -
     assert config.warnings == ()
 
 
-def test_a_venue_file_needs_nothing_but_its_venue(venue: Callable[..., VenueConfig]) -> None:
+def test_config_venue_file_needs_only_its_venue(venue: Callable[..., VenueConfig]) -> None:
     config = venue(VENUE)
     assert (config.api.api_key, config.environment) == (None, "production")
     assert (config.trading.hedge_mode, config.trading.leverage) == (False, 1)
@@ -217,7 +217,7 @@ def test_a_venue_file_needs_nothing_but_its_venue(venue: Callable[..., VenueConf
     assert config.symbols == ()
 
 
-def test_a_whole_strategy_file_loads_unchanged(strategy: Callable[..., StrategyFile]) -> None:
+def test_config_full_strategy_file_loads_unchanged(strategy: Callable[..., StrategyFile]) -> None:
     config = strategy(STRATEGY)  # also without the variables of its operations section
     assert config.strategy.instrument_id == "BTCUSDT-PERP.BINANCE"
     assert (config.grid.grid_levels_long, config.grid.grid_levels_short) == (5, 6)
@@ -230,7 +230,7 @@ def test_a_whole_strategy_file_loads_unchanged(strategy: Callable[..., StrategyF
     assert config.warnings == ()
 
 
-def test_optional_parts_of_a_strategy_file_have_their_defaults(
+def test_config_optional_parts_of_a_strategy_file_have_defaults(
     strategy: Callable[..., StrategyFile],
 ) -> None:
     short = STRATEGY[: STRATEGY.index("risk_management:")]
@@ -243,7 +243,9 @@ def test_optional_parts_of_a_strategy_file_have_their_defaults(
     assert config.risk_management.circuit_breaker_cooldown_seconds == 300
 
 
-def test_what_goes_into_orders_is_exact(strategy: Callable[..., StrategyFile]) -> None:
+def test_config_numbers_that_go_into_orders_are_exact_decimals(
+    strategy: Callable[..., StrategyFile],
+) -> None:
     text = STRATEGY.replace("base_qty: 0.001", "base_qty: 0.1234567890123456789012345")
     config = strategy(text)
     assert str(config.grid.base_qty) == "0.1234567890123456789012345"
@@ -255,7 +257,7 @@ def test_what_goes_into_orders_is_exact(strategy: Callable[..., StrategyFile]) -
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "configs/venues").glob("*.yaml")), ids=str)
-def test_committed_venues_load_without_a_word(path: Path) -> None:
+def test_config_committed_venues_load_without_warnings(path: Path) -> None:
     config = VenueConfigLoader.load(path, {})
     assert config.warnings == ()
     assert config.api.api_key is None
@@ -266,7 +268,7 @@ def test_committed_venues_load_without_a_word(path: Path) -> None:
     ("name", "environment", "root"),
     [("warmup", "production", "/snapshot"), ("demo", "testnet", ".demo/snapshot")],
 )
-def test_committed_configurations_load(name: str, environment: str, root: str) -> None:
+def test_config_committed_configurations_load(name: str, environment: str, root: str) -> None:
     config = load(REPOSITORY / f"configs/{name}.yaml", environ={})
     assert config.warnings == ()
     assert config.venue.environment == environment
@@ -276,13 +278,13 @@ def test_committed_configurations_load(name: str, environment: str, root: str) -
     assert strategy.regime.ema_slow == 50
 
 
-def test_the_committed_demo_finds_its_exchange_where_it_is_told() -> None:
+def test_config_demo_uses_the_exchange_of_its_variables() -> None:
     environ = {"WARMUP_EXCHANGE_URL": "http://exchange:9000"}
     api = load(REPOSITORY / "configs/demo.yaml", environ=environ).venue.api
     assert (api.base_url, api.ws_url) == ("http://exchange:9000", "ws://127.0.0.1:8080")
 
 
-def test_warmup_yaml_shows_the_defaults(joined: Load) -> None:
+def test_config_warmup_yaml_shows_the_defaults(joined: Load) -> None:
     shown, plain = load(REPOSITORY / "configs/warmup.yaml", environ={}), joined()
     assert (shown.warmup, shown.snapshot, shown.trade) == (
         plain.warmup,
@@ -291,7 +293,7 @@ def test_warmup_yaml_shows_the_defaults(joined: Load) -> None:
     )
 
 
-def test_every_key_and_variable_is_documented() -> None:
+def test_config_every_key_and_variable_is_documented() -> None:
     from warmup_job.config.fields import Section, keys_of, section_type
     from warmup_job.config.warmup_file import WarmupFile
 
@@ -313,7 +315,7 @@ def test_every_key_and_variable_is_documented() -> None:
 # --- what is ours -------------------------------------------------------------------------------
 
 
-def test_a_file_with_only_venue_and_strategy_is_whole(joined: Load, tmp_path: Path) -> None:
+def test_config_with_only_venue_and_strategy_is_complete(joined: Load, tmp_path: Path) -> None:
     config = joined()
     warmup = config.warmup
     assert (warmup.streams, warmup.require, warmup.on_failure) == ((), "proven", "proceed")
@@ -325,7 +327,7 @@ def test_a_file_with_only_venue_and_strategy_is_whole(joined: Load, tmp_path: Pa
     assert (config.path, config.warnings) == (tmp_path / "warmup.yaml", ())
 
 
-def test_streams(joined: Load) -> None:
+def test_config_streams_are_read(joined: Load) -> None:
     config = joined(
         "warmup: {streams: [{symbol: BTCUSDT-PERP.BINANCE, interval: 1m, bars: 500},"
         " {symbol: 币安人生USDT, interval: 1M}]}"
@@ -350,19 +352,19 @@ def test_streams(joined: Load) -> None:
         (Decimal("0.25"), 250),
     ],
 )
-def test_lengths_of_time(written: object, ms: int) -> None:
+def test_config_durations_are_read(written: object, ms: int) -> None:
     assert duration_ms(written) == ms
 
 
 @pytest.mark.parametrize(
     "written", ["", "0s", 0, -1, "-5m", "m5", "1:30", "30m1h", "0.1ms", "5 m", True, None, "4000d"]
 )
-def test_what_is_no_length_of_time(written: object) -> None:
+def test_config_bad_durations_are_refused(written: object) -> None:
     with pytest.raises(ValueError, match=r"is not a duration|ten years"):
         duration_ms(written)
 
 
-def test_the_market_is_told_by_the_venue_file(venue: Callable[..., VenueConfig]) -> None:
+def test_config_market_comes_from_the_venue_file(venue: Callable[..., VenueConfig]) -> None:
     def market(kind: str, account: str) -> str:
         return venue(f"venue: {{name: B, venue_type: {kind}, account_type: {account}}}").market
 
@@ -374,7 +376,9 @@ def test_the_market_is_told_by_the_venue_file(venue: Callable[..., VenueConfig])
             market(kind, account)
 
 
-def test_an_unsupported_market_is_a_problem_of_the_venue_file(joined: Load, tmp_path: Path) -> None:
+def test_config_unsupported_market_is_reported_for_the_venue_file(
+    joined: Load, tmp_path: Path
+) -> None:
     (tmp_path / "v.yaml").write_text(VENUE.replace("LINEAR", "INVERSE"))
     (line,) = complaints(tmp_path, joined)
     assert line == (
@@ -383,7 +387,7 @@ def test_an_unsupported_market_is_a_problem_of_the_venue_file(joined: Load, tmp_
     )
 
 
-def test_the_environment_is_told_by_the_venue_file(
+def test_config_environment_comes_from_the_venue_file(
     venue: Callable[..., VenueConfig], tmp_path: Path
 ) -> None:
     assert venue(VENUE + "api: {environment: demo}").environment == "demo"
@@ -400,11 +404,11 @@ def test_the_environment_is_told_by_the_venue_file(
 @pytest.mark.parametrize(
     "name", ["BTCUSDT", "BTCUSDT-PERP", "BTCUSDT.BINANCE", "BTCUSDT-PERP.BINANCE"]
 )
-def test_a_symbol_by_any_of_its_names(name: str) -> None:
+def test_config_symbol_is_accepted_under_each_of_its_names(name: str) -> None:
     assert venue_symbol(name) == "BTCUSDT"
 
 
-def test_symbols_keep_what_binance_uses() -> None:
+def test_config_symbols_keep_the_characters_that_binance_uses() -> None:
     assert venue_symbol("BTCUSDT_260626.BINANCE") == "BTCUSDT_260626"
     assert venue_symbol("币安人生USDT-PERP.BINANCE") == "币安人生USDT"
 
@@ -414,13 +418,13 @@ def test_symbols_keep_what_binance_uses() -> None:
     ["", ".", "..", "-PERP", ".BINANCE", "BTCUSDT.", "../x", "BTC/USDT", "a\\b", "BTC USDT",
      "BTC\n", "\0", "a.b.c", "BTCUSDT\u2028"],
 )  # fmt: skip
-def test_what_is_no_symbol(name: str) -> None:
+def test_config_bad_symbols_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="is not a symbol"):
         venue_symbol(name)
 
 
 @pytest.mark.parametrize("name", ["btcusdt", "BTCUSDt-PERP", "btcusdt-PERP.BINANCE", "币安rUSDT"])
-def test_a_symbol_in_lower_case_names_the_one_in_upper_case(name: str) -> None:
+def test_config_lower_case_symbol_error_names_the_upper_case_one(name: str) -> None:
     with pytest.raises(ConfigError, match=f"did you mean {name.upper()}\\?"):
         venue_symbol(name)
 
@@ -428,7 +432,7 @@ def test_a_symbol_in_lower_case_names_the_one_in_upper_case(name: str) -> None:
 # --- the environment ----------------------------------------------------------------------------
 
 
-def test_variables_in_values(venue: Callable[..., VenueConfig]) -> None:
+def test_config_variables_in_values_are_substituted(venue: Callable[..., VenueConfig]) -> None:
     text = """
 venue: {name: "${NAME:-BINANCE}_$${NAME}_$5", venue_type: "${KIND}", account_type: CASH}
 api: {testnet: "${TESTNET:-true}", base_url: "${URL:-}", api_key: "${KEY}"}
@@ -447,7 +451,9 @@ risk: {min_order_size_usdt: "${SIZE:-0.10}"}
     assert venue(text, KIND="spot", LEVERAGE="7", TESTNET="false").api.testnet is False
 
 
-def test_unset_variables(venue: Callable[..., VenueConfig], tmp_path: Path) -> None:
+def test_config_unset_variables_are_reported(
+    venue: Callable[..., VenueConfig], tmp_path: Path
+) -> None:
     text = VENUE + "api: {api_key: '${K}', api_secret: '${S}', base_url: '${URL}'}"
     text += "\ntrading: {leverage: '${', margin_type: '${A:-${B}}'}"
     broken = "${ without a name and a }: write ${VAR}, ${VAR:-default} or $${"
@@ -461,13 +467,13 @@ def test_unset_variables(venue: Callable[..., VenueConfig], tmp_path: Path) -> N
     assert (api.api_key, api.api_secret) == (None, None)
 
 
-def test_keys_are_not_substituted(venue: Callable[..., VenueConfig]) -> None:
+def test_config_keys_are_not_substituted(venue: Callable[..., VenueConfig]) -> None:
     assert [w.split(": ", 1)[1] for w in venue(VENUE + "'${X}': 1").warnings] == [
         "${X}: unknown key, ignored"
     ]
 
 
-def test_the_process_environment_is_read_when_called(
+def test_config_process_environment_is_read_at_the_call(
     monkeypatch: pytest.MonkeyPatch, joined: Load, tmp_path: Path
 ) -> None:
     joined()
@@ -478,7 +484,7 @@ def test_the_process_environment_is_read_when_called(
     assert VenueConfigLoader.load(tmp_path / "v.yaml").venue.name == "X"
 
 
-def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> None:
+def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> None:
     (tmp_path / "v2.yaml").write_text(VENUE.replace("BINANCE", "OTHER"))
     (tmp_path / "s2.yaml").write_text(STRATEGY.replace("hedge_grid_v1", "other"))
     options = {
@@ -522,7 +528,7 @@ def test_every_option_stands_in_for_its_key(joined: Load, tmp_path: Path) -> Non
         assert (config.trade.first_bar, config.trade.replay) == ("on_bar", "on_bar")
 
 
-def test_command_line_before_environment_before_file_before_default(joined: Load) -> None:
+def test_config_precedence_is_option_variable_file_default(joined: Load) -> None:
     text = "snapshot: {keep: 4}\nwarmup: {max_bars: 400}"
     assert joined("").snapshot.keep == 3
     assert joined(text).snapshot.keep == 4
@@ -532,7 +538,7 @@ def test_command_line_before_environment_before_file_before_default(joined: Load
     assert joined(text, WARMUP_KEEP="").snapshot.keep == 4  # set to nothing: not set
 
 
-def test_paths_in_the_file_are_relative_to_it_and_in_options_to_here(
+def test_config_paths_are_relative_to_the_file_and_in_options_to_the_working_directory(
     joined: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined()
@@ -544,7 +550,7 @@ def test_paths_in_the_file_are_relative_to_it_and_in_options_to_here(
     assert joined(WARMUP_VENUE="v.yaml").venue.venue.name == "HERE"
 
 
-def test_a_bad_option_is_called_by_its_name(joined: Load, tmp_path: Path) -> None:
+def test_config_bad_option_is_named_in_the_error(joined: Load, tmp_path: Path) -> None:
     def call() -> object:
         return joined(
             WARMUP_MAX_BARS="x",
@@ -591,7 +597,7 @@ def test_a_bad_option_is_called_by_its_name(joined: Load, tmp_path: Path) -> Non
         ("grid_step_bps", "1%", "'1%' is not a number"),
     ],
 )  # fmt: skip
-def test_a_share_in_the_other_way_of_writing(
+def test_config_share_in_the_other_notation_is_refused(
     strategy: Callable[..., StrategyFile], tmp_path: Path, key: str, written: str, complaint: str
 ) -> None:
     text = re.sub(rf"{key}: \S+", f"{key}: {written}", STRATEGY)
@@ -599,12 +605,12 @@ def test_a_share_in_the_other_way_of_writing(
     assert line.partition(f"{key}: ")[2] == complaint
 
 
-def test_budget_share_is_a_fraction(joined: Load, tmp_path: Path) -> None:
+def test_config_budget_share_is_a_fraction(joined: Load, tmp_path: Path) -> None:
     (line,) = complaints(tmp_path, lambda: joined(WARMUP_BUDGET_SHARE="50"))
     assert line == "WARMUP_BUDGET_SHARE: 50.0 is above 1: use a fraction, 0.5 means 50 %"
 
 
-def test_every_share_says_which_way_it_is_written() -> None:
+def test_config_every_share_declares_its_notation() -> None:
     from msgspec import Meta
 
     from warmup_job.config.fields import (
@@ -637,7 +643,7 @@ def test_every_share_says_which_way_it_is_written() -> None:
     }  # fmt: skip
 
 
-def test_mark_prices_on_spot_are_seen_in_the_files(joined: Load, tmp_path: Path) -> None:
+def test_config_mark_prices_on_spot_are_refused(joined: Load, tmp_path: Path) -> None:
     spot = VENUE.replace("futures", "spot").replace("PERPETUAL_LINEAR", "CASH")
     (tmp_path / "v.yaml").write_text(spot)
     streams = "[{symbol: A, interval: 1s}, {symbol: B, interval: 1m, price: mark}]"
@@ -719,7 +725,7 @@ def test_mark_prices_on_spot_are_seen_in_the_files(joined: Load, tmp_path: Path)
         ),
     ],
 )
-def test_one_thing_wrong_is_one_line(
+def test_config_one_problem_is_one_line(
     strategy: Callable[..., StrategyFile], tmp_path: Path, old: str, new: str, complaint: str
 ) -> None:
     assert old in STRATEGY
@@ -727,7 +733,7 @@ def test_one_thing_wrong_is_one_line(
     assert complaints(tmp_path, lambda: strategy(text)) == [f"s.yaml: {complaint}"]
 
 
-def test_indicators(joined: Load) -> None:
+def test_config_indicators_are_read(joined: Load) -> None:
     both = "[{kind: ema, period: 200}, {kind: mine, period: 5, bars: 80}]"
     config = joined(f"warmup: {{indicators: {both}}}")
     first, second = config.warmup.indicators
@@ -736,7 +742,7 @@ def test_indicators(joined: Load) -> None:
     assert joined(WARMUP_INDICATORS="ema:200,mine:5:80").warmup.indicators == (first, second)
 
 
-def test_an_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> None:
+def test_config_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> None:
     (said,) = complaints(
         tmp_path, lambda: joined("warmup: {indicators: [{kind: rsi, period: 14}]}")
     )
@@ -747,12 +753,12 @@ def test_an_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["EMA", "ExponentialMovingAverage", "exponential-moving_average"])
-def test_an_indicator_by_any_spelling_of_its_name(joined: Load, kind: str) -> None:
+def test_config_indicator_is_accepted_in_each_spelling(joined: Load, kind: str) -> None:
     config = joined(f"warmup: {{indicators: [{{kind: {kind}, period: 5}}]}}")
     assert config.warmup.indicators == joined(WARMUP_INDICATORS="ema:5").warmup.indicators
 
 
-def test_an_indicator_without_a_name(joined: Load, tmp_path: Path) -> None:
+def test_config_indicator_without_a_name_is_refused(joined: Load, tmp_path: Path) -> None:
     assert complaints(
         tmp_path, lambda: joined("warmup: {indicators: [{kind: --, period: 5}]}")
     ) == ["warmup.yaml: warmup.indicators[0].kind: '--' is not the name of an indicator"]
@@ -814,20 +820,20 @@ def test_an_indicator_without_a_name(joined: Load, tmp_path: Path) -> None:
         ("snapshot: 5", "snapshot: 5 is not a mapping"),
     ],
 )
-def test_what_is_wrong_in_ours(joined: Load, tmp_path: Path, text: str, complaint: str) -> None:
+def test_config_problems_of_the_joining_file_are_reported(
+    joined: Load, tmp_path: Path, text: str, complaint: str
+) -> None:
     assert complaints(tmp_path, lambda: joined(text)) == [f"warmup.yaml: {complaint}"]
 
 
-def test_an_option_does_not_hide_that_its_section_is_wrong(joined: Load, tmp_path: Path) -> None:
+def test_config_option_does_not_hide_a_problem_of_its_section(joined: Load, tmp_path: Path) -> None:
     assert complaints(tmp_path, lambda: joined("snapshot: 5", WARMUP_KEEP="4")) == [
         "warmup.yaml: snapshot: 5 is not a mapping"
     ]
     assert joined("snapshot:", WARMUP_KEEP="4").snapshot.keep == 4
 
 
-def test_everything_that_is_wrong_in_all_files_is_said_at_once(
-    joined: Load, tmp_path: Path
-) -> None:
+def test_config_reports_the_problems_of_all_files_at_once(joined: Load, tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_text(
         VENUE + "rate_limits: {weight_per_minut: 5, orders_per_second: 0}\napi: {base_url: ftp://x}"
     )
@@ -847,7 +853,9 @@ def test_everything_that_is_wrong_in_all_files_is_said_at_once(
     ]
 
 
-def test_a_key_near_none_is_a_warning(joined: Load, tmp_path: Path) -> None:
+def test_config_unknown_key_without_a_similar_one_is_a_warning(
+    joined: Load, tmp_path: Path
+) -> None:
     (tmp_path / "v.yaml").write_text(VENUE + "telemetry: {a: 1}\ntrading: {colour: red}")
     config = joined("hooks: [1, 2]")
     assert [warning.replace(f"{tmp_path}/", "") for warning in config.warnings] == [
@@ -858,14 +866,16 @@ def test_a_key_near_none_is_a_warning(joined: Load, tmp_path: Path) -> None:
     assert len(config.venue.warnings) == 2
 
 
-def test_keys_are_text_whatever_they_look_like(venue: Callable[..., VenueConfig]) -> None:
+def test_config_keys_are_text_even_if_they_look_like_numbers(
+    venue: Callable[..., VenueConfig],
+) -> None:
     text = VENUE + '7: a\non: b\n~: c\n1.50: d\n"e\\nf": g\n"": h'
     assert [w.split(": ")[1] for w in venue(text).warnings] == [
         "7", "on", "~", "1.50", r"'e\nf'", "''"
     ]  # fmt: skip
 
 
-def test_bounds_are_in_the_range(strategy: Callable[..., StrategyFile]) -> None:
+def test_config_range_limits_are_accepted(strategy: Callable[..., StrategyFile]) -> None:
     text = STRATEGY.replace("tp_steps: 2", "tp_steps: 15").replace("1.1", "3.0")
     text = text.replace("hysteresis_bps: 50.0", "hysteresis_bps: 1000")
     text = text.replace("grid_levels_long: 5", "grid_levels_long: 100")
@@ -892,7 +902,7 @@ def test_bounds_are_in_the_range(strategy: Callable[..., StrategyFile]) -> None:
         ("x" * 500, None),
     ],
 )
-def test_what_counts_as_near(word: str, near: str | None) -> None:
+def test_config_similar_keys_are_suggested(word: str, near: str | None) -> None:
     assert nearest(word, ["weight_per_minute", "risk", "websocket", "orders_per_second"]) == near
 
 
@@ -919,13 +929,13 @@ def test_what_counts_as_near(word: str, near: str | None) -> None:
         ("[" * 10_000, "v.yaml: nested too deeply"),
     ],
 )
-def test_what_is_no_yaml(
+def test_config_invalid_yaml_is_refused(
     venue: Callable[..., VenueConfig], tmp_path: Path, text: str, complaint: str
 ) -> None:
     assert complaints(tmp_path, lambda: venue(text)) == [complaint]
 
 
-def test_a_key_that_is_there_twice(venue: Callable[..., VenueConfig], tmp_path: Path) -> None:
+def test_config_duplicate_key_is_refused(venue: Callable[..., VenueConfig], tmp_path: Path) -> None:
     text = VENUE + "trading:\n  leverage: 1\n  leverage: 20\nvenue: {}"
     assert complaints(tmp_path, lambda: venue(text)) == [
         "3 problems in v.yaml:",
@@ -935,7 +945,7 @@ def test_a_key_that_is_there_twice(venue: Callable[..., VenueConfig], tmp_path: 
     ]
 
 
-def test_files_that_cannot_be_read(joined: Load, tmp_path: Path) -> None:
+def test_config_unreadable_files_are_reported(joined: Load, tmp_path: Path) -> None:
     missing = tmp_path / "no.yaml"
     reason = "cannot be read: No such file or directory"
     assert complaints(tmp_path, lambda: load(missing, environ={})) == [f"no.yaml: {reason}"]
@@ -968,7 +978,7 @@ def test_aliases_and_merges_work(venue: Callable[..., VenueConfig]) -> None:
 # --- secrets ------------------------------------------------------------------------------------
 
 
-def test_secrets_are_never_shown(venue: Callable[..., VenueConfig], joined: Load) -> None:
+def test_config_secrets_are_never_shown(venue: Callable[..., VenueConfig], joined: Load) -> None:
     from rich.console import Console
 
     secret = "Hush" * 16
@@ -1000,7 +1010,7 @@ def test_secrets_are_never_shown(venue: Callable[..., VenueConfig], joined: Load
         "{base_url: 'ftp://me:SECRET@there'}",
     ],
 )
-def test_errors_hold_no_secrets(venue: Callable[..., VenueConfig], api: str) -> None:
+def test_config_errors_contain_no_secrets(venue: Callable[..., VenueConfig], api: str) -> None:
     secret = "Hush" * 16
     with pytest.raises(ConfigError) as caught:
         venue(VENUE + "trading: {leverage: 0}\napi: " + api.replace("SECRET", secret))
@@ -1009,7 +1019,7 @@ def test_errors_hold_no_secrets(venue: Callable[..., VenueConfig], api: str) -> 
     assert caught.value.__context__ is None
 
 
-def test_a_secret_of_digits_wants_quotes_and_is_not_shown(
+def test_config_secret_of_digits_must_be_quoted_and_is_not_shown(
     venue: Callable[..., VenueConfig], tmp_path: Path
 ) -> None:
     assert complaints(tmp_path, lambda: venue(VENUE + "api: {api_key: 1234567}")) == [
@@ -1017,14 +1027,14 @@ def test_a_secret_of_digits_wants_quotes_and_is_not_shown(
     ]
 
 
-def test_a_warning_shows_no_value_that_stands_where_a_key_should(
+def test_config_warning_shows_no_value_in_the_place_of_a_key(
     venue: Callable[..., VenueConfig],
 ) -> None:
     (warning,) = venue(VENUE + "api: {api_key: k, " + "Hush" * 16 + "}").warnings
     assert warning.endswith("api.<a key of 64 characters>: unknown key, ignored")
 
 
-def test_what_comes_from_a_variable_is_not_quoted(
+def test_config_errors_do_not_quote_values_of_variables(
     venue: Callable[..., VenueConfig], tmp_path: Path
 ) -> None:
     text = VENUE.replace("BINANCE", "'${KEY}'") + "symbols: ['${KEY}/']"
@@ -1081,7 +1091,7 @@ _TREES = st.recursive(
 @example(text='venue: "\\ud800"\nstrategy: ~')
 @example(text="a: !!str {=: x}")
 @example(text="=: <<\n<<: =")
-def test_any_text_is_refused_properly(tmp_path: Path, text: str) -> None:
+def test_config_any_text_is_refused_with_a_config_error(tmp_path: Path, text: str) -> None:
     _only_config_errors(tmp_path / "any.yaml", text)
 
 
@@ -1091,7 +1101,7 @@ def test_any_text_is_refused_properly(tmp_path: Path, text: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(tree=_TREES)
-def test_any_content_is_refused_properly(tmp_path: Path, tree: object) -> None:
+def test_config_any_content_is_refused_with_a_config_error(tmp_path: Path, tree: object) -> None:
     import yaml
 
     _only_config_errors(tmp_path / "any.yaml", yaml.safe_dump(tree))
@@ -1106,7 +1116,7 @@ def test_any_content_is_refused_properly(tmp_path: Path, tree: object) -> None:
 @example(content=b"\xff\xfe", place=0)
 @example(content=b"\x00", place=40)
 @example(content="\ud800".encode("utf-8", "surrogatepass"), place=40)
-def test_any_bytes_in_a_good_file_are_refused_or_read(
+def test_config_any_bytes_in_a_good_file_are_read_or_refused(
     tmp_path: Path, content: bytes, place: int
 ) -> None:
     """Whatever a file is damaged by: a `ConfigError`, or a configuration."""
@@ -1126,7 +1136,9 @@ def test_any_bytes_in_a_good_file_are_refused_or_read(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_any_value_of_any_key_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
+def test_config_any_value_of_any_key_is_read_or_refused(
+    tmp_path: Path, data: st.DataObject
+) -> None:
     """Good files, but for one value that is a tree of anything."""
     import yaml
 
@@ -1159,7 +1171,7 @@ _VARIABLES = st.sampled_from(
 @given(environ=st.dictionaries(_VARIABLES, st.text(max_size=40) | st.sampled_from(_TEXTS)))
 @example(environ={"WARMUP_STREAMS": "::", "WARMUP_INDICATORS": ",:,"})
 @example(environ={"WARMUP_VENUE": "\0", "WARMUP_ROOT": "~nobody/x"})
-def test_any_environment_is_refused_or_read(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_config_any_environment_is_read_or_refused(tmp_path: Path, environ: dict[str, str]) -> None:
     for name, text in (("v.yaml", FULL_VENUE), ("s.yaml", STRATEGY), ("warmup.yaml", _JOINED)):
         (tmp_path / name).write_text(text)
     _config_or_error(tmp_path / "warmup.yaml", environ | {"BINANCE_API_SECRET": "Hush\nHush"})
@@ -1194,7 +1206,7 @@ def _only_config_errors(path: Path, text: str) -> None:
             assert call == VenueConfigLoader.load
 
 
-def test_reading_the_configuration_imports_nothing_heavy() -> None:
+def test_config_imports_no_heavy_library() -> None:
     code = (
         "import sys, warmup_job.config\n"
         "print(*{'ccxt', 'nautilus_trader', 'pandas', 'numpy', 'aiohttp'} & set(sys.modules))"

@@ -16,7 +16,7 @@ from warmup_job.regime.indicators import Adx
 BOUNDS = Bounds(20, 500)
 
 
-def test_a_simple_average_needs_its_period_and_nothing_more() -> None:
+def test_convergence_simple_average_needs_exactly_its_period() -> None:
     window = market(1, 100)
     assert bars_needed("sma", 30, window, BOUNDS) == 30
     assert error_bound("sma", 30, window[:29], BOUNDS) is None
@@ -32,7 +32,7 @@ def test_a_simple_average_needs_its_period_and_nothing_more() -> None:
         ("atr", 14, 15, 13 / 14),
     ],
 )
-def test_the_count_is_that_of_the_closed_form(
+def test_convergence_bar_count_equals_the_closed_form(
     kind: str, period: int, first: int, decay: float
 ) -> None:
     """0.01 bps of the price: what is left of the whole range after so many steps."""
@@ -43,7 +43,7 @@ def test_the_count_is_that_of_the_closed_form(
 
 @pytest.mark.parametrize("kind", BOUNDED_KINDS)
 @pytest.mark.parametrize("period", [2, 5, 14, 50])
-def test_the_bound_at_the_count_is_below_the_tolerance_and_before_it_is_not(
+def test_convergence_error_bound_drops_below_the_tolerance_at_the_count(
     kind: str, period: int
 ) -> None:
     window = counted_market(1500)
@@ -98,7 +98,7 @@ def value(kind: str, period: int, window: Window, *, by_first: bool) -> float | 
 
 @pytest.mark.parametrize("kind", BOUNDED_KINDS)
 @pytest.mark.parametrize("period", [2, 14])
-def test_no_past_is_further_away_than_the_bound(kind: str, period: int) -> None:
+def test_convergence_no_past_exceeds_the_error_bound(kind: str, period: int) -> None:
     rng, long = random.Random(period), counted_market(400)
     for bars in (period, period + 1, 2 * period, 40, 100, 300):
         window = long[-bars:]
@@ -115,7 +115,7 @@ def test_no_past_is_further_away_than_the_bound(kind: str, period: int) -> None:
         assert (max(values) - min(values)) * unit <= bound + 1e-9
 
 
-def test_adx_is_the_certificates_own() -> None:
+def test_convergence_adx_bound_equals_the_certificates() -> None:
     window = counted_market(400)
     certificate = certified(window[-150:], BOUNDS)
     bound = error_bound("adx", 14, window[-150:], BOUNDS)
@@ -130,7 +130,7 @@ def test_adx_is_the_certificates_own() -> None:
     assert 150 < enough < 400
 
 
-def test_the_windows_own_prices_count_as_bounds() -> None:
+def test_convergence_bounds_include_the_prices_of_the_window() -> None:
     window = counted_market(300)
     for kind in BOUNDED_KINDS:
         narrow = Bounds(window.last_close, window.last_close)
@@ -138,13 +138,13 @@ def test_the_windows_own_prices_count_as_bounds() -> None:
         assert bars_needed(kind, 5, window, narrow) == bars_needed(kind, 5, window, window.bounds)
 
 
-def test_a_price_fallen_so_far_that_roundings_are_above_the_tolerance_never_converges() -> None:
+def test_convergence_fails_where_rounding_errors_exceed_the_tolerance() -> None:
     dust = Window.of([1e-9], [1e-9], [1e-9])
     assert bars_needed("ema", 5, dust, Bounds(1e-9, 1e6)) is None
     assert bars_needed("sma", 5, dust, Bounds(1e-9, 1e6)) == 5
 
 
-def test_what_has_no_bound_says_that_it_needs_a_count() -> None:
+def test_convergence_indicator_without_a_bound_needs_a_count() -> None:
     window = counted_market(50)
     for judge in (error_bound, bars_needed):
         with pytest.raises(

@@ -28,21 +28,21 @@ def offer(gate: Cursor[int], *minutes: int) -> list[bool]:
     return [gate.offer(at(minute), minute) for minute in minutes]
 
 
-def test_the_next_bar_goes_live_at_once() -> None:
+def test_cursor_passes_the_next_bar_on_at_once() -> None:
     gate = handoff()
     assert offer(gate, 1) == [True]
     assert gate.take_complete(at(2) + 5) == ([], 1)
     assert gate.at_ms == at(1)
 
 
-def test_the_same_bar_and_older_ones_are_dropped() -> None:
+def test_cursor_drops_duplicate_and_older_bars() -> None:
     gate = handoff(5)
     assert offer(gate, 5, 4, 6, 6) == [False, False, True, False]
     gate.take_complete(at(7))
     assert offer(gate, 6) == [False]
 
 
-def test_a_later_bar_waits_for_the_one_that_is_missing() -> None:
+def test_cursor_holds_a_later_bar_until_the_missing_one_arrives() -> None:
     gate = handoff()
     offer(gate, 3)
     assert gate.take_complete(at(4)) == ([], None)
@@ -52,7 +52,7 @@ def test_a_later_bar_waits_for_the_one_that_is_missing() -> None:
     assert gate.take_complete(at(4)) == ([1, 2], 3)
 
 
-def test_superseded_bars_are_history_only() -> None:
+def test_cursor_marks_superseded_bars_as_history() -> None:
     gate = handoff()
     offer(gate, 1, 2)
     assert gate.take_complete(at(4)) == ([1, 2], None)  # bar 3 closed meanwhile
@@ -60,20 +60,20 @@ def test_superseded_bars_are_history_only() -> None:
     assert gate.take_complete(at(4)) == ([], 3)
 
 
-def test_a_kline_that_arrives_before_our_clock_says_it_closed_is_live() -> None:
+def test_cursor_accepts_a_kline_that_arrives_before_the_clock_says_it_closed() -> None:
     gate = handoff()
     offer(gate, 1)
     assert gate.take_complete(at(2) - 40) == ([], 1)
 
 
-def test_what_has_closed_and_did_not_come_is_missing() -> None:
+def test_cursor_reports_closed_bars_that_did_not_arrive_as_missing() -> None:
     gate = handoff()
     assert gate.missing(at(1) + M - 1) is None  # still forming
     assert gate.missing(at(2)) == Span(at(1), at(1))
     assert gate.missing(at(9)) == Span(at(1), at(8))
 
 
-def test_the_venues_own_hole_is_passed() -> None:
+def test_cursor_skips_a_hole_of_the_venue() -> None:
     gate = handoff()
     offer(gate, 1, 4)
     hole = gate.missing(at(5))
@@ -94,7 +94,7 @@ class Consumer:
 
 @settings(max_examples=300 * SCALE, deadline=None)
 @given(st.data())
-def test_any_interleaving_ends_contiguous_in_order_and_once(data: st.DataObject) -> None:
+def test_cursor_delivers_each_bar_once_in_order_for_any_interleaving(data: st.DataObject) -> None:
     """Duplicates, reordering, outages and partial answers, with a clock that runs on."""
     cursor = data.draw(st.integers(0, 5))
     holes = data.draw(st.sets(st.integers(cursor + 1, 25), max_size=4))
@@ -133,7 +133,7 @@ def test_any_interleaving_ends_contiguous_in_order_and_once(data: st.DataObject)
     st.integers(1_600_000_000_000, 2_000_000_000_000),
     st.integers(0, 2_000),
 )
-def test_the_next_look_is_when_a_bar_is_due_and_not_a_moment_earlier(
+def test_cursor_next_check_is_exactly_when_a_bar_is_due(
     name: str, now_ms: int, grace_ms: int
 ) -> None:
     interval = Interval.parse(name)
@@ -221,7 +221,7 @@ class Stream:
 
 @settings(max_examples=400 * SCALE, deadline=None)
 @given(st.data())
-def test_whatever_happens_the_strategy_has_what_the_venue_has(data: st.DataObject) -> None:
+def test_cursor_any_events_end_with_the_bars_of_the_venue(data: st.DataObject) -> None:
     """A snapshot of any age; answers that are slow, late, partial, or fail; a stream that brings
     bars, loses, repeats and reorders them, is cut and comes back; and holes that the venue itself
     has, which alone are ever passed over.
@@ -274,7 +274,7 @@ def test_whatever_happens_the_strategy_has_what_the_venue_has(data: st.DataObjec
         assert set(passed) <= holes
 
 
-def test_a_window_that_moves_on_forgets_what_lies_before_it_and_nothing_else() -> None:
+def test_cursor_moving_window_forgets_only_older_bars() -> None:
     gate = handoff()
     offer(gate, 1, 2, 7)
     gate.pass_over(Span(at(3), at(3)))
@@ -287,7 +287,7 @@ def test_a_window_that_moves_on_forgets_what_lies_before_it_and_nothing_else() -
     assert gate.missing(at(9)) == Span(at(5), at(6))
 
 
-def test_a_hole_is_believed_though_the_window_moves_on_between_the_two_answers() -> None:
+def test_cursor_confirms_a_hole_although_the_window_moves_between_two_answers() -> None:
     gate = handoff()
     asked = Span(at(2), at(4))
     answer = [(at(1), 1), (at(5), 5)]
@@ -297,7 +297,7 @@ def test_a_hole_is_believed_though_the_window_moves_on_between_the_two_answers()
     assert gate.take_answer(asked, [(at(5), 5)], at(6)) == ("hole", asked)
 
 
-def test_all_that_closed_up_to_a_time_is_here_or_is_not() -> None:
+def test_cursor_tells_whether_all_bars_up_to_a_time_are_here() -> None:
     gate = handoff()
     offer(gate, 1, 3)
     assert gate.covers(at(2) - 1)  # the close of bar 1
@@ -307,7 +307,7 @@ def test_all_that_closed_up_to_a_time_is_here_or_is_not() -> None:
     assert not gate.covers(at(5) - 1)
 
 
-def test_bars_that_cannot_exist_yet_are_dropped() -> None:
+def test_cursor_drops_bars_of_the_future() -> None:
     gate = handoff()
     offer(gate, 1, 50)
     assert gate.drop_later(at(10)) == [at(50)]
@@ -315,7 +315,7 @@ def test_bars_that_cannot_exist_yet_are_dropped() -> None:
     assert gate.missing(at(2)) is None
 
 
-def test_a_window_that_begins_before_the_listing_may_move_while_that_is_found_out() -> None:
+def test_cursor_window_before_the_listing_may_move() -> None:
     gate = handoff()
     assert gate.take_answer(Span(at(1), at(8)), [(at(9), 9)], at(10)) == (
         "again",
@@ -326,7 +326,7 @@ def test_a_window_that_begins_before_the_listing_may_move_while_that_is_found_ou
     assert gate.take_answer(asked, [(at(9), 9)], at(10)) == ("hole", asked)
 
 
-def test_a_cold_window_may_begin_earlier() -> None:
+def test_cursor_cold_window_may_begin_earlier() -> None:
     gate = handoff(5)
     offer(gate, 6)
     gate.begin_earlier(3)

@@ -32,7 +32,7 @@ def warmer(exchange: Exchange, **options: Any) -> BinanceDataWarmer:
     return BinanceDataWarmer(venue, **options)
 
 
-def test_the_snippet_that_everybody_has(exchange: Exchange) -> None:
+def test_data_warmer_snippet_of_naut_hedgegrid_works(exchange: Exchange) -> None:
     with warmer(exchange) as warm:
         bars = warm.fetch_historical_bars(symbol="BTCUSDT", bar_type=bar_type(), num_bars=100)
         detector_bars = warm.fetch_detector_bars(symbol="BTCUSDT", num_bars=70, interval="1m")
@@ -46,7 +46,7 @@ def test_the_snippet_that_everybody_has(exchange: Exchange) -> None:
     assert detector_bars[-1].close_ms == closes[-1]
 
 
-def test_the_defaults_are_naut_hedgegrids(exchange: Exchange) -> None:
+def test_data_warmer_defaults_are_those_of_naut_hedgegrid(exchange: Exchange) -> None:
     with warmer(exchange) as warm:
         assert len(warm.fetch_historical_bars("BTCUSDT", bar_type())) == 100
         assert len(warm.fetch_detector_bars("BTCUSDT-PERP.BINANCE")) == 60
@@ -55,21 +55,21 @@ def test_the_defaults_are_naut_hedgegrids(exchange: Exchange) -> None:
 @pytest.mark.parametrize(
     ("spec", "step"), [("5-MINUTE", 300), ("4-HOUR", 14_400), ("1-DAY", 86_400)]
 )
-def test_other_intervals(exchange: Exchange, spec: str, step: int) -> None:
+def test_data_warmer_fetches_other_intervals(exchange: Exchange, spec: str, step: int) -> None:
     with warmer(exchange) as warm:
         bars = warm.fetch_historical_bars("BTCUSDT", bar_type(spec), 7)
     closes = [round(bar.ts_event / 1e9) for bar in bars]
     assert closes == [closes[0] + n * step for n in range(7)]
 
 
-def test_a_long_history_comes_in_pages_and_exactly(exchange: Exchange) -> None:
+def test_data_warmer_fetches_a_long_history_in_pages(exchange: Exchange) -> None:
     with warmer(exchange) as warm:
         bars = warm.fetch_detector_bars("BTCUSDT", num_bars=3333)
     closes = [bar.close_ms or 0 for bar in bars]
     assert closes == [closes[0] + n * MINUTE_MS for n in range(3333)]
 
 
-def test_end_time_is_when_the_last_bar_has_closed(exchange: Exchange) -> None:
+def test_data_warmer_end_time_is_the_last_close(exchange: Exchange) -> None:
     end = datetime.now(UTC).replace(second=30, microsecond=0) - timedelta(hours=5)
     with warmer(exchange) as warm:
         bars = warm.fetch_detector_bars("BTCUSDT", num_bars=3, end_time=end)
@@ -77,24 +77,26 @@ def test_end_time_is_when_the_last_bar_has_closed(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("spec", ["10-MINUTE", "2-DAY", "100-TICK"])
-def test_an_interval_that_binance_lacks_is_never_another(exchange: Exchange, spec: str) -> None:
+def test_data_warmer_refuses_an_interval_that_binance_lacks(exchange: Exchange, spec: str) -> None:
     with warmer(exchange) as warm, pytest.raises(ConfigError):
         warm.fetch_historical_bars("BTCUSDT", bar_type(spec), 5)
 
 
 @pytest.mark.parametrize("other", ["ETHUSDT-PERP.BINANCE", "BTCUSDT.BINANCE"])
-def test_bars_are_never_labelled_as_another_instruments(exchange: Exchange, other: str) -> None:
+def test_data_warmer_never_labels_bars_as_another_instruments(
+    exchange: Exchange, other: str
+) -> None:
     wrong = BarType.from_str(f"{other}-1-MINUTE-LAST-EXTERNAL")
     with warmer(exchange) as warm, pytest.raises(RefusedError, match="is not for BTCUSDT"):
         warm.fetch_historical_bars("BTCUSDT", wrong, 5)
 
 
-def test_an_unknown_symbol_is_one_clear_error(exchange: Exchange) -> None:
+def test_data_warmer_unknown_symbol_is_one_clear_error(exchange: Exchange) -> None:
     with warmer(exchange) as warm, pytest.raises(RefusedError, match="does not list the symbol"):
         warm.fetch_detector_bars("NOSUCHUSDT", 5)
 
 
-def test_no_connection_is_one_clear_error() -> None:
+def test_data_warmer_no_connection_is_one_clear_error() -> None:
     env = {"WARMUP_EXCHANGE_URL": "http://127.0.0.1:9"}
     venue = VenueConfigLoader.load(REPO / "configs/venues/simulated.yaml", env)
     impatient = BinanceDataWarmer(venue, deadline_ms=2_000)
@@ -102,7 +104,7 @@ def test_no_connection_is_one_clear_error() -> None:
         warm.fetch_detector_bars("BTCUSDT", 5)
 
 
-def test_it_works_inside_a_running_event_loop(exchange: Exchange) -> None:
+def test_data_warmer_works_inside_a_running_event_loop(exchange: Exchange) -> None:
     async def notebook() -> int:
         with warmer(exchange) as warm:
             return len(warm.fetch_detector_bars("BTCUSDT", 10))
@@ -110,7 +112,7 @@ def test_it_works_inside_a_running_event_loop(exchange: Exchange) -> None:
     assert asyncio.run(notebook()) == 10
 
 
-def test_a_console_is_told(exchange: Exchange) -> None:
+def test_data_warmer_prints_to_a_console(exchange: Exchange) -> None:
     class Console:
         lines: list[str] = []  # noqa: RUF012
 
@@ -123,7 +125,7 @@ def test_a_console_is_told(exchange: Exchange) -> None:
     assert console.lines == ["Fetched 10 of 10 1m bars for BTCUSDT"]
 
 
-def test_the_package_is_imported_lazily() -> None:
+def test_data_warmer_package_is_imported_lazily() -> None:
     code = (
         "import sys, warmup_job; "
         "assert not {'ccxt', 'nautilus_trader', 'pyarrow', 'yaml'} & set(sys.modules); "
@@ -135,7 +137,7 @@ def test_the_package_is_imported_lazily() -> None:
 
 
 @pytest.mark.usefixtures("whole_ccxt")
-def test_ccxt_is_whole_for_everybody_else() -> None:
+def test_data_warmer_leaves_ccxt_complete_for_other_code() -> None:
     """The client takes Binance's module alone; who imports ccxt before or after gets all of it."""
     whole = "import sys, ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "
     same = (
@@ -154,7 +156,7 @@ def test_ccxt_is_whole_for_everybody_else() -> None:
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_fetching_half_imports_neither_nautilus_nor_pandas() -> None:
+def test_data_warmer_fetching_imports_neither_nautilus_nor_pandas() -> None:
     code = (
         "import sys; from warmup_job.catalog import packed_bars as arrow; "
         "from warmup_job.market.kline import Klines; import warmup_job.job.run_job; "
@@ -165,7 +167,7 @@ def test_the_fetching_half_imports_neither_nautilus_nor_pandas() -> None:
 
 
 @pytest.mark.e2e
-def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
+def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
     env = clean_env(
         **exchange.env(),
         WARMUP_ROOT=str(tmp_path / "snapshot"),
@@ -185,7 +187,7 @@ def test_the_examples_run(exchange: Exchange, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock goes on in a sleep here")
-def test_the_exchanges_time_goes_on_while_this_machine_sleeps(
+def test_data_warmer_exchange_time_goes_on_while_the_machine_sleeps(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A laptop that is opened again has missed bars, and must know so at once."""

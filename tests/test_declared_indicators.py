@@ -29,13 +29,13 @@ class MyOwn(Indicator):
         self.period = 3
 
 
-def test_short_names_are_of_classes_that_nautilus_has() -> None:
+def test_declared_indicators_short_names_are_nautilus_classes() -> None:
     assert set(NAUTILUS) <= set(dir(indicators))
     assert len(set(NAUTILUS.values())) == len(NAUTILUS)
     assert all(kind_of(kind) == kind for kind in (*NAUTILUS.values(), *BOUNDED_KINDS))
 
 
-def test_all_are_there() -> None:
+def test_declared_indicators_that_match_the_registered_ones_pass() -> None:
     registered = [
         ExponentialMovingAverage(20), SimpleMovingAverage(50), WilderMovingAverage(7),
         AverageTrueRange(14),
@@ -62,7 +62,9 @@ def test_all_are_there() -> None:
         ([("ema", 20)], [SimpleMovingAverage(20)], ["declares ema 20", "sma"]),
     ],
 )
-def test_what_differs(declared: Any, registered: Any, words: list[str]) -> None:
+def test_declared_indicators_report_every_difference(
+    declared: Any, registered: Any, words: list[str]
+) -> None:
     lines = differences(declared, registered)
     assert len(lines) == len(words)
     assert all(word in line for word, line in zip(words, lines, strict=True))

@@ -23,38 +23,38 @@ def names(steps: list[tuple[DueBar[str], list[str]]]) -> list[tuple[str, list[st
     return [(step.bar, there) for step, there in steps if there]
 
 
-def test_a_1h_bar_that_closed_earlier_comes_before_a_5m_bar() -> None:
+def test_delivery_order_earlier_close_comes_first() -> None:
     plan = plan_delivery([due(5, 510), due(60, 480)], {"5m": ["one"], "60m": ["one"]})
     assert names(plan.before) == [("60m@480", ["one"])]
     assert names(plan.after) == [("5m@510", ["one"])]
 
 
-def test_of_bars_that_close_together_the_longer_interval_comes_first() -> None:
+def test_delivery_order_longer_interval_comes_first_at_the_same_close() -> None:
     assert [each.bar for each in in_order([due(1, 60), due(60, 60), due(5, 60)])] == [
         "60m@60", "5m@60", "1m@60",
     ]  # fmt: skip
 
 
-def test_superseded_bars_come_before_anybody_may_act() -> None:
+def test_delivery_order_superseded_bars_come_before_any_strategy_may_act() -> None:
     bars = [due(1, 1, newest=False), due(1, 2, newest=False), due(1, 3)]
     plan = plan_delivery(bars, {"1m": ["one"]})
     assert names(plan.before) == [("1m@1", ["one"]), ("1m@2", ["one"])]
     assert names(plan.after) == [("1m@3", ["one"])]
 
 
-def test_a_last_bar_that_is_superseded_is_not_one_to_act_on() -> None:
+def test_delivery_order_superseded_last_bar_is_not_acted_on() -> None:
     plan = plan_delivery([due(1, 1, newest=False)], {"1m": ["one"]})
     assert names(plan.before) == [("1m@1", ["one"])]
     assert plan.after == []
 
 
-def test_one_strategys_last_bar_may_be_anothers_last_but_one() -> None:
+def test_delivery_order_last_bar_is_per_strategy() -> None:
     plan = plan_delivery([due(5, 60), due(60, 60)], {"5m": ["both"], "60m": ["both", "slow"]})
     assert names(plan.before) == [("60m@60", ["both"])]
     assert names(plan.after) == [("60m@60", ["slow"]), ("5m@60", ["both"])]
 
 
-def test_a_bar_that_nobody_receives_is_in_the_plan_for_the_cache() -> None:
+def test_delivery_order_bar_without_receiver_goes_to_the_cache() -> None:
     nobody: dict[Hashable, list[str]] = {}
     plan = plan_delivery([due(1, 1)], nobody)
     assert [step.bar for step, _ in plan.before] == ["1m@1"]
@@ -65,7 +65,7 @@ def test_a_bar_that_nobody_receives_is_in_the_plan_for_the_cache() -> None:
     st.lists(st.tuples(st.sampled_from([1, 5, 60]), st.integers(1, 200)), max_size=12, unique=True),
     st.dictionaries(st.sampled_from(["1m", "5m", "60m"]), st.sets(st.sampled_from("abc"))),
 )
-def test_everybody_gets_each_bar_once_in_order_and_only_the_last_one_afterwards(
+def test_delivery_order_each_receiver_gets_each_bar_once_in_order(
     bars: list[tuple[int, int]], subscribers: dict[Hashable, set[str]]
 ) -> None:
     plan = plan_delivery([due(*each) for each in bars], subscribers)
@@ -78,6 +78,6 @@ def test_everybody_gets_each_bar_once_in_order_and_only_the_last_one_afterwards(
         assert len(after) == min(1, len(wanted))
 
 
-def test_streams_that_share_a_follower_wait_for_each_other_also_indirectly() -> None:
+def test_delivery_order_streams_with_a_shared_follower_wait_for_each_other() -> None:
     groups = grouped({"a": {1}, "b": {2}, "c": {1, 3}, "d": {3}, "e": set()})
     assert sorted(map(sorted, groups)) == [["a", "c", "d"], ["b"], ["e"]]

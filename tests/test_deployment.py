@@ -60,13 +60,13 @@ def containers(folder: str) -> list[Any]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("folder", ALL)
-def test_every_object_is_what_kubernetes_knows(folder: str, version: str) -> None:
+def test_deployment_every_object_is_valid_kubernetes(folder: str, version: str) -> None:
     for each in rendered(folder):
         kubernetes_validate.validate(each, version, strict=True)
 
 
 @pytest.mark.parametrize("folder", ALL)
-def test_pods_are_restricted_in_the_sense_of_pod_security(folder: str) -> None:
+def test_deployment_pods_meet_the_restricted_pod_security_standard(folder: str) -> None:
     (namespace,) = [each for each in rendered(folder) if each["kind"] == "Namespace"]
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     assert {each["metadata"].get("namespace", namespace["metadata"]["name"])
@@ -96,7 +96,7 @@ def test_pods_are_restricted_in_the_sense_of_pod_security(folder: str) -> None:
         assert each["image"] == f"warmup-job:{VERSION}"
 
 
-def test_each_overlay_has_a_namespace_of_its_own() -> None:
+def test_deployment_each_overlay_has_its_own_namespace() -> None:
     """Whoever deletes one overlay deletes its namespace, and all that is in it."""
     names = [
         each["metadata"]["name"]
@@ -108,7 +108,7 @@ def test_each_overlay_has_a_namespace_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("folder", ALL)
-def test_the_network_policy_is_for_every_pod_and_lets_443_and_names_out(folder: str) -> None:
+def test_deployment_network_policy_allows_only_443_and_dns_for_every_pod(folder: str) -> None:
     (policy,) = [each for each in rendered(folder) if each["kind"] == "NetworkPolicy"]
     wanted = policy["spec"]["podSelector"]["matchLabels"]
     for each in rendered(folder):
@@ -122,7 +122,7 @@ def test_the_network_policy_is_for_every_pod_and_lets_443_and_names_out(folder: 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_trades_where_its_name_says(overlay: str) -> None:
+def test_deployment_overlay_trades_where_its_name_says(overlay: str) -> None:
     (settings,) = [
         each["data"]
         for each in rendered(f"overlays/{overlay}")
@@ -133,7 +133,7 @@ def test_an_overlay_trades_where_its_name_says(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("folder", TRADERS)
-def test_one_account_has_one_trader_and_it_forgets_nothing(folder: str) -> None:
+def test_deployment_one_account_has_one_trader_with_a_kept_state(folder: str) -> None:
     assert not [each for each in rendered(folder) if each["kind"] == "Deployment"]
     spec = stateful_set(folder)["spec"]
     assert spec["replicas"] == 1
@@ -153,7 +153,7 @@ def test_one_account_has_one_trader_and_it_forgets_nothing(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", TRADERS)
-def test_the_service_names_the_pod_and_its_metrics_whether_it_is_ready_or_not(folder: str) -> None:
+def test_deployment_service_exposes_metrics_of_unready_pods_too(folder: str) -> None:
     spec = stateful_set(folder)["spec"]
     (service,) = [each for each in rendered(folder) if each["kind"] == "Service"]
     assert service["metadata"]["name"] == spec["serviceName"]
@@ -165,7 +165,7 @@ def test_the_service_names_the_pod_and_its_metrics_whether_it_is_ready_or_not(fo
     assert port["targetPort"] in [each["name"] for each in trader["ports"]]
 
 
-def test_a_trader_of_real_money_is_not_evicted_ready_or_not() -> None:
+def test_deployment_trader_of_real_money_is_not_evicted() -> None:
     for folder in ALL:
         budgets = [each["spec"] for each in rendered(folder) if "Budget" in each["kind"]]
         assert len(budgets) == (folder == "overlays/mainnet")
@@ -177,7 +177,7 @@ def test_a_trader_of_real_money_is_not_evicted_ready_or_not() -> None:
     assert budget["selector"]["matchLabels"].items() <= labels.items()
 
 
-def test_the_state_can_be_kept_to_one_pod_in_the_cluster(tmp_path: Path) -> None:
+def test_deployment_state_can_be_exclusive_to_one_pod(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text(
         yaml.safe_dump(
             {
@@ -193,13 +193,13 @@ def test_the_state_can_be_kept_to_one_pod_in_the_cluster(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("folder", ALL)
-def test_names_are_not_tried_with_the_clusters_domains_first(folder: str) -> None:
+def test_deployment_names_are_not_resolved_in_the_cluster_domains_first(folder: str) -> None:
     for pod in pods(folder):
         assert pod["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
 
 
 @pytest.mark.parametrize("folder", ALL)
-def test_config_maps_are_there_by_the_names_that_pods_use(folder: str) -> None:
+def test_deployment_config_maps_exist_by_the_names_that_pods_use(folder: str) -> None:
     there = {e["metadata"]["name"] for e in rendered(folder) if e["kind"] == "ConfigMap"}
     used = {
         source["configMapRef"]["name"]
@@ -215,7 +215,7 @@ def test_config_maps_are_there_by_the_names_that_pods_use(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ALL)
-def test_a_job_waits_for_the_exchange_longer_than_kubelet_would(folder: str) -> None:
+def test_deployment_job_waits_for_the_exchange_longer_than_kubelets_back_off(folder: str) -> None:
     """4 minutes inside, and not a back-off of up to 5; the others keep the file's deadline."""
     for each in containers(folder):
         told = {entry["name"]: entry.get("value") for entry in each.get("env", [])}
@@ -227,7 +227,7 @@ def test_a_job_waits_for_the_exchange_longer_than_kubelet_would(folder: str) -> 
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_check_is_the_overlays_init_container_and_touches_nothing_that_runs(name: str) -> None:
+def test_deployment_check_is_the_init_container_and_changes_nothing(name: str) -> None:
     overlay, check = rendered(f"overlays/{name}"), rendered(f"checks/{name}")
     (job,) = [each for each in check if each not in overlay]
     assert (job["kind"], job["metadata"]["name"]) == ("Job", "check")
@@ -244,7 +244,7 @@ def test_a_check_is_the_overlays_init_container_and_touches_nothing_that_runs(na
 
 
 @pytest.mark.parametrize("folder", ["overlays/testnet", "overlays/mainnet"])
-def test_keys_are_the_traders_alone(folder: str) -> None:
+def test_deployment_only_the_trader_gets_keys(folder: str) -> None:
     (pod,) = pods(folder)
     assert SECRET in json.dumps(pod["containers"])
     assert SECRET not in json.dumps(pod["initContainers"])
@@ -252,7 +252,7 @@ def test_keys_are_the_traders_alone(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", TRADERS)
-def test_the_trader_cannot_write_the_snapshot_and_the_job_can(folder: str) -> None:
+def test_deployment_only_the_job_can_write_the_snapshot(folder: str) -> None:
     (pod,) = pods(folder)
 
     def mounts(container: Any) -> dict[str, bool]:
@@ -268,7 +268,7 @@ def test_the_trader_cannot_write_the_snapshot_and_the_job_can(folder: str) -> No
     }.get(folder, ["warmup"])  # fmt: skip
 
 
-def test_a_refresh_that_fails_for_long_makes_the_pod_unready() -> None:
+def test_deployment_lasting_refresh_failure_makes_the_pod_unready() -> None:
     (pod,) = pods("overlays/sidecar")
     (refresh,) = [each for each in pod["initContainers"] if each["name"] == "refresh"]
     probe = refresh["readinessProbe"]
@@ -281,7 +281,7 @@ def test_a_refresh_that_fails_for_long_makes_the_pod_unready() -> None:
     assert probe["timeoutSeconds"] >= 3  # it is a Python of its own
 
 
-def test_the_job_is_not_tried_again_where_that_cannot_help() -> None:
+def test_deployment_job_is_not_retried_where_that_cannot_help() -> None:
     specs = [
         *(e["spec"] for e in rendered("overlays/job") if e["kind"] == "Job"),
         *(e["spec"]["jobTemplate"]["spec"] for e in rendered("overlays/cronjob")
@@ -297,7 +297,7 @@ def test_the_job_is_not_tried_again_where_that_cannot_help() -> None:
     assert {"WARMUP_ON_FAILURE": "fail"}.items() <= settings[-1].items()
 
 
-def test_a_run_that_hangs_does_not_keep_the_next_one_away() -> None:
+def test_deployment_hanging_run_does_not_block_the_next_one() -> None:
     """Forbid waits for what hangs, such as for an image that is not there, whatever is mended."""
     (spec,) = [e["spec"] for e in rendered("overlays/cronjob") if e["kind"] == "CronJob"]
     assert spec["concurrencyPolicy"] == "Forbid"
@@ -306,7 +306,7 @@ def test_a_run_that_hangs_does_not_keep_the_next_one_away() -> None:
 
 
 @pytest.mark.parametrize("folder", TRADERS)
-def test_probes_ask_what_the_trader_answers(folder: str) -> None:
+def test_deployment_probes_ask_what_the_trader_answers(folder: str) -> None:
     (pod,) = pods(folder)
     (trader,) = pod["containers"]
     port = {each["name"]: str(each["containerPort"]) for each in trader["ports"]}["http"]
@@ -330,7 +330,7 @@ def test_probes_ask_what_the_trader_answers(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ALL)
-def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> None:
+def test_deployment_config_maps_can_be_loaded(folder: str, tmp_path: Path) -> None:
     """The files as they are mounted, and the settings as the containers have them."""
     (files,) = [e["data"] for e in rendered(folder) if "-files-" in e["metadata"]["name"]]
     (settings,) = [e["data"] for e in rendered(folder) if "-settings-" in e["metadata"]["name"]]
@@ -352,7 +352,7 @@ def test_what_the_config_maps_say_can_be_loaded(folder: str, tmp_path: Path) -> 
         assert "BTCUSDT 1m" in done.stdout
 
 
-def test_compose_mounts_no_folder_that_keys_are_in() -> None:
+def test_deployment_compose_mounts_no_folder_with_keys() -> None:
     """An env_file is its trader's; a folder is whoever's it is mounted for."""
     files = {each["env_file"] for each in COMPOSED.values() if "env_file" in each}
     assert len(files) == 3
@@ -363,7 +363,7 @@ def test_compose_mounts_no_folder_that_keys_are_in() -> None:
                 assert (REPO / source) not in (REPO / file).parents
 
 
-def test_compose_shuts_its_containers_in() -> None:
+def test_deployment_compose_restricts_its_containers() -> None:
     for service in COMPOSED.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -375,7 +375,9 @@ def test_compose_shuts_its_containers_in() -> None:
 
 
 @pytest.mark.parametrize("profile", ["local", "testnet", "demo", "live"])
-def test_a_profile_has_volumes_of_its_own_and_a_trader_that_waits(profile: str) -> None:
+def test_deployment_compose_profile_has_its_own_volumes_and_its_trader_waits_for_the_job(
+    profile: str,
+) -> None:
     dash = "" if profile == "local" else f"-{profile}"
     job, trader = COMPOSED[f"warmup{dash}"], COMPOSED[f"trader{dash}"]
     assert job["profiles"] == trader["profiles"] == [profile]
@@ -399,7 +401,7 @@ def test_a_profile_has_volumes_of_its_own_and_a_trader_that_waits(profile: str) 
     assert trader["environment"]["WARMUP_MODE"] == ("paper" if profile == "local" else "live")
 
 
-def test_whoever_trades_live_has_a_job_that_fails_without_a_snapshot() -> None:
+def test_deployment_compose_live_profiles_have_a_job_that_fails_without_a_snapshot() -> None:
     """Live trading demands one, and neither compose nor a pod runs a job again that said 0."""
     settings = [
         each["data"] for folder in ALL if "checks/" not in folder
@@ -413,7 +415,7 @@ def test_whoever_trades_live_has_a_job_that_fails_without_a_snapshot() -> None:
             assert service["environment"]["WARMUP_ON_FAILURE"] == "fail"
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_deployment_dockerfile_passes_hadolint() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
         [hadolint, "--no-color", REPO / "Dockerfile"], capture_output=True, text=True, check=False

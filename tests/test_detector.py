@@ -72,14 +72,14 @@ def reference(bars: list[DetectorBar], s: DetectorSettings) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_values_equal_the_formulas(seed: int) -> None:
+def test_detector_values_equal_the_formulas(seed: int) -> None:
     bars = market(150, seed)
     detector = feed(bars)
     for name, expected in reference(bars, SETTINGS).items():
         assert getattr(detector, name) == pytest.approx(expected, rel=1e-12), name
 
 
-def test_it_is_cold_until_every_indicator_has_its_bars() -> None:
+def test_detector_is_cold_until_every_indicator_has_its_bars() -> None:
     bars = market(13)
     assert not feed(bars[:11]).is_warm
     assert feed(bars[:12]).is_warm  # ema_slow 12, 2 × adx_len 12
@@ -88,13 +88,13 @@ def test_it_is_cold_until_every_indicator_has_its_bars() -> None:
     assert feed(market(14), late_adx).is_warm
 
 
-def test_trends_are_seen_and_named() -> None:
+def test_detector_names_trends() -> None:
     assert feed(market(60, drift=0.002, noise=0.0002)).regime is Regime.UP
     assert feed(market(60, drift=-0.002, noise=0.0002)).regime is Regime.DOWN
     assert feed(market(60)[:11]).regime is Regime.SIDEWAYS  # EMAs not seeded
 
 
-def test_a_weak_adx_is_sideways_whatever_the_averages_say() -> None:
+def test_detector_weak_adx_is_sideways_for_any_averages() -> None:
     zigzag = [DetectorBar(100, 101 + 0.05 * i, 99 + 0.05 * i, 100 + 0.05 * i, 1) for i in range(40)]
     chop = [
         bar._replace(high=bar.high + (3 if i % 2 else 0), low=bar.low - (0 if i % 2 else 3))
@@ -106,7 +106,7 @@ def test_a_weak_adx_is_sideways_whatever_the_averages_say() -> None:
     assert detector.regime is Regime.SIDEWAYS
 
 
-def test_within_the_hysteresis_the_regime_stays_what_it_was() -> None:
+def test_detector_keeps_its_regime_within_the_hysteresis() -> None:
     rising = market(60, drift=0.002, noise=0.0002)
     detector = feed(rising)
     peak = rising[-1].close
@@ -127,20 +127,20 @@ def test_within_the_hysteresis_the_regime_stays_what_it_was() -> None:
     assert crossed
 
 
-def test_a_halted_market_is_no_division_by_zero() -> None:
+def test_detector_divides_by_no_zero_in_a_halted_market() -> None:
     flat = [DetectorBar(5, 5, 5, 5, 0)] * 60
     detector = feed(flat)
     assert (detector.adx, detector.atr, detector.regime) == (0.0, 0.0, Regime.SIDEWAYS)
 
 
-def test_the_same_bars_give_the_same_state_bit_for_bit() -> None:
+def test_detector_state_is_the_same_bit_for_bit_for_the_same_bars() -> None:
     bars = market(500, seed=9)
     first, second = feed(bars), feed(bars)
     assert (first.ema_slow, first.adx, first.atr) == (second.ema_slow, second.adx, second.atr)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_values_equal_an_independent_librarys(seed: int) -> None:
+def test_detector_values_equal_ta_libs(seed: int) -> None:
     """TA-Lib sums where Wilder averages, and starts otherwise: after convergence all is one."""
     bars = market(2000, seed)
     detector = feed(bars)
@@ -158,7 +158,7 @@ def test_values_equal_an_independent_librarys(seed: int) -> None:
         assert getattr(detector, name) == pytest.approx(series[-1], rel=1e-9), name
 
 
-def test_auto_bar_counts_are_fixed_and_end_at_max_bars() -> None:
+def test_detector_auto_bar_counts_are_fixed_and_end_at_max_bars() -> None:
     usual = DetectorSettings(20, 50, 14, 14, 10)
     assert auto_bar_counts(usual.least_bars, 1000) == (70, 125, 250, 499, 998, 1000)
     assert auto_bar_counts(usual.least_bars, 3000)[-2:] == (2994, 3000)

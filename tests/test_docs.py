@@ -33,7 +33,7 @@ def volume(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> None:
+def test_docs_examples_read_a_snapshot(volume: Path, number: int) -> None:
     assert len(EXAMPLES) == 3
     code = EXAMPLES[number].replace("/var/lib/snapshot", str(volume))
     done = subprocess.run(
@@ -44,7 +44,7 @@ def test_a_snapshot_is_read_as_the_examples_do(volume: Path, number: int) -> Non
     assert said in done.stdout
 
 
-def test_the_grid_is_run_over_a_snapshot_by_one_command(volume: Path, exchange: Exchange) -> None:
+def test_docs_one_command_runs_the_grid_over_a_snapshot(volume: Path, exchange: Exchange) -> None:
     done = subprocess.run(
         [sys.executable, "examples/backtest.py", "configs/demo.yaml", str(volume)],
         capture_output=True, text=True, check=False, timeout=HANG_S,

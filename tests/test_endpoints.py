@@ -38,14 +38,16 @@ ENVIRONMENTS = {
 
 @pytest.mark.parametrize("market", get_args(Market))
 @pytest.mark.parametrize("environment", get_args(Environment))
-def test_hosts_are_the_live_nodes(market: Market, environment: Environment) -> None:
+def test_endpoints_are_those_of_nautilus_live_node(
+    market: Market, environment: Environment
+) -> None:
     theirs = get_http_base_url(ACCOUNTS[market], ENVIRONMENTS[environment], is_us=False)
     assert rest_url(market, environment) == theirs
     streams = get_ws_base_url(ACCOUNTS[market], ENVIRONMENTS[environment], is_us=False)
     assert websocket_url(market, environment) == streams.removesuffix("/market")
 
 
-def test_a_base_url_wins() -> None:
+def test_endpoints_base_url_overrides_the_default() -> None:
     assert rest_url("um", "production", "http://127.0.0.1:1/") == "http://127.0.0.1:1"
 
 
@@ -61,7 +63,9 @@ LOCAL_WS = "ws://10.0.0.1:8080"
 
 @pytest.mark.parametrize("market", get_args(Market))
 @pytest.mark.parametrize("environment", get_args(Environment))
-def test_every_host_of_nautilus_is_known(market: Market, environment: Environment) -> None:
+def test_endpoints_every_host_of_nautilus_is_known(
+    market: Market, environment: Environment
+) -> None:
     account, theirs = ACCOUNTS[market], ENVIRONMENTS[environment]
     for url in (
         get_http_base_url(account, theirs, is_us=False),
@@ -99,7 +103,9 @@ def said(market: Market, base: str | None, ws: str | None, **api: Any) -> UrlPro
         ("spot", "https://testnet.binance.vision", None, {"testnet": True}),
     ],
 )
-def test_what_is_of_one_market(market: Market, base: Any, ws: Any, api: dict[str, Any]) -> None:
+def test_endpoints_of_another_market_are_recognised(
+    market: Market, base: Any, ws: Any, api: dict[str, Any]
+) -> None:
     assert said(market, base, ws, **api) == UrlProblems()
 
 
@@ -154,13 +160,13 @@ def test_what_is_of_one_market(market: Market, base: Any, ws: Any, api: dict[str
         ),
     ],
 )  # fmt: skip
-def test_what_nobody_may_trade_on(
+def test_endpoints_that_cannot_be_traded_on_are_refused(
     market: Market, base: Any, ws: Any, api: dict[str, Any], line: str
 ) -> None:
     assert said(market, base, ws, **api) == UrlProblems(live=(line,))
 
 
-def test_what_nothing_can_be_fetched_from() -> None:
+def test_endpoints_that_serve_no_klines_are_refused() -> None:
     line = (
         "api.base_url is Binance's production for spot, and venue.venue_type is futures: correct "
         "one of them"
@@ -175,7 +181,7 @@ def test_what_nothing_can_be_fetched_from() -> None:
         (LOCAL, WS, "api.ws_url is Binance's production for futures, and the other URL is 10.0.0."),
     ],
 )
-def test_what_may_be_a_relay_is_asked_about(base: str, ws: str, words: str) -> None:
+def test_endpoints_that_may_be_a_relay_are_warned_of(base: str, ws: str, words: str) -> None:
     verdict = said("um", base, ws)
     assert (verdict.rest, verdict.live) == ((), ())
     assert verdict.warnings[0].startswith(words)
@@ -191,7 +197,7 @@ def test_what_may_be_a_relay_is_asked_about(base: str, ws: str, words: str) -> N
         (PRODUCTION, None, "production"),
     ],
 )
-def test_a_known_host_tells_the_environment_where_the_file_does_not(
+def test_endpoints_known_host_determines_the_environment(
     base: str | None, ws: str | None, environment: str
 ) -> None:
     venue = VenueSection(name="B", venue_type="futures", account_type="PERPETUAL_LINEAR")
@@ -202,7 +208,7 @@ def test_a_known_host_tells_the_environment_where_the_file_does_not(
 
 
 @pytest.mark.e2e
-def test_a_trader_refuses_what_a_job_warns_of(exchange: Exchange, tmp_path: Path) -> None:
+def test_endpoints_trader_refuses_what_the_job_warns_of(exchange: Exchange, tmp_path: Path) -> None:
     """naut_hedgegrid's own files have a base_url and no ws_url."""
     config = write_config(
         tmp_path, exchange.url, snapshot={"root": str(tmp_path / "snapshot")}, ws_url=None
@@ -220,7 +226,7 @@ def test_a_trader_refuses_what_a_job_warns_of(exchange: Exchange, tmp_path: Path
 
 
 @pytest.mark.e2e
-def test_a_job_refuses_the_rest_address_of_another_market(tmp_path: Path) -> None:
+def test_endpoints_job_refuses_the_rest_address_of_another_market(tmp_path: Path) -> None:
     config = write_config(tmp_path, "https://api.binance.com")
     for command in ("plan", "run"):
         done = job(command, "--config", config)

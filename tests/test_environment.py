@@ -28,7 +28,7 @@ KNOWN = {"WARMUP_MAX_BARS", "WARMUP_KEEP", "WARMUP_EXCHANGE_SEED"}
         ("WARMUP_a\nb", r"'WARMUP_a\nb': unknown variable, ignored"),
     ],
 )
-def test_one_that_nothing_reads(name: str, line: str) -> None:
+def test_environment_variable_that_nothing_reads_is_reported(name: str, line: str) -> None:
     assert unknown_variables({name: "Hush"}, KNOWN) == [line]
 
 
@@ -47,13 +47,15 @@ def test_one_that_nothing_reads(name: str, line: str) -> None:
         },
     ],
 )
-def test_those_that_are_no_mistake(environ: dict[str, str]) -> None:
+def test_environment_variables_that_are_read_are_not_reported(environ: dict[str, str]) -> None:
     assert unknown_variables(environ, KNOWN) == []
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("command", ["plan", "run", "trade"])
-def test_a_command_warns_and_goes_on(exchange: Exchange, tmp_path: Path, command: str) -> None:
+def test_environment_unknown_variable_is_a_warning_of_the_command(
+    exchange: Exchange, tmp_path: Path, command: str
+) -> None:
     config = write_config(
         tmp_path,
         exchange.url,
@@ -73,7 +75,7 @@ def test_a_command_warns_and_goes_on(exchange: Exchange, tmp_path: Path, command
 
 
 @pytest.mark.e2e
-def test_the_local_exchange_knows_its_own() -> None:
+def test_environment_local_exchange_knows_its_variables() -> None:
     environ = {"WARMUP_EXCHANGE_SEDE": "3", "WARMUP_EXCHANGE_PORT": "x", "WARMUP_MINE": "1"}
     done = job("exchange", env=environ)
     assert done.code == 2  # the port is no number; nothing is started
@@ -84,7 +86,7 @@ def test_the_local_exchange_knows_its_own() -> None:
     ]
 
 
-def test_every_variable_that_is_written_down_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_every_documented_variable_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """In docs, compose files, manifests and configurations: none of them would be warned of."""
     from warmup_job.cli.config_options import unread_variables
     from warmup_job.cli.group import cli

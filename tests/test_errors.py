@@ -17,7 +17,7 @@ def all_of(kind: type[WarmupError]) -> Iterator[type[WarmupError]]:
         yield from all_of(below)
 
 
-def test_proceed_hides_what_may_pass_and_nothing_else() -> None:
+def test_errors_proceed_hides_exactly_the_codes_10_to_16() -> None:
     kinds = {each for each in all_of(WarmupError) if each.__module__ == errors.__name__}
     assert {each.exit_code for each in kinds} == {1, 2, *PASSING, 20, 21, 22, 143}
     hidden = {each for each in kinds if each.may_proceed}

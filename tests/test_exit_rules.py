@@ -45,7 +45,7 @@ def found(held: str, *exits: OpenExit, at: str = "50000") -> tuple[list[Lot], li
     return recover_lots({"LONG": BookPosition(D(held), D(at))}, exits, GRID, TICK)
 
 
-def test_a_position_with_its_pair_is_taken_over_as_it_is() -> None:
+def test_exit_rules_position_with_both_exits_is_taken_over_unchanged() -> None:
     (lot,), too_many = found("0.004", exit_of("a", "T", "0.004"), exit_of("a", "S", "0.004"))
     assert (lot.key, lot.quantity, too_many) == ("a", D("0.004"), [])
     assert lot.legs == {"T": "T1-a", "S": "S1-a"}
@@ -54,9 +54,7 @@ def test_a_position_with_its_pair_is_taken_over_as_it_is() -> None:
 
 @pytest.mark.parametrize("book", BOOKS)
 @pytest.mark.parametrize("legs", [("T", "S"), ("T",), ("S",)])
-def test_a_lot_is_taken_over_at_the_tick_that_it_was_filled_at(
-    book: Book, legs: tuple[Leg, ...]
-) -> None:
+def test_exit_rules_lot_is_taken_over_at_its_fill_price(book: Book, legs: tuple[Leg, ...]) -> None:
     """Half of a step from it is where the next rung may stand: a tick can decide about an order."""
     wrong = 0
     for tenths in range(500_000, 503_000):
@@ -70,14 +68,14 @@ def test_a_lot_is_taken_over_at_the_tick_that_it_was_filled_at(
     assert wrong < 30 if legs == below else wrong == 0
 
 
-def test_a_target_that_has_moved_says_nothing_about_the_entry() -> None:
+def test_exit_rules_moved_target_does_not_determine_the_entry() -> None:
     moved = exit_of("a", "T", "0.004", entry="50400")
     (lot,), _ = found("0.004", exit_of("a", "S", "0.004"), moved)
     assert lot.entry == D(50000)
 
 
 @pytest.mark.parametrize("leg", ["T", "S"])
-def test_one_exit_is_enough_to_know_where_the_lot_came_from(leg: Leg) -> None:
+def test_exit_rules_one_exit_determines_the_entry_of_its_lot(leg: Leg) -> None:
     for book in BOOKS:
         one = exit_of("a", leg, "0.004", book)
         (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, [one], GRID, TICK)
@@ -85,13 +83,13 @@ def test_one_exit_is_enough_to_know_where_the_lot_came_from(leg: Leg) -> None:
         assert list(lot.legs) == [leg]
 
 
-def test_a_position_without_exits_is_one_lot_at_its_own_price() -> None:
+def test_exit_rules_position_without_exits_is_one_lot_at_its_average_price() -> None:
     (lot,), too_many = found("0.004", at="49876.5")
     assert (lot.book, lot.entry, lot.quantity) == ("LONG", D("49876.5"), D("0.004"))
     assert (lot.legs, too_many) == ({}, [])
 
 
-def test_exits_beyond_the_position_are_too_many() -> None:
+def test_exit_rules_exits_beyond_the_position_are_surplus() -> None:
     """The stop of one lot was filled while nobody looked: its target is still there."""
     left_behind = exit_of("a", "T", "0.004")
     lots, too_many = found(
@@ -101,13 +99,13 @@ def test_exits_beyond_the_position_are_too_many() -> None:
     assert too_many == ["T1-a"]
 
 
-def test_exits_of_nothing_are_all_too_many() -> None:
+def test_exit_rules_exits_without_a_position_are_surplus() -> None:
     lots, too_many = found("0", exit_of("a", "S", "0.004"), exit_of("a", "T", "0.004"))
     assert lots == []
     assert sorted(too_many) == ["S1-a", "T1-a"]
 
 
-def test_an_exit_of_the_same_kind_twice_is_one_too_many() -> None:
+def test_exit_rules_second_exit_of_a_kind_is_surplus() -> None:
     again = exit_of("a", "T", "0.004")._replace(order_id="T3-a")
     (lot,), too_many = found("0.004", exit_of("a", "T", "0.004"), again)
     assert (lot.legs, too_many) == ({"T": "T1-a"}, ["T3-a"])
@@ -121,7 +119,7 @@ def test_an_exit_of_the_same_kind_twice_is_one_too_many() -> None:
         max_size=12,
     ),
 )  # fmt: skip
-def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
+def test_exit_rules_lots_sum_to_the_position_and_each_exit_has_a_lot_or_is_surplus(
     positions: dict[Book, int], exits: list[Any]
 ) -> None:
     held = {book: BookPosition(D(size) / 1000, D(50000)) for book, size in positions.items()}
@@ -144,24 +142,26 @@ def test_lots_are_the_position_and_every_exit_belongs_to_one_or_is_too_many(
         ("O-20231114-1", None), ("TWAP-a", None), ("S-a", None), ("web_1", None), ("", None),
     ],
 )  # fmt: skip
-def test_an_id_tells_which_exit_of_what_it_is(order_id: str, told: tuple[str, str] | None) -> None:
+def test_exit_rules_order_id_names_the_kind_and_the_lot(
+    order_id: str, told: tuple[str, str] | None
+) -> None:
     assert leg_and_key(order_id) == told
 
 
-def test_a_grown_lot_has_the_average_price() -> None:
+def test_exit_rules_grown_lot_has_the_average_price() -> None:
     lot = Lot("a", "LONG", D(100), D(1))
     lot.grow(D(130), D(2))
     assert (lot.entry, lot.quantity) == (D(120), D(3))
 
 
-def test_a_passed_target_stands_on_the_makers_side_and_a_far_one_where_it_was() -> None:
+def test_exit_rules_passed_target_moves_to_the_makers_side() -> None:
     assert maker_target("LONG", D(100), D(110), D(5), TICK) == D("110.2")
     assert maker_target("SHORT", D(100), D(90), D(5), TICK) == D("89.8")
     assert maker_target("LONG", D(100), D(90), D(5), TICK) == D(100)
 
 
 @pytest.mark.parametrize(("mid", "passed"), [("100.1", False), ("100.04", True), ("99", True)])
-def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed: bool) -> None:
+def test_exit_rules_stop_counts_as_passed_within_the_buffer(mid: str, passed: bool) -> None:
     assert is_stop_reached("LONG", D(100), D(mid), D(5)) is passed
     assert is_stop_reached("SHORT", D(100), 200 - D(mid), D(5)) is passed
 
@@ -169,7 +169,7 @@ def test_a_stop_is_passed_where_the_market_is_within_the_buffer(mid: str, passed
 # -- what is kept ----------------------------------------------------------------------------------
 
 
-def test_what_is_kept_comes_back_digit_for_digit() -> None:
+def test_exit_rules_saved_state_is_restored_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
     before._center, before._stopped = D("50000.05"), True
     before._pnl = GridPnl(D(10_000), D("-12.3456789"), D("7.5"))
@@ -182,6 +182,6 @@ def test_what_is_kept_comes_back_digit_for_digit() -> None:
 
 
 @pytest.mark.parametrize("state", [b'{"version":2}', b"{", b'{"version":1}'])
-def test_what_another_version_has_kept_is_refused(state: bytes) -> None:
+def test_exit_rules_saved_state_of_another_version_is_refused(state: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says, the trader sets it aside
         HedgeGridV1(config()).on_load({"grid": state})

@@ -22,14 +22,14 @@ def probe(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_it_says_what_the_port_answers(exchange: Exchange) -> None:
+def test_healthcheck_prints_what_the_port_answers(exchange: Exchange) -> None:
     well = probe(f"{exchange.url}/fapi/v1/time")
     assert (well.returncode, well.stdout[:14]) == (0, '{"serverTime":')
     ill = probe(f"{exchange.url}/nothing/here")
     assert ill.returncode == 1
 
 
-def test_it_asks_the_traders_own_port_for_its_health(exchange: Exchange) -> None:
+def test_healthcheck_asks_the_traders_port_by_default(exchange: Exchange) -> None:
     port = exchange.url.rpartition(":")[2]
     assert probe(WARMUP_HTTP_PORT=port).returncode == 1  # this one has no /healthz
     assert probe().returncode == 0  # no port: nothing to ask
@@ -38,7 +38,7 @@ def test_it_asks_the_traders_own_port_for_its_health(exchange: Exchange) -> None
 
 
 @pytest.mark.parametrize("listens", [True, False])
-def test_a_port_that_is_silent_or_closed_is_ill(listens: bool) -> None:
+def test_healthcheck_fails_for_a_silent_or_closed_port(listens: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         if not listens:
@@ -57,14 +57,14 @@ def runs(path: Path, ago_s: float | None, failed: int = 0) -> str:
     return str(path)
 
 
-def test_runs_that_succeed_are_well(tmp_path: Path) -> None:
+def test_healthcheck_passes_for_successful_runs(tmp_path: Path) -> None:
     path = runs(tmp_path / "status.json", 5)
     well = probe(path, "900")
     assert (well.returncode, well.stdout[:20]) == (0, "the last success was")
     assert probe(runs(tmp_path / "status.json", 5, failed=2), "900").returncode == 0
 
 
-def test_runs_that_fail_or_hang_for_too_long_are_ill_with_the_reason(tmp_path: Path) -> None:
+def test_healthcheck_fails_with_the_reason_for_failing_or_hanging_runs(tmp_path: Path) -> None:
     failing = probe(runs(tmp_path / "status.json", 1000, failed=4), "900")
     assert failing.returncode == 1
     assert "4 run(s) have failed since: no answer" in failing.stdout
@@ -75,7 +75,7 @@ def test_runs_that_fail_or_hang_for_too_long_are_ill_with_the_reason(tmp_path: P
 
 
 @pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"last_success_ms": "x"}'])
-def test_a_status_that_cannot_be_read_is_ill(tmp_path: Path, content: bytes | None) -> None:
+def test_healthcheck_fails_for_an_unreadable_status(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "status.json"
     if content is not None:
         path.write_bytes(content)

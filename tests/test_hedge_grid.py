@@ -81,20 +81,20 @@ def held(engine: BacktestEngine) -> dict[str, str]:
 # -- the ladder ------------------------------------------------------------------------------------
 
 
-def test_a_warm_strategy_lays_its_ladder_on_the_first_bar(engine: BacktestEngine) -> None:
+def test_hedge_grid_warm_strategy_sends_its_ladder_on_the_first_bar(engine: BacktestEngine) -> None:
     orders = run(engine, warmed(), begun())
     assert told(orders) == LADDER
     assert all(order.is_post_only and not order.is_reduce_only for order in orders)
     assert set(states(orders)) == {OPEN}
 
 
-def test_a_cold_strategy_sends_nothing(engine: BacktestEngine) -> None:
+def test_hedge_grid_cold_strategy_sends_nothing(engine: BacktestEngine) -> None:
     market = Market().quote(1, "50000").bar(2, "50000").bar(62, "50010").quote(70, "49000")
     assert run(engine, HedgeGridV1(config()), market) == []
 
 
 @pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
-def test_no_entry_leaves_unless_trading_is_active(
+def test_hedge_grid_sends_entries_only_while_trading_is_active(
     engine: BacktestEngine, state: TradingState
 ) -> None:
     strategy = warmed()
@@ -102,7 +102,7 @@ def test_no_entry_leaves_unless_trading_is_active(
     assert run(engine, strategy, begun()) == []
 
 
-def test_a_trend_thins_the_side_against_it(engine: BacktestEngine) -> None:
+def test_hedge_grid_trend_thins_the_opposite_side(engine: BacktestEngine) -> None:
     strategy = HedgeGridV1(config(base_qty=D("0.008")))
     rising = [40_000.0 + 250 * each for each in range(41)]
     strategy.warmup_regime_detector(
@@ -115,14 +115,14 @@ def test_a_trend_thins_the_side_against_it(engine: BacktestEngine) -> None:
     ]  # fmt: skip
 
 
-def test_an_unchanged_ladder_sends_nothing_more(engine: BacktestEngine) -> None:
+def test_hedge_grid_unchanged_ladder_sends_nothing(engine: BacktestEngine) -> None:
     market = Market().quote(1, "50000")
     for minute in range(5):
         market.bar(2 + 60 * minute, "50000").quote(3 + 60 * minute, "50003")
     assert told(run(engine, warmed(), market)) == LADDER
 
 
-def test_the_ladder_follows_a_market_that_left_and_has_no_gap_of_a_bar(
+def test_hedge_grid_ladder_follows_a_rising_market_without_a_gap_of_a_bar(
     engine: BacktestEngine,
 ) -> None:
     market = begun().quote(50, "51000").bar(62, "51000").quote(63, "51000")
@@ -135,7 +135,7 @@ def test_the_ladder_follows_a_market_that_left_and_has_no_gap_of_a_bar(
     assert orders[0].ts_last < START_NS + 63 * SECOND_NS
 
 
-def test_the_ladder_follows_a_market_that_fell(engine: BacktestEngine) -> None:
+def test_hedge_grid_ladder_follows_a_falling_market(engine: BacktestEngine) -> None:
     market = begun().quote(50, "49000").bar(62, "49000").quote(63, "49000")
     orders = run(engine, warmed(grid_levels_long=0), market)
     assert told(orders[3:]) == [
@@ -143,13 +143,13 @@ def test_the_ladder_follows_a_market_that_fell(engine: BacktestEngine) -> None:
     ]  # fmt: skip
 
 
-def test_without_maker_only_nothing_is_post_only(engine: BacktestEngine) -> None:
+def test_hedge_grid_without_maker_only_no_order_is_post_only(engine: BacktestEngine) -> None:
     orders = run(engine, long_only(maker_only=False), begun().quote(10, "49945").quote(11, "49960"))
     assert [order.client_order_id.value[0] for order in orders] == ["E", "E", "E", "S", "T"]
     assert not any(order.is_post_only for order in orders if order.order_type == OrderType.LIMIT)
 
 
-def test_a_market_that_comes_back_before_the_cancels_have_arrived_finds_the_ladder() -> None:
+def test_hedge_grid_ladder_is_complete_when_the_market_returns_before_the_cancels() -> None:
     """What is being cancelled serves no rung any more."""
     engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
     market = begun().quote(50, "51000").bar(62, "51000").quote(62.3, "50000").bar(62.5, "50000")
@@ -162,7 +162,7 @@ def test_a_market_that_comes_back_before_the_cancels_have_arrived_finds_the_ladd
         engine.dispose()
 
 
-def test_a_ladder_that_moves_by_a_step_keeps_the_rungs_that_both_have(
+def test_hedge_grid_ladder_moved_by_one_step_keeps_the_common_rungs(
     engine: BacktestEngine,
 ) -> None:
     """One step up: the lowest rung goes, one comes on top, and the two between stay."""
@@ -173,7 +173,7 @@ def test_a_ladder_that_moves_by_a_step_keeps_the_rungs_that_both_have(
 
 
 @pytest.mark.parametrize(("tolerance", "sent"), [(1, 3), (20, 0)])
-def test_prices_within_the_tolerance_are_left_alone(
+def test_hedge_grid_keeps_orders_within_the_price_tolerance(
     engine: BacktestEngine, tolerance: int, sent: int
 ) -> None:
     strategy = long_only(recenter_trigger_bps=1.0, order_diff_price_tolerance_bps=D(tolerance))
@@ -184,7 +184,7 @@ def test_prices_within_the_tolerance_are_left_alone(
 # -- exits -----------------------------------------------------------------------------------------
 
 
-def test_every_filled_rung_has_its_own_exits_and_rests_until_it_is_closed(
+def test_hedge_grid_filled_rung_gets_exits_and_is_refilled_after_they_close_it(
     engine: BacktestEngine,
 ) -> None:
     market = (
@@ -210,7 +210,7 @@ def test_every_filled_rung_has_its_own_exits_and_rests_until_it_is_closed(
     assert (str(position.id), str(position.quantity)) == ("BTCUSDT-PERP.BINANCE-LONG", "0.004")
 
 
-def test_short_rungs_are_closed_below(engine: BacktestEngine) -> None:
+def test_hedge_grid_short_rungs_close_below_their_entry(engine: BacktestEngine) -> None:
     orders = run(engine, warmed(), begun().quote(10, "50060").quote(20, "49990"))
     (stop,), (target,) = of_kind(orders, "S"), of_kind(orders, "T")
     assert told([stop, target]) == [("BUY", "51573.50", "0.004"), ("BUY", "49999.90", "0.004")]
@@ -218,7 +218,9 @@ def test_short_rungs_are_closed_below(engine: BacktestEngine) -> None:
     assert engine.cache.positions_open() == []
 
 
-def test_a_stop_loss_closes_the_rung_and_takes_its_target_with_it(engine: BacktestEngine) -> None:
+def test_hedge_grid_stop_loss_closes_the_rung_and_cancels_its_target(
+    engine: BacktestEngine,
+) -> None:
     market = begun().quote(10, "49945").quote(20, "49840").quote(30, "49840")
     orders = run(engine, long_only(grid_levels_long=1, sl_steps=2), market)
     entry, stop, target = orders
@@ -227,7 +229,7 @@ def test_a_stop_loss_closes_the_rung_and_takes_its_target_with_it(engine: Backte
     assert engine.cache.positions_open() == []
 
 
-def test_a_part_that_is_filled_is_protected_at_once_and_never_by_more_than_it_is(
+def test_hedge_grid_partial_fill_gets_exits_of_its_size_at_once(
     engine: BacktestEngine,
 ) -> None:
     market = (
@@ -240,7 +242,7 @@ def test_a_part_that_is_filled_is_protected_at_once_and_never_by_more_than_it_is
     assert states(of_kind(orders, "S")) == states(of_kind(orders, "T")) == [GONE, OPEN]
 
 
-def test_a_target_that_is_filled_in_part_shrinks_the_stop(engine: BacktestEngine) -> None:
+def test_hedge_grid_partly_filled_target_shrinks_the_stop(engine: BacktestEngine) -> None:
     market = begun().quote(10, "49945").quote(20, "50000.05", size="0.012").quote(21, "49960")
     orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
     (target,) = of_kind(orders, "T")
@@ -250,7 +252,7 @@ def test_a_target_that_is_filled_in_part_shrinks_the_stop(engine: BacktestEngine
     assert held(engine) == {"LONG": "0.008"}
 
 
-def test_a_part_has_its_exits_however_small_it_is(engine: BacktestEngine) -> None:
+def test_hedge_grid_partial_fill_of_any_size_gets_exits(engine: BacktestEngine) -> None:
     """Worth 50, where an entry needs 100: what closes is let through."""
     market = begun().quote(10, "49949.95", size="0.001").quote(11, "49960")
     orders = run(engine, long_only(grid_levels_long=1), market)
@@ -258,7 +260,7 @@ def test_a_part_has_its_exits_however_small_it_is(engine: BacktestEngine) -> Non
     assert [(str(order.quantity), order.status) for order in exits] == [("0.001", OPEN)] * 2
 
 
-def test_what_a_target_leaves_has_a_stop_however_small_it_is(engine: BacktestEngine) -> None:
+def test_hedge_grid_rest_of_a_target_of_any_size_keeps_a_stop(engine: BacktestEngine) -> None:
     market = begun().quote(10, "49940").quote(20, "50000.05", size="0.003").quote(21, "49960")
     stops = of_kind(run(engine, long_only(grid_levels_long=1), market), "S")
     assert [(str(order.quantity), order.status) for order in stops] == [
@@ -283,7 +285,7 @@ def run_where_small_exits_are_refused(
     return [order for order in orders if order not in refused]
 
 
-def test_a_part_too_small_for_an_order_waits_for_more_of_it(engine: BacktestEngine) -> None:
+def test_hedge_grid_part_below_the_minimum_waits_for_more(engine: BacktestEngine) -> None:
     """0.001 at 49,950 is below the least notional of 100: no exit of it would be let through."""
     market = begun().quote(10, "49949.95", size="0.001").quote(20, "49949.95").quote(21, "49960")
     entry, *exits = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=1), market)
@@ -292,7 +294,7 @@ def test_a_part_too_small_for_an_order_waits_for_more_of_it(engine: BacktestEngi
     assert {order.init_event.ts_init for order in exits} == {START_NS + 20 * SECOND_NS}
 
 
-def test_a_rest_too_small_for_an_order_joins_the_next_lot(engine: BacktestEngine) -> None:
+def test_hedge_grid_rest_below_the_minimum_joins_the_next_lot(engine: BacktestEngine) -> None:
     """The first rung is filled with 0.001 and cancelled as the ladder moves on."""
     market = (
         begun().quote(10, "49949.95", size="0.001").quote(50, "50150").bar(62, "50150")
@@ -306,7 +308,7 @@ def test_a_rest_too_small_for_an_order_joins_the_next_lot(engine: BacktestEngine
     assert held(engine) == {"LONG": "0.005"}
 
 
-def test_a_part_too_small_for_an_order_joins_no_other_lot_while_more_may_come(
+def test_hedge_grid_part_below_the_minimum_joins_no_lot_while_more_may_fill(
     engine: BacktestEngine,
 ) -> None:
     market = (
@@ -324,7 +326,7 @@ def two_filled_and_the_lower_ones_target_in_part() -> Market:
     return market.quote(21, "49910").quote(22, "49910").quote(23, "49910")
 
 
-def test_what_a_target_leaves_that_is_too_small_for_a_stop_joins_the_next_lot_at_once(
+def test_hedge_grid_rest_too_small_for_a_stop_joins_the_next_lot_at_once(
     engine: BacktestEngine,
 ) -> None:
     orders = run_where_small_exits_are_refused(
@@ -338,7 +340,7 @@ def test_what_a_target_leaves_that_is_too_small_for_a_stop_joins_the_next_lot_at
     assert held(engine) == {"LONG": "0.005"}
 
 
-def test_two_lots_that_are_too_small_together_leave_the_target_that_stands(
+def test_hedge_grid_two_lots_below_the_minimum_keep_the_open_target(
     engine: BacktestEngine,
 ) -> None:
     market = (
@@ -351,7 +353,7 @@ def test_two_lots_that_are_too_small_together_leave_the_target_that_stands(
     assert held(engine) == {"LONG": "0.002"}
 
 
-def test_the_only_lots_rest_keeps_its_target_and_joins_the_next_that_is_filled(
+def test_hedge_grid_rest_of_the_only_lot_keeps_its_target_and_joins_the_next_fill(
     engine: BacktestEngine,
 ) -> None:
     market = (
@@ -368,7 +370,7 @@ def test_the_only_lots_rest_keeps_its_target_and_joins_the_next_that_is_filled(
     assert held(engine) == {"LONG": "0.005"}
 
 
-def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestEngine) -> None:
+def test_hedge_grid_passed_stop_is_sent_as_a_market_order(engine: BacktestEngine) -> None:
     """Halted while the price fell through the stop: it closes as soon as exits may leave."""
     strategy = long_only(grid_levels_long=1, sl_steps=2)
     halted = type("Event", (), {"state": TradingState.HALTED})()
@@ -390,7 +392,7 @@ def test_a_stop_that_the_market_has_run_past_is_a_market_order(engine: BacktestE
     assert engine.cache.positions_open() == []
 
 
-def test_exits_wait_while_trading_is_halted_and_leave_when_it_is_only_reducing(
+def test_hedge_grid_exits_wait_while_halted_and_leave_while_reducing(
     engine: BacktestEngine,
 ) -> None:
     strategy = long_only(grid_levels_long=1)
@@ -408,7 +410,7 @@ def test_exits_wait_while_trading_is_halted_and_leave_when_it_is_only_reducing(
     assert len(orders_of(engine)) == 3, "and no entry"
 
 
-def test_a_target_that_the_market_has_run_past_is_sent_on_the_makers_side(
+def test_hedge_grid_passed_target_is_sent_on_the_makers_side(
     engine: BacktestEngine,
 ) -> None:
     """The target is behind the market already: a post-only exit there would be rejected."""
@@ -420,7 +422,7 @@ def test_a_target_that_the_market_has_run_past_is_sent_on_the_makers_side(
     assert engine.cache.positions_open() == []
 
 
-def test_a_stop_that_is_refused_as_passed_is_a_market_order_at_once() -> None:
+def test_hedge_grid_stop_refused_as_passed_is_replaced_by_a_market_order() -> None:
     """It takes a second to the exchange, and the market has run through it meanwhile."""
     engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
     market = begun().quote(5, "49945").quote(5.5, "49700")
@@ -437,7 +439,7 @@ def test_a_stop_that_is_refused_as_passed_is_a_market_order_at_once() -> None:
         engine.dispose()
 
 
-def test_nothing_is_laid_after_the_end() -> None:
+def test_hedge_grid_sends_nothing_after_its_stop() -> None:
     """The ladder was waiting for its cancels to make room."""
     engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
     strategy = long_only(max_inventory_quote=D(650))
@@ -453,7 +455,7 @@ def test_nothing_is_laid_after_the_end() -> None:
 
 
 @pytest.mark.parametrize("reason", ["-2021: Order would immediately trigger.", "in the market"])
-def test_a_stop_that_only_the_exchange_knows_to_be_passed_is_a_market_order(
+def test_hedge_grid_stop_that_only_the_exchange_knows_as_passed_is_a_market_order(
     engine: BacktestEngine, reason: str
 ) -> None:
     strategy = long_only(grid_levels_long=1)
@@ -468,7 +470,7 @@ def test_a_stop_that_only_the_exchange_knows_to_be_passed_is_a_market_order(
     assert engine.cache.positions_open() == []
 
 
-def test_a_target_that_is_refused_is_tried_again_so_often_and_then_with_the_next_look(
+def test_hedge_grid_refused_target_is_retried_and_then_with_the_next_bar(
     engine: BacktestEngine,
 ) -> None:
     strategy = long_only(grid_levels_long=1, retry_attempts=2, retry_delay_ms=100)
@@ -487,7 +489,7 @@ def test_a_target_that_is_refused_is_tried_again_so_often_and_then_with_the_next
     assert [each // 1000 for each in ms[::3]] == [10, 61, 62], "the fill, the look, the bar"
 
 
-def test_quotes_from_before_a_halt_say_nothing_after_it(engine: BacktestEngine) -> None:
+def test_hedge_grid_ignores_quotes_from_before_a_halt(engine: BacktestEngine) -> None:
     """No quote has come since: it is the newest close that the ladder follows."""
     strategy = long_only()
     engine.add_strategy(strategy)
@@ -502,7 +504,7 @@ def test_quotes_from_before_a_halt_say_nothing_after_it(engine: BacktestEngine) 
 
 
 @pytest.mark.parametrize(("by_hand", "left"), [("0.008", None), ("0.004", "0.004")])
-def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
+def test_hedge_grid_manually_closed_position_cancels_its_exits(
     engine: BacktestEngine, by_hand: str, left: str | None
 ) -> None:
     strategy = long_only(grid_levels_long=1, base_qty=D("0.008"))
@@ -523,7 +525,7 @@ def test_a_position_that_is_closed_by_hand_takes_its_exits_with_it(
     assert held(engine) == ({} if left is None else {"LONG": left})
 
 
-def test_an_exit_that_comes_back_after_a_takeover_has_an_id_of_its_own(
+def test_hedge_grid_exit_sent_again_after_a_takeover_has_a_new_id(
     engine: BacktestEngine,
 ) -> None:
     """Somebody cancels the target and buys: S1 alone tells of the lot, and T2 was used."""
@@ -546,7 +548,7 @@ def test_an_exit_that_comes_back_after_a_takeover_has_an_id_of_its_own(
     assert {order.init_event.ts_init for order in targets} == {LOOK_NS}
 
 
-def test_an_exit_whose_cancel_was_refused_shrinks_with_the_next_look(
+def test_hedge_grid_exit_with_a_refused_cancel_shrinks_on_the_next_bar(
     engine: BacktestEngine,
 ) -> None:
     """Else it would close more than is left of its lot."""
@@ -563,7 +565,7 @@ def test_an_exit_whose_cancel_was_refused_shrinks_with_the_next_look(
     assert stops[0].ts_last == LOOK_NS
 
 
-def test_an_exit_of_a_closed_lot_whose_cancel_was_refused_goes_with_the_next_look(
+def test_hedge_grid_exit_of_a_closed_lot_with_a_refused_cancel_is_cancelled_on_the_next_bar(
     engine: BacktestEngine,
 ) -> None:
     """Else it would close what another rung holds."""
@@ -575,7 +577,7 @@ def test_an_exit_of_a_closed_lot_whose_cancel_was_refused_goes_with_the_next_loo
 
 
 @pytest.mark.parametrize(("looks_every_s", "second"), [(60, 61), (600, 62)])
-def test_an_exit_that_nautilus_has_denied_is_sent_again_with_the_next_look_or_bar(
+def test_hedge_grid_denied_exit_is_sent_again(
     engine: BacktestEngine, looks_every_s: int, second: int
 ) -> None:
     strategy = long_only(grid_levels_long=1, balance_check_interval_seconds=looks_every_s)
@@ -603,7 +605,7 @@ def expire_at(engine: BacktestEngine, strategy: HedgeGridV1, kind: str, second: 
     strategy.clock.set_time_alert_ns("expire", START_NS + round(second * SECOND_NS), expire)
 
 
-def test_an_expired_target_is_back_at_once(engine: BacktestEngine) -> None:
+def test_hedge_grid_expired_target_is_sent_again_at_once(engine: BacktestEngine) -> None:
     strategy = long_only(grid_levels_long=1)
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").quote(31, "49960"))
@@ -616,7 +618,7 @@ def test_an_expired_target_is_back_at_once(engine: BacktestEngine) -> None:
 
 
 @pytest.mark.parametrize(("filled", "again"), [("0.000", ["49949.90"]), ("0.008", [])])
-def test_an_expired_entry_is_stepped_away_unless_it_was_filled_in_part(
+def test_hedge_grid_expired_entry_is_sent_one_tick_further_away_unless_partly_filled(
     engine: BacktestEngine, filled: str, again: list[str]
 ) -> None:
     """Binance expires a post-only order that would have taken."""

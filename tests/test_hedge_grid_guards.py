@@ -80,18 +80,18 @@ def book_cap(*, equity: D = D(1000), leverage: D = D(10), **limits: D) -> D:
         ("equity", D(-5), D(0)),
     ],
 )
-def test_the_tightest_rule_caps_a_book(key: str, value: D, quote: D) -> None:
+def test_hedge_grid_caps_tightest_rule_limits_a_book(key: str, value: D, quote: D) -> None:
     assert book_cap(**{key: value}) == quote
 
 
-def test_a_book_filled_to_its_cap_is_the_buffer_away_from_liquidation() -> None:
+def test_hedge_grid_caps_full_book_keeps_the_liquidation_buffer() -> None:
     quote = book_cap(emergency_liquidation_buffer=D("0.25"), leverage=D(100))
     assert 1000 - quote * D("0.25") == pytest.approx(
         quote * D("0.05")
     )  # what is left is the maintenance
 
 
-def test_both_books_share_the_leverage_and_neither_comes_first() -> None:
+def test_hedge_grid_caps_books_share_the_leverage_equally() -> None:
     rungs = ladder(D(60000), levels_short=3, qty_scale=D(1))  # 120 each
     admitted = rungs_within_caps(rungs, {}, Caps(D(10**6), None, D(600)))
     assert [(rung.book, rung.level) for rung in admitted] == [
@@ -103,7 +103,9 @@ def test_both_books_share_the_leverage_and_neither_comes_first() -> None:
     quote=st.decimals(0, 3000, places=1), quantity=st.decimals(0, "0.05", places=3),
     gross=st.decimals(0, 5000, places=1), held=st.decimals(0, "0.02", places=3),
 )  # fmt: skip
-def test_nothing_admitted_could_fill_beyond_a_cap(quote: D, quantity: D, gross: D, held: D) -> None:
+def test_hedge_grid_caps_admitted_rungs_cannot_fill_beyond_a_cap(
+    quote: D, quantity: D, gross: D, held: D
+) -> None:
     rungs = ladder(D(60000), levels_long=5, levels_short=5)
     exposure: dict[Book, Exposure] = {"LONG": Exposure(held, held * 60000)}
     admitted = rungs_within_caps(rungs, exposure, Caps(quote, quantity, gross))
@@ -127,7 +129,7 @@ def test_nothing_admitted_could_fill_beyond_a_cap(quote: D, quantity: D, gross: 
         {"max_position_pct": D("0.00045")},  # at leverage 10
     ],
 )
-def test_two_rungs_of_200_are_all_that_a_cap_of_450_lets_through(
+def test_hedge_grid_caps_450_admits_two_rungs_of_200(
     engine: BacktestEngine, changes: dict[str, Any]
 ) -> None:
     market = begun().quote(10, "49890").bar(62, "49890").bar(122, "49890").quote(130, "49890")
@@ -150,7 +152,7 @@ def fallen(engine: BacktestEngine, to: str, **changes: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(("cap", "entries"), [(393, 1), (396, 2)])
-def test_what_is_held_counts_at_its_cost_where_it_is_worth_less(
+def test_hedge_grid_caps_count_a_losing_position_at_its_cost(
     engine: BacktestEngine, cap: int, entries: int
 ) -> None:
     """0.004 at 49,950 are 199.8, now worth 196; the next rung is 195.8."""
@@ -158,7 +160,7 @@ def test_what_is_held_counts_at_its_cost_where_it_is_worth_less(
 
 
 @pytest.mark.parametrize(("share", "entries"), [("0.0892", 1), ("0.0899", 2)])
-def test_what_is_lost_and_still_open_is_no_equity(
+def test_hedge_grid_caps_subtract_unrealized_losses_from_the_equity(
     engine: BacktestEngine, share: str, entries: int
 ) -> None:
     """At leverage 10, 89,200 of the balance, but 88,196 with the loss; both rungs are 88,741."""
@@ -169,13 +171,15 @@ def test_what_is_lost_and_still_open_is_no_equity(
     assert len(made) == entries
 
 
-def test_without_position_validation_only_the_inventory_is_capped(engine: BacktestEngine) -> None:
+def test_hedge_grid_caps_without_position_validation_limit_only_the_inventory(
+    engine: BacktestEngine,
+) -> None:
     caps: dict[str, Any] = {"max_position_size": D("0.004"), "max_inventory_quote": D(450)}
     orders = run(engine, warmed(enable_position_validation=False, **caps), begun())
     assert len(orders) == 4
 
 
-def test_a_full_book_is_laid_anew_only_when_the_old_orders_are_gone(
+def test_hedge_grid_caps_full_book_is_replaced_only_after_the_old_orders_are_gone(
     engine: BacktestEngine,
 ) -> None:
     """Both at once could be filled together, and would be beyond the cap."""
@@ -191,7 +195,7 @@ def test_a_full_book_is_laid_anew_only_when_the_old_orders_are_gone(
 # -- the order diff --------------------------------------------------------------------------------
 
 
-def test_a_standing_order_serves_one_rung_and_the_nearest() -> None:
+def test_hedge_grid_order_diff_open_order_serves_only_the_nearest_rung() -> None:
     (first, second, third, *_) = ladder(D(60000), qty_scale=D(1))
     standing = [
         OpenEntry("a", "LONG", D("59940.50"), D("0.002"), D("0.002")),
@@ -213,7 +217,7 @@ def test_a_standing_order_serves_one_rung_and_the_nearest() -> None:
         ("LONG", 1, "98", None), ("SHORT", 1, "102", None),
     ],
 )  # fmt: skip
-def test_a_retry_steps_away_from_the_market_but_not_too_far(
+def test_hedge_grid_retry_price_moves_away_from_the_market_within_a_limit(
     book: Book, attempt: int, opposite: str | None, price: str | None
 ) -> None:
     made = retry_price(
@@ -239,7 +243,7 @@ def falling_behind(**changes: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"max_errors_per_minute": 1}])
-def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers(
+def test_hedge_grid_retry_of_a_taking_order_stays_post_only(
     changes: dict[str, Any],
 ) -> None:
     """And it is no error: no breaker opens by it."""
@@ -255,7 +259,7 @@ def test_an_order_that_would_take_is_stepped_away_and_stays_a_makers(
     [{"use_post_only_retries": False}, {"retry_attempts": 0},
      {"retry_max_price_deviation_bps": D(1)}],
 )  # fmt: skip
-def test_without_retries_it_is_left_until_the_next_bar(changes: dict[str, Any]) -> None:
+def test_hedge_grid_retry_disabled_waits_for_the_next_bar(changes: dict[str, Any]) -> None:
     orders = falling_behind(**changes)
     assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
     assert told(orders)[0] == told(orders)[1]
@@ -269,7 +273,7 @@ def refusing_entries(engine: BacktestEngine, **changes: Any) -> HedgeGridV1:
     return strategy
 
 
-def test_retries_go_a_tick_further_each_time_and_end(engine: BacktestEngine) -> None:
+def test_hedge_grid_retry_goes_one_tick_further_each_time_and_ends(engine: BacktestEngine) -> None:
     refusing_entries(engine, retry_attempts=3)
     feed(engine, begun().quote(10, "50000"))
     engine.run()
@@ -277,7 +281,7 @@ def test_retries_go_a_tick_further_each_time_and_end(engine: BacktestEngine) -> 
     assert prices == ["49950.00", "49949.90", "49949.80", "49949.70"]
 
 
-def test_a_rung_that_waits_for_its_retry_is_not_sent_by_a_bar(engine: BacktestEngine) -> None:
+def test_hedge_grid_retry_pending_rung_is_not_sent_by_a_bar(engine: BacktestEngine) -> None:
     refusing_entries(engine, retry_attempts=1, retry_delay_ms=90_000)
     feed(engine, begun().bar(62, "50000").quote(100, "50000"))
     engine.run()
@@ -285,7 +289,7 @@ def test_a_rung_that_waits_for_its_retry_is_not_sent_by_a_bar(engine: BacktestEn
     assert seconds == [2, 92]
 
 
-def test_no_retry_leaves_when_no_entry_may(engine: BacktestEngine) -> None:
+def test_hedge_grid_retry_is_not_sent_while_entries_are_blocked(engine: BacktestEngine) -> None:
     strategy = refusing_entries(engine, retry_attempts=1, retry_delay_ms=5000)
     feed(engine, begun().quote(10, "50000"))
     reducing = type("Event", (), {"state": TradingState.REDUCING})()
@@ -296,7 +300,7 @@ def test_no_retry_leaves_when_no_entry_may(engine: BacktestEngine) -> None:
     assert len(orders_of(engine)) == 1
 
 
-def test_a_rung_that_is_filled_in_part_counts_with_its_rest(engine: BacktestEngine) -> None:
+def test_hedge_grid_caps_count_the_rest_of_a_partly_filled_rung(engine: BacktestEngine) -> None:
     """100 of it are held and 100 wait: the second rung of 200 still fits below 450."""
     market = begun().quote(10, "49949.95", size="0.002").quote(11, "49960").bar(62, "49960")
     strategy = warmed(grid_levels_short=0, grid_levels_long=2, max_inventory_quote=D(450))
@@ -306,7 +310,7 @@ def test_a_rung_that_is_filled_in_part_counts_with_its_rest(engine: BacktestEngi
     ]  # fmt: skip
 
 
-def test_a_rung_that_comes_waits_for_the_one_that_goes_where_both_would_be_too_much() -> None:
+def test_hedge_grid_caps_new_rung_waits_for_the_cancel_of_the_old_one() -> None:
     engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
     strategy = warmed(grid_levels_short=0, max_inventory_quote=D(650), recenter_trigger_bps=5.0)
     market = begun().quote(50, "50050").bar(62, "50050")
@@ -318,7 +322,7 @@ def test_a_rung_that_comes_waits_for_the_one_that_goes_where_both_would_be_too_m
         engine.dispose()
 
 
-def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(
+def test_hedge_grid_passed_rung_waits_for_the_price_to_return(
     engine: BacktestEngine,
 ) -> None:
     """Stopped out below: buying at once where the market is now would be no grid."""
@@ -338,7 +342,7 @@ def test_a_rung_that_the_market_is_past_waits_for_the_price_to_come_back(
     ("in_hours", "window_minutes", "bps"),
     [(9, 480, 0), (8, 480, 10), (1, 480, 10), (0, 480, 20), (1, 1440, 30)],
 )
-def test_funding_costs_what_its_payments_within_the_window_do(
+def test_hedge_grid_funding_cost_is_that_of_the_payments_in_the_window(
     in_hours: int, window_minutes: int, bps: int
 ) -> None:
     assert funding_cost_bps(D("0.001"), in_hours * HOUR_NS, 0, window_minutes) == bps
@@ -348,11 +352,13 @@ def test_funding_costs_what_its_payments_within_the_window_do(
     ("cost", "long", "short"),
     [(0, 1, 1), (5, 1, 1), ("7.5", "0.5", 1), (10, 0, 1), (-10, 1, 0), ("-7.5", 1, "0.5")],
 )
-def test_the_paying_side_thins_and_stops(cost: Any, long: Any, short: Any) -> None:
+def test_hedge_grid_funding_shrinks_and_stops_the_paying_side(
+    cost: Any, long: Any, short: Any
+) -> None:
     assert size_factors(D(cost), D(10)) == {"LONG": D(long), "SHORT": D(short)}
 
 
-def test_funding_that_costs_too_much_takes_the_paying_side_off(engine: BacktestEngine) -> None:
+def test_hedge_grid_funding_above_the_limit_removes_the_paying_side(engine: BacktestEngine) -> None:
     market = begun().funding(50, "0.002").bar(62, "50000").quote(63, "50000")
     orders = run(engine, warmed(), market)
     assert len(orders) == 6
@@ -364,7 +370,7 @@ def test_funding_that_costs_too_much_takes_the_paying_side_off(engine: BacktestE
 # -- stops of the whole ----------------------------------------------------------------------------
 
 
-def test_the_breaker_opens_on_errors_within_the_window_and_closes_after_the_cooldown() -> None:
+def test_hedge_grid_circuit_breaker_opens_on_errors_and_closes_after_the_cooldown() -> None:
     breaker = CircuitBreaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
     told = [breaker.count_error(second * SECOND_NS) for second in (0, 30, 70, 80)]
     assert told == [False, False, False, True]
@@ -373,14 +379,14 @@ def test_the_breaker_opens_on_errors_within_the_window_and_closes_after_the_cool
     assert not breaker.count_error(181 * SECOND_NS), "what was before does not count twice"
 
 
-def test_drawdown_is_of_what_there_was_at_the_best_time() -> None:
+def test_hedge_grid_circuit_breaker_drawdown_is_measured_from_the_peak() -> None:
     assert drawdown_pct(D(1000), D(0), D(-100)) == 10
     assert drawdown_pct(D(1000), D(1000), D(500)) == 25
     assert drawdown_pct(D(0), D(0), D(-1)) == 0
 
 
 @pytest.mark.parametrize(("enabled", "second"), [(True, 181), (False, 61)])
-def test_errors_stop_new_entries_until_the_cooldown_has_passed(
+def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
     engine: BacktestEngine, enabled: bool, second: int
 ) -> None:
     strategy = warmed(
@@ -413,7 +419,9 @@ def falling_far(engine: BacktestEngine, **changes: Any) -> list[Any]:
     return run(engine, strategy, market)
 
 
-def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestEngine) -> None:
+def test_hedge_grid_circuit_breaker_drawdown_ends_entries_and_keeps_exits(
+    engine: BacktestEngine,
+) -> None:
     orders = falling_far(engine)
     entries = of_kind(orders, "E")
     assert [order.status for order in entries] == [OrderStatus.FILLED, OrderStatus.CANCELED]
@@ -421,18 +429,20 @@ def test_a_drawdown_ends_entries_for_good_and_leaves_the_exits(engine: BacktestE
     assert engine.cache.positions_open() == []
 
 
-def test_without_drawdown_protection_the_grid_goes_on(engine: BacktestEngine) -> None:
+def test_hedge_grid_circuit_breaker_without_drawdown_protection_continues(
+    engine: BacktestEngine,
+) -> None:
     entries = of_kind(falling_far(engine, enable_drawdown_protection=False), "E")
     assert entries[-1].status == OrderStatus.ACCEPTED
     assert len(entries) > 2
 
 
-def test_a_stale_bar_sends_nothing(engine: BacktestEngine) -> None:
+def test_hedge_grid_stale_bar_sends_nothing(engine: BacktestEngine) -> None:
     market = Market().quote(1, "50000").bar(2, "50000", late=301).quote(3, "50000")
     assert run(engine, warmed(), market) == []
 
 
-def test_an_order_that_is_denied_because_trading_was_halted_is_no_error(
+def test_hedge_grid_circuit_breaker_ignores_denials_while_halted(
     engine: BacktestEngine,
 ) -> None:
     """It was on its way when a gap opened."""

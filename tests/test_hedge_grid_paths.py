@@ -168,9 +168,7 @@ PATHS = st.lists(st.integers(-120, 120), min_size=6, max_size=40).map(
 
 @FEW
 @given(PATHS, st.sampled_from(["throttled-counter", "core-and-scalp"]))
-def test_caps_hold_and_what_is_held_has_its_exits_on_every_path(
-    prices: list[D], policy: str
-) -> None:
+def test_hedge_grid_paths_caps_hold_and_positions_have_exits(prices: list[D], policy: str) -> None:
     for order in play(Watched, prices, policy=policy, **CAPS):
         refusals = [e for e in order.events if isinstance(e, OrderDenied)]
         assert not refusals, str(order)
@@ -192,7 +190,7 @@ SIZES = st.lists(st.sampled_from(["0.001", "0.002", "0.003", "0.005"]), min_size
 @example(prices=STEEP, sizes=("0.001",))  # two small lots that are not enough together
 @example(prices=THREE, sizes=("0.001",))
 @given(prices=PATHS, sizes=SIZES.map(tuple))
-def test_what_is_filled_in_part_is_protected_or_joins_what_is(
+def test_hedge_grid_paths_partial_fills_have_exits_or_join_a_lot_that_has(
     kind: type[Watched], prices: list[D], sizes: tuple[str, ...]
 ) -> None:
     orders = play(kind, prices, sizes, **CAPS)
@@ -201,7 +199,7 @@ def test_what_is_filled_in_part_is_protected_or_joins_what_is(
 
 @FEW
 @given(PATHS)
-def test_restarts_change_nothing_that_is_sent(prices: list[D]) -> None:
+def test_hedge_grid_paths_restarts_do_not_change_the_orders(prices: list[D]) -> None:
     kinds = (Watched, Restarting)
     through, restarted = (play(kind, prices, **CAPS) for kind in kinds)
     assert sorted(told(through)) == sorted(told(restarted))
@@ -212,7 +210,7 @@ def test_restarts_change_nothing_that_is_sent(prices: list[D]) -> None:
 
 @FEW
 @given(st.lists(st.integers(-3, 3), min_size=3, max_size=30))
-def test_the_books_mirror_each_other_on_a_mirrored_path(moves: list[int]) -> None:
+def test_hedge_grid_paths_mirrored_path_mirrors_the_books(moves: list[int]) -> None:
     """Prices stay between rungs, so that the tick's rounding decides nothing."""
     away = [50 * D(each) + 20 for each in itertools.accumulate(moves)]
     changes: dict[str, Any] = CAPS | {
@@ -246,7 +244,7 @@ def recorded(path: Path, bar_type: BarType, precision: int, size_precision: int)
 
 
 @pytest.mark.skipif(not MONTH.is_file(), reason="needs the recordings")
-def test_a_recorded_month_passes_without_an_error_or_an_unexplained_reject() -> None:
+def test_hedge_grid_paths_recorded_month_has_no_error_and_no_unexplained_reject() -> None:
     """Every order goes through, but for such as the market was past: those are said to be."""
     bar_type = BarType.from_str("LINKUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
     (described,) = [

@@ -145,7 +145,7 @@ def restart(loop: asyncio.AbstractEventLoop, *found: Any) -> Restarted:
     return Restarted(strategy, cache, sent)
 
 
-def test_a_grid_that_is_found_whole_is_gone_on_with(loop: asyncio.AbstractEventLoop) -> None:
+def test_hedge_grid_takeover_continues_a_complete_grid(loop: asyncio.AbstractEventLoop) -> None:
     """One LONG rung is held and has its exits, one waits, as does one SHORT rung: three lack."""
     restarted = restart(
         loop,
@@ -169,7 +169,7 @@ def test_a_grid_that_is_found_whole_is_gone_on_with(loop: asyncio.AbstractEventL
         ("SHORT", "50050.00", [("S", "BUY", "51573.50"), ("T", "BUY", "49999.90")]),
     ],
 )
-def test_a_position_whose_exits_are_gone_gets_them(
+def test_hedge_grid_takeover_sends_missing_exits(
     loop: asyncio.AbstractEventLoop, book: str, price: str, exits: list[tuple[str, ...]]
 ) -> None:
     restarted = restart(loop, position(book, "0.004", price))
@@ -177,7 +177,7 @@ def test_a_position_whose_exits_are_gone_gets_them(
     assert sent == [(*each, "0.004", book) for each in exits]
 
 
-def test_a_stop_of_more_than_is_left_of_its_lot_is_cancelled_to_shrink(
+def test_hedge_grid_takeover_shrinks_a_stop_larger_than_its_lot(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     """Its target was filled in part, and then the process was killed."""
@@ -190,7 +190,7 @@ def test_a_stop_of_more_than_is_left_of_its_lot_is_cancelled_to_shrink(
     assert restarted.bar("49960.00")[0] == ("cancel", "S1-a")
 
 
-def test_exits_of_what_is_not_held_any_more_are_cancelled_and_strangers_are_left_alone(
+def test_hedge_grid_takeover_cancels_surplus_exits_and_keeps_orders_of_others(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     restarted = restart(

@@ -30,14 +30,16 @@ def ms(text: str) -> int:
         ("1M", "2023-12-31T23:59", "2023-12-01", "2023-12-31T23:59:59.999"),
     ],
 )
-def test_a_moment_falls_into_binances_kline(name: str, at: str, opened: str, closes: str) -> None:
+def test_interval_floor_is_the_open_of_binances_kline(
+    name: str, at: str, opened: str, closes: str
+) -> None:
     interval = Interval.parse(name)
     assert interval.floor(ms(at)) == ms(opened)
     assert interval.close_ms(ms(opened)) == ms(closes)
 
 
 @given(INTERVALS, MOMENTS_MS, st.integers(-500, 500))
-def test_steps_count_and_return(interval: Interval, at_ms: int, steps: int) -> None:
+def test_interval_count_and_next_agree(interval: Interval, at_ms: int, steps: int) -> None:
     first = interval.floor(at_ms)
     there = interval.shift(first, steps)
     assert interval.floor(there) == there
@@ -47,7 +49,7 @@ def test_steps_count_and_return(interval: Interval, at_ms: int, steps: int) -> N
 
 
 @given(INTERVALS, MOMENTS_MS)
-def test_the_last_closed_kline_is_closed_and_the_next_is_not(
+def test_interval_last_closed_is_closed_and_the_next_is_not(
     interval: Interval, now_ms: int
 ) -> None:
     last = interval.last_closed(now_ms)
@@ -55,7 +57,7 @@ def test_the_last_closed_kline_is_closed_and_the_next_is_not(
     assert interval.close_ms(interval.next(last)) >= now_ms
 
 
-def test_an_interval_that_binance_lacks_is_an_error_that_names_the_nearest() -> None:
+def test_interval_that_binance_lacks_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no kline interval '10m'.*1m, 3m") as failed:
         Interval.parse("10m")
     assert failed.value.exit_code == 2

@@ -19,7 +19,7 @@ def told(rungs: list[Rung]) -> list[tuple[str, int, str, str]]:
     return [(rung.book, rung.level, str(rung.price), str(rung.quantity)) for rung in rungs]
 
 
-def test_a_ladder_digit_for_digit() -> None:
+def test_ladder_is_pinned_digit_for_digit() -> None:
     assert told(ladder(D(60000))) == [
         ("LONG", 1, "59940.00", "0.002"),
         ("LONG", 2, "59880.00", "0.004"),
@@ -40,7 +40,7 @@ def test_a_ladder_digit_for_digit() -> None:
         ("core-and-scalp", DOWN, ["0.002"], ["0.002"]),
     ],
 )
-def test_the_policy_thins_by_the_regime(
+def test_ladder_is_thinned_by_regime_and_policy(
     policy: str, regime: Regime, long: list[str], short: list[str]
 ) -> None:
     rungs = ladder(D(60000), regime, base_qty=D("0.004"), policy=policy)
@@ -49,24 +49,24 @@ def test_the_policy_thins_by_the_regime(
 
 
 @pytest.mark.parametrize("nothing", [{"counter_levels": 0}, {"counter_qty_scale": D(0)}])
-def test_a_counter_side_of_nothing_has_no_orders(nothing: dict[str, Any]) -> None:
+def test_ladder_counter_side_of_size_zero_has_no_orders(nothing: dict[str, Any]) -> None:
     assert {rung.book for rung in ladder(D(60000), UP, **nothing)} == {"LONG"}
 
 
-def test_a_paying_side_has_its_share_and_none_of_it_is_no_order() -> None:
+def test_ladder_paying_side_is_scaled_by_its_share() -> None:
     given = settings(base_qty=D("0.010"), qty_scale=D(1), levels_long=1, levels_short=1)
     for share, quantities in ((D("0.5"), ["0.005", "0.010"]), (D(0), ["0.010"])):
         rungs = build_ladder(D(60000), SIDEWAYS, given, listed(), {"LONG": share})
         assert [str(rung.quantity) for rung in rungs] == quantities
 
 
-def test_too_small_an_order_is_raised_so_that_its_exits_too_are_let_through() -> None:
+def test_ladder_small_order_is_raised_so_that_its_exits_meet_the_minimum() -> None:
     """0.005 at 20,020 would have the notional, but not when it is stopped or closed below."""
     rungs = ladder(D(20000), base_qty=D("0.0001"), qty_scale=D(1))
     assert {str(rung.quantity) for rung in rungs} == {"0.006"}
 
 
-def test_a_rung_beyond_the_instruments_largest_is_left_out() -> None:
+def test_ladder_rung_above_the_maximum_quantity_is_left_out() -> None:
     small = listed(most="0.004", highest="60100.00")
     assert told(ladder(D(60000), instrument=small)) == [
         ("LONG", 1, "59940.00", "0.002"),
@@ -75,7 +75,7 @@ def test_a_rung_beyond_the_instruments_largest_is_left_out() -> None:
     ]
 
 
-def test_exits_lie_beyond_the_fees_side_of_the_entry() -> None:
+def test_ladder_exits_are_on_the_right_side_of_the_entry() -> None:
     grid, tick = settings(tp_steps=2, sl_steps=2), D("0.10")
     assert target_price("LONG", D(60000), grid, tick) == D("60120.10")
     assert target_price("SHORT", D(60000), grid, tick) == D("59880.00")
@@ -92,7 +92,7 @@ def test_exits_lie_beyond_the_fees_side_of_the_entry() -> None:
     regime=st.sampled_from(Regime),
     counter=st.decimals("0", "1", places=2),
 )
-def test_no_rung_is_beyond_the_instruments_limits(
+def test_ladder_rungs_are_within_the_limits_of_the_instrument(
     mid: D, step_bps: int, levels: int, qty: D, tick: str, regime: Regime, counter: D
 ) -> None:
     instrument = listed(tick, notional=5, highest="900000")

@@ -69,7 +69,7 @@ def another_holder(root: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_who_waits_gets_what_the_holder_vouches_for(tmp_path: Path) -> None:
+def test_lease_waiter_gets_the_result_of_the_holder(tmp_path: Path) -> None:
     told: list[str] = []
 
     async def both() -> list[Lease | str]:
@@ -84,7 +84,7 @@ def test_who_waits_gets_what_the_holder_vouches_for(tmp_path: Path) -> None:
     assert all(name.endswith(f":{os.getpid()}") for name in told)
 
 
-def test_who_did_not_wait_works_for_himself(tmp_path: Path) -> None:
+def test_lease_without_waiting_is_a_run_of_ones_own(tmp_path: Path) -> None:
     with held(tmp_path) as lease:
         lease.release("20260101T000000Z-0123abcd")
     with held(tmp_path) as later:
@@ -92,7 +92,7 @@ def test_who_did_not_wait_works_for_himself(tmp_path: Path) -> None:
         later.release()
 
 
-def test_a_holder_that_ended_without_a_result_is_followed_by_one_waiter(tmp_path: Path) -> None:
+def test_lease_of_a_holder_without_a_result_goes_to_one_waiter(tmp_path: Path) -> None:
     told: list[str] = []
 
     async def both() -> list[Lease | str]:
@@ -110,7 +110,7 @@ def test_a_holder_that_ended_without_a_result_is_followed_by_one_waiter(tmp_path
     assert "another job" in str(late[0])
 
 
-def test_a_killed_holder_is_followed_at_once(
+def test_lease_of_a_killed_holder_is_taken_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not when its lease is stale, which it never gets here."""
@@ -122,7 +122,7 @@ def test_a_killed_holder_is_followed_at_once(
             lease.release()
 
 
-def test_a_living_holder_is_waited_for_however_long(
+def test_lease_of_a_living_holder_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "STALE_S", 5.0)
@@ -133,7 +133,7 @@ def test_a_living_holder_is_waited_for_however_long(
         asyncio.run(take(tmp_path, timeout_s=11))
 
 
-def test_a_holder_that_stands_still_is_taken_over_and_cannot_publish(
+def test_lease_of_a_frozen_holder_is_taken_over_and_it_cannot_publish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "HEARTBEAT_S", 3600.0)
@@ -155,14 +155,14 @@ def test_a_holder_that_stands_still_is_taken_over_and_cannot_publish(
 
 
 @pytest.mark.parametrize("content", [b"", b"half a lea", b"[]", b"\xff" * 600, b"9" * 400])
-def test_a_lease_that_cannot_be_read_is_nobodys(tmp_path: Path, content: bytes) -> None:
+def test_lease_that_cannot_be_read_has_no_holder(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".lease").write_bytes(content)
     with held(tmp_path) as lease:
         lease.release()
 
 
 @pytest.mark.parametrize("name", [".lease", ".lock"])
-def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+def test_lease_link_is_not_followed(tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine")
     root = tmp_path / "volume"
@@ -173,14 +173,14 @@ def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
     assert outside.read_text() == "mine"
 
 
-def test_it_can_be_had_by_anybody_in_the_group(tmp_path: Path) -> None:
+def test_lease_can_be_taken_by_the_whole_group(tmp_path: Path) -> None:
     with held(tmp_path) as lease:
         for name in (".lease", ".lock"):
             assert (tmp_path / name).stat().st_mode & 0o777 == 0o664
         lease.release()
 
 
-def test_a_waiter_that_is_cancelled_leaves_the_lock(tmp_path: Path) -> None:
+def test_lease_cancelled_waiter_releases_the_lock(tmp_path: Path) -> None:
     async def cancelled() -> None:
         told: list[str] = []
         waiting = asyncio.create_task(take(tmp_path, told=told))

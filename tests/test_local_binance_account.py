@@ -115,7 +115,7 @@ async def seen(exchange: RunningExchange) -> Any:
 # --- who may ask ---
 
 
-def test_a_signed_request_is_answered_with_the_balance_as_text() -> None:
+def test_local_binance_account_signed_request_returns_the_balance_as_text() -> None:
     async def use(exchange: RunningExchange) -> None:
         account = await granted(exchange, ACCOUNT, recvWindow=60_000)
         assert (account["canTrade"], account["totalWalletBalance"]) == (True, "1234.50000000")
@@ -137,7 +137,7 @@ def test_a_signed_request_is_answered_with_the_balance_as_text() -> None:
     with_exchange(use, balance="1234.5")
 
 
-def test_only_the_key_of_the_account_is_let_in() -> None:
+def test_local_binance_account_accepts_only_its_own_key() -> None:
     async def use(exchange: RunningExchange) -> None:
         for path in (ACCOUNT, MODE, "/api/v3/account"):
             assert await refused(ask(exchange, path, key=None)) == (401, -2014)
@@ -156,7 +156,7 @@ def test_only_the_key_of_the_account_is_let_in() -> None:
     with_exchange(use)
 
 
-def test_the_signature_is_of_what_was_sent_and_of_all_of_it() -> None:
+def test_local_binance_account_signature_covers_the_whole_request() -> None:
     async def use(exchange: RunningExchange) -> None:
         now = exchange.now_ms()
 
@@ -186,7 +186,7 @@ def test_the_signature_is_of_what_was_sent_and_of_all_of_it() -> None:
     with_exchange(use)
 
 
-def test_a_form_in_the_body_is_signed_after_the_query() -> None:
+def test_local_binance_account_form_body_is_signed_after_the_query() -> None:
     async def use(exchange: RunningExchange) -> None:
         now = exchange.now_ms()
 
@@ -213,7 +213,7 @@ def test_a_form_in_the_body_is_signed_after_the_query() -> None:
     with_exchange(use)
 
 
-def test_the_timestamp_must_be_in_the_receive_window() -> None:
+def test_local_binance_account_timestamp_must_be_in_the_receive_window() -> None:
     async def use(exchange: RunningExchange) -> None:
         async def at(offset_ms: int, **params: Any) -> Answer:
             return await ask(exchange, ACCOUNT, timestamp=exchange.now_ms() + offset_ms, **params)
@@ -240,7 +240,7 @@ def test_the_timestamp_must_be_in_the_receive_window() -> None:
 
 
 @pytest.mark.parametrize(("skew", "words"), [("+6s", "outside of"), ("-30s", "1000ms ahead")])
-def test_a_skewed_clock_refuses_a_client_whose_own_is_right(skew: str, words: str) -> None:
+def test_local_binance_account_skewed_clock_refuses_a_correct_client(skew: str, words: str) -> None:
     async def use(exchange: RunningExchange) -> None:
         right = exchange.now_ms()
         assert (await ask(exchange, ACCOUNT, timestamp=right))[0] == 200
@@ -265,7 +265,7 @@ def test_a_skewed_clock_refuses_a_client_whose_own_is_right(skew: str, words: st
 # --- what the account is ---
 
 
-def test_hedge_mode_is_on_unless_one_way_is_asked_for() -> None:
+def test_local_binance_account_hedge_mode_is_the_default() -> None:
     async def sides(exchange: RunningExchange) -> tuple[bool, set[str]]:
         mode = (await granted(exchange, MODE))["dualSidePosition"]
         rows = await granted(exchange, "/fapi/v2/positionRisk", symbol="BTCUSDT")
@@ -285,7 +285,7 @@ def test_hedge_mode_is_on_unless_one_way_is_asked_for() -> None:
     with_exchange(switch)
 
 
-def test_an_account_that_may_not_trade_says_so() -> None:
+def test_local_binance_account_that_may_not_trade_says_so() -> None:
     async def use(exchange: RunningExchange) -> list[bool]:
         paths = (ACCOUNT, "/fapi/v1/accountConfig", "/api/v3/account")
         return [(await granted(exchange, path))["canTrade"] for path in paths]
@@ -294,7 +294,7 @@ def test_an_account_that_may_not_trade_says_so() -> None:
     assert with_exchange(use) == [True] * 3
 
 
-def test_leverage_and_margin_type_are_kept_by_symbol() -> None:
+def test_local_binance_account_keeps_leverage_and_margin_type_per_symbol() -> None:
     async def use(exchange: RunningExchange) -> None:
         async def config(symbol: str) -> dict[str, Any]:
             (only,) = await granted(exchange, "/fapi/v1/symbolConfig", symbol=symbol)
@@ -335,7 +335,7 @@ def test_leverage_and_margin_type_are_kept_by_symbol() -> None:
     with_exchange(use)
 
 
-def test_brackets_follow_one_another() -> None:
+def test_local_binance_account_leverage_brackets_are_contiguous() -> None:
     async def use(exchange: RunningExchange) -> None:
         everyone = await granted(exchange, "/fapi/v1/leverageBracket")
         one = await granted(exchange, "/fapi/v1/leverageBracket", symbol="BTCUSDT")
@@ -355,7 +355,7 @@ def test_brackets_follow_one_another() -> None:
     with_exchange(use)
 
 
-def test_there_are_no_orders_no_trades_no_positions() -> None:
+def test_local_binance_account_has_no_orders_trades_or_positions() -> None:
     async def use(exchange: RunningExchange) -> None:
         for path in ("/fapi/v3/positionRisk", "/fapi/v1/openOrders", "/fapi/v1/openAlgoOrders"):
             assert await granted(exchange, path) == []
@@ -386,7 +386,7 @@ def test_there_are_no_orders_no_trades_no_positions() -> None:
     with_exchange(use)
 
 
-def test_weights_are_the_published_ones() -> None:
+def test_local_binance_account_weights_are_binances() -> None:
     def weights(*names: str, method: str = "GET") -> list[int]:
         return [request_weight(f"/fapi/{name}", {}, method) for name in names]
 
@@ -415,7 +415,7 @@ def test_weights_are_the_published_ones() -> None:
 # --- the listen key ---
 
 
-def test_a_listen_key_lasts_an_hour_and_longer_if_it_is_kept_alive() -> None:
+def test_local_binance_account_listen_key_lasts_an_hour_unless_kept_alive() -> None:
     async def use(exchange: RunningExchange) -> None:
         async def listen_key(method: str) -> Answer:
             return await send(exchange, method, LISTEN_KEY)
@@ -447,7 +447,7 @@ def test_a_listen_key_lasts_an_hour_and_longer_if_it_is_kept_alive() -> None:
         "/private/stream?streams={}",
     ],
 )
-def test_the_account_stream_is_silent_until_its_key_ends(path: str) -> None:
+def test_local_binance_account_stream_is_silent_until_its_key_expires(path: str) -> None:
     async def use(exchange: RunningExchange) -> None:
         async def open_stream(session: aiohttp.ClientSession) -> tuple[str, Any]:
             key = (await send(exchange, "POST", LISTEN_KEY))[1]["listenKey"]
@@ -473,7 +473,7 @@ def test_the_account_stream_is_silent_until_its_key_ends(path: str) -> None:
     with_exchange(use)
 
 
-def test_the_account_stream_is_a_futures_stream_also_where_the_root_is_spot() -> None:
+def test_local_binance_account_stream_is_a_futures_stream_if_the_root_is_spot() -> None:
     async def use(exchange: RunningExchange) -> None:
         key = (await send(exchange, "POST", LISTEN_KEY))[1]["listenKey"]
         async with (
@@ -490,7 +490,7 @@ def test_the_account_stream_is_a_futures_stream_also_where_the_root_is_spot() ->
 # --- faults, the record, options ---
 
 
-def test_faults_and_the_record_know_the_account_too() -> None:
+def test_local_binance_account_requests_have_faults_and_are_recorded() -> None:
     async def use(exchange: RunningExchange) -> None:
         exchange.add_fault("503@/fapi/v2/account:times=1")
         exchange.add_fault("429=3@leverage/BTCUSDT:times=1")
@@ -511,7 +511,7 @@ def test_faults_and_the_record_know_the_account_too() -> None:
     with_exchange(use)
 
 
-def test_nothing_secret_is_on_record() -> None:
+def test_local_binance_account_records_no_secret() -> None:
     key, secret = "a-key-of-my-own", "a-secret-of-my-own"
 
     async def use(exchange: RunningExchange) -> None:
@@ -548,7 +548,7 @@ def test_nothing_secret_is_on_record() -> None:
         assert secret not in repr(shown)
 
 
-def test_options_that_make_no_sense_are_refused_without_repeating_a_secret() -> None:
+def test_local_binance_account_bad_options_are_refused_without_showing_a_secret() -> None:
     for balance in ("", "much", "-1", "NaN", "Infinity", "1.123456789", "1e13"):
         with pytest.raises(ConfigError, match="balance"):
             SimulatedAccount([], balance=balance, hedge_mode=True, can_trade=True, opened_ms=0)
@@ -563,7 +563,7 @@ def test_options_that_make_no_sense_are_refused_without_repeating_a_secret() -> 
         assert not any(value and value in str(caught.value) for value in pair.values())
 
 
-def test_the_command_takes_the_pair_from_its_environment_and_does_not_tell_it() -> None:
+def test_local_binance_account_command_reads_its_keys_from_the_environment_and_hides_them() -> None:
     pair = {"WARMUP_EXCHANGE_API_KEY": "key-by-env", "WARMUP_EXCHANGE_API_SECRET": "secret-by-env"}
     options = ("--one-way", "--no-trading", "--balance", "5")
     with job_process("exchange", "--port", "0", *options, env=pair) as process:
@@ -595,7 +595,7 @@ def test_the_command_takes_the_pair_from_its_environment_and_does_not_tell_it() 
 
 
 @pytest.mark.usefixtures("whole_ccxt")
-def test_ccxt_is_let_in_with_the_secret_and_not_without() -> None:
+def test_local_binance_account_accepts_ccxt_only_with_the_secret() -> None:
     async def use(exchange: RunningExchange) -> None:
         import ccxt.async_support as ccxt
 
@@ -635,7 +635,7 @@ def test_ccxt_is_let_in_with_the_secret_and_not_without() -> None:
     with_exchange(use)
 
 
-def test_nautilus_own_execution_client_comes_up_and_reconciles() -> None:
+def test_local_binance_account_nautilus_execution_client_connects_and_reconciles() -> None:
     # Its logging is process-wide and its node wants a process of its own, as in production.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     child = subprocess.run(

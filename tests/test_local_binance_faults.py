@@ -96,7 +96,7 @@ def opens(rows: list[Any]) -> list[int]:
 # --- reading ---
 
 
-def test_a_spec_is_read_whole() -> None:
+def test_local_binance_faults_spec_is_parsed() -> None:
     fault = parse_fault(" 429=30@klines/BTCUSDT:times=2,every=3:after=1:for=10s,p=0.25 ")
     assert (fault.spec, fault.kind, fault.number) == (
         "429=30@klines/BTCUSDT:times=2,every=3:after=1:for=10s,p=0.25",
@@ -156,7 +156,7 @@ def test_a_spec_is_read_whole() -> None:
         ("ws-miss=1:times=1", "mean the same"),
     ],
 )
-def test_a_bad_spec_is_refused_in_one_clear_line(spec: str, why: str) -> None:
+def test_local_binance_faults_bad_spec_is_refused_in_one_line(spec: str, why: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_fault(spec)
     assert why in str(caught.value)
@@ -183,7 +183,9 @@ def test_a_bad_spec_is_refused_in_one_clear_line(spec: str, why: str) -> None:
         ("*/BTCUSDT", ["klines", "markPriceKlines"], ["time"]),
     ],
 )
-def test_where_a_fault_applies(where: str, meets: list[str], spares: list[str]) -> None:
+def test_local_binance_faults_apply_to_the_named_paths(
+    where: str, meets: list[str], spares: list[str]
+) -> None:
     fault = parse_fault(f"503@{where}")
 
     def applies(name: str) -> bool:
@@ -207,7 +209,7 @@ def test_where_a_fault_applies(where: str, meets: list[str], spares: list[str]) 
         (":p=1", "xxxxxxxxxx"),
     ],
 )
-def test_which_requests_are_hit(options: str, hits: str) -> None:
+def test_local_binance_faults_hit_the_named_requests(options: str, hits: str) -> None:
     board = FaultBoard()
     armed = board.add(parse_fault(f"503{options}"))
     seen = [board.request_faults(FaultTarget("/fapi/v1/ping"), klines=False) for _ in hits]
@@ -215,7 +217,7 @@ def test_which_requests_are_hit(options: str, hits: str) -> None:
     assert (armed.seen, armed.fired) == (len(hits), hits.count("x"))
 
 
-def test_luck_is_the_seeds() -> None:
+def test_local_binance_faults_probability_follows_the_seed() -> None:
     def hits(seed: int, before: int = 0) -> list[bool]:
         board = FaultBoard(seed)
         for _ in range(before):
@@ -231,7 +233,7 @@ def test_luck_is_the_seeds() -> None:
     assert 250 < sum(hits(1)) < 350
 
 
-def test_a_fault_lasts_for_as_long_as_it_says() -> None:
+def test_local_binance_faults_last_as_long_as_stated() -> None:
     now_s = 100.0
     board = FaultBoard(monotonic_s=lambda: now_s)
     board.add(parse_fault("503:for=10s"))
@@ -266,7 +268,7 @@ def test_a_fault_lasts_for_as_long_as_it_says() -> None:
     ]
 
 
-def test_faults_meet_a_request_in_order() -> None:
+def test_local_binance_faults_apply_in_order() -> None:
     board = FaultBoard()
     for spec in (
         "cut", "duplicate", "503:times=1", "delay=1s", "429:times=1", "nan", "delay=2s", "truncate",
@@ -287,7 +289,7 @@ def test_faults_meet_a_request_in_order() -> None:
     assert (seen["cut"], seen["truncate"]) == (2, 0)
 
 
-def test_the_documentation_knows_every_kind_and_its_examples_can_be_read() -> None:
+def test_local_binance_faults_are_all_documented_with_valid_examples() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs/local-exchange.md").read_text()
     section = text.partition("\n## Faults\n")[2].partition("\n## ")[0]
     kinds, examples = section.partition("| KIND |")[2], section.partition("| for instance |")[2]
@@ -324,7 +326,7 @@ def test_the_documentation_knows_every_kind_and_its_examples_can_be_read() -> No
         ("html=524", 524, None, None, 0),
     ],
 )
-def test_error_answers(
+def test_local_binance_faults_error_answers(
     spec: str, status: int, code: int | None, retry_after: str | None, weight: int
 ) -> None:
     async def use(client: Client) -> None:
@@ -352,7 +354,7 @@ def test_error_answers(
     with_client(use, f"{spec}:times=1")
 
 
-def test_a_ban_counts_down_to_its_end() -> None:
+def test_local_binance_faults_ban_counts_down() -> None:
     async def use(client: Client) -> None:
         client.exchange.add_fault("418:for=2s")
         began, waits = time.monotonic(), []
@@ -372,7 +374,7 @@ def test_a_ban_counts_down_to_its_end() -> None:
 @pytest.mark.parametrize(
     ("spec", "body"), [("empty", b""), ("null", b"null"), ("object", b'{"status":"ok"}')]
 )
-def test_answers_without_content(spec: str, body: bytes) -> None:
+def test_local_binance_faults_answers_without_content(spec: str, body: bytes) -> None:
     async def use(client: Client) -> None:
         params = {"symbol": "BTCUSDT", "interval": "1m", "limit": 499}
         status, headers, seen = await client.get(FUTURES, **params)
@@ -392,7 +394,7 @@ def test_answers_without_content(spec: str, body: bytes) -> None:
 # --- answers that come late, damaged, or not at all ---
 
 
-def test_a_late_answer_was_made_at_once() -> None:
+def test_local_binance_faults_late_answer_has_the_content_of_its_request_time() -> None:
     async def use(client: Client) -> None:
         began = time.perf_counter()
         told = (await client.json("/fapi/v1/time"))["serverTime"]
@@ -406,7 +408,7 @@ def test_a_late_answer_was_made_at_once() -> None:
     with_client(use, "delay=200ms@time", "delay=300ms@time")
 
 
-def test_a_stall_answers_nothing_until_the_client_goes() -> None:
+def test_local_binance_faults_stall_never_answers() -> None:
     async def use(client: Client) -> None:
         stalled = asyncio.create_task(client.get("/fapi/v1/ping"))
         while not await client.logged():
@@ -434,7 +436,7 @@ def test_a_stall_answers_nothing_until_the_client_goes() -> None:
     with_client(use, "stall@/fapi/*")
 
 
-def test_stopping_lets_go_of_who_is_stalled() -> None:
+def test_local_binance_faults_stop_ends_stalled_requests() -> None:
     async def run() -> None:
         exchange = await start(ExchangeOptions(faults=("stall", "delay=1h")))
         async with aiohttp.ClientSession() as session:
@@ -449,7 +451,7 @@ def test_stopping_lets_go_of_who_is_stalled() -> None:
     asyncio.run(run())
 
 
-def test_a_reset_is_a_reset() -> None:
+def test_local_binance_faults_reset_resets_the_connection() -> None:
     async def use(client: Client) -> None:
         # With nothing but a socket: an end would read as b"", a reset raises.
         reader, writer = await asyncio.open_connection(client.exchange.host, client.exchange.port)
@@ -469,7 +471,7 @@ def test_a_reset_is_a_reset() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_a_cut_answer_promises_all_and_gives_a_part(encoding: str) -> None:
+def test_local_binance_faults_cut_answer_is_shorter_than_its_content_length(encoding: str) -> None:
     async def use(client: Client) -> None:
         url = f"{client.exchange.url}{FUTURES}?symbol=BTCUSDT&interval=1m&limit=499"
         async with aiohttp.ClientSession(
@@ -498,7 +500,9 @@ def test_a_cut_answer_promises_all_and_gives_a_part(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_a_truncated_answer_is_whole_http_and_half_json(encoding: str) -> None:
+def test_local_binance_faults_truncated_answer_is_valid_http_with_half_the_json(
+    encoding: str,
+) -> None:
     async def use(client: Client) -> None:
         params = {"symbol": "BTCUSDT", "interval": "1m", "limit": 99, "endTime": MINUTE_START - 1}
         client.session.headers["Accept-Encoding"] = encoding
@@ -535,7 +539,7 @@ def spoiled(spec: str, path: str = FUTURES, **params: object) -> tuple[list[Any]
 
 
 @pytest.mark.parametrize("path", [FUTURES, SPOT, "/fapi/v1/markPriceKlines"])
-def test_rows_twice_missing_and_swapped(path: str) -> None:
+def test_local_binance_faults_rows_duplicated_missing_and_swapped(path: str) -> None:
     bad, good = spoiled("duplicate", path)
     assert opens(bad) == [-9, -8, -7, -6, -5, -5, -4, -3, -2, -1]
     assert [row for row, after in itertools.pairwise([*bad, None]) if row != after] == good
@@ -547,7 +551,7 @@ def test_rows_twice_missing_and_swapped(path: str) -> None:
     assert sorted(bad) == good
 
 
-def test_missing_rows_leave_the_ends() -> None:
+def test_local_binance_faults_missing_rows_keep_the_first_and_last() -> None:
     assert opens(spoiled("missing=99")[0]) == [-9, -1]
     assert opens(spoiled("missing", limit=3)[0]) == [-3, -1]
     for spec in ("missing", "disorder", "shape", "nan", "fine", "duplicate"):
@@ -559,7 +563,7 @@ def test_missing_rows_leave_the_ends() -> None:
 
 
 @pytest.mark.parametrize("path", [FUTURES, SPOT])
-def test_rows_of_a_wrong_shape(path: str) -> None:
+def test_local_binance_faults_rows_of_a_wrong_shape(path: str) -> None:
     bad, good = spoiled("shape=short", path)
     assert bad == [row[:6] for row in good]
     bad, good = spoiled("shape=strings", path)
@@ -573,7 +577,7 @@ def test_rows_of_a_wrong_shape(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [FUTURES, SPOT])
-def test_prices_not_to_be_believed(path: str) -> None:
+def test_local_binance_faults_impossible_prices(path: str) -> None:
     for spec, column in (("nan", 4), ("negative", 3), ("fine", 3)):
         bad, good = spoiled(spec, path)
         different = [
@@ -591,7 +595,7 @@ def test_prices_not_to_be_believed(path: str) -> None:
             assert wrong == {"nan": "NaN", "negative": "-1.0"}[spec]
 
 
-def test_the_forming_row_where_it_was_not_asked_for() -> None:
+def test_local_binance_faults_forming_row_that_was_not_requested() -> None:
     async def use(client: Client) -> None:
         page: dict[str, Any] = {"endTime": MINUTE_START - 1, "limit": 3}
         bad = await client.klines(**page)
@@ -604,7 +608,7 @@ def test_the_forming_row_where_it_was_not_asked_for() -> None:
     with_client(use, "forming")
 
 
-def test_a_close_that_rest_learns_of_late() -> None:
+def test_local_binance_faults_late_close_over_rest() -> None:
     async def use(client: Client) -> None:
         # One second after the close, which REST learns of after forty.
         assert opens(await client.klines(limit=3)) == [-4, -3, -2]
@@ -622,7 +626,7 @@ def test_a_close_that_rest_learns_of_late() -> None:
     with_client(use, "late=40s", now_ms=MINUTE_START + 1_000)
 
 
-def test_faults_of_rows_go_together() -> None:
+def test_local_binance_faults_of_rows_combine() -> None:
     async def use(client: Client) -> None:
         rows = await client.klines(**PAGE)
         assert opens([[int(row[0])] for row in rows]) == [-9, -8, -7, -4, -4, -3, -2, -1]
@@ -636,7 +640,7 @@ def test_faults_of_rows_go_together() -> None:
 # --- the clock and the door ---
 
 
-def test_a_skewed_clock_is_the_exchanges_own() -> None:
+def test_local_binance_faults_skew_shifts_the_exchange_clock() -> None:
     async def use(client: Client) -> None:
         exchange = client.exchange
         url = f"{exchange.ws_url}/market/ws/btcusdt@kline_1m"
@@ -680,7 +684,7 @@ def test_a_skewed_clock_is_the_exchanges_own() -> None:
     with_client(use, kline_ms=50)
 
 
-def test_nobody_listens_and_then_somebody_does() -> None:
+def test_local_binance_faults_closed_port_opens_again() -> None:
     async def use(client: Client) -> None:
         exchange = client.exchange
         url = f"{exchange.ws_url}/ws/btcusdt@kline_1m"
@@ -725,7 +729,7 @@ def test_nobody_listens_and_then_somebody_does() -> None:
     with_client(use, kline_ms=50)
 
 
-def test_an_exchange_can_start_with_nobody_listening() -> None:
+def test_local_binance_faults_exchange_can_start_with_a_closed_port() -> None:
     async def run() -> None:
         exchange = await start(ExchangeOptions(faults=("refuse:for=1h",)))
         async with aiohttp.ClientSession() as session:
@@ -758,7 +762,7 @@ async def closings(
     return [(open_ms - from_ms) // 1000 for open_ms in seen]
 
 
-def test_closed_klines_that_are_not_sent_or_sent_twice() -> None:
+def test_local_binance_faults_closed_klines_lost_or_sent_twice() -> None:
     async def use(client: Client) -> None:
         exchange, spot = client.exchange, f"{client.exchange.spot_ws_url}/ws"
         async with (
@@ -796,7 +800,7 @@ def test_closed_klines_that_are_not_sent_or_sent_twice() -> None:
     with_client(use, now_ms=NOW + 900)
 
 
-def test_websockets_that_are_connected_but_silent() -> None:
+def test_local_binance_faults_connected_but_silent_websockets() -> None:
     async def use(client: Client) -> None:
         exchange = client.exchange
         async with client.session.ws_connect(f"{exchange.ws_url}/ws") as socket:
@@ -838,7 +842,7 @@ def test_websockets_that_are_connected_but_silent() -> None:
     with_client(use, "ws-mute@um/btcusdt@*", kline_ms=50)
 
 
-def test_websockets_are_dropped_and_refused() -> None:
+def test_local_binance_faults_websockets_dropped_and_refused() -> None:
     async def use(client: Client) -> None:
         exchange, stream = client.exchange, "/ws/btcusdt@bookTicker"
 
@@ -896,7 +900,7 @@ def test_websockets_are_dropped_and_refused() -> None:
 # --- control, counting ---
 
 
-def test_faults_are_set_shown_and_taken_back_over_http() -> None:
+def test_local_binance_faults_are_set_listed_and_removed_over_http() -> None:
     async def use(client: Client) -> None:
         assert await client.control("GET") == (200, [])
         bodies: tuple[dict[str, Any], ...] = (
@@ -934,7 +938,7 @@ def test_faults_are_set_shown_and_taken_back_over_http() -> None:
     with_client(use)
 
 
-def test_another_thread_may_set_faults() -> None:
+def test_local_binance_faults_can_be_set_from_another_thread() -> None:
     async def use(client: Client) -> None:
         fault_id = await asyncio.to_thread(client.exchange.add_fault, "503")
         assert fault_id == "1"
@@ -950,7 +954,7 @@ def test_another_thread_may_set_faults() -> None:
     with_client(use)
 
 
-def test_the_log_is_in_order_of_arrival() -> None:
+def test_local_binance_faults_request_log_is_in_order_of_arrival() -> None:
     async def use(client: Client) -> None:
         async def ask(path: str) -> None:
             with contextlib.suppress(aiohttp.ClientError):
@@ -984,7 +988,7 @@ def test_the_log_is_in_order_of_arrival() -> None:
     with_client(use, "delay=3s@/api/v3/time", "reset@/fapi/v1/ping", "cut@/api/v3/ping")
 
 
-def test_the_budget_goes_on_under_faults() -> None:
+def test_local_binance_faults_count_toward_the_weight_budget() -> None:
     async def use(client: Client) -> None:
         # Four that reach the exchange, one that does not, and the one that is too many.
         statuses = [await client.status("/fapi/v1/ping") for _ in range(7)]

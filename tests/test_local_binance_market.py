@@ -85,13 +85,13 @@ def assert_plausible(row: Kline) -> None:
     assert (trades == 0) == (volume == 0)
 
 
-def test_the_market_of_a_seed_is_pinned_to_the_digit() -> None:
+def test_local_binance_market_of_a_seed_is_pinned_digit_for_digit() -> None:
     # If this changes, every test that names a seed means something else than before.
     row = feed_of(seed=7).klines.latest(MINUTE, 1_700_000_000_000, 1, NOW)[0]
     assert row == GOLDEN
 
 
-def test_seeds_and_symbols_differ_and_the_two_markets_of_one_coin_do_not_much() -> None:
+def test_local_binance_market_seeds_and_symbols_differ_and_spot_is_close_to_futures() -> None:
     def closes(feed: GeneratedFeed) -> list[float]:
         return [float(row.close) for row in feed.klines.latest(MINUTE, NOW, 200, NOW)]
 
@@ -107,7 +107,9 @@ def test_seeds_and_symbols_differ_and_the_two_markets_of_one_coin_do_not_much() 
 
 @pytest.mark.parametrize("name", INTERVAL_NAMES)
 @pytest.mark.parametrize("market", ["um", "spot"])
-def test_every_interval_is_the_exact_sum_of_its_minutes(market: str, name: str) -> None:
+def test_local_binance_market_intervals_are_the_exact_sum_of_their_minutes(
+    market: str, name: str
+) -> None:
     feed = feed_of(market, "ETHUSDT")
     interval = Interval.parse(name)
     if not feed.klines.offers(interval):
@@ -137,7 +139,7 @@ def test_every_interval_is_the_exact_sum_of_its_minutes(market: str, name: str) 
 
 
 @pytest.mark.parametrize("name", ["5m", "2h", "1d", "1w", "1M"])
-def test_the_forming_kline_is_the_sum_of_what_has_happened(name: str) -> None:
+def test_local_binance_market_forming_kline_is_the_sum_so_far(name: str) -> None:
     feed = feed_of("um", "LINKUSDT")
     interval = Interval.parse(name)
     forming = feed.klines.latest(interval, NOW, 1, NOW)[0]
@@ -147,7 +149,7 @@ def test_the_forming_kline_is_the_sum_of_what_has_happened(name: str) -> None:
     assert forming.close_ms == interval.close_ms(forming.open_ms) > NOW
 
 
-def test_weeks_open_on_monday_and_months_on_the_first() -> None:
+def test_local_binance_market_weeks_open_on_monday_and_months_on_the_first() -> None:
     feed = feed_of()
     for row in feed.klines.latest(Interval.parse("1w"), NOW, 10, NOW):
         assert time.gmtime(row.open_ms / 1000)[3:7] == (0, 0, 0, 0)
@@ -155,7 +157,7 @@ def test_weeks_open_on_monday_and_months_on_the_first() -> None:
         assert time.gmtime(row.open_ms / 1000)[2:6] == (1, 0, 0, 0)
 
 
-def test_history_begins_with_the_listing() -> None:
+def test_local_binance_market_history_begins_with_the_listing() -> None:
     feed = feed_of("spot", "AVAXUSDT")  # listed on a Tuesday at half past six
     listed = feed.symbol.onboard_ms
     first_minute = feed.klines.earliest(MINUTE, 0, NOW, 1, NOW)[0]
@@ -178,7 +180,9 @@ def test_history_begins_with_the_listing() -> None:
     count=st.integers(1, 40),
     name=st.sampled_from(["1m", "3m", "1h"]),
 )
-def test_random_access_is_sequential_access(start: int, count: int, name: str) -> None:
+def test_local_binance_market_random_access_equals_sequential_access(
+    start: int, count: int, name: str
+) -> None:
     feed, interval = feed_of("um", "XRPUSDT"), Interval.parse(name)
     first = interval.floor(feed.symbol.onboard_ms + start * MINUTE_MS)
     block = feed.klines.earliest(interval, first, NOW, count, NOW)
@@ -191,7 +195,7 @@ def test_random_access_is_sequential_access(start: int, count: int, name: str) -
 
 
 @pytest.mark.parametrize("symbol", default_symbols(), ids=lambda s: f"{s.market}-{s.name}")
-def test_rows_are_plausible_and_on_the_grid(symbol: ListedSymbol) -> None:
+def test_local_binance_market_rows_are_plausible_and_on_the_tick_grid(symbol: ListedSymbol) -> None:
     feed = GeneratedFeed(3, symbol, 10)
     rows = feed.klines.latest(MINUTE, NOW, 300, NOW)
     for before, row in itertools.pairwise(rows):
@@ -205,7 +209,7 @@ def test_rows_are_plausible_and_on_the_grid(symbol: ListedSymbol) -> None:
         assert len(row.quote_volume.partition(".")[2]) == symbol.quote_decimals
 
 
-def test_the_forming_minute_follows_the_path_and_ends_as_the_final_row() -> None:
+def test_local_binance_market_forming_minute_ends_as_the_final_row() -> None:
     feed = feed_of("spot", "BTCUSDT")
     open_ms = 1_779_000_000_000
     final = feed.klines.latest(MINUTE, open_ms, 1, NOW)[0]
@@ -233,7 +237,7 @@ def test_the_forming_minute_follows_the_path_and_ends_as_the_final_row() -> None
 
 @pytest.mark.parametrize("name", ["BTCUSDT", "FILUSDT", "SOLUSDT"])
 @pytest.mark.parametrize("market", ["um", "spot"])
-def test_the_trades_of_a_minute_make_its_kline(market: str, name: str) -> None:
+def test_local_binance_market_trades_of_a_minute_make_its_kline(market: str, name: str) -> None:
     feed = feed_of(market, name)
     for minute in range(20):
         row = feed.klines.latest(MINUTE, NOW - minute * MINUTE_MS * 997 - MINUTE_MS, 1, NOW)[0]
@@ -255,7 +259,7 @@ def assert_trades_make(feed: GeneratedFeed, final: Kline) -> None:
     assert ids[-1][1] - ids[0][0] + 1 == final.trades
 
 
-def test_volatility_is_what_was_asked_for() -> None:
+def test_local_binance_market_volatility_is_as_requested() -> None:
     def moves(bps: float) -> float:
         rows = []
         for days_ago in range(0, 700, 7):
@@ -273,7 +277,7 @@ def test_volatility_is_what_was_asked_for() -> None:
     assert {(r.open, r.high, r.low, r.close) for r in flat} == {("65000.00",) * 4}
 
 
-def test_prices_stay_sane_over_a_whole_life() -> None:
+def test_local_binance_market_prices_stay_plausible_over_the_whole_history() -> None:
     months = Interval.parse("1M")
     for bps in (10, 500):
         rows = feed_of(bps=bps).klines.earliest(months, 0, NOW, 1500, NOW)
@@ -282,7 +286,7 @@ def test_prices_stay_sane_over_a_whole_life() -> None:
         assert max(float(r.high) for r in rows) < 65_000 * 50
 
 
-def test_mark_prices_have_eight_decimals_and_no_volume() -> None:
+def test_local_binance_market_mark_prices_have_eight_decimals_and_no_volume() -> None:
     feed = feed_of()
     rows = feed.marks.latest(MINUTE, NOW, 61, NOW)
     for row in rows:

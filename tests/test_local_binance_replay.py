@@ -79,7 +79,7 @@ def line(minute: int, close_ms: int | None = None, volume: str = "10.0") -> str:
     ("symbol", "moment"),
     [("BTCUSDT", "20260502T0209"), ("BTCUSDT", "20260502T0220"), ("ETHUSDT", "20260502T0236")],
 )
-def test_a_page_equals_what_binance_answered(symbol: str, moment: str) -> None:
+def test_local_binance_replay_page_equals_binances_answer(symbol: str, moment: str) -> None:
     answer = DATA / "um" / "rest" / f"klines-{symbol}-1m-limit1000-{moment}.json"
     binance = json.loads(answer.read_text())
     now_ms = binance[-1][0] + 20_000
@@ -112,7 +112,9 @@ def test_a_page_equals_what_binance_answered(symbol: str, moment: str) -> None:
     ("interval", "recorded"),
     [("15m", "BTCUSDT-15m-20230101-20230630"), ("1h", "BTCUSDT-1h-2023")],
 )
-def test_aggregates_equal_the_recorded_ones_through_an_outage(interval: str, recorded: str) -> None:
+def test_local_binance_replay_aggregates_equal_the_recorded_ones_through_an_outage(
+    interval: str, recorded: str
+) -> None:
     minutes = feed_of(str(DATA / "spot" / "BTCUSDT-1m-20230310-20230408.csv.gz"))
     theirs = feed_of(str(DATA / "spot" / f"{recorded}.csv.gz"))
     wanted = Interval.parse(interval)
@@ -124,7 +126,7 @@ def test_aggregates_equal_the_recorded_ones_through_an_outage(interval: str, rec
 
 
 @needs_recordings
-def test_a_gap_is_served_as_a_gap_and_an_early_close_as_early() -> None:
+def test_local_binance_replay_serves_gaps_and_early_closes() -> None:
     path = str(DATA / "spot" / "ETHUSDT-1m-20230310-20230408.csv.gz")
     last_before, first_after = 1_679_661_540_000, 1_679_666_400_000
     options = ExchangeOptions(replay=(path,), now_ms=first_after + 90_000)
@@ -158,7 +160,7 @@ def test_a_gap_is_served_as_a_gap_and_an_early_close_as_early() -> None:
 # --- without recordings ---
 
 
-def test_by_default_the_last_row_is_forming_and_the_clock_ticks(tmp_path: Path) -> None:
+def test_local_binance_replay_last_row_is_forming_by_default(tmp_path: Path) -> None:
     path = csv_of(tmp_path / "um", "FILUSDT-1m-x.csv.gz", [line(0), line(1), line(2)])
 
     async def use(exchange: RunningExchange) -> tuple[Any, int, int]:
@@ -179,7 +181,7 @@ def test_by_default_the_last_row_is_forming_and_the_clock_ticks(tmp_path: Path) 
     assert rows[2][1:6] != rows[1][1:6]
 
 
-def test_a_forming_row_is_never_the_final_one_and_only_grows(tmp_path: Path) -> None:
+def test_local_binance_replay_forming_row_only_grows(tmp_path: Path) -> None:
     path = csv_of(tmp_path / "um", "FILUSDT-1m-x.csv.gz", [line(0), line(1)])
     feed = feed_of(str(path))
     final = feed.klines.earliest(MINUTE, 0, FOREVER, 1, FOREVER)[0]
@@ -201,7 +203,7 @@ def test_a_forming_row_is_never_the_final_one_and_only_grows(tmp_path: Path) -> 
     assert after[1].open_ms == final.close_ms + 1
 
 
-def test_other_intervals_come_from_minutes_or_not_at_all(tmp_path: Path) -> None:
+def test_local_binance_replay_other_intervals_are_made_of_minutes(tmp_path: Path) -> None:
     minutes = [line(i) for i in range(7)]  # from 22:14 on: one minute, five, and half of one
     one = csv_of(tmp_path / "um", "FILUSDT-1m-x.csv.gz", minutes)
     hour = csv_of(tmp_path / "spot", "XRPUSDT-1h-x.csv.gz", [line(i * 60 - 14) for i in range(3)])
@@ -229,7 +231,7 @@ def test_other_intervals_come_from_minutes_or_not_at_all(tmp_path: Path) -> None
     assert marks[0][1:6] == ["5.00000000", "5.01000000", "4.99000000", "5.00500000", "0"]
 
 
-def test_a_symbol_that_nobody_lists_gets_a_listing_from_its_decimals(tmp_path: Path) -> None:
+def test_local_binance_replay_unknown_symbol_is_listed_with_its_decimals(tmp_path: Path) -> None:
     path = csv_of(tmp_path, "anything.csv.gz", [line(0), line(1)])
     options = ExchangeOptions(replay=(f"um:WIFUSDT:1m:{path}",))
 
@@ -247,7 +249,7 @@ def test_a_symbol_that_nobody_lists_gets_a_listing_from_its_decimals(tmp_path: P
     assert entry["filters"][1]["stepSize"] == "0.1"
 
 
-def test_streams_of_a_replay_close_the_recorded_row(tmp_path: Path) -> None:
+def test_local_binance_replay_streams_close_with_the_recorded_row(tmp_path: Path) -> None:
     path = csv_of(tmp_path / "um", "FILUSDT-1m-x.csv.gz", [line(0), line(1)])
     options = ExchangeOptions(replay=(str(path),), now_ms=1_700_000_060_000, kline_ms=100)
 
@@ -292,7 +294,7 @@ def test_streams_of_a_replay_close_the_recorded_row(tmp_path: Path) -> None:
         ("um", "NOQUOTE-1m-x.csv.gz", [line(0)], "quote asset"),
     ],
 )
-def test_a_bad_recording_is_named(
+def test_local_binance_replay_bad_recording_is_named(
     tmp_path: Path, folder: str, name: str, lines: list[str], says: str
 ) -> None:
     path = csv_of(tmp_path / folder, name, lines)
@@ -300,7 +302,7 @@ def test_a_bad_recording_is_named(
         asyncio.run(start(ExchangeOptions(replay=(str(path),))))
 
 
-def test_what_is_not_gzip_is_named_too(tmp_path: Path) -> None:
+def test_local_binance_replay_file_that_is_not_gzip_is_named(tmp_path: Path) -> None:
     path = tmp_path / "BTCUSDT-1m-x.csv.gz"
     path.write_text("not gzip")
     for spec in (f"um:BTCUSDT:1m:{path}", f"um:BTCUSDT:1m:{tmp_path}/nothing.csv.gz"):

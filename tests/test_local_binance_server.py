@@ -65,7 +65,7 @@ async def get(exchange: RunningExchange, path: str, **params: object) -> Any:
 # --- pages ---
 
 
-def test_pages_follow_binances_rules() -> None:
+def test_local_binance_server_pages_follow_binances_rules() -> None:
     async def use(exchange: RunningExchange) -> None:
         async def opens(**params: object) -> list[int]:
             rows = await get(exchange, "/fapi/v1/klines", symbol="BTCUSDT", interval="1m", **params)
@@ -111,7 +111,7 @@ def test_pages_follow_binances_rules() -> None:
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 5_000), use)
 
 
-def test_every_interval_is_served_and_months_of_a_whole_life_are_one_request() -> None:
+def test_local_binance_server_serves_every_interval_and_all_months_in_one_request() -> None:
     async def use(exchange: RunningExchange) -> None:
         for name in INTERVAL_NAMES:
             interval = Interval.parse(name)
@@ -134,7 +134,7 @@ def test_every_interval_is_served_and_months_of_a_whole_life_are_one_request() -
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 5_000), use)
 
 
-def test_refusals_are_worded_as_binance_words_them() -> None:
+def test_local_binance_server_refusals_have_binances_wording() -> None:
     cases: list[tuple[str, dict[str, object], int]] = [
         ("/fapi/v1/klines", {"interval": "1m"}, -1102),
         ("/fapi/v1/klines", {"symbol": "", "interval": "1m"}, -1102),
@@ -173,7 +173,7 @@ def test_refusals_are_worded_as_binance_words_them() -> None:
     with_exchange(ExchangeOptions(), use)
 
 
-def test_the_other_endpoints() -> None:
+def test_local_binance_server_other_endpoints() -> None:
     async def use(exchange: RunningExchange) -> None:
         for base in ("/fapi/v1", "/api/v3"):
             assert await get(exchange, f"{base}/ping") == {}
@@ -197,7 +197,7 @@ def test_the_other_endpoints() -> None:
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 5_000, clock_skew_ms=2_000), use)
 
 
-def test_gzip_when_accepted_and_latency_when_asked_for() -> None:
+def test_local_binance_server_gzip_and_latency() -> None:
     async def use(exchange: RunningExchange) -> None:
         url = f"{exchange.url}/fapi/v1/klines?symbol=BTCUSDT&interval=1m&endTime=1700000000000"
         async with aiohttp.ClientSession(auto_decompress=False) as session:
@@ -216,7 +216,7 @@ def test_gzip_when_accepted_and_latency_when_asked_for() -> None:
     with_exchange(ExchangeOptions(latency_ms=100), use)
 
 
-def test_options_that_make_no_sense_are_refused() -> None:
+def test_local_binance_server_bad_options_are_refused() -> None:
     for options in (
         ExchangeOptions(volatility_bps=-1),
         ExchangeOptions(kline_ms=0),
@@ -232,7 +232,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
 # --- weights ---
 
 
-def test_weights_are_the_published_ones() -> None:
+def test_local_binance_server_weights_are_binances() -> None:
     def futures(limit: int) -> int:
         return request_weight("/fapi/v1/klines", {"limit": str(limit)})
 
@@ -254,7 +254,7 @@ def test_weights_are_the_published_ones() -> None:
     assert request_weight("/fapi/v1/ping", {}) == 1
 
 
-def test_the_budget_is_counted_refused_and_punished() -> None:
+def test_local_binance_server_budget_is_counted_then_429_then_418() -> None:
     async def use(exchange: RunningExchange) -> None:
         async def klines(limit: int) -> tuple[int, dict[str, str], Any]:
             return await reply(
@@ -295,7 +295,7 @@ def test_the_budget_is_counted_refused_and_punished() -> None:
     with_exchange(ExchangeOptions(now_ms=MINUTE_START, weight_limit=10, ban_seconds=7), use)
 
 
-def test_a_minute_forgives_a_ban_grows_and_addresses_are_apart() -> None:
+def test_local_binance_server_budget_resets_by_minute_and_bans_grow_per_address() -> None:
     meter = WeightMeter(minute_limit=5, ban_ms=1000)
 
     def status(address: str, now_ms: int, weight: int = 1) -> int:
@@ -318,7 +318,7 @@ def test_a_minute_forgives_a_ban_grows_and_addresses_are_apart() -> None:
     assert status("a", 123_001, 0) == 429  # the budget of that minute is still spent
 
 
-def test_every_request_is_on_record() -> None:
+def test_local_binance_server_records_every_request() -> None:
     async def use(exchange: RunningExchange) -> None:
         await get(exchange, "/fapi/v1/klines", symbol="BTCUSDT", interval="1m", limit=499)
         await reply(exchange, "/nothing")
@@ -364,7 +364,9 @@ async def collect(
 
 
 @pytest.mark.parametrize(("prefix", "rest"), [("/market", "/fapi/v1"), ("/spot", "/api/v3")])
-def test_a_closed_kline_comes_once_at_once_and_equals_rest(prefix: str, rest: str) -> None:
+def test_local_binance_server_closed_kline_is_sent_once_and_equals_rest(
+    prefix: str, rest: str
+) -> None:
     async def use(exchange: RunningExchange) -> None:
         def enough(seen: list[Any]) -> bool:
             return seen[-1]["data"]["k"]["t"] == MINUTE_START + MINUTE_MS and len(seen) > 8
@@ -400,7 +402,7 @@ def test_a_closed_kline_comes_once_at_once_and_equals_rest(prefix: str, rest: st
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 55_000, kline_ms=160), use)
 
 
-def test_a_faster_clock_closes_every_minute_once_and_as_rest_has_it() -> None:
+def test_local_binance_server_faster_clock_closes_every_minute_once() -> None:
     async def use(exchange: RunningExchange) -> None:
         def enough(seen: list[dict[str, Any]]) -> bool:
             return len([each for each in seen if each["data"]["k"]["x"]]) >= 5
@@ -414,7 +416,7 @@ def test_a_faster_clock_closes_every_minute_once_and_as_rest_has_it() -> None:
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 1000, speed=300), use)
 
 
-def test_raw_streams_and_their_payloads() -> None:
+def test_local_binance_server_raw_streams_and_their_payloads() -> None:
     async def use(exchange: RunningExchange) -> None:
         def some(seen: list[Any]) -> bool:
             return len(seen) >= 3
@@ -448,7 +450,7 @@ def test_raw_streams_and_their_payloads() -> None:
     with_exchange(ExchangeOptions(now_ms=MINUTE_START + 5_000), use)
 
 
-def test_subscribing_and_unsubscribing() -> None:
+def test_local_binance_server_subscribe_and_unsubscribe() -> None:
     async def use(exchange: RunningExchange) -> None:
         async with (
             aiohttp.ClientSession() as session,
@@ -491,7 +493,7 @@ def test_subscribing_and_unsubscribing() -> None:
     with_exchange(ExchangeOptions(), use)
 
 
-def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody() -> None:
+def test_local_binance_server_disconnects_only_the_client_that_does_not_read() -> None:
     async def use(exchange: RunningExchange) -> None:
         loop = asyncio.get_running_loop()
         lazy = sockets.socket()
@@ -528,14 +530,14 @@ def test_a_client_that_does_not_read_is_cut_off_and_disturbs_nobody() -> None:
     with_exchange(ExchangeOptions(kline_ms=1), use)
 
 
-def test_root_streams_can_be_spot() -> None:
+def test_local_binance_server_root_streams_can_be_spot() -> None:
     async def use(exchange: RunningExchange) -> Any:
         return (await collect(exchange, "/ws/btcusdt@bookTicker", lambda _: True))[0]
 
     assert "e" not in with_exchange(ExchangeOptions(root_streams="spot"), use)
 
 
-def test_stopping_says_goodbye_to_every_websocket() -> None:
+def test_local_binance_server_stop_closes_every_websocket() -> None:
     async def run() -> int | None:
         exchange = await start(ExchangeOptions())
         async with (
@@ -551,7 +553,7 @@ def test_stopping_says_goodbye_to_every_websocket() -> None:
     assert asyncio.run(run()) == 1001
 
 
-def test_serve_runs_until_sigterm() -> None:
+def test_local_binance_server_runs_until_sigterm() -> None:
     ports: list[int] = []
 
     async def run() -> None:
@@ -572,7 +574,7 @@ def test_serve_runs_until_sigterm() -> None:
 
 
 @pytest.mark.usefixtures("whole_ccxt")
-def test_ccxt_notices_nothing() -> None:
+def test_local_binance_server_works_with_ccxt() -> None:
     async def use(exchange: RunningExchange) -> None:
         import ccxt.async_support as ccxt
 
@@ -620,7 +622,7 @@ def test_ccxt_notices_nothing() -> None:
     with_exchange(ExchangeOptions(now_ms=MINUTE_START), use)
 
 
-def test_nautilus_own_data_clients_notice_nothing() -> None:
+def test_local_binance_server_works_with_nautilus_data_clients() -> None:
     # Its logging is process-wide and its node wants a process of its own, as in production.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     child = subprocess.run(

@@ -31,7 +31,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_every_line_is_json_and_the_last_one_is_not_lost(end: str) -> None:
+def test_logs_every_line_is_json_and_the_last_one_is_kept(end: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + ENDS[end]],
         capture_output=True, text=True, check=False, env=clean_env(), timeout=HANG_S,

@@ -35,12 +35,12 @@ def precisions(bars: list[Bar]) -> list[tuple[int, int]]:
     return [(bar.close.precision, bar.volume.precision) for bar in bars]
 
 
-def test_bars_have_the_instruments_precision(btcusdt: Any) -> None:
+def test_nautilus_bars_have_the_precision_of_the_instrument(btcusdt: Any) -> None:
     made = instrument_bars([kline("65000.1", "2")], btcusdt, MINUTE)
     assert precisions(made) == [(btcusdt.price_precision, btcusdt.size_precision)]
 
 
-def test_a_finer_kline_makes_all_of_them_finer(btcusdt: Any) -> None:
+def test_nautilus_bars_one_finer_kline_makes_all_bars_finer(btcusdt: Any) -> None:
     made = instrument_bars(
         [kline("65000.1", "2"), kline("65000.1234", "2.00001", 1)], btcusdt, MINUTE
     )
@@ -49,7 +49,7 @@ def test_a_finer_kline_makes_all_of_them_finer(btcusdt: Any) -> None:
     assert [str(bar.volume) for bar in made] == ["2.00000", "2.00001"]
 
 
-def test_bars_that_continue_finer_ones_are_as_fine(btcusdt: Any) -> None:
+def test_nautilus_bars_that_continue_finer_ones_have_their_precision(btcusdt: Any) -> None:
     """The tick and the step have become coarser since."""
     before = instrument_bars([kline("65000.1234", "2.00001")], btcusdt, MINUTE)
     made = instrument_bars([kline("65000.1", "2", 1)], btcusdt, MINUTE, before)
@@ -57,7 +57,7 @@ def test_bars_that_continue_finer_ones_are_as_fine(btcusdt: Any) -> None:
     assert made[0].close == instrument_bars([kline("65000.1", "2", 1)], btcusdt, MINUTE)[0].close
 
 
-def test_bars_of_two_precisions_become_one_series_of_the_same_values(btcusdt: Any) -> None:
+def test_nautilus_bars_of_two_precisions_become_one_series_of_equal_values(btcusdt: Any) -> None:
     coarse = instrument_bars([kline("65000.1", "2")], btcusdt, MINUTE)
     fine = instrument_bars([kline("65000.1234", "2.00001", 1)], btcusdt, MINUTE)
     joined = at_one_precision([*coarse, *fine])

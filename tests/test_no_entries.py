@@ -31,7 +31,7 @@ def why(
     return explain_no_entries(ladder, caps, grid, listed, regime, parts)
 
 
-def test_a_grid_that_can_send_says_nothing() -> None:
+def test_no_entries_grid_that_can_send_logs_nothing() -> None:
     assert why() is None
     assert why(grid_levels_short=0) is None
 
@@ -82,7 +82,7 @@ def test_a_grid_that_can_send_says_nothing() -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_makes_every_order_impossible(changes: dict[str, Any], kind: str, text: str) -> None:
+def test_no_entries_reasons_are_logged(changes: dict[str, Any], kind: str, text: str) -> None:
     assert why(**changes) == NoEntries(kind, text)
 
 
@@ -96,13 +96,13 @@ def test_what_makes_every_order_impossible(changes: dict[str, Any], kind: str, t
         ({"share": "0"}, "funding costs more than funding_max_cost_bps"),
     ],
 )
-def test_what_is_meant_to_be_is_no_warning(changes: dict[str, Any], text: str) -> None:
+def test_no_entries_intended_settings_are_no_warning(changes: dict[str, Any], text: str) -> None:
     found = why(**changes)
     assert found is not None
     assert (found.text, found.is_wanted) == (text, True)
 
 
-def test_without_position_validation_no_equity_is_named() -> None:
+def test_no_entries_without_position_validation_names_no_equity() -> None:
     listed, grid = instrument(), grid_settings(config())
     ladder = build_ladder(MID, Regime.SIDEWAYS, grid, listed)
     found = explain_no_entries(ladder, Caps(D(100)), grid, listed, Regime.SIDEWAYS, {})
@@ -149,7 +149,7 @@ print("ORDERS", engine.cache.orders_total_count())
         ("100000 USDT", "1", "", True),
     ],
 )
-def test_it_is_said_once_while_the_ladder_moves(
+def test_no_entries_is_logged_once_while_the_ladder_moves(
     balance: str, most: str, words: str, orders: bool
 ) -> None:
     done = subprocess.run(

@@ -13,7 +13,7 @@ from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.local_binance.prices.symbols import default_symbols
 
 
-def test_a_tick_that_changes_while_a_strategy_runs() -> None:
+def test_order_client_rounds_by_the_current_tick_of_the_node() -> None:
     symbols = default_symbols()
     listed = next(each for each in symbols if (each.market, each.name) == ("um", "LINKUSDT"))
     before = parse_instrument("um", listed.info(), 0)

@@ -76,7 +76,7 @@ def digest(bars: arrow.PackedBars | arrow.BarSeries) -> str:
 @pytest.mark.parametrize(
     ("prices", "sizes"), [*((p, 3) for p in range(17)), *((2, s) for s in range(17))]
 )
-def test_the_bytes_are_those_of_write_data(
+def test_packed_bars_bytes_equal_those_of_nautilus_write_data(
     tmp_path: Path, bar_type: str, prices: int, sizes: int
 ) -> None:
     rows = klines(30, prices, sizes)
@@ -98,7 +98,7 @@ def test_the_bytes_are_those_of_write_data(
     assert ours == theirs.read_bytes()
 
 
-def test_several_row_groups_are_the_same_bytes_too(tmp_path: Path) -> None:
+def test_packed_bars_several_row_groups_have_the_same_bytes(tmp_path: Path) -> None:
     rows = klines(12_345, 2, 3)
     bars = [
         Bar(
@@ -115,7 +115,7 @@ def test_several_row_groups_are_the_same_bytes_too(tmp_path: Path) -> None:
     assert write(tmp_path / "ours", arrow.pack(rows), PERP, 2, 3) == theirs.read_bytes()
 
 
-def test_pages_and_their_order_change_nothing(tmp_path: Path) -> None:
+def test_packed_bars_do_not_depend_on_pages_or_their_order(tmp_path: Path) -> None:
     whole = arrow.pack(klines(3000, 2, 3))
     sizes = [(0, 499), (499, 1), (500, 1500), (2000, 1000)]
     parts = [arrow.pack(klines(count, 2, 3, first)) for first, count in sizes]
@@ -127,7 +127,7 @@ def test_pages_and_their_order_change_nothing(tmp_path: Path) -> None:
     )
 
 
-def test_pages_of_any_size_are_written_as_one_series_is(tmp_path: Path) -> None:
+def test_packed_bars_pages_of_any_size_are_written_like_one_series(tmp_path: Path) -> None:
     whole = arrow.pack(klines(26_000, 2, 3))
     parts = [arrow.pack(klines(499, 2, 3, first)) for first in range(0, 26_000 - 499, 499)]
     parts.append(arrow.pack(klines(26_000 - 499 * 52, 2, 3, 499 * 52)))
@@ -136,7 +136,7 @@ def test_pages_of_any_size_are_written_as_one_series_is(tmp_path: Path) -> None:
     )
 
 
-def test_only_the_last_bars_are_kept(tmp_path: Path) -> None:
+def test_packed_bars_keep_only_the_last_bars(tmp_path: Path) -> None:
     kept = arrow.join([arrow.pack(klines(100, 2, 3))], 30)
     assert digest(kept) == digest(arrow.pack(klines(30, 2, 3, first=70)))
     write(tmp_path, kept, PERP, 2, 3)
@@ -146,7 +146,7 @@ def test_only_the_last_bars_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["open", "high", "low", "close", "volume"])
-def test_any_other_digit_changes_the_digest(column: str) -> None:
+def test_packed_bars_digest_changes_with_any_digit(column: str) -> None:
     rows = klines(10, 2, 3)
     values: list[Any] = list(getattr(rows, column))
     values[7] = values[7] + "1" if "." in values[7] else values[7] + ".1"
@@ -155,7 +155,7 @@ def test_any_other_digit_changes_the_digest(column: str) -> None:
 
 
 @pytest.mark.parametrize(("prices", "sizes", "what"), [(1, 3, "price"), (2, 2, "volume")])
-def test_what_is_finer_than_the_instrument_is_never_rounded(
+def test_packed_bars_never_round_finer_values(
     tmp_path: Path, prices: int, sizes: int, what: str
 ) -> None:
     with pytest.raises(DataInvalidError, match=f"a {what} has . decimals"):
@@ -163,13 +163,13 @@ def test_what_is_finer_than_the_instrument_is_never_rounded(
 
 
 @pytest.mark.parametrize("text", ["0." + "1" * 17, "9" * 20, "34028236692094"])
-def test_what_the_catalog_cannot_hold_is_one_clear_error(tmp_path: Path, text: str) -> None:
+def test_packed_bars_value_beyond_the_catalog_is_one_clear_error(tmp_path: Path, text: str) -> None:
     rows = Klines([START], ["5"], ["5"], ["5"], ["5"], [text], [START + 59_999])
     with pytest.raises(DataInvalidError):
         write(tmp_path, arrow.pack(rows), PERP, 2, 16)
 
 
-def test_trailing_zeros_are_no_decimals(tmp_path: Path) -> None:
+def test_packed_bars_trailing_zeros_are_no_decimals(tmp_path: Path) -> None:
     rows = Klines([START], ["5.10000000"], ["5.2"], ["5.000"], ["5"], ["7.00"], [START + 59_999])
     packed = arrow.pack(rows)
     assert (packed.price_decimals, packed.size_decimals) == (1, 0)

@@ -12,26 +12,26 @@ MINUTE = Interval.parse("1m")
 LAST_MS = 1_700_000_040_000
 
 
-def test_weights_are_binances() -> None:
+def test_pages_weights_are_binances() -> None:
     limits = (1, 99, 100, 499, 500, 1000, 1001, 1500)
     assert [page_weight("um", limit) for limit in limits] == [1, 1, 2, 2, 5, 5, 10, 10]
     assert [page_weight("spot", limit) for limit in (1, 500, 1000)] == [2, 2, 2]
 
 
-def test_what_fits_in_one_page_takes_one() -> None:
+def test_pages_bars_that_fit_in_one_page_take_one() -> None:
     for market in ("um", "spot"):
         bars = largest_page(market)
         (page,) = plan_pages(market, MINUTE, bars, LAST_MS)
         assert (page.limit, page.end_ms) == (bars, LAST_MS)
 
 
-def test_long_histories_take_the_cheapest_weight() -> None:
+def test_pages_long_histories_take_the_lowest_weight() -> None:
     pages = plan_pages("um", MINUTE, 10_080, LAST_MS)
     assert sum(page.weight for page in pages) == 20 * 2 + 1 * 2  # 20 × 499 and one of 100
     assert {page.limit for page in pages} == {499, 100}
 
 
-def test_more_than_there_can_be_is_all_there_can_be() -> None:
+def test_pages_more_bars_than_exist_are_all_bars() -> None:
     month = Interval.parse("1M")
     last_ms = month.floor(1_600_000_000_000)
     pages = plan_pages("um", month, 30_000, last_ms)

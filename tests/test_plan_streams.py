@@ -69,12 +69,12 @@ def configured(folder: Path, *files: dict[str, Any], **changes: Any) -> WarmupCo
         ("BTCUSDT-PERP.BINANCE", None),
     ],
 )
-def test_a_bar_types_name_says_which_klines(name: str, stream: tuple[str, str] | None) -> None:
+def test_plan_streams_bar_type_names_the_klines(name: str, stream: tuple[str, str] | None) -> None:
     found = bar_stream_of(name)
     assert (found and (found[0], found[1].name)) == stream
 
 
-def test_a_strategy_is_warmed_with_every_bar_type_that_its_config_names(tmp_path: Path) -> None:
+def test_plan_streams_has_every_bar_type_of_a_strategys_config(tmp_path: Path) -> None:
     also = ["BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL", "not a bar type"]
     config = configured(
         tmp_path,
@@ -87,7 +87,7 @@ def test_a_strategy_is_warmed_with_every_bar_type_that_its_config_names(tmp_path
     assert [str(stream) for stream in one.streams] == ["BTCUSDT 1m", "BTCUSDT 1h", "ETHUSDT 5m"]
 
 
-def test_several_strategies_are_warmed_each_with_its_own(tmp_path: Path) -> None:
+def test_plan_streams_of_several_strategies(tmp_path: Path) -> None:
     other = crossing(instrument_id="ETHUSDT-PERP.BINANCE", bar_type=MINUTES.replace("BTC", "ETH"))
     declared = [{"kind": "ema", "period": 20}]
     warmup = {"require": "proven", "indicators": declared}
@@ -103,18 +103,18 @@ def test_several_strategies_are_warmed_each_with_its_own(tmp_path: Path) -> None
     assert [each.class_name for each in plan.strategies] == ["HedgeGridV1", "EMACross"]
 
 
-def test_two_grids_on_one_instrument_would_share_their_positions(tmp_path: Path) -> None:
+def test_plan_streams_two_grids_on_one_instrument_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="share its LONG and SHORT positions"):
         resolve(configured(tmp_path, {}, {}))
 
 
-def test_who_demands_a_proof_says_what_of(tmp_path: Path) -> None:
+def test_plan_streams_required_proof_needs_a_detector(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(), warmup={"require": "proven"})
     with pytest.raises(ConfigError, match=r"warmup\.indicators"):
         resolve(config)
 
 
-def test_declared_indicators_set_the_bar_counts(tmp_path: Path) -> None:
+def test_plan_streams_declared_indicators_set_the_bar_counts(tmp_path: Path) -> None:
     declared = [{"kind": "ema", "period": 300}, {"kind": "mine", "period": 1, "bars": 700}]
     config = configured(tmp_path, crossing(), warmup={"require": "proven", "indicators": declared})
     plan = resolve(config)
@@ -124,19 +124,19 @@ def test_declared_indicators_set_the_bar_counts(tmp_path: Path) -> None:
     assert plan.snapshot_requirements.certified == frozenset()
 
 
-def test_a_strategy_of_another_market_is_refused(tmp_path: Path) -> None:
+def test_plan_streams_strategy_of_another_market_is_refused(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(), venue={"market": "spot"})
     with pytest.raises(ConfigError, match="not of the venue's market"):
         resolve(config)
 
 
-def test_a_strategy_without_bars_is_refused(tmp_path: Path) -> None:
+def test_plan_streams_strategy_without_bars_is_refused(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(bar_type="BTCUSDT-PERP.BINANCE-100-TICK-LAST-INTERNAL"))
     with pytest.raises(ConfigError, match="unknown which bars it needs"):
         resolve(config)
 
 
-def test_numbers_reach_the_strategys_config_digit_for_digit(tmp_path: Path) -> None:
+def test_plan_streams_numbers_reach_the_strategy_digit_for_digit(tmp_path: Path) -> None:
     text = json.dumps(crossing()).replace('"0.010"', "0.0100000000000000000001")
     (tmp_path / "exact.yaml").write_text(text)
     config = load(
@@ -160,7 +160,7 @@ def test_numbers_reach_the_strategys_config_digit_for_digit(tmp_path: Path) -> N
         ({"config_path": f"{CROSS}:Strategy"}, "is no StrategyConfig of Nautilus'"),
     ],
 )
-def test_a_strategy_that_cannot_be_made_is_one_clear_line(
+def test_plan_streams_strategy_that_cannot_be_created_is_one_clear_line(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
     config = configured(tmp_path, crossing() | changes)
@@ -205,7 +205,7 @@ class Mine(Strategy):
         ("token", "refuses its config (ValidationError: the token ${TOKEN} is no good): correct"),
     ],
 )
-def test_a_strategy_of_ones_own_that_would_not_start_is_found_by_every_command(
+def test_plan_streams_every_command_reports_a_strategy_that_cannot_start(
     tmp_path: Path, command: str, change: str, words: str
 ) -> None:
     """Before the exchange is asked for anything (there is none at its address), and whatever
@@ -231,7 +231,7 @@ def test_a_strategy_of_ones_own_that_would_not_start_is_found_by_every_command(
 
 
 @pytest.mark.e2e
-def test_what_a_strategy_prints_when_it_is_imported_is_no_result(
+def test_plan_streams_output_of_an_imported_strategy_is_not_on_stdout(
     exchange: Exchange, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(MINE)
@@ -253,9 +253,7 @@ def test_what_a_strategy_prints_when_it_is_imported_is_no_result(
     "spec",
     ["7-MINUTE-LAST-EXTERNAL", "9-TICK-LAST-EXTERNAL", "1-HOUR-LAST-INTERNAL@7-HOUR-EXTERNAL"],
 )
-def test_a_bar_type_that_binance_has_no_klines_for_is_seen_in_the_file(
-    tmp_path: Path, spec: str
-) -> None:
+def test_plan_streams_bar_type_without_klines_is_refused(tmp_path: Path, spec: str) -> None:
     other = f"BTCUSDT-PERP.BINANCE-{spec}"
     config = configured(tmp_path, crossing(second=other))
     with pytest.raises(ConfigError, match=f"EMACross: Binance has no klines for {other}: its inte"):
@@ -271,7 +269,9 @@ def test_a_bar_type_that_binance_has_no_klines_for_is_seen_in_the_file(
         ("strategy_path: a.b:C\nconfig_path: a.b:D\nconfig: {x: '${NONE}'}", "NONE is not set"),
     ],
 )
-def test_a_strategy_file_of_another_kind_is_checked(tmp_path: Path, text: str, words: str) -> None:
+def test_plan_streams_imported_strategy_file_is_checked(
+    tmp_path: Path, text: str, words: str
+) -> None:
     configured(tmp_path, {})
     (tmp_path / "s0.yaml").write_text(text)
     with pytest.raises(ConfigError) as raised:
@@ -279,7 +279,7 @@ def test_a_strategy_file_of_another_kind_is_checked(tmp_path: Path, text: str, w
     assert words in str(raised.value)
 
 
-def test_secrets_of_the_environment_reach_a_strategys_config(tmp_path: Path) -> None:
+def test_plan_streams_variables_reach_a_strategys_config(tmp_path: Path) -> None:
     path = configured(tmp_path, crossing()).path
     noted = crossing(note=["${TOKEN}", {"in": "${TOKEN:-none}"}])
     (tmp_path / "s0.yaml").write_text(json.dumps(noted))
@@ -296,7 +296,9 @@ def proving(folder: Path, exchange: Exchange, periods: list[int], **warmup: Any)
     return write_config(folder, exchange.url, warmup=demands | warmup)
 
 
-def test_a_job_for_another_strategy_counts_its_averages(exchange: Exchange, tmp_path: Path) -> None:
+def test_plan_streams_job_counts_the_averages_of_an_imported_strategy(
+    exchange: Exchange, tmp_path: Path
+) -> None:
     """No regime to prove: as many bars as its averages need, and not a certificate."""
     config, root = proving(tmp_path, exchange, [10, 40]), tmp_path / "snapshot"
     done = job(
@@ -311,7 +313,7 @@ def test_a_job_for_another_strategy_counts_its_averages(exchange: Exchange, tmp_
     assert job("verify", root, "--config", config).code == 20  # that is the grid's
 
 
-def test_a_job_that_cannot_show_its_averages_to_be_warm_says_14(
+def test_plan_streams_job_with_unproven_averages_exits_with_14(
     exchange: Exchange, tmp_path: Path
 ) -> None:
     config = proving(tmp_path, exchange, [400], max_bars=600)

@@ -58,7 +58,7 @@ def later(line: str, after: str) -> str:
     return without(line).replace(f"\n{after}\n", f"\n{after}\n{line}\n")
 
 
-def test_a_publish_that_syncs_everything_loses_nothing() -> None:
+def test_power_cut_judge_accepts_a_publish_that_syncs_everything() -> None:
     assert judge(GOOD) == []
 
 
@@ -92,11 +92,11 @@ def test_a_publish_that_syncs_everything_loses_nothing() -> None:
         (GOOD + "create status.json", "create status.json: changed where readers look"),
     ],
 )  # fmt: skip
-def test_what_a_power_cut_would_take_is_named(trace: str, lost: str) -> None:
+def test_power_cut_judge_names_what_would_be_lost(trace: str, lost: str) -> None:
     assert lost in "\n".join(judge(trace))
 
 
-def test_a_link_to_what_is_not_synced_is_found_whatever_moved_first() -> None:
+def test_power_cut_judge_finds_a_link_to_unsynced_files() -> None:
     found = judge(
         """
         mkdir .staging/a
@@ -115,7 +115,7 @@ def test_a_link_to_what_is_not_synced_is_found_whatever_moved_first() -> None:
     ]
 
 
-def test_what_is_thrown_away_need_not_be_synced() -> None:
+def test_power_cut_judge_ignores_removed_files() -> None:
     assert (
         judge(
             """

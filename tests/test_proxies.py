@@ -40,7 +40,9 @@ def used(url: str = REST, **environ: str) -> str | None:
         (REST, {"HTTPS_PROXY": "http://[::1]"}, "http://[::1]:80"),
     ],
 )
-def test_the_variable_in_effect(url: str, environ: dict[str, str], expected: str | None) -> None:
+def test_proxies_variable_in_effect(
+    url: str, environ: dict[str, str], expected: str | None
+) -> None:
     assert used(url, **environ) == expected
 
 
@@ -67,7 +69,9 @@ def test_the_variable_in_effect(url: str, environ: dict[str, str], expected: str
         (REST, "10.0.0.0/8,::1", False),
     ],
 )
-def test_no_proxy_names_hosts_domains_and_networks(url: str, no_proxy: str, direct: bool) -> None:
+def test_proxies_no_proxy_matches_hosts_domains_and_networks(
+    url: str, no_proxy: str, direct: bool
+) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         found = used(url, ALL_PROXY="http://a:1", **{name: no_proxy})
         assert (found is None) == direct, name
@@ -86,7 +90,7 @@ BAD = [
 
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_what_is_refused_is_named_and_not_shown(variable: str, value: str) -> None:
+def test_proxies_refused_variable_is_named_and_its_value_hidden(variable: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_proxies([REST, STREAM], {variable: value})
     said = str(caught.value)
@@ -97,14 +101,14 @@ def test_what_is_refused_is_named_and_not_shown(variable: str, value: str) -> No
 
 
 @pytest.mark.parametrize("entry", ["http://x", "10.0.0.0/99", "a@b", "x:y"])
-def test_a_bad_entry_of_no_proxy_is_refused(entry: str) -> None:
+def test_proxies_bad_entry_of_no_proxy_is_refused(entry: str) -> None:
     environ = {"HTTPS_PROXY": "http://a:1", "NO_PROXY": f"localhost,{entry}"}
     with pytest.raises(ConfigError, match="NO_PROXY") as caught:
         check_proxies([REST], environ)
     assert entry not in str(caught.value)
 
 
-def test_all_problems_are_said_at_once() -> None:
+def test_proxies_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         check_proxies([REST], {"HTTP_PROXY": "a:1", "HTTPS_PROXY": "socks5://b"})
     assert len(str(caught.value).splitlines()) == 2
@@ -118,7 +122,7 @@ def test_all_problems_are_said_at_once() -> None:
         {"https_proxy": "http://a:1", "HTTPS_PROXY": "socks5://b:2"},
     ],
 )
-def test_what_cannot_take_effect_is_not_judged(environ: dict[str, str]) -> None:
+def test_proxies_variables_without_effect_are_not_checked(environ: dict[str, str]) -> None:
     check_proxies([REST, STREAM], environ)
 
 
@@ -128,7 +132,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]),
 @given(TEXT.filter(lambda text: ":" not in text and "%" not in text), TEXT)
 @example("user", "pa#ss")
 @example("us/er", "p@s/s?:ü€")
-def test_a_special_character_in_a_password_is_sent_as_it_is(user: str, password: str) -> None:
+def test_proxies_special_character_in_a_password_is_sent_unchanged(
+    user: str, password: str
+) -> None:
     """Also unescaped, as people write it; a percent sign is one only when it is escaped."""
     password = password.replace("%", "")
     proxy = proxy_for(REST, {"HTTPS_PROXY": f"http://{user}:{password}@host:1"})
@@ -143,7 +149,7 @@ def test_a_special_character_in_a_password_is_sent_as_it_is(user: str, password:
 
 
 @given(st.text(max_size=60), st.sampled_from((*VARIABLES, "NO_PROXY")))
-def test_any_value_is_taken_or_refused(value: str, variable: str) -> None:
+def test_proxies_any_value_is_used_or_refused(value: str, variable: str) -> None:
     environ = {"HTTPS_PROXY": "http://a:1"} | {variable: value}
     try:
         check_proxies([REST, STREAM], environ)
@@ -152,7 +158,7 @@ def test_any_value_is_taken_or_refused(value: str, variable: str) -> None:
         assert variable in str(error)  # noqa: PT017 - not raising is as good
 
 
-def test_both_addresses_of_a_trader_have_one_proxy() -> None:
+def test_proxies_rest_and_websocket_of_a_trader_share_one_proxy() -> None:
     environ = {"HTTPS_PROXY": "http://a:1", "NO_PROXY": "fstream.binance.com"}
     with pytest.raises(ConfigError, match="one proxy for both"):
         common_proxy(REST, STREAM, environ)
@@ -161,7 +167,7 @@ def test_both_addresses_of_a_trader_have_one_proxy() -> None:
     assert found.url == "http://u:p@a:1"
 
 
-def test_a_host_that_is_reached_directly_is_told_to_nautilus_too() -> None:
+def test_proxies_no_proxy_host_is_passed_to_nautilus() -> None:
     """Its REST client reads the environment by rules of its own."""
     environ = {"HTTPS_PROXY": "http://a:1", "NO_PROXY": "*.binance.com"}
     for _ in range(2):

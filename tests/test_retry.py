@@ -40,7 +40,7 @@ URL = "https://fapi.example"
         (407, None, NotTheExchangeError, 10), (400, -1122, DataInvalidError, 13),
     ],
 )  # fmt: skip
-def test_answers_are_told_apart(
+def test_retry_classifies_answers(
     status: int, code: int | None, kind: type[WarmupError], exit_code: int
 ) -> None:
     error = answer_error(URL, status, code, {}, NOW)
@@ -64,7 +64,7 @@ def test_answers_are_told_apart(
         ("9999999", 259_200),
     ],
 )
-def test_retry_after_is_believed_as_far_as_it_is_a_number(header: str, wait_s: int) -> None:
+def test_retry_uses_retry_after_if_it_is_a_number(header: str, wait_s: int) -> None:
     error = answer_error(URL, 429, None, {"retry-after": header} if header else {}, NOW)
     assert isinstance(error, RateLimitedError)
     assert error.until_ms == NOW + wait_s * 1000
@@ -85,7 +85,7 @@ BAN = "Way too many requests; IP(1.2.3.4) banned until {}. Use the websocket for
     ],
 )
 @pytest.mark.parametrize("status", [418, 429])
-def test_a_ban_that_only_the_message_tells_of(
+def test_retry_reads_a_ban_from_the_message(
     header: str, until_ms: int, wait_ms: int, status: int
 ) -> None:
     headers = {"retry-after": header} if header else {}
@@ -94,7 +94,7 @@ def test_a_ban_that_only_the_message_tells_of(
     assert error.until_ms == error.remember_until_ms == NOW + wait_ms
 
 
-def test_a_bans_end_is_on_the_exchanges_clock() -> None:
+def test_retry_end_of_a_ban_is_on_the_exchange_clock() -> None:
     """This machine's is an hour behind."""
     message, server_ms = BAN.format(NOW + 3_700_000), NOW + 3_600_000
     error = answer_error(URL, 418, -1003, {}, NOW, message=message, server_ms=server_ms)
@@ -102,7 +102,7 @@ def test_a_bans_end_is_on_the_exchanges_clock() -> None:
     assert error.until_ms == NOW + 100_000
 
 
-def test_what_concerns_the_client_says_how_long() -> None:
+def test_retry_refusal_of_the_client_has_its_duration() -> None:
     firewall, location = (
         answer_error(URL, 403, None, {}, NOW),
         answer_error(URL, 451, None, {}, NOW),
@@ -124,7 +124,7 @@ def test_what_concerns_the_client_says_how_long() -> None:
         ("caractère", "caract re"), ("x " * 300, "x " * 98 + "x..."),
     ],
 )  # fmt: skip
-def test_what_the_exchange_says_is_shown_in_one_clean_line(message: object, expected: str) -> None:
+def test_retry_message_of_the_exchange_is_one_clean_line(message: object, expected: str) -> None:
     assert printable(message) == expected
     for status, code in ((400, -1122), (400, -1121), (400, -1102), (403, None), (429, None)):
         said = str(answer_error(URL, status, code, {}, NOW, message=message))
@@ -133,7 +133,7 @@ def test_what_the_exchange_says_is_shown_in_one_clean_line(message: object, expe
 
 
 @given(st.one_of(st.text(), st.none(), st.integers(), st.binary()))
-def test_any_message_makes_one_printable_line(message: object) -> None:
+def test_retry_any_message_becomes_one_printable_line(message: object) -> None:
     line = printable(message)
     assert len(line) <= 200
     assert line.isprintable()
@@ -144,14 +144,14 @@ def test_any_message_makes_one_printable_line(message: object) -> None:
     st.integers(100, 599), st.one_of(st.none(), st.integers(), st.text()),
     st.dictionaries(st.sampled_from(["retry-after", "location"]), st.text()), st.text(),
 )  # fmt: skip
-def test_any_refusal_is_an_error_of_ours(
+def test_retry_any_refusal_is_a_warmup_error(
     status: int, code: object, headers: dict[str, str], message: str
 ) -> None:
     error = answer_error(URL, status, code, headers, NOW, message=message)
     assert 10 <= error.exit_code <= 13
 
 
-def test_waits_double_up_to_a_ceiling_and_are_spread() -> None:
+def test_retry_waits_double_up_to_a_ceiling_with_jitter() -> None:
     error = ExchangeUnreachableError("no")
     waits = [wait_ms(error, attempt, NOW, NOW + 10**6, 0.5) for attempt in (1, 2, 3, 4, 5, 6, 7)]
     assert waits == [250, 500, 1000, 2000, 4000, 4000, 4000]
@@ -160,7 +160,7 @@ def test_waits_double_up_to_a_ceiling_and_are_spread() -> None:
     assert wait_ms(error, 10_000, NOW, NOW + 10**6, 0.999) == 5996
 
 
-def test_an_exchange_that_is_away_is_asked_until_the_deadline() -> None:
+def test_retry_unreachable_exchange_is_retried_until_the_deadline() -> None:
     """The last time half a second before it, and then it is given up with its own error."""
     error, deadline = ExchangeUnreachableError("no"), NOW + 60_000
     now = NOW
@@ -172,14 +172,14 @@ def test_an_exchange_that_is_away_is_asked_until_the_deadline() -> None:
     assert attempts == [*doubling, *range(7750, 59_500, 4000), 59_500]
 
 
-def test_invalid_data_are_asked_for_six_times() -> None:
+def test_retry_invalid_data_are_requested_six_times() -> None:
     error = DataInvalidError("no")
     waits = [wait_ms(error, attempt, NOW, NOW + 10**6, 0.5) for attempt in range(1, 7)]
     assert waits == [250, 500, 1000, 2000, 4000, None]
     assert wait_ms(error, 2, NOW, NOW + 10**6, 0.999) == 750
 
 
-def test_a_limit_is_waited_out_only_within_the_deadline_and_never_at_once() -> None:
+def test_retry_rate_limit_is_waited_out_only_within_the_deadline() -> None:
     limit = RateLimitedError("no", until_ms=NOW + 5000)
     assert wait_ms(limit, 1, NOW, NOW + 10_000, 0.0) == 5000
     assert wait_ms(limit, 99, NOW, NOW + 10_000, 0.5) == 5250
@@ -194,11 +194,11 @@ def test_a_limit_is_waited_out_only_within_the_deadline_and_never_at_once() -> N
         BlockedError("no", until_ms=NOW + 1, remember=True),
     ],
 )  # fmt: skip
-def test_what_is_final_is_final(error: WarmupError) -> None:
+def test_retry_final_errors_are_not_retried(error: WarmupError) -> None:
     assert wait_ms(error, 1, NOW, NOW + 10**6, 0.0) is None
 
 
-def test_nothing_is_asked_after_the_deadline() -> None:
+def test_retry_requests_nothing_after_the_deadline() -> None:
     assert wait_ms(ExchangeUnreachableError("no"), 1, NOW, NOW + 100, 0.5) is None
 
 
@@ -226,7 +226,7 @@ def fits(budget: WeightBudget, weight: int) -> bool:
     return asyncio.run(spend())
 
 
-def test_the_budget_is_a_minutes_share() -> None:
+def test_weight_budget_is_a_share_of_a_minute() -> None:
     clock = Clock()
     budget = WeightBudget(10, clock)
     assert fits(budget, 6)
@@ -239,7 +239,7 @@ def test_the_budget_is_a_minutes_share() -> None:
     assert budget.spent == 20
 
 
-def test_what_others_spend_is_counted_when_the_exchange_says_so() -> None:
+def test_weight_budget_counts_what_others_spend() -> None:
     clock = Clock()
     budget = WeightBudget(100, clock)
     minute = asyncio.run(budget.spend(2))
@@ -248,7 +248,7 @@ def test_what_others_spend_is_counted_when_the_exchange_says_so() -> None:
     assert fits(budget, 3)
 
 
-def test_an_answer_about_the_last_minute_says_nothing_of_this_one() -> None:
+def test_weight_budget_ignores_a_header_of_the_last_minute() -> None:
     clock = Clock()
     budget = WeightBudget(100, clock)
     minute = asyncio.run(budget.spend(2))
@@ -257,7 +257,7 @@ def test_an_answer_about_the_last_minute_says_nothing_of_this_one() -> None:
     assert fits(budget, 98)
 
 
-def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> None:
+def test_weight_budget_counts_pending_requests_in_the_new_minute() -> None:
     clock = Clock()
     budget = WeightBudget(10, clock)
     asyncio.run(budget.spend(8))
@@ -266,7 +266,7 @@ def test_what_is_under_way_at_the_turn_of_the_minute_counts_in_the_new_one() -> 
     assert fits(budget, 2)
 
 
-def test_what_was_used_is_not_forgotten_when_the_clock_is_set() -> None:
+def test_weight_budget_keeps_its_usage_when_the_clock_is_set() -> None:
     """This machine's clock is in another minute than the exchange's, as its answer tells."""
     clock = Clock()
     budget = WeightBudget(30, clock)

@@ -36,13 +36,13 @@ def parse(*rows: Any) -> list[Any]:
     return list(parse_rows(list(rows), MINUTE, START, START + 10 * 60_000))
 
 
-def test_good_rows_keep_their_text() -> None:
+def test_rows_keep_their_text() -> None:
     first, second = parse(row(0, volume="0"), row(1))
     assert (first.open, first.volume, first.open_ms) == ("10.0", "0", START)
     assert second.close_ms == START + 119_999
 
 
-def test_a_kline_that_closes_early_is_data() -> None:
+def test_rows_that_close_early_are_accepted() -> None:
     (early,) = parse(row(0, close_ms=START + 21_646))
     assert early.close_ms == START + 21_646
 
@@ -70,12 +70,12 @@ def test_a_kline_that_closes_early_is_data() -> None:
         [None],
     ],
 )
-def test_what_cannot_be_is_refused(rows: list[Any]) -> None:
+def test_rows_with_impossible_values_are_refused(rows: list[Any]) -> None:
     with pytest.raises(DataInvalidError):
         parse(*rows)
 
 
-def test_rows_that_do_not_open_on_the_grid_end_what_is_before_them() -> None:
+def test_rows_off_the_grid_end_the_rows_before_them() -> None:
     rows = [row(0), row(1, open_ms=START + 77_000), row(2), row(3)]
     klines = parse_rows(rows, MINUTE, START, START + 10 * 60_000)
     assert klines.odd_ms == START + 77_000
@@ -105,7 +105,7 @@ EDITS = st.lists(st.one_of(CELLS, st.tuples(st.integers(0, 5), st.just(-1), VALU
 
 @settings(max_examples=500 * SCALE)
 @given(EDITS, st.permutations(range(6)), st.booleans(), st.integers(0, 12))
-def test_whatever_a_page_holds_it_is_refused_or_sound(
+def test_rows_of_any_page_are_refused_or_valid(
     edits: list[tuple[int, int, Any]], order: list[int], shuffled: bool, width: int
 ) -> None:
     rows: list[Any] = [row(minute) for minute in (order if shuffled else range(6))]
@@ -129,7 +129,7 @@ def test_whatever_a_page_holds_it_is_refused_or_sound(
         max_leaves=30,
     )
 )
-def test_whatever_an_answer_is_it_is_refused_or_sound(answer: Any) -> None:
+def test_rows_of_any_answer_are_refused_or_valid(answer: Any) -> None:
     refused_or_sound(answer)
 
 
@@ -157,7 +157,7 @@ def refused_or_sound(answer: Any) -> None:
     st.integers(1_500_000_000_000, 2_000_000_000_000),
     st.sets(st.integers(1, 60), max_size=20),
 )
-def test_gaps_are_exactly_what_is_missing(name: str, at_ms: int, missing: set[int]) -> None:
+def test_rows_gaps_are_exactly_the_missing_ones(name: str, at_ms: int, missing: set[int]) -> None:
     interval = Interval.parse(name)
     first = interval.floor(at_ms)
     opens = [interval.shift(first, i) for i in range(62) if i not in missing]
@@ -172,12 +172,12 @@ def test_gaps_are_exactly_what_is_missing(name: str, at_ms: int, missing: set[in
 
 
 @pytest.mark.parametrize("answer", [None, {}, "[]", 7, {"code": -1}])
-def test_an_answer_that_is_no_list_is_refused(answer: object) -> None:
+def test_rows_answer_that_is_no_list_is_refused(answer: object) -> None:
     with pytest.raises(DataInvalidError):
         parse_rows(answer, MINUTE, START, START)
 
 
-def test_holes_are_named() -> None:
+def test_rows_gaps_are_named() -> None:
     klines = parse(row(0), row(1), row(4), row(5), row(7))
     minute = 60_000
     gaps = find_gaps([kline.open_ms for kline in klines], MINUTE)

@@ -42,7 +42,7 @@ def problems(root: Path, **options: Any) -> list[str]:
     return find_problems(open_snapshot(root), **settings)
 
 
-def test_a_published_snapshot_is_whole_and_current(tmp_path: Path) -> None:
+def test_snapshot_published_is_complete_and_current(tmp_path: Path) -> None:
     made = make(tmp_path)
     assert (tmp_path / "current").readlink() == Path("snapshots") / made.id
     assert problems(tmp_path) == []
@@ -55,7 +55,7 @@ def test_a_published_snapshot_is_whole_and_current(tmp_path: Path) -> None:
     assert there == listed | {"manifest.json"}
 
 
-def test_only_the_newest_are_kept_and_the_current_one_always(tmp_path: Path) -> None:
+def test_snapshot_pruning_keeps_the_newest_and_the_current_one(tmp_path: Path) -> None:
     made = [make(tmp_path, 5 + n, at_s=1000 * n, keep=2) for n in range(5)]
     kept = sorted(path.name for path in (tmp_path / "snapshots").iterdir())
     assert kept == [made[3].id, made[4].id]
@@ -64,7 +64,7 @@ def test_only_the_newest_are_kept_and_the_current_one_always(tmp_path: Path) -> 
     assert older.folder.is_dir()
 
 
-def test_a_group_member_that_is_not_the_writer_can_read_and_prune(tmp_path: Path) -> None:
+def test_snapshot_can_be_read_and_pruned_by_the_group(tmp_path: Path) -> None:
     root = tmp_path / "volume"
     make(root)
     for path in [root, *root.rglob("*")]:
@@ -72,7 +72,7 @@ def test_a_group_member_that_is_not_the_writer_can_read_and_prune(tmp_path: Path
             assert oct(path.stat().st_mode & 0o777) == ("0o775" if path.is_dir() else "0o664"), path
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+def test_snapshot_failed_write_keeps_the_existing_one(tmp_path: Path) -> None:
     first = make(tmp_path)
 
     def fail(create: arrow.Create) -> None:
@@ -89,7 +89,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     assert problems(tmp_path) == []
 
 
-def test_a_directory_where_the_link_should_be_is_found_first(tmp_path: Path) -> None:
+def test_snapshot_directory_in_the_place_of_the_link_is_reported_first(tmp_path: Path) -> None:
     (tmp_path / "current").mkdir()
     with pytest.raises(VolumeError, match="is not a symbolic link"):
         prepare_volume(tmp_path)
@@ -104,14 +104,14 @@ def test_a_directory_where_the_link_should_be_is_found_first(tmp_path: Path) -> 
         ({"last_close": START + 11 * MINUTE_MS - 1}, "the manifest says from"),
     ],
 )
-def test_a_catalog_that_is_not_what_the_manifest_says(
+def test_snapshot_catalog_that_differs_from_the_manifest_is_refused(
     tmp_path: Path, changes: dict[str, Any], word: str
 ) -> None:
     make(tmp_path, **changes)
     assert any(word in problem for problem in problems(tmp_path))
 
 
-def test_a_hole_inside_a_file_is_seen_unless_it_is_on_record(tmp_path: Path) -> None:
+def test_snapshot_gap_must_be_in_the_manifest(tmp_path: Path) -> None:
     holed = bars(12, frozenset({4, 5}))
     make(tmp_path / "a", 12, packed=holed, bar_count=10)
     assert any("a gap at" in problem for problem in problems(tmp_path / "a"))
@@ -120,7 +120,7 @@ def test_a_hole_inside_a_file_is_seen_unless_it_is_on_record(tmp_path: Path) -> 
     assert problems(tmp_path / "b") == []
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+def test_snapshot_reports_every_problem_at_once(tmp_path: Path) -> None:
     made = make(tmp_path)
     (made.folder / "stray.parquet").write_bytes(b"PAR1")
     (parquet,) = (made.folder / "catalog/data/bar").rglob("*.parquet")
@@ -143,7 +143,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     assert failed.value.problems == tuple(found)
 
 
-def test_a_file_that_became_a_link_is_refused(tmp_path: Path) -> None:
+def test_snapshot_file_replaced_by_a_link_is_refused(tmp_path: Path) -> None:
     made = make(tmp_path)
     (parquet,) = (made.folder / "catalog/data/bar").rglob("*.parquet")
     moved = tmp_path / "elsewhere.parquet"
@@ -152,7 +152,7 @@ def test_a_file_that_became_a_link_is_refused(tmp_path: Path) -> None:
     assert any("is a symbolic link" in problem for problem in problems(tmp_path))
 
 
-def test_a_snapshot_of_the_future_is_refused(tmp_path: Path) -> None:
+def test_snapshot_of_the_future_is_refused(tmp_path: Path) -> None:
     make(tmp_path)
     found = problems(tmp_path, now_ms=START, clock_error_ms=5_000)
     assert any("ends in the future" in problem for problem in found)
@@ -169,7 +169,7 @@ def test_a_snapshot_of_the_future_is_refused(tmp_path: Path) -> None:
         lambda m: m.update(more=1),
     ],
 )
-def test_an_altered_manifest_is_refused(tmp_path: Path, change: Any) -> None:
+def test_snapshot_altered_manifest_is_refused(tmp_path: Path, change: Any) -> None:
     made = make(tmp_path)
     path = made.folder / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -179,7 +179,7 @@ def test_an_altered_manifest_is_refused(tmp_path: Path, change: Any) -> None:
         open_snapshot(tmp_path)
 
 
-def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
+def test_snapshot_every_flipped_byte_is_found(tmp_path: Path) -> None:
     made = make(tmp_path)
     assert (made.folder / "manifest.json").read_bytes() == seal(made.manifest)
     files = [path for path in made.folder.rglob("*") if path.is_file()]
@@ -221,7 +221,7 @@ def test_every_flipped_byte_of_any_file_is_found(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_snapshot_made_for_something_else(
+def test_snapshot_made_for_other_settings_is_refused(
     tmp_path: Path, requirements: Requirements, word: str | None
 ) -> None:
     make(tmp_path, settings="a" * 64)
@@ -231,7 +231,7 @@ def test_a_snapshot_made_for_something_else(
 
 
 @pytest.mark.parametrize("changes", [{"price_precision": 3}, {"size_precision": 0}])
-def test_another_precision_than_the_manifest_says(tmp_path: Path, changes: dict[str, int]) -> None:
+def test_snapshot_of_another_precision_is_refused(tmp_path: Path, changes: dict[str, int]) -> None:
     make(tmp_path, **changes)
     (name,) = changes
     assert any(name in problem for problem in problems(tmp_path))
@@ -246,13 +246,15 @@ def test_another_precision_than_the_manifest_says(tmp_path: Path, changes: dict[
         {"bar_type": "."},
     ],
 )
-def test_a_manifest_that_names_what_is_not_its_own(tmp_path: Path, changes: Any) -> None:
+def test_snapshot_manifest_that_names_foreign_files_is_refused(
+    tmp_path: Path, changes: Any
+) -> None:
     make(tmp_path, **changes)
     with pytest.raises(SnapshotError, match="no path inside a snapshot"):
         open_snapshot(tmp_path)
 
 
-def test_a_manifest_whose_files_lie_elsewhere(tmp_path: Path) -> None:
+def test_snapshot_manifest_with_files_elsewhere_is_refused(tmp_path: Path) -> None:
     made = make(tmp_path)
     for name in ("../../../etc/passwd", "/etc/passwd", "catalog/../../x", "catalog//x"):
         files = [FileEntry(name, 1, "0" * 64)]
@@ -262,7 +264,7 @@ def test_a_manifest_whose_files_lie_elsewhere(tmp_path: Path) -> None:
             open_snapshot(tmp_path)
 
 
-def test_a_manifest_that_would_take_for_ever(tmp_path: Path) -> None:
+def test_snapshot_manifest_of_excessive_size_is_refused(tmp_path: Path) -> None:
     made = make(tmp_path)
     path = made.folder / "manifest.json"
     path.write_bytes(b"[" * 100_000)
@@ -281,7 +283,7 @@ def test_a_manifest_that_would_take_for_ever(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".staging", "snapshots"])
-def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path, name: str) -> None:
+def test_snapshot_is_not_written_through_a_linked_folder(tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "volume").mkdir()
@@ -291,7 +293,7 @@ def test_a_folder_that_leads_elsewhere_is_not_written_to(tmp_path: Path, name: s
     assert list(outside.iterdir()) == []
 
 
-def test_what_killed_jobs_left_is_removed(tmp_path: Path) -> None:
+def test_snapshot_leftovers_of_killed_jobs_are_removed(tmp_path: Path) -> None:
     made = make(tmp_path)
     outside = tmp_path / "outside"
     outside.write_text("mine")
@@ -307,7 +309,7 @@ def test_what_killed_jobs_left_is_removed(tmp_path: Path) -> None:
     assert open_snapshot(tmp_path).folder == made.folder
 
 
-def test_who_was_taken_over_publishes_nothing(tmp_path: Path) -> None:
+def test_snapshot_is_not_published_without_the_lease(tmp_path: Path) -> None:
     first = make(tmp_path)
     lease = hold(tmp_path)
     (tmp_path / ".lease").unlink()  # as a successor does, who puts his own in its place
@@ -319,7 +321,7 @@ def test_who_was_taken_over_publishes_nothing(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "snapshots").iterdir()] == [first.id]
 
 
-def test_no_two_snapshots_share_an_id(tmp_path: Path) -> None:
+def test_snapshot_ids_are_unique(tmp_path: Path) -> None:
     made = [make(tmp_path) for _ in range(3)]
     assert len({each.id for each in made}) == 3
     assert len({each.manifest.content_digest for each in made}) == 1
@@ -341,20 +343,20 @@ def names(*minutes: float) -> list[str]:
         (9, 200, []),
     ],
 )
-def test_which_snapshots_may_go(keep: int, now_min: int, gone: list[int]) -> None:
+def test_snapshot_pruning_candidates(keep: int, now_min: int, gone: list[int]) -> None:
     made = names(0, 10, 20, 98, 99)
     assert sorted(snapshots_to_prune(made, made[-1], keep, START + now_min * MINUTE_MS)) == names(
         *gone
     )
 
 
-def test_the_current_one_stays_whatever_its_age() -> None:
+def test_snapshot_pruning_keeps_the_current_one_of_any_age() -> None:
     made = names(0, 10, 20, 30)
     assert snapshots_to_prune(made, made[0], 1, START + 10**9) == [made[2], made[1]]
 
 
 @pytest.mark.parametrize("target", ["/etc", "../outside", "snapshots/../../x", "snapshots/odd"])
-def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, target: str) -> None:
+def test_snapshot_link_out_of_the_volume_is_not_followed(tmp_path: Path, target: str) -> None:
     make(tmp_path)
     (tmp_path / "current").unlink()
     (tmp_path / "current").symlink_to(target)
@@ -362,7 +364,7 @@ def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, target: str
         open_snapshot(tmp_path)
 
 
-def test_a_limit_is_remembered_for_its_endpoint_only(tmp_path: Path) -> None:
+def test_snapshot_limit_is_stored_per_endpoint(tmp_path: Path) -> None:
     root = tmp_path / "volume"
     assert limited_until_ms(root, ENDPOINT) == 0
     record_limit(root, ENDPOINT, START)

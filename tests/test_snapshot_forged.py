@@ -71,7 +71,7 @@ def found(root: Path) -> str:
 
 
 @pytest.mark.parametrize("change", [pytest.param(change, id=name) for name, change in BAR_FILES])
-def test_a_file_of_bars_is_decoded_before_it_is_vouched_for(
+def test_snapshot_forged_bar_file_is_decoded_and_refused(
     volume: Path, change: Callable[[bytes], bytes]
 ) -> None:
     snapshot = open_snapshot(volume)
@@ -86,7 +86,7 @@ def test_a_file_of_bars_is_decoded_before_it_is_vouched_for(
 @pytest.mark.parametrize(
     "change", [pytest.param(change, id=name) for name, change in INSTRUMENT_FILES]
 )
-def test_an_instruments_file_is_decoded_before_it_is_vouched_for(
+def test_snapshot_forged_instrument_file_is_decoded_and_refused(
     volume: Path, change: Callable[[bytes], bytes]
 ) -> None:
     snapshot = open_snapshot(volume)
@@ -99,7 +99,7 @@ def test_an_instruments_file_is_decoded_before_it_is_vouched_for(
     assert open_snapshot(volume).instrument(snapshot.manifest.instruments[0]) is None
 
 
-def test_bars_in_the_place_of_an_instrument(volume: Path) -> None:
+def test_snapshot_forged_bars_in_the_place_of_an_instrument_are_refused(volume: Path) -> None:
     snapshot = open_snapshot(volume)
     shutil.copy(file_of(snapshot, "bar"), file_of(snapshot, "crypto_perpetual"))
     sealed_again(snapshot)
@@ -113,7 +113,7 @@ def test_bars_in_the_place_of_an_instrument(volume: Path) -> None:
         st.tuples(st.floats(0, 0.999999), st.binary(min_size=1, max_size=8)), max_size=6
     ),
 )
-def test_any_bytes_in_a_file_are_at_most_a_problem(
+def test_snapshot_forged_any_bytes_in_a_file_are_read_or_refused(
     good: Path, kind: str, edits: list[tuple[float, bytes]]
 ) -> None:
     """A snapshot is good or refused, never a trace; a change that is harmless may pass."""
@@ -204,7 +204,7 @@ LIES: list[Callable[[Any], None]] = [
 
 
 @pytest.mark.parametrize("number", range(len(LIES)))
-def test_a_manifest_that_says_what_cannot_be(volume: Path, number: int) -> None:
+def test_snapshot_forged_impossible_manifest_is_refused(volume: Path, number: int) -> None:
     path = open_snapshot(volume).folder / "manifest.json"
     manifest = json.loads(path.read_bytes())
     LIES[number](manifest)
@@ -212,7 +212,7 @@ def test_a_manifest_that_says_what_cannot_be(volume: Path, number: int) -> None:
     assert "altered" not in found(volume)
 
 
-def test_sealing_again_is_not_what_is_found(volume: Path) -> None:
+def test_snapshot_forged_sealing_again_alone_is_no_problem(volume: Path) -> None:
     path = open_snapshot(volume).folder / "manifest.json"
     path.write_bytes(digested(json.loads(path.read_bytes())))
     verify(volume, now_ms=NOW_MS)
@@ -230,7 +230,7 @@ def read_or_refuse(raw: bytes) -> Manifest | None:
         return None
 
 
-def test_every_byte_that_is_no_text_is_a_problem_of_the_manifest(good: Path) -> None:
+def test_snapshot_forged_manifest_with_invalid_utf8_is_refused(good: Path) -> None:
     raw = sealed_bytes(good)
     for position in range(len(raw)):
         for byte in (0xFF, 0xC3, 0x00):
@@ -241,7 +241,7 @@ def test_every_byte_that_is_no_text_is_a_problem_of_the_manifest(good: Path) -> 
 
 @settings(max_examples=300 * SCALE, suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)))
-def test_any_bytes_are_refused(raw: bytes) -> None:
+def test_snapshot_forged_manifest_of_any_bytes_is_refused(raw: bytes) -> None:
     assert read_or_refuse(raw) is None
 
 
@@ -265,7 +265,7 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 @settings(max_examples=400 * SCALE, suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data())
-def test_any_value_anywhere_is_read_or_refused_and_verified_or_refused(
+def test_snapshot_forged_any_value_in_the_manifest_is_read_or_refused(
     good: Path, data: st.DataObject
 ) -> None:
     """Whoever can write the volume can seal it again: readers end in order all the same."""
@@ -302,7 +302,7 @@ def test_any_value_anywhere_is_read_or_refused_and_verified_or_refused(
         st.binary(max_size=20).map(lambda noise: b'{"owner":"' + noise + b'"}'),
     )
 )
-def test_whatever_limits_and_leases_hold_is_nobodys(
+def test_snapshot_forged_limits_and_leases_of_any_content_are_ignored(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes
 ) -> None:
     root = tmp_path_factory.mktemp("volume")
@@ -313,12 +313,12 @@ def test_whatever_limits_and_leases_hold_is_nobodys(
         assert isinstance(read_lease(file.fileno()), LeaseRecord)
 
 
-def test_no_text_in_a_limit_is_no_limit(tmp_path: Path) -> None:
+def test_snapshot_forged_limit_of_any_bytes_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "limits.json").write_bytes(b'{"https://\xff":1}')
     assert limited_until_ms(tmp_path, "https://a") == 0
 
 
-def test_the_settings_of_a_detector_never_break_its_certificate() -> None:
+def test_snapshot_forged_detector_settings_never_crash_the_certificate() -> None:
     """What `verify` computes again for whatever a manifest says."""
     flat = [5.0] * 30
 
@@ -342,6 +342,6 @@ def test_the_settings_of_a_detector_never_break_its_certificate() -> None:
     certified()
 
 
-def test_a_snapshot_error_is_of_our_tree() -> None:
+def test_snapshot_forged_errors_are_warmup_errors() -> None:
     assert issubclass(SnapshotError, WarmupError)
     assert SnapshotError.exit_code == 20

@@ -97,7 +97,9 @@ def another_trader(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("mode", ["paper", "live"])
-def test_a_second_trader_of_either_mode_is_told_who_was_first(tmp_path: Path, mode: Mode) -> None:
+def test_state_dir_second_trader_is_refused_with_the_first_ones_name(
+    tmp_path: Path, mode: Mode
+) -> None:
     with another_trader(tmp_path) as first:
         with pytest.raises(TraderError) as refused, held_state_dir(tmp_path, mode):
             pytest.fail("two traders have it")
@@ -107,7 +109,7 @@ def test_a_second_trader_of_either_mode_is_told_who_was_first(tmp_path: Path, mo
         assert "WARMUP_STATE_DIR" in said
 
 
-def test_a_killed_trader_leaves_the_folder_free(tmp_path: Path) -> None:
+def test_state_dir_is_free_after_its_trader_was_killed(tmp_path: Path) -> None:
     with another_trader(tmp_path) as first:
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -117,7 +119,7 @@ def test_a_killed_trader_leaves_the_folder_free(tmp_path: Path) -> None:
     assert (record["pid"], record["mode"]) == (os.getpid(), "live")
 
 
-def test_it_is_free_again_after_the_block_and_made_if_it_is_missing(tmp_path: Path) -> None:
+def test_state_dir_is_created_and_free_after_the_block(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "there"
     for _ in range(2):
         with held_state_dir(folder, "paper") as state:
@@ -127,7 +129,7 @@ def test_it_is_free_again_after_the_block_and_made_if_it_is_missing(tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff" * 600, b"a live tra"])
-def test_a_record_that_cannot_be_read_still_keeps_the_second_trader_away(
+def test_state_dir_unreadable_record_still_refuses_a_second_trader(
     tmp_path: Path, content: bytes
 ) -> None:
     with another_trader(tmp_path):
@@ -155,7 +157,7 @@ UNUSABLE = ["no folder", "no folder for the mode", "a link in the lock's place"]
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_live_refuses_a_folder_that_it_cannot_use(tmp_path: Path, kind: str) -> None:
+def test_state_dir_live_refuses_an_unusable_folder(tmp_path: Path, kind: str) -> None:
     path = unusable(kind, tmp_path)
     with pytest.raises(LiveRefusedError) as refused, held_state_dir(path, "live"):
         pytest.fail("it was let in")
@@ -165,7 +167,7 @@ def test_live_refuses_a_folder_that_it_cannot_use(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_paper_warns_once_and_keeps_nothing(
+def test_state_dir_paper_warns_once_and_saves_nothing(
     tmp_path: Path, kind: str, logged: list[tuple[str, str]], remembers: Callable[[], Remembers]
 ) -> None:
     path, strategy = unusable(kind, tmp_path), remembers()
@@ -181,7 +183,7 @@ def test_paper_warns_once_and_keeps_nothing(
 
 
 @pytest.mark.parametrize(("mode", "level"), [("paper", "WARNING"), ("live", "ERROR")])
-def test_a_folder_that_goes_away_is_logged_once_and_so_is_its_return(
+def test_state_dir_loss_and_return_are_logged_once(
     tmp_path: Path,
     mode: Mode,
     level: str,
@@ -208,7 +210,7 @@ def test_a_folder_that_goes_away_is_logged_once_and_so_is_its_return(
     assert later.word == b"second"
 
 
-def test_a_strategy_that_cannot_be_saved_is_logged_once(
+def test_state_dir_strategy_that_cannot_be_saved_is_logged_once(
     tmp_path: Path, logged: list[tuple[str, str]], remembers: Callable[[], Remembers]
 ) -> None:
     strategy = remembers()
@@ -238,7 +240,7 @@ def until(holds: Callable[[], bool], process: Any) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("second", ["paper", "live"])
-def test_the_second_trader_ends_with_21_before_it_asks_for_anything(
+def test_state_dir_second_trader_exits_with_21_without_any_request(
     start_exchange: Callable[..., Exchange], tmp_path: Path, second: str
 ) -> None:
     running = start_exchange()
@@ -266,7 +268,7 @@ def test_the_second_trader_ends_with_21_before_it_asks_for_anything(
 
 
 @pytest.mark.e2e
-def test_live_ends_with_22_before_it_asks_for_anything(
+def test_state_dir_live_trader_exits_with_22_without_any_request(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -281,7 +283,7 @@ def test_live_ends_with_22_before_it_asks_for_anything(
 
 
 @pytest.mark.e2e
-def test_paper_trades_without_its_folder_and_says_so_once(
+def test_state_dir_paper_trades_without_it_and_warns_once(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()

@@ -21,7 +21,7 @@ from warmup_job.study.wrong_starts import study
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)
 @pytest.mark.parametrize("seed", [3, 4])
-def test_detectors_in_lockstep_are_the_detector_bit_for_bit(
+def test_study_lockstep_equals_the_detector_bit_for_bit(
     settings: DetectorSettings, seed: int
 ) -> None:
     window = market(seed, 500)
@@ -48,7 +48,7 @@ def series(count: int = 2600) -> Window:
     return market(12, count)
 
 
-def test_the_shares_are_those_of_detectors_run_one_by_one() -> None:
+def test_study_shares_equal_those_of_single_detectors() -> None:
     window, settings = series(), DetectorSettings(5, 12, 6, 4, 8)
     rows = study(window, settings, window.bounds, (30, 60), step=37, certify_every=5, burn_in=400)
     truth = RegimeDetector(settings)
@@ -71,7 +71,7 @@ def test_the_shares_are_those_of_detectors_run_one_by_one() -> None:
     assert rows[0].proven < rows[1].proven or rows[1].proven == 0
 
 
-def test_more_bars_are_fewer_mistakes_and_more_proofs() -> None:
+def test_study_more_bars_mean_fewer_errors_and_more_proofs() -> None:
     window = series()
     bounds = Bounds(window.bounds.low / 3, window.bounds.high * 3)
     rows = study(window, USUAL, bounds, (70, 200, 499), step=3, burn_in=1000)
@@ -81,13 +81,13 @@ def test_more_bars_are_fewer_mistakes_and_more_proofs() -> None:
     assert rows[2].proven > 0.95
 
 
-def test_nothing_trending_is_no_share() -> None:
+def test_study_without_trends_has_no_share() -> None:
     flat = Window.of(*[[5.0] * 400] * 3)
     (row,) = study(flat, DetectorSettings(5, 12, 6, 4, 8), Bounds(5, 5), (50,), burn_in=300)
     assert (row.wrong, row.wrong_of_trending) == (0, None)
 
 
-def test_a_series_too_short_for_one_start_is_refused() -> None:
+def test_study_series_too_short_for_one_start_is_refused() -> None:
     with pytest.raises(
         ValueError, match="399 bars are too few: the study needs 300 to settle and 100 to warm"
     ):
@@ -95,7 +95,7 @@ def test_a_series_too_short_for_one_start_is_refused() -> None:
     assert study(market(1, 400), USUAL, Bounds(1e-9, 1e12), (100,), burn_in=300)[0].starts == 1
 
 
-def test_a_certified_start_that_was_wrong_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_wrong_certified_start_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     window, settings = series(900), DetectorSettings(5, 12, 6, 4, 8)
 
     def liar(evidence: Evidence, bounds: Bounds) -> Certificate:
@@ -107,7 +107,7 @@ def test_a_certified_start_that_was_wrong_is_a_bug(monkeypatch: pytest.MonkeyPat
         study(window, settings, window.bounds, (30,), burn_in=300, certify_every=1)
 
 
-def test_the_recorded_month_has_the_known_shares(recordings: Path) -> None:
+def test_study_shares_of_the_recorded_month_are_pinned(recordings: Path) -> None:
     """February 2024: 70 bars, which everybody uses, misjudge one start in nine."""
     window = recorded(recordings / "spot/BTCUSDT-1m-202402.csv.gz")
     rows = study(window, USUAL, Bounds(3000, 130_000), (70, 300, 499), step=6, certify_every=40)

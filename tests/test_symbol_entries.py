@@ -36,7 +36,7 @@ def answer(*entries: object) -> bytes:
     )
 
 
-def test_other_symbols_may_be_anything() -> None:
+def test_symbol_entries_of_other_symbols_may_be_anything() -> None:
     decoder = TradedSymbols(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, ["BTCUSDT"])
     others = ({"symbol": "X"}, entry("ETHUSDT") | {"status": "NOVEL"})
     decoded = decoder.decode(answer(*others, entry("BTCUSDT")))
@@ -45,7 +45,7 @@ def test_other_symbols_may_be_anything() -> None:
     assert decoded.serverTime == 1
 
 
-def test_unknown_list_values_do_not_change_the_instrument() -> None:
+def test_symbol_entries_unknown_list_values_do_not_change_the_instrument() -> None:
     known, odd = entry("BTCUSDT"), with_unknown_values(entry("BTCUSDT"))
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(odd, BinanceFuturesSymbolInfo)
@@ -53,7 +53,7 @@ def test_unknown_list_values_do_not_change_the_instrument() -> None:
     assert made.to_dict(made) == expected.to_dict(expected)
 
 
-def test_what_cannot_be_read_is_named_by_symbol_and_field() -> None:
+def test_symbol_entries_unreadable_value_is_named_by_symbol_and_field() -> None:
     odd = entry("BTCUSDT") | {"status": "NOVEL"}
     decoder = TradedSymbols(BinanceFuturesExchangeInfo, BinanceFuturesSymbolInfo, ["BTCUSDT"])
     with pytest.raises(ValueError, match=r"BTCUSDT.*\$\.status"):

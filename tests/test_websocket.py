@@ -30,7 +30,7 @@ def quote(stream: str = "btcusdt@bookTicker", **changes: Any) -> bytes:
     return json.dumps({"stream": stream, "data": QUOTE | changes}).encode()
 
 
-def test_sound_messages_give_their_stream_and_event_time() -> None:
+def test_websocket_valid_message_gives_its_stream_and_event_time() -> None:
     assert check_message(kline()) == ("btcusdt@kline_1m", OPEN_MS + 60_000)
     assert check_message(kline(x=False)) == ("btcusdt@kline_1m", OPEN_MS + 60_000)
     assert check_message(quote()) == ("btcusdt@bookTicker", None)  # spot's have no time
@@ -76,7 +76,7 @@ def test_sound_messages_give_their_stream_and_event_time() -> None:
         quote(B=None),
     ],
 )
-def test_what_binance_cannot_have_meant_is_refused(raw: bytes) -> None:
+def test_websocket_impossible_message_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         check_message(raw)
 
@@ -90,7 +90,7 @@ JSON = st.recursive(
 
 @given(st.binary(max_size=200))
 @example(b"[" * 100_000)
-def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
+def test_websocket_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
         stream, event_ms = check_message(raw)
     except ValueError:
@@ -100,7 +100,7 @@ def test_any_bytes_are_a_message_or_refused(raw: bytes) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(list(KLINE)), JSON, min_size=1, max_size=3))
-def test_any_field_of_a_kline_may_be_anything(changes: dict[str, Any]) -> None:
+def test_websocket_any_field_of_a_kline_is_read_or_refused(changes: dict[str, Any]) -> None:
     raw = kline(**changes)
     try:
         check_message(raw)
@@ -114,7 +114,7 @@ def test_any_field_of_a_kline_may_be_anything(changes: dict[str, Any]) -> None:
         assert made["t"] % 60_000 == 0
 
 
-def test_a_stream_is_heard_until_its_connection_is_lost() -> None:
+def test_websocket_stream_counts_as_heard_until_its_connection_is_lost() -> None:
     heard = Heard(10)
     assert heard.silent_s("a", 5) is None
     assert [heard.note("a", 5), heard.note("a", 6)] == [True, False]
@@ -127,7 +127,7 @@ def test_a_stream_is_heard_until_its_connection_is_lost() -> None:
     assert heard.silent_s("a", 11) == 1
 
 
-def test_silence_is_counted_from_the_last_message_or_the_loss() -> None:
+def test_websocket_silence_is_counted_from_the_last_message_or_the_loss() -> None:
     heard = Heard(10)
     heard.note("a", 0)
     assert not heard.is_silent("a", 10)
@@ -139,7 +139,7 @@ def test_silence_is_counted_from_the_last_message_or_the_loss() -> None:
     assert not heard.is_silent("never", 1000)
 
 
-def test_a_lasting_silence_is_logged_at_once_and_then_every_15_s() -> None:
+def test_websocket_lasting_silence_is_logged_at_once_and_every_15_s() -> None:
     reminder = Reminder(15)
     spans = [None, 10.5, 11, 25, 25.5, 40, 40.5, 41, None, 10.5]
     assert [reminder.is_due(span) for span in spans] == [

@@ -102,7 +102,7 @@ def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
         made.compose("down", "-v", "--remove-orphans", "-t", "2")
 
 
-def test_it_comes_up_live_and_comes_back(stack: Stack) -> None:
+def test_compose_comes_up_live_and_restarts(stack: Stack) -> None:
     stack.do("up", "-d", "--wait", "--no-build")
     assert stack.report()["state"] == "live"
     services = stack.services()
@@ -138,7 +138,7 @@ def test_it_comes_up_live_and_comes_back(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("policy", "starts"), [("fail", False), ("proceed", True)])
-def test_a_job_that_fails_keeps_the_trader_away_only_if_it_is_told_to(
+def test_compose_failed_job_blocks_the_trader_only_under_fail(
     stack: Stack, policy: str, starts: bool
 ) -> None:
     override = {
@@ -160,9 +160,7 @@ def test_a_job_that_fails_keeps_the_trader_away_only_if_it_is_told_to(
 
 
 @pytest.mark.parametrize("profile", ["testnet", "demo", "live"])
-def test_a_profile_is_the_real_thing_with_keys_for_the_trader_alone(
-    stack: Stack, profile: str
-) -> None:
+def test_compose_profile_gives_keys_only_to_the_trader(stack: Stack, profile: str) -> None:
     without = stack.compose("--profile", profile, "config")
     assert without.returncode != 0
     assert f"keys/{profile}.env" in without.stderr

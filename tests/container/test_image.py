@@ -18,7 +18,7 @@ from tests.support.suite import REPO
 MARKER = "a-secret-that-lay-about-3c9e"
 
 
-def test_it_is_labelled_and_runs_as_nobody(engine: Engine) -> None:
+def test_image_has_labels_and_runs_as_non_root(engine: Engine) -> None:
     version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
     config = engine.client.images.get(engine.image).attrs["Config"]
     labels = {name.removeprefix("org.opencontainers.image."): said
@@ -36,7 +36,7 @@ def test_it_is_labelled_and_runs_as_nobody(engine: Engine) -> None:
     assert version in told.out
 
 
-def test_nothing_is_compiled_at_its_start(engine: Engine) -> None:
+def test_image_compiles_nothing_at_its_start(engine: Engine) -> None:
     """Its file system is read-only: what has no bytecode is compiled at each start anew."""
     code = (
         "import warmup_job.cli.group, warmup_job.trader.session, warmup_job.job.run_job, "
@@ -51,7 +51,7 @@ def test_nothing_is_compiled_at_its_start(engine: Engine) -> None:
     assert "nautilus_trader/live/node" in done.err
 
 
-def test_it_holds_what_runs_and_no_more(engine: Engine) -> None:
+def test_image_contains_only_what_runs(engine: Engine) -> None:
     listed = engine.run(
         "-c",
         "import os; [print(d + '/' + f) for t in ('/opt', '/app') for d, _, fs in os.walk(t) "
@@ -67,7 +67,9 @@ def test_it_holds_what_runs_and_no_more(engine: Engine) -> None:
     assert done.code == 1
 
 
-def test_the_same_tree_gives_the_same_layers(engine: Engine, tree: Path, tmp_path: Path) -> None:
+def test_image_of_the_same_tree_has_the_same_layers(
+    engine: Engine, tree: Path, tmp_path: Path
+) -> None:
     """Whatever the umask was that it was checked out with."""
     checked("chmod", "-R", "go-rwx", str(tree))
     checked("docker", "build", "-q", "--no-cache", "-t", "warmup-job:again", ".", cwd=tree)
@@ -124,7 +126,7 @@ def tree(tmp_path: Path) -> Path:
     return made
 
 
-def test_keys_that_lie_about_do_not_get_in(tree: Path, tmp_path: Path) -> None:
+def test_image_contains_no_keys(tree: Path, tmp_path: Path) -> None:
     checked("docker", "build", "-q", "-t", "warmup-job:keys", ".", cwd=tree)
     told = checked("docker", "history", "--no-trunc", "warmup-job:keys")
     told += checked("docker", "image", "inspect", "warmup-job:keys")
@@ -152,7 +154,7 @@ def files_of(archive: Path) -> Iterator[tuple[str, bytes]]:
                         yield each.name, body.read() if body else b""
 
 
-def test_the_list_of_what_is_in_it_is_built_with_it(engine: Engine, tmp_path: Path) -> None:
+def test_image_has_a_bill_of_materials(engine: Engine, tmp_path: Path) -> None:
     checked("docker", "build", "--target", "sbom", "--output", str(tmp_path), ".")
     listed = json.loads((tmp_path / "sbom.cdx.json").read_text())
     assert listed["bomFormat"] == "CycloneDX"

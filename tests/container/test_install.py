@@ -32,7 +32,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "venv/bin"
 
 
-def test_the_wheel_works_on_its_own(
+def test_wheel_works_on_its_own(
     installed: Path, start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(seed=7)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.containers import ENDS, Engine, ExchangeContainer, mounts, wait_until
 
 
-def test_it_publishes_and_a_second_start_uses_what_is_there(
+def test_job_publishes_and_its_second_start_reuses_the_snapshot(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     first = engine.run("run", "--json", volumes=mounts(volume))
@@ -29,7 +29,7 @@ def test_it_publishes_and_a_second_start_uses_what_is_there(
 
 
 @pytest.mark.parametrize("code", ENDS)
-def test_what_goes_wrong_is_told_by_the_exit_code(
+def test_job_exit_code_names_the_failure(
     engine: Engine, exchange: ExchangeContainer, volume: str, code: int
 ) -> None:
     environment, fault = ENDS[code]
@@ -48,7 +48,7 @@ def test_what_goes_wrong_is_told_by_the_exit_code(
         assert any("exiting 0 because" in line for line in passed.messages)
 
 
-def test_runs_without_end_are_judged_by_the_sidecars_probe(
+def test_job_repeated_runs_are_checked_by_the_sidecars_probe(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     probe = ["python", "-m", "warmup_job.process.healthcheck", "/snapshot/status.json", "900"]
@@ -70,7 +70,7 @@ def test_runs_without_end_are_judged_by_the_sidecars_probe(
     assert b"no run has succeeded yet" in said
 
 
-def test_a_volume_that_cannot_be_written_is_15(
+def test_job_unwritable_volume_exits_with_15(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     done = engine.run("run", volumes=mounts(volume, "ro"))
@@ -78,7 +78,7 @@ def test_a_volume_that_cannot_be_written_is_15(
     assert "/snapshot" in done.messages[-1]
 
 
-def test_a_full_volume_is_15_and_keeps_what_it_has(
+def test_job_full_volume_exits_with_15_and_keeps_its_snapshot(
     engine: Engine, exchange: ExchangeContainer
 ) -> None:
     options = {"type": "tmpfs", "device": "tmpfs", "o": "size=256k,uid=10001,mode=2775"}
@@ -100,7 +100,7 @@ def test_a_full_volume_is_15_and_keeps_what_it_has(
     held.kill()
 
 
-def test_another_user_of_the_same_group_shares_the_volume(
+def test_job_of_another_user_of_the_group_shares_the_volume(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     """As on OpenShift, where every pod runs as a number of its own, and with the group 0."""
@@ -118,7 +118,7 @@ def test_another_user_of_the_same_group_shares_the_volume(
         assert read.code == 0, (user, read.out)
 
 
-def test_a_stranger_is_told_what_to_do(
+def test_job_of_a_user_without_access_prints_the_remedy(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     done = engine.run("run", volumes=mounts(volume), user="54321:54321")
@@ -127,7 +127,7 @@ def test_a_stranger_is_told_what_to_do(
 
 
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM"])
-def test_what_is_stopped_leaves_the_volume_whole(
+def test_job_stopped_leaves_the_volume_complete(
     engine: Engine, exchange: ExchangeContainer, volume: str, signal: str
 ) -> None:
     few = {"WARMUP_STREAMS": "BTCUSDT:1m:70", "WARMUP_REQUIRE": "bars"}
@@ -146,7 +146,7 @@ def test_what_is_stopped_leaves_the_volume_whole(
     assert len(engine.snapshots(volume)) == 2
 
 
-def test_a_signal_that_nobody_handles_yet_is_heard(engine: Engine) -> None:
+def test_job_signal_during_start_up_is_handled(engine: Engine) -> None:
     """A container's first process gets no signal that it does not handle: Python takes 0.3 s to."""
     *first, job = engine.client.images.get(engine.image).attrs["Config"]["Entrypoint"]
     assert job == "warmup-job"
@@ -156,7 +156,7 @@ def test_a_signal_that_nobody_handles_yet_is_heard(engine: Engine) -> None:
     assert engine.end(deaf, 8).code == 143
 
 
-def test_too_little_memory_kills_the_job_and_nothing_else(
+def test_job_out_of_memory_is_killed_alone(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     few = {"WARMUP_STREAMS": "BTCUSDT:1m:70", "WARMUP_REQUIRE": "bars"}
@@ -171,7 +171,7 @@ def test_too_little_memory_kills_the_job_and_nothing_else(
     assert engine.run("verify", "/snapshot", volumes=mounts(volume, "ro")).code == 0
 
 
-def test_its_last_word_is_the_termination_message(
+def test_job_writes_its_last_message_to_the_termination_file(
     engine: Engine, exchange: ExchangeContainer, volume: str, tmp_path: Path
 ) -> None:
     """As the kubelet gives it: a file that everybody may write."""
@@ -187,7 +187,7 @@ def test_its_last_word_is_the_termination_message(
         assert len(said.read_bytes()) <= 4096
 
 
-def test_a_dry_run_needs_no_volume(engine: Engine, exchange: ExchangeContainer) -> None:
+def test_job_dry_run_needs_no_volume(engine: Engine, exchange: ExchangeContainer) -> None:
     done = engine.run("run", "--dry-run", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["manifest"]["streams"]

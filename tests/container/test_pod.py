@@ -43,7 +43,7 @@ def pods(podman_image: str, tmp_path: Path) -> Iterator[Pods]:
         made.clear()
 
 
-def test_the_trader_goes_live_on_what_the_init_container_left(pods: Pods) -> None:
+def test_pod_trader_goes_live_on_the_snapshot_of_the_init_container(pods: Pods) -> None:
     pods.exchange()
     done = pods.play(pods.pod())
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_the_trader_goes_live_on_what_the_init_container_left(pods: Pods) -> Non
 
 
 @pytest.mark.parametrize("code", ENDS)
-def test_an_init_container_that_fails_keeps_the_trader_away(pods: Pods, code: int) -> None:
+def test_pod_failed_init_container_blocks_the_trader(pods: Pods, code: int) -> None:
     environment, fault = ENDS[code]
     pods.exchange(*[fault] if fault else [])
     settings = {"WARMUP_ON_FAILURE": "fail", "WARMUP_DEADLINE": "60s"} | {
@@ -81,7 +81,7 @@ def test_an_init_container_that_fails_keeps_the_trader_away(pods: Pods, code: in
     assert state in ("created", "initialized")
 
 
-def test_an_init_container_that_fails_lets_the_trader_in_if_it_is_told_to(pods: Pods) -> None:
+def test_pod_failed_init_container_admits_the_trader_under_proceed(pods: Pods) -> None:
     pods.exchange("418@klines:for=3s")
     settings = {"WARMUP_DEADLINE": "2s"}
     done = pods.play(pods.pod(**settings))
@@ -89,7 +89,7 @@ def test_an_init_container_that_fails_lets_the_trader_in_if_it_is_told_to(pods: 
     until(lambda: "live: contiguous" in pods.log(pods.trader()))
 
 
-def test_the_job_and_the_cron_job_publish_onto_their_claim(pods: Pods) -> None:
+def test_pod_job_and_cron_job_publish_to_their_claim(pods: Pods) -> None:
     """A CronJob cannot be played: a Job is made of its template, as a cluster does."""
     pods.exchange()
     for overlay in ("job", "cronjob"):
@@ -124,7 +124,7 @@ def test_the_job_and_the_cron_job_publish_onto_their_claim(pods: Pods) -> None:
         ("hedge_grid_v1.yaml", "BTCUSDT-PERP", "BTCUSDX-PERP", 12),
     ],
 )
-def test_a_check_finds_a_typo_before_it_is_applied(
+def test_pod_check_finds_a_typo_before_the_deployment(
     pods: Pods, file: str, right: str, typo: str, code: int
 ) -> None:
     pods.exchange()

@@ -20,7 +20,7 @@ SECRET = "an-api-secret-of-nobody-5f1d"
 KEY = "an-api-key-of-nobody-77aa"
 
 
-def test_it_reads_what_the_job_left_and_stops_in_good_order(
+def test_trader_reads_the_snapshot_and_stops_cleanly(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     assert engine.run("run", volumes=mounts(volume)).code == 0
@@ -47,7 +47,7 @@ def test_it_reads_what_the_job_left_and_stops_in_good_order(
     assert f"snapshot {snapshot} verified" in again.logs().decode()
 
 
-def test_without_a_snapshot_it_fetches_for_itself(
+def test_trader_without_a_snapshot_fetches_the_bars_itself(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     trader = engine.start(
@@ -58,7 +58,7 @@ def test_without_a_snapshot_it_fetches_for_itself(
     wait_until(trader, "live: contiguous")
 
 
-def test_it_does_not_come_up_on_a_snapshot_that_was_altered(
+def test_trader_refuses_an_altered_snapshot(
     engine: Engine, exchange: ExchangeContainer, volume: str
 ) -> None:
     assert engine.run("run", volumes=mounts(volume)).code == 0
@@ -72,7 +72,7 @@ def test_it_does_not_come_up_on_a_snapshot_that_was_altered(
 
 
 @pytest.mark.parametrize(("mode", "code"), [("live", 22), ("paper", 143)])
-def test_a_state_volume_that_cannot_be_written_stops_live_trading_alone(
+def test_trader_unwritable_state_volume_stops_only_live_trading(
     engine: Engine, exchange: ExchangeContainer, volume: str, mode: str, code: int
 ) -> None:
     assert engine.run("run", volumes=mounts(volume)).code == 0
@@ -89,7 +89,7 @@ def test_a_state_volume_that_cannot_be_written_stops_live_trading_alone(
 
 
 @pytest.mark.parametrize("mode", ["live", "paper"])
-def test_secrets_are_told_to_nobody(
+def test_trader_shows_no_secrets(
     engine: Engine, exchange: ExchangeContainer, volume: str, mode: str
 ) -> None:
     """Not in the log, the state, the snapshot or the image; the exchange turns this key away."""

@@ -37,7 +37,7 @@ LOGIN = "some one:pa#ss/w@rd?"
 OF_LOGIN = "http://some%20one:pa#ss/w@rd?@"  # as people write it
 
 
-def test_a_proxy_of_the_environment_is_used(exchange: Exchange, tmp_path: Path) -> None:
+def test_proxy_of_the_environment_is_used(exchange: Exchange, tmp_path: Path) -> None:
     """With a password whose special characters are not escaped."""
     config = write_config(tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail"})
     seen: list[str] = []
@@ -67,7 +67,9 @@ def live_trader(config: Path, folder: Path, env: dict[str, str]) -> str:
     return said
 
 
-def test_a_trader_has_its_websocket_through_the_proxy(exchange: Exchange, tmp_path: Path) -> None:
+def test_trader_connects_its_websocket_through_the_proxy(
+    exchange: Exchange, tmp_path: Path
+) -> None:
     config = write_config(tmp_path, "http://exchange.invalid", ws_url="ws://exchange.invalid")
     seen: list[str] = []
     with serving(forward_proxy(exchange, seen, LOGIN)) as port:
@@ -85,7 +87,7 @@ def test_no_proxy_is_respected(exchange: Exchange, tmp_path: Path) -> None:
     assert code == 0, log
 
 
-def test_a_trader_respects_no_proxy(exchange: Exchange, tmp_path: Path) -> None:
+def test_trader_respects_no_proxy(exchange: Exchange, tmp_path: Path) -> None:
     """Also in a form that Nautilus' own REST client would not understand."""
     config = write_config(tmp_path, exchange.url, ws_url=exchange.ws_url)
     port = exchange.url.rpartition(":")[2]
@@ -96,7 +98,7 @@ def test_a_trader_respects_no_proxy(exchange: Exchange, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "value", ["user:pa#ss@127.0.0.1:3128", "https://u:pa#ss@h:1", "socks5://u:pa#ss@h:1"]
 )
-def test_an_unusable_proxy_is_a_mistake_of_the_environment(
+def test_unusable_proxy_exits_with_2(
     exchange: Exchange, tmp_path: Path, command: str, value: str
 ) -> None:
     config = write_config(tmp_path, exchange.url, ws_url=exchange.ws_url)
@@ -110,7 +112,7 @@ def test_an_unusable_proxy_is_a_mistake_of_the_environment(
     assert len(exchange.requests()) == before
 
 
-def test_a_proxy_that_wants_another_password(exchange: Exchange, tmp_path: Path) -> None:
+def test_proxy_refuses_the_password(exchange: Exchange, tmp_path: Path) -> None:
     """Nothing is gained by asking until the deadline."""
     config = write_config(
         tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail", "deadline": "10m"}
@@ -127,7 +129,7 @@ def test_a_proxy_that_wants_another_password(exchange: Exchange, tmp_path: Path)
         assert "hunter2" not in said
 
 
-def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
+def test_proxy_that_is_down_is_named(tmp_path: Path) -> None:
     config = write_config(
         tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail", "deadline": "40s"}
     )
@@ -169,7 +171,7 @@ def certificate(
 
 
 @pytest.mark.parametrize("through_a_proxy", [False, True])
-def test_a_companys_own_certificate_authority(
+def test_certificate_authority_of_the_company_is_used(
     exchange: Exchange, tmp_path: Path, through_a_proxy: bool
 ) -> None:
     context, authority = certificate(tmp_path)
@@ -198,7 +200,7 @@ def test_a_companys_own_certificate_authority(
         ("binance.example", (-1, 1), True, "not valid for 'localhost'"),
     ],
 )
-def test_a_certificate_that_is_not_accepted(
+def test_certificate_is_not_accepted(
     exchange: Exchange, tmp_path: Path, host: str, days: tuple[int, int], trusted: bool, words: str
 ) -> None:
     """It is said at once and not asked for again until the deadline."""
@@ -250,7 +252,7 @@ def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -
     assert SECRET not in said
 
 
-def test_a_redirect_is_not_followed(exchange: Exchange, tmp_path: Path) -> None:
+def test_redirect_is_not_followed(exchange: Exchange, tmp_path: Path) -> None:
     """Not even to a good exchange; and klines need no key, so none is sent along either."""
     heads: list[bytes] = []
 

@@ -80,9 +80,7 @@ def spoiling(exchange: Exchange, path: str, how: str, sent: list[int]) -> Handle
         ("klines", "bomb"),
     ],
 )  # fmt: skip
-def test_an_answer_without_an_end_is_cut_off(
-    exchange: Exchange, tmp_path: Path, path: str, how: str
-) -> None:
+def test_endless_answer_is_cut_off(exchange: Exchange, tmp_path: Path, path: str, how: str) -> None:
     """At once, with 10, and within the memory of the job's container."""
     sent: list[int] = []
     with serving(spoiling(exchange, path, how, sent)) as port:

@@ -47,7 +47,7 @@ def config_of(folder: Path, exchange: Exchange, market: str, streams: list[dict[
         ("spot", {"time": 1, "exchange_info": 20, "klines": 3 * 2 + 2, "bounds": 8}),
     ],
 )
-def test_what_is_planned_is_what_is_spent(
+def test_plan_weight_equals_the_spent_weight(
     start_exchange: Callable[..., Exchange], tmp_path: Path, market: str, weights: dict[str, int]
 ) -> None:
     running = prepared(start_exchange(seed=7), market)
@@ -70,7 +70,7 @@ def info_requests(running: Exchange) -> list[dict[str, Any]]:
     return [each for each in running.requests() if each["path"].endswith("/exchangeInfo")]
 
 
-def test_a_symbol_that_spot_does_not_list_is_found(
+def test_spot_symbol_missing_in_exchange_info_is_reported(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Spot refuses all for one, without a name: the others are published nevertheless."""
@@ -86,7 +86,7 @@ def test_a_symbol_that_spot_does_not_list_is_found(
 
 
 @pytest.mark.parametrize("symbol", ["XRPUSDT", "BTCUSDT"])
-def test_a_value_that_nautilus_does_not_know_keeps_no_trader_from_starting(
+def test_trader_starts_despite_values_that_nautilus_does_not_know(
     start_exchange: Callable[..., Exchange], tmp_path: Path, symbol: str
 ) -> None:
     """Of another symbol, or of its own as far as no instrument is made of it."""

@@ -70,7 +70,7 @@ FORGED: dict[str, Forge] = {
 
 
 @pytest.mark.parametrize("forge", [pytest.param(forge, id=name) for name, forge in FORGED.items()])
-def test_verify_refuses_and_the_job_fetches_anew(
+def test_verify_refuses_a_forged_snapshot_and_the_job_fetches_again(
     hourly: Hourly, tmp_path: Path, forge: Forge
 ) -> None:
     root = hourly.volume(tmp_path / "volume")
@@ -91,7 +91,7 @@ def test_verify_refuses_and_the_job_fetches_anew(
     verify(root, now_ms=HALF_PAST_MS)
 
 
-def test_study_says_that_a_catalog_is_damaged(hourly: Hourly, tmp_path: Path) -> None:
+def test_study_reports_a_damaged_catalog(hourly: Hourly, tmp_path: Path) -> None:
     root = hourly.volume(tmp_path / "volume")
     path = file_of(open_snapshot(root), "bar")
     raw = path.read_bytes()
@@ -144,7 +144,7 @@ def forged_for_trading(
         that_nautilus_cannot_decode,
     ],
 )
-def test_the_trader_fetches_for_itself_or_says_20(
+def test_trader_fetches_the_bars_itself_or_exits_with_20(
     forged_for_trading: tuple[Path, Path], tmp_path: Path, forge: Forge
 ) -> None:
     path, good = forged_for_trading
@@ -167,7 +167,7 @@ def test_the_trader_fetches_for_itself_or_says_20(
         asyncio.run(histories("fail"))
 
 
-def test_a_trader_on_a_forged_snapshot_as_a_process(
+def test_trader_process_on_a_forged_snapshot(
     forged_for_trading: tuple[Path, Path], exchange: Exchange, tmp_path: Path
 ) -> None:
     path, good = forged_for_trading
@@ -192,7 +192,7 @@ def test_a_trader_on_a_forged_snapshot_as_a_process(
         trader.terminate()
 
 
-def test_digests_of_the_forged_are_right(hourly: Hourly, tmp_path: Path) -> None:
+def test_forged_snapshots_have_valid_digests(hourly: Hourly, tmp_path: Path) -> None:
     """Else these tests would show no more than that digests are looked at."""
     root = hourly.volume(tmp_path / "volume")
     bars_as_instrument(root)

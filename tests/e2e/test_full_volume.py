@@ -32,7 +32,7 @@ GROWING = [("size", True), ("size", False), ("nr_inodes", True), ("nr_inodes", F
 
 
 @pytest.mark.parametrize(("limit", "holds"), GROWING if FULL else GROWING[:3])
-def test_a_volume_that_grows_until_a_snapshot_fits(
+def test_full_volume_grows_until_a_snapshot_fits(
     hourly: Hourly, tmp_path: Path, limit: str, holds: bool
 ) -> None:
     with mounted(tmp_path / "mount", "size=1m") as mount:
@@ -99,7 +99,7 @@ def on(hourly: Hourly, root: Path, command: str, *options: str) -> tuple[object,
 
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
-def test_an_error_at_any_call_is_one_line_and_loses_nothing(
+def test_error_at_any_call_is_one_line_and_loses_nothing(
     hourly: Hourly, tmp_path: Path, holds: bool, share: int
 ) -> None:
     points = undisturbed(hourly, "run", "--full", holds=holds)
@@ -132,7 +132,7 @@ def test_an_error_at_any_call_is_one_line_and_loses_nothing(
         shutil.rmtree(root)
 
 
-def test_a_full_volume_may_pass_so_proceed_hides_it(hourly: Hourly, tmp_path: Path) -> None:
+def test_full_volume_is_hidden_by_proceed(hourly: Hourly, tmp_path: Path) -> None:
     """Unlike one that is set up wrong (test_warm_run): found before anything is fetched too."""
     with mounted(tmp_path / "mount", "size=1m") as mount:
         (mount.root / "volume").mkdir()
@@ -146,7 +146,7 @@ def test_a_full_volume_may_pass_so_proceed_hides_it(hourly: Hourly, tmp_path: Pa
 
 
 @pytest.mark.parametrize("verdict", [errno.ENOSPC, KILL])
-def test_a_long_history_is_set_aside_and_tidied_away(
+def test_full_volume_while_a_long_history_is_stored_leaves_nothing_behind(
     hourly: Hourly, tmp_path: Path, verdict: int
 ) -> None:
     """What is too much for the memory waits on the volume; it is no snapshot, and never stays."""
@@ -178,7 +178,7 @@ COURTESIES = [
 
 
 @pytest.mark.parametrize(("point", "name"), COURTESIES)
-def test_a_full_disk_under_a_courtesy_costs_only_that(
+def test_full_volume_at_an_optional_file_costs_only_that_file(
     hourly: Hourly, tmp_path: Path, point: str, name: str
 ) -> None:
     """How the last run ended and which limits hold: the snapshot is published all the same."""
@@ -208,7 +208,9 @@ def test_a_full_disk_under_a_courtesy_costs_only_that(
     assert_in_order(root)
 
 
-def test_a_lease_that_cannot_beat_is_held_all_the_same(hourly: Hourly, tmp_path: Path) -> None:
+def test_lease_is_held_although_its_heartbeat_cannot_be_written(
+    hourly: Hourly, tmp_path: Path
+) -> None:
     """A beat rewrites what is there; where even that fails, the lock still says who is at work."""
     root = hourly.volume(tmp_path / "volume")
     before, beats = current(root), []
@@ -245,7 +247,7 @@ def unreadable(path: str, code: int) -> Callable[[Call], int]:
 
 
 @pytest.mark.parametrize("name", ["EIO", "EACCES", "ESTALE"])
-def test_what_cannot_be_read_is_a_problem_of_the_snapshot_and_is_fetched_anew(
+def test_unreadable_snapshot_is_reported_and_fetched_again(
     hourly: Hourly, tmp_path: Path, name: str
 ) -> None:
     """A worn disk, a folder of somebody else's, a network volume that has gone."""
@@ -271,9 +273,7 @@ def test_what_cannot_be_read_is_a_problem_of_the_snapshot_and_is_fetched_anew(
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_an_error_in_reading_at_any_call_is_no_bug(
-    hourly: Hourly, tmp_path: Path, share: int
-) -> None:
+def test_read_error_at_any_call_is_no_bug(hourly: Hourly, tmp_path: Path, share: int) -> None:
     """What is there is fetched anew; or the volume is to blame, in one line."""
     points = [
         point

@@ -58,7 +58,7 @@ Start = Callable[..., Exchange]
 
 
 @pytest.mark.parametrize("to_close_s", [2.5, 1.5, 1.0, 0.5, 0.2, 0.05, -0.05, -1.0])
-def test_a_start_at_any_moment_around_a_close(
+def test_start_at_any_moment_around_a_close(
     start_exchange: Start, tmp_path: Path, to_close_s: float
 ) -> None:
     """With a snapshot of before the close; the exchange's clock is set to the moment."""
@@ -94,7 +94,7 @@ def test_a_start_at_any_moment_around_a_close(
         (600, [499]),  # fetching the whole window is cheaper
     ],
 )
-def test_a_slow_start_asks_for_what_has_closed_since_and_no_more(
+def test_slow_start_requests_only_the_bars_closed_since(
     start_exchange: Start, tmp_path: Path, minutes: int, asked: list[int]
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
@@ -119,7 +119,7 @@ def test_a_slow_start_asks_for_what_has_closed_since_and_no_more(
 
 
 @pytest.mark.parametrize(("delay_s", "minutes"), [(0, 3), (1, 3), (3, 3), (5, 3), (3, 30)])
-def test_rest_takes_its_time_while_a_minute_closes(
+def test_rest_is_slow_while_a_minute_closes(
     start_exchange: Start, tmp_path: Path, delay_s: int, minutes: int
 ) -> None:
     """The node asks for three minutes; for thirty the loader does, as the node's stream begins."""
@@ -144,7 +144,7 @@ def test_rest_takes_its_time_while_a_minute_closes(
     assert seam.runner.delivered.live >= 1
 
 
-def test_a_websocket_that_is_silent_at_first(start_exchange: Start, tmp_path: Path) -> None:
+def test_websocket_is_silent_at_first(start_exchange: Start, tmp_path: Path) -> None:
     """The newest bar is kept until orders may leave, so that it is acted on."""
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
 
@@ -179,7 +179,7 @@ def test_a_websocket_that_is_silent_at_first(start_exchange: Start, tmp_path: Pa
     ],
     ids=lambda faults: faults[0].split("@")[0],
 )
-def test_the_answer_that_was_to_fill_the_gap_is_a_bad_one(
+def test_answer_for_the_gap_is_bad(
     start_exchange: Start, tmp_path: Path, faults: tuple[str, ...]
 ) -> None:
     running = start_exchange()
@@ -202,7 +202,7 @@ def test_the_answer_that_was_to_fill_the_gap_is_a_bad_one(
     assert not any("the venue itself" in line for line in seam.said)
 
 
-def test_no_websocket_over_a_close(start_exchange: Start, tmp_path: Path) -> None:
+def test_websocket_is_down_over_a_close(start_exchange: Start, tmp_path: Path) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
     live: list[int] = []
 
@@ -238,7 +238,7 @@ def test_no_websocket_over_a_close(start_exchange: Start, tmp_path: Path) -> Non
         ("ws-drop:times=0", 3),
     ],
 )
-def test_a_live_stream_that_breaks_is_whole_again(
+def test_broken_live_stream_is_completed(
     start_exchange: Start, tmp_path: Path, fault: str, bars: int
 ) -> None:
     running = start_exchange()
@@ -255,7 +255,7 @@ def test_a_live_stream_that_breaks_is_whole_again(
     assert_whole(seam, SPOT_SECONDS)
 
 
-def test_an_exchange_that_is_restarted_over_a_close(start_exchange: Start, tmp_path: Path) -> None:
+def test_exchange_restarts_over_a_close(start_exchange: Start, tmp_path: Path) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
 
     async def soon() -> None:
@@ -281,7 +281,7 @@ def test_an_exchange_that_is_restarted_over_a_close(start_exchange: Start, tmp_p
     assert {"filling", "degraded"} & {*seam.states[seam.states.index("live") :]}
 
 
-def test_a_machine_that_slept_for_minutes(start_exchange: Start, tmp_path: Path) -> None:
+def test_machine_slept_for_minutes(start_exchange: Start, tmp_path: Path) -> None:
     """Its idea of the exchange's time is that much behind: the live bars are from the future."""
     running = start_exchange()
 
@@ -308,7 +308,7 @@ INTO_THE_HOLE_MS = OUT_OF_THE_HOLE_MS - 81 * MINUTE_MS
 
 @pytest.mark.parametrize("max_age", ["10m", "3h"], ids=["the loader", "the node"])
 @pytest.mark.parametrize("back_s", [-3, 10, 100])
-def test_the_venues_own_hole_lies_at_the_seam(
+def test_hole_of_the_venue_lies_at_the_handoff(
     start_exchange: Start, tmp_path: Path, recordings: Path, back_s: int, max_age: str
 ) -> None:
     """80 minutes never were: snapshot before them, trader just before or well after their end."""
@@ -397,7 +397,7 @@ def klines_of(running: Exchange, bars: int, last_ms: int) -> list[Kline]:
     return asyncio.run(ask())
 
 
-def test_a_strategy_that_requests_its_history_gets_each_bar_once_by_our_requests_alone(
+def test_strategy_that_requests_history_gets_each_bar_once_by_our_requests_only(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """Nautilus' EMACross asks for a day; 60 bars are there, what is older is fetched by us."""
@@ -454,7 +454,7 @@ def test_two_strategies_on_seconds_and_minutes_in_one_node(
 
 
 @pytest.mark.parametrize("asks_first", [False, True])
-def test_a_strategy_that_subscribes_late_has_every_bar_all_the_same(
+def test_strategy_that_subscribes_late_gets_every_bar(
     start_exchange: Start, tmp_path: Path, asks_first: bool
 ) -> None:
     """Beside another that keeps the stream going; whether or not it asked for history before."""
@@ -472,7 +472,7 @@ def test_a_strategy_that_subscribes_late_has_every_bar_all_the_same(
     assert_followed(seam, seam.strategies[1], SPOT_SECONDS)
 
 
-def test_a_strategy_that_follows_more_when_its_history_comes(
+def test_strategy_subscribes_to_more_when_its_history_arrives(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -489,7 +489,7 @@ def test_a_strategy_that_follows_more_when_its_history_comes(
 
 
 @pytest.mark.parametrize("asks_first", [False, True])
-def test_an_order_right_after_subscribing_waits_for_the_stream(
+def test_order_right_after_subscribing_is_denied_until_the_stream_is_contiguous(
     start_exchange: Start, tmp_path: Path, asks_first: bool
 ) -> None:
     """Trading is on, but the minutes that it has just subscribed to are minutes old."""
@@ -512,7 +512,7 @@ def test_an_order_right_after_subscribing_waits_for_the_stream(
     assert seam.strategies[1].probe.status == OrderStatus.DENIED
 
 
-def test_a_stream_that_nobody_follows_any_more_halts_nobody(
+def test_stream_without_subscribers_does_not_halt_trading(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """One lets go of its seconds, after which the other goes on with its minutes."""
@@ -542,7 +542,7 @@ def test_a_stream_that_nobody_follows_any_more_halts_nobody(
 
 
 @pytest.mark.parametrize("require", ["proven", "bars"])
-def test_bars_that_no_stream_names_are_whole_from_then_on(
+def test_bars_of_an_unlisted_stream_are_contiguous_after_the_subscription(
     start_exchange: Start, tmp_path: Path, require: str
 ) -> None:
     """Under `proven` nothing vouches for them: trading stays halted; else it is said."""
@@ -576,7 +576,7 @@ def test_bars_that_no_stream_names_are_whole_from_then_on(
 
 
 @pytest.mark.parametrize("where", ["on_start", "on_historical_data", "on_bar"])
-def test_a_strategy_that_raises_ends_the_trader_with_one_clear_line(
+def test_strategy_that_raises_ends_the_trader_with_one_clear_line(
     start_exchange: Start, tmp_path: Path, where: str
 ) -> None:
     running = start_exchange()
@@ -598,9 +598,7 @@ def test_a_strategy_that_raises_ends_the_trader_with_one_clear_line(
         assert any("1 open order(s) are cancelled" in line for line in done.messages)
 
 
-def test_a_strategy_that_raises_on_a_history_that_comes_late(
-    start_exchange: Start, tmp_path: Path
-) -> None:
+def test_strategy_raises_on_a_late_history(start_exchange: Start, tmp_path: Path) -> None:
     running = start_exchange()
     late = follower(SPOT_SECONDS, subscribe_after_s=2.0, fail_in="on_historical_data")
     config = imported_config(
@@ -614,7 +612,7 @@ def test_a_strategy_that_raises_on_a_history_that_comes_late(
         asyncio.run(start_over(running, config, during))
 
 
-def test_a_trader_whose_strategies_have_all_stopped_ends(
+def test_trader_ends_when_all_strategies_have_stopped(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """The node says that it runs, and nobody trades behind it."""
@@ -629,7 +627,7 @@ def test_a_trader_whose_strategies_have_all_stopped_ends(
         asyncio.run(start_over(running, config, during))
 
 
-def test_an_order_on_paper_is_filled_though_its_strategy_follows_no_quotes(
+def test_paper_order_is_filled_without_a_quote_subscription_of_its_strategy(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(30))
@@ -657,7 +655,7 @@ def orders_of(seam: Seam) -> list[tuple[bool, OrderStatus]]:
     ("policy", "left"),
     [("keep", [False, True]), ("cancel_entries", [True]), ("cancel_all", [])],
 )
-def test_what_becomes_of_open_orders_on_sigterm(
+def test_open_orders_on_sigterm_follow_on_stop(
     start_exchange: Start, tmp_path: Path, policy: Any, left: list[bool]
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(30))
@@ -682,7 +680,7 @@ def test_what_becomes_of_open_orders_on_sigterm(
     ("policy", "left"),
     [("keep", [False, True]), ("cancel_entries", [True]), ("cancel_all", [])],
 )
-def test_a_gap_that_cannot_be_filled_halts_trading_until_it_is(
+def test_unfillable_gap_halts_trading_until_it_is_filled(
     start_exchange: Start, tmp_path: Path, policy: Any, left: list[bool]
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(4))
@@ -712,7 +710,7 @@ def test_a_gap_that_cannot_be_filled_halts_trading_until_it_is(
     assert any("cannot be filled yet" in line for line in seam.said)
 
 
-def test_what_a_strategy_keeps_survives_a_restart_unless_it_was_altered(
+def test_saved_state_survives_a_restart_unless_altered(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
@@ -765,7 +763,7 @@ def metric(text: str, name: str) -> float:
     return values[name]
 
 
-def test_probes_metrics_and_log_tell_how_it_is(start_exchange: Start, tmp_path: Path) -> None:
+def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: Path) -> None:
     running = start_exchange()
     path = imported_file(
         tmp_path, running, [follower(SPOT_SECONDS)], streams={"1s": 30}, market="spot",
@@ -830,9 +828,7 @@ def test_probes_metrics_and_log_tell_how_it_is(start_exchange: Start, tmp_path: 
     assert last["state"] == "stopping"
 
 
-def test_a_node_whose_data_client_never_comes_up_ends(
-    start_exchange: Start, tmp_path: Path
-) -> None:
+def test_node_ends_if_its_data_client_never_connects(start_exchange: Start, tmp_path: Path) -> None:
     """Ours had its answers; Nautilus' own question for the instruments is never answered well."""
     running = start_exchange()
 

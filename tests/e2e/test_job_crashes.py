@@ -90,7 +90,7 @@ def chosen(situation: Situation, points: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_a_job_that_is_killed_at_any_call_harms_nobody(
+def test_job_killed_at_any_call_leaves_a_usable_volume(
     hourly: Hourly, tmp_path: Path, situation: Situation, share: int
 ) -> None:
     points = undisturbed(situation, hourly, hourly.config.parent).points()
@@ -124,7 +124,7 @@ def test_a_job_that_is_killed_at_any_call_harms_nobody(
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_between_any_two_calls_a_reader_finds_a_whole_snapshot(
+def test_reader_finds_a_complete_snapshot_between_any_two_calls(
     hourly: Hourly, tmp_path: Path, situation: Situation
 ) -> None:
     """And one that found the old snapshot can still read it when the job has ended."""
@@ -146,16 +146,14 @@ def test_between_any_two_calls_a_reader_finds_a_whole_snapshot(
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=str)
-def test_a_power_cut_takes_nothing_that_readers_can_see(
-    hourly: Hourly, situation: Situation
-) -> None:
+def test_power_cut_loses_nothing_that_readers_can_see(hourly: Hourly, situation: Situation) -> None:
     watched = undisturbed(situation, hourly, hourly.config.parent)
     effects = {call.effect for call in watched.calls}
     assert effects >= {"make", "write", "settle", "move"}  # it did see what there is to judge
     assert lost_by_a_power_cut(watched.calls) == []
 
 
-def test_a_job_that_dies_in_a_heartbeat_is_replaced_at_once(
+def test_job_that_dies_in_a_heartbeat_is_replaced_at_once(
     hourly: Hourly, start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
@@ -176,7 +174,7 @@ def test_a_job_that_dies_in_a_heartbeat_is_replaced_at_once(
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_a_job_that_is_asked_to_end_at_any_call_ends_tidily(
+def test_job_stopped_by_sigterm_at_any_call_cleans_up(
     hourly: Hourly, tmp_path: Path, share: int
 ) -> None:
     """Whatever it was doing: SIGTERM leaves what was there, or the whole new snapshot."""
@@ -203,7 +201,7 @@ def test_a_job_that_is_asked_to_end_at_any_call_ends_tidily(
         shutil.rmtree(root)
 
 
-def test_a_reader_who_is_slow_reads_one_snapshot_to_its_end(hourly: Hourly, tmp_path: Path) -> None:
+def test_slow_reader_reads_one_snapshot_to_its_end(hourly: Hourly, tmp_path: Path) -> None:
     """It resolves the link once; two more are published before it opens a file."""
     root = hourly.volume(tmp_path / "volume")
     folder = (root / "current").resolve()

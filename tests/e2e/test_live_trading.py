@@ -84,7 +84,7 @@ def paths(exchange: Exchange) -> set[str]:
     return {each["path"] for each in exchange.requests()}
 
 
-def test_with_all_that_it_demands_it_goes_live_on_the_account(
+def test_live_trading_starts_when_every_requirement_is_met(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -105,7 +105,7 @@ def test_with_all_that_it_demands_it_goes_live_on_the_account(
     assert SECRET not in done.err + (tmp_path / "state" / "live.json").read_text()
 
 
-def test_an_ed25519_key_goes_live_too(
+def test_live_trading_starts_with_an_ed25519_key(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """By PEM from the environment; Nautilus logs on by websocket with it, and asks for no REST
@@ -126,7 +126,7 @@ def test_an_ed25519_key_goes_live_too(
         assert secret_line not in path.read_text()
 
 
-def test_an_rsa_key_is_refused_live_and_hinders_nothing_else(
+def test_live_trading_refuses_an_rsa_key_and_paper_ignores_it(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -145,7 +145,7 @@ def test_an_rsa_key_is_refused_live_and_hinders_nothing_else(
     assert "api.api_key in the venue file: it holds a blank or a line break" in said
 
 
-def test_everything_that_is_missing_is_said_at_once_and_no_node_is_built(
+def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(one_way=True, no_trading=True, balance="0")
@@ -171,7 +171,7 @@ def test_everything_that_is_missing_is_said_at_once_and_no_node_is_built(
     assert not {"/fapi/v1/exchangeInfo", "/fapi/v1/listenKey"} & paths(running)
 
 
-def test_without_keys_it_says_so_and_asks_for_no_account(
+def test_live_trading_without_keys_requests_no_account(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -190,7 +190,7 @@ def test_without_keys_it_says_so_and_asks_for_no_account(
         (KEY, "another-secret", "api.api_secret does not belong to api.api_key"),
     ],
 )
-def test_keys_that_are_not_taken_are_refused_with_what_to_look_at(
+def test_live_trading_with_rejected_keys_says_what_to_check(
     start_exchange: Callable[..., Exchange], tmp_path: Path, key: str, secret: str, words: str
 ) -> None:
     running = start_exchange()
@@ -203,7 +203,7 @@ def test_keys_that_are_not_taken_are_refused_with_what_to_look_at(
 
 
 @pytest.mark.parametrize("skew_ms", [-3_000, 8_000])
-def test_a_clock_that_is_off_is_refused(
+def test_live_trading_with_a_wrong_clock_is_refused(
     start_exchange: Callable[..., Exchange], tmp_path: Path, skew_ms: int
 ) -> None:
     """Nautilus signs by this machine's clock: more than a second ahead of theirs, or 5 behind."""
@@ -213,7 +213,7 @@ def test_a_clock_that_is_off_is_refused(
     assert "clock is more than a second ahead" in refusals(go_live(config))
 
 
-def test_an_old_snapshot_is_brought_up_to_date_and_does(
+def test_live_trading_updates_an_old_snapshot(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """A container that restarts in its pod finds the snapshot of its first start."""
@@ -227,7 +227,7 @@ def test_an_old_snapshot_is_brought_up_to_date_and_does(
     assert sum(int(each["params"]["limit"]) for each in asked) < 150
 
 
-def test_an_old_snapshot_that_cannot_be_brought_up_to_date_is_refused(
+def test_live_trading_refuses_an_old_snapshot_that_cannot_be_updated(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -237,7 +237,7 @@ def test_an_old_snapshot_that_cannot_be_brought_up_to_date_is_refused(
     assert "could not be brought up to date" in refusals(go_live(config, "--deadline", "2s"))
 
 
-def test_a_regime_that_is_not_proven_is_refused(
+def test_live_trading_refuses_an_unproven_regime(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -247,7 +247,7 @@ def test_a_regime_that_is_not_proven_is_refused(
     assert "not proven" in refusals(go_live(config))
 
 
-def test_an_account_that_cannot_be_asked_is_another_matter(
+def test_live_trading_with_an_unreachable_account_exits_with_another_code(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Nothing is missing, the exchange is in trouble: that passes, and has a code of its own."""
@@ -260,7 +260,7 @@ def test_an_account_that_cannot_be_asked_is_another_matter(
     assert "Binance does not answer about the account" in done.messages[-1]
 
 
-def test_a_ban_that_the_account_meets_is_remembered(
+def test_live_trading_stores_a_ban_from_the_account_request(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -273,7 +273,9 @@ def test_a_ban_that_the_account_meets_is_remembered(
     assert until_ms > time.time_ns() // 1_000_000 + 200_000
 
 
-def test_live_on_spot_is_refused(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
+def test_live_trading_on_spot_is_refused(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
     running = start_exchange()
     api = {"base_url": running.url, "ws_url": running.ws_url}
     config = live_config(tmp_path, running, venue={"market": "spot", "api": api})

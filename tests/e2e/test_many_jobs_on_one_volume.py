@@ -86,7 +86,7 @@ def options_of(exchange: Exchange, folder: Path, **warmup: Any) -> tuple[object,
     return ("--config", config, "--root", folder / "volume")
 
 
-def test_of_jobs_that_start_together_one_fetches_for_all(
+def test_jobs_started_together_one_fetches_for_all(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
@@ -105,7 +105,7 @@ def test_of_jobs_that_start_together_one_fetches_for_all(
     assert_in_order(tmp_path / "volume")
 
 
-def test_a_killed_jobs_place_is_taken_at_once(
+def test_jobs_take_the_place_of_a_killed_one_at_once(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
@@ -129,7 +129,7 @@ def test_a_killed_jobs_place_is_taken_at_once(
 
 
 @pytest.mark.parametrize("share", range(4 if FULL else 1))
-def test_a_job_that_comes_while_another_one_works_is_not_disturbed(
+def test_job_started_while_another_works_is_not_disturbed(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, share: int
 ) -> None:
     """At each of its first calls, before it has any lock, another job runs from start to end."""
@@ -161,7 +161,7 @@ def test_a_job_that_comes_while_another_one_works_is_not_disturbed(
 # -- stopped ---------------------------------------------------------------------------------------
 
 
-def test_a_job_that_stands_still_in_mid_fetch_is_taken_over(
+def test_job_frozen_while_fetching_is_taken_over(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """As when a machine sleeps: it wakes, has its klines, and must not publish them."""
@@ -233,7 +233,7 @@ CLEARING = [("flock .lock #2", True), ("getdents64 .staging #1", False)]
 
 
 @pytest.mark.parametrize(("point", "behind"), CLEARING if FULL else CLEARING[:1])
-def test_a_job_that_wakes_up_clears_nothing_of_its_successors(
+def test_job_that_wakes_up_removes_nothing_of_its_successor(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str, behind: bool
 ) -> None:
     """It had just taken the lease and was about to remove leftovers; there lies another's work."""
@@ -283,7 +283,7 @@ BEFORE_THE_GUARD = [
 
 
 @pytest.mark.parametrize("point", BEFORE_THE_GUARD if FULL else BEFORE_THE_GUARD[1:2])
-def test_a_job_that_stood_still_at_a_call_does_not_publish_over_its_successor(
+def test_job_frozen_at_a_call_does_not_publish_over_its_successor(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str
 ) -> None:
     root = hourly.volume(tmp_path / "volume")
@@ -311,7 +311,7 @@ def test_a_job_that_stood_still_at_a_call_does_not_publish_over_its_successor(
     if FULL
     else ["rename .staging/current.R #1"],
 )
-def test_a_job_that_stands_still_in_the_middle_of_the_swap_is_waited_for(
+def test_job_frozen_in_the_swap_is_waited_for(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str
 ) -> None:
     """For those moments nobody can tell what it will do next; the other says so, in time."""
@@ -335,7 +335,7 @@ def test_a_job_that_stands_still_in_the_middle_of_the_swap_is_waited_for(
 # -- waiting ---------------------------------------------------------------------------------------
 
 
-def test_who_waits_in_vain_ends_in_time_and_says_for_whom(
+def test_job_that_waits_in_vain_exits_in_time_and_names_the_holder(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
@@ -353,7 +353,7 @@ def test_who_waits_in_vain_ends_in_time_and_says_for_whom(
     assert_in_order(root)
 
 
-def test_jobs_with_other_streams_each_get_their_own(
+def test_jobs_with_different_streams_each_publish_their_own(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)

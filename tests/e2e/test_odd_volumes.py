@@ -36,7 +36,7 @@ def asked(hourly: Hourly) -> int:
 
 
 @pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
-def test_a_read_only_mount(hourly: Hourly, tmp_path: Path, holds: bool) -> None:
+def test_volume_is_mounted_read_only(hourly: Hourly, tmp_path: Path, holds: bool) -> None:
     """A reader needs no more than that; the job says what to do."""
     with mounted(tmp_path / "mount", "size=1m") as mount:
         root, inside = mount.root / "volume", mount.path / "volume"
@@ -64,7 +64,7 @@ UNSUPPORTED = [
 
 @pytest.mark.parametrize(("call", "name", "what"), UNSUPPORTED)
 @pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
-def test_a_file_system_that_lacks_what_publishing_needs(
+def test_volume_lacks_what_publishing_needs(
     hourly: Hourly, tmp_path: Path, call: str, name: str, what: str, holds: bool
 ) -> None:
     """vfat and some FUSE and network volumes: known, and named, before anybody is asked."""
@@ -83,7 +83,7 @@ def test_a_file_system_that_lacks_what_publishing_needs(
     assert_in_order(root)
 
 
-def test_folders_above_the_volume_are_made(hourly: Hourly, tmp_path: Path) -> None:
+def test_volume_parent_folders_are_created(hourly: Hourly, tmp_path: Path) -> None:
     root = tmp_path / "not" / "there" / "yet"
     done = hourly.run(root)
     assert done.code == 0, done.err
@@ -91,7 +91,7 @@ def test_folders_above_the_volume_are_made(hourly: Hourly, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("where", ["volume", "volume/below"])
-def test_a_file_in_the_volumes_place(hourly: Hourly, tmp_path: Path, where: str) -> None:
+def test_volume_path_is_a_file(hourly: Hourly, tmp_path: Path, where: str) -> None:
     (tmp_path / "volume").write_text("mine")
     asked_before = asked(hourly)
     done = hourly.run(tmp_path / where)
@@ -101,7 +101,9 @@ def test_a_file_in_the_volumes_place(hourly: Hourly, tmp_path: Path, where: str)
 
 
 @pytest.mark.parametrize("name", [".staging", "snapshots", "current", ".lease", ".lock"])
-def test_a_file_or_folder_in_the_place_of_ours(hourly: Hourly, tmp_path: Path, name: str) -> None:
+def test_volume_has_a_file_or_folder_in_the_place_of_ours(
+    hourly: Hourly, tmp_path: Path, name: str
+) -> None:
     """A folder where a file or a link should be, and a file where a folder should be."""
     root = tmp_path / "volume"
     root.mkdir()
@@ -118,7 +120,9 @@ def test_a_file_or_folder_in_the_place_of_ours(hourly: Hourly, tmp_path: Path, n
 
 
 @pytest.mark.parametrize("name", ["status.json", "limits.json"])
-def test_a_folder_in_the_place_of_a_courtesy(hourly: Hourly, tmp_path: Path, name: str) -> None:
+def test_volume_has_a_folder_in_the_place_of_an_optional_file(
+    hourly: Hourly, tmp_path: Path, name: str
+) -> None:
     root = hourly.volume(tmp_path / "volume")
     (root / name).unlink(missing_ok=True)
     (root / name).mkdir()
@@ -132,7 +136,7 @@ def test_a_folder_in_the_place_of_a_courtesy(hourly: Hourly, tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", [".staging", "snapshots"])
-def test_a_folder_that_is_a_link_is_not_followed(hourly: Hourly, tmp_path: Path, name: str) -> None:
+def test_volume_linked_folder_is_not_followed(hourly: Hourly, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine").write_text("mine")
@@ -145,9 +149,7 @@ def test_a_folder_that_is_a_link_is_not_followed(hourly: Hourly, tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", ["status.json", "limits.json", ".lease", ".lock"])
-def test_a_file_that_is_a_link_leaves_its_target_alone(
-    hourly: Hourly, tmp_path: Path, name: str
-) -> None:
+def test_volume_linked_file_keeps_its_target(hourly: Hourly, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine")
     outside.chmod(0o600)
@@ -169,7 +171,7 @@ def test_a_file_that_is_a_link_leaves_its_target_alone(
         assert_in_order(root)
 
 
-def test_links_among_the_leftovers_and_the_snapshots_are_not_followed(
+def test_volume_links_among_leftovers_and_snapshots_are_not_followed(
     hourly: Hourly, tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside"
@@ -194,9 +196,7 @@ def test_links_among_the_leftovers_and_the_snapshots_are_not_followed(
 TARGETS = ["snapshots/19700101T000000Z-00000000", "current", "snapshots/..", "../outside", "/etc"]
 
 
-def test_a_current_that_leads_nowhere_good_is_refused_and_replaced(
-    hourly: Hourly, tmp_path: Path
-) -> None:
+def test_volume_bad_current_link_is_refused_and_replaced(hourly: Hourly, tmp_path: Path) -> None:
     for number, target in enumerate(TARGETS):
         root = hourly.volume(tmp_path / str(number))
         (root / "current").unlink()
@@ -211,7 +211,7 @@ def test_a_current_that_leads_nowhere_good_is_refused_and_replaced(
 
 
 @pytest.mark.parametrize("place", ["snapshots", "{id}", "{id}/catalog", "{id}/catalog/data/bar"])
-def test_a_reader_is_not_led_out_of_the_volume(hourly: Hourly, tmp_path: Path, place: str) -> None:
+def test_volume_reader_is_not_led_outside(hourly: Hourly, tmp_path: Path, place: str) -> None:
     """A folder of it is a link to one that holds the very same."""
     root = hourly.volume(tmp_path / "volume")
     folder = root / place.format(id=(root / "current").readlink())
@@ -258,7 +258,7 @@ ODD: list[Callable[[Path], object]] = [
 ]
 
 
-def test_an_odd_manifest_is_refused_at_once_and_replaced(hourly: Hourly, tmp_path: Path) -> None:
+def test_volume_odd_manifest_is_refused_and_replaced(hourly: Hourly, tmp_path: Path) -> None:
     for make in ODD:
         root = hourly.volume(tmp_path / make.__name__)
         manifest = root / (root / "current").readlink() / "manifest.json"
@@ -277,7 +277,7 @@ def test_an_odd_manifest_is_refused_at_once_and_replaced(hourly: Hourly, tmp_pat
 
 @pytest.mark.parametrize("make", [os.mkfifo, sparse, deep], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("names", ["limits.json status.json", ".lease", ".lock"])
-def test_an_odd_file_of_ours_holds_nobody_up(
+def test_volume_odd_file_of_ours_blocks_no_job(
     hourly: Hourly, tmp_path: Path, names: str, make: Callable[[Path], object]
 ) -> None:
     root = hourly.volume(tmp_path / "volume")
@@ -294,7 +294,7 @@ def test_an_odd_file_of_ours_holds_nobody_up(
         assert_in_order(root)
 
 
-def test_an_odd_file_of_the_catalogs_is_found_at_once(hourly: Hourly, tmp_path: Path) -> None:
+def test_volume_odd_catalog_file_is_reported_at_once(hourly: Hourly, tmp_path: Path) -> None:
     root = hourly.volume(tmp_path / "volume")
     (parquet,) = (root / "current" / "catalog" / "data" / "bar").rglob("*.parquet")
     parquet.unlink()

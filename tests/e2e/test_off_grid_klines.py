@@ -31,7 +31,9 @@ def streams(bars: int) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("bars", [ODD_BARS + 1, 600, 2_500])
-def test_the_bars_after_them_are_published_with_the_reason(situation: Situation, bars: int) -> None:
+def test_off_grid_klines_bars_after_them_are_published_with_the_reason(
+    situation: Situation, bars: int
+) -> None:
     made = situation.run(streams=streams(bars), market="spot")
     (error,) = made.errors
     assert isinstance(error, DataInvalidError)
@@ -48,13 +50,13 @@ def test_the_bars_after_them_are_published_with_the_reason(situation: Situation,
     assert find_problems(snapshot) == []
 
 
-def test_who_does_not_reach_back_to_them_hears_nothing(situation: Situation) -> None:
+def test_off_grid_klines_outside_the_window_are_not_mentioned(situation: Situation) -> None:
     made = situation.run(streams=streams(ODD_BARS), market="spot")
     assert made.errors == []
     assert open_snapshot(situation.root).manifest.degraded == []
 
 
-def test_one_that_comes_once_was_the_transports_fault(
+def test_off_grid_kline_that_comes_only_once_is_requested_again(
     situation: Situation,
 ) -> None:
     running = situation.at(EARLY_MS, faults=(f"odd={FIRST_MS}@klines/BTCUSDT/1m:times=1",))
@@ -64,7 +66,7 @@ def test_one_that_comes_once_was_the_transports_fault(
     assert len(running.klines()) == 2
 
 
-def test_nothing_but_such_klines_is_said_with_the_time(situation: Situation) -> None:
+def test_off_grid_klines_only_are_reported_with_the_time(situation: Situation) -> None:
     situation.at(EARLY_MS, faults=(f"odd={EARLY_MS}@klines/BTCUSDT/1m",))
     with pytest.raises(DataInvalidError, match="no closed kline of it: the venue's kline of 2026-"):
         situation.run(streams=streams(50), market="spot")

@@ -74,7 +74,7 @@ def is_enough(journal: Path) -> bool:
     return bool(quotes > 1000 and life.filled("E") >= 5 and life.filled("T") >= 3)
 
 
-def test_an_hour_over_two_restarts(tmp_path: Path) -> None:
+def test_paper_hour_over_two_restarts(tmp_path: Path) -> None:
     lives = live_through(tmp_path)
     it_was_an_hour_and_each_life_had_every_bar_once(lives)
     nothing_went_wrong(lives)

@@ -50,7 +50,7 @@ def ladder(regime: str) -> int:
     return 10 if regime == "SIDEWAYS" else 8
 
 
-def test_the_detector_after_the_seam_equals_one_that_saw_every_bar(
+def test_paper_trading_detector_equals_one_that_saw_every_bar(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Snapshot minutes old, gap filled by REST, two closes live: bit for bit the same state."""
@@ -136,7 +136,7 @@ class Eager(Strategy):
         )
 
 
-def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
+def test_paper_trading_denies_orders_until_the_stream_is_warm(
     start_exchange: Callable[..., Exchange],
 ) -> None:
     """One live bar is not the three that the policy demands: every order is denied till then."""
@@ -168,7 +168,7 @@ def test_no_order_of_any_strategy_leaves_before_the_stream_is_warm(
     assert {status for _, status in strategy.statuses} == {OrderStatus.DENIED}
 
 
-def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Exchange]) -> None:
+def test_paper_trading_accepts_orders_once_live(start_exchange: Callable[..., Exchange]) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
     plan = resolve(load("configs/demo.yaml", environ=running.env()))
 
@@ -193,7 +193,7 @@ def test_orders_are_let_through_once_it_is_live(start_exchange: Callable[..., Ex
 
 
 @pytest.mark.parametrize("market", ["um", "spot"])
-def test_the_instrument_is_the_one_of_a_live_node(
+def test_paper_trading_instrument_equals_a_live_nodes(
     start_exchange: Callable[..., Exchange], tmp_path: Path, market: str
 ) -> None:
     running = start_exchange()
@@ -223,7 +223,7 @@ def test_the_instrument_is_the_one_of_a_live_node(
     assert values[0] == values[1]
 
 
-def test_trade_goes_live_and_stops_cleanly(
+def test_paper_trading_goes_live_and_stops_cleanly(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
@@ -248,7 +248,7 @@ def test_trade_goes_live_and_stops_cleanly(
 
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt", "other"])
-def test_an_unusable_snapshot_blocks_only_under_fail(
+def test_paper_trading_unusable_snapshot_blocks_only_under_fail(
     start_exchange: Callable[..., Exchange], tmp_path: Path, damage: str
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
@@ -282,7 +282,7 @@ def test_an_unusable_snapshot_blocks_only_under_fail(
     )  # the ladder, and an exit where one was filled already
 
 
-def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
+def test_paper_trading_without_an_exchange_ends(tmp_path: Path) -> None:
     config = write_config(
         tmp_path, "http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", warmup={"deadline": "5s"}
     )
@@ -291,7 +291,7 @@ def test_a_trader_without_its_exchange_ends(tmp_path: Path) -> None:
     assert "Traceback" not in done.err
 
 
-def test_the_snapshot_may_be_on_a_volume_that_is_read_only(
+def test_paper_trading_reads_a_read_only_volume(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
@@ -358,7 +358,7 @@ def state_of(runner: PaperRunner) -> TradingState:
 
 
 @pytest.mark.parametrize("fault", ["ws-miss=1@btcusdt@kline_1s", "ws-drop:times=0", "ws-double"])
-def test_a_bar_that_the_stream_lost_or_doubled_is_healed(
+def test_paper_trading_repairs_a_lost_or_doubled_bar(
     start_exchange: Callable[..., Exchange], fault: str
 ) -> None:
     running = start_exchange()
@@ -373,7 +373,7 @@ def test_a_bar_that_the_stream_lost_or_doubled_is_healed(
     assert contiguous(strategy)
 
 
-def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
+def test_paper_trading_halts_on_a_silent_stream_although_bars_come_by_rest(
     start_exchange: Callable[..., Exchange],
 ) -> None:
     running = start_exchange()
@@ -396,7 +396,7 @@ def test_a_stream_that_falls_silent_halts_trading_though_bars_still_come(
     assert contiguous(strategy)
 
 
-def test_a_trader_whose_websocket_never_comes_up_ends_without_an_order(
+def test_paper_trading_without_a_websocket_ends_without_an_order(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -419,7 +419,7 @@ def test_a_trader_whose_websocket_never_comes_up_ends_without_an_order(
     assert strategy.cache.orders_total_count() == 0
 
 
-def test_an_unknown_symbol_ends_the_trader_with_its_reason(
+def test_paper_trading_unknown_symbol_ends_with_the_reason(
     exchange: Exchange, tmp_path: Path
 ) -> None:
     config = write_config(
@@ -431,7 +431,7 @@ def test_an_unknown_symbol_ends_the_trader_with_its_reason(
     assert "NOSUCHUSDT" in " ".join(done.messages)
 
 
-def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
+def test_paper_trading_without_history_warns_and_starts_cold(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -449,7 +449,7 @@ def test_a_window_that_cannot_be_fetched_is_a_loud_cold_start(
     assert history.wanted == 499
 
 
-def test_a_trader_that_had_no_bars_names_no_regime(
+def test_paper_trading_without_bars_names_no_regime(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -464,7 +464,7 @@ def test_a_trader_that_had_no_bars_names_no_regime(
     assert not any("Regime" in line for line in done.messages)
 
 
-def test_a_cold_window_passes_over_the_venues_own_hole(
+def test_paper_trading_cold_window_skips_a_hole_of_the_venue(
     start_exchange: Callable[..., Exchange], recordings: Path
 ) -> None:
     """2023-03-24 on spot: 80 minutes never were; they are passed over, not waited for."""
@@ -499,7 +499,7 @@ def test_a_cold_window_passes_over_the_venues_own_hole(
     assert runner.delivered.all == len(opens) >= 150
 
 
-def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> None:
+def test_paper_trading_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> None:
     running = start_exchange()
     running.fault("418=600@klines")
 
@@ -511,7 +511,7 @@ def test_a_banned_trader_asks_once(start_exchange: Callable[..., Exchange]) -> N
     assert [each["status"] for each in running.klines()] == [418]
 
 
-def test_a_snapshot_from_another_exchange_is_not_used(
+def test_paper_trading_ignores_a_snapshot_of_another_exchange(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     one, two = start_exchange(), start_exchange()
@@ -525,7 +525,7 @@ def test_a_snapshot_from_another_exchange_is_not_used(
     assert any("it was made from" in line for line in done.messages)
 
 
-def test_sigterm_while_the_trader_still_fetches(
+def test_paper_trading_sigterm_while_fetching(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """It does not wait for the answer, which never comes, nor for the deadline."""

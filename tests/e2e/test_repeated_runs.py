@@ -50,7 +50,7 @@ def probe(root: Path, most_s: int) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("on_failure", ["proceed", "fail"])
-def test_runs_that_fail_say_what_is_there_and_how_many_and_are_noticed(
+def test_repeated_runs_that_fail_are_counted_and_reported(
     start_exchange: Callable[..., Exchange], tmp_path: Path, on_failure: str
 ) -> None:
     running = start_exchange()
@@ -90,7 +90,7 @@ def test_runs_that_fail_say_what_is_there_and_how_many_and_are_noticed(
         assert probe(root, 600).returncode == 0
 
 
-def test_single_runs_are_counted_on_the_volume_too(
+def test_single_runs_are_counted_on_the_volume(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """As a CronJob makes them."""
@@ -105,7 +105,7 @@ def test_single_runs_are_counted_on_the_volume_too(
     assert "no run has succeeded yet, 2 run(s)" in probe(root, 600).stdout
 
 
-def test_runs_are_counted_where_their_status_cannot_be_written(
+def test_repeated_runs_are_counted_without_a_writable_status(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()

@@ -24,7 +24,7 @@ def limits(running: Exchange) -> list[int]:
 
 
 @pytest.mark.parametrize(("minutes", "asked"), [(1, 6), (7, 12), (400, 405)])
-def test_only_what_has_closed_since_is_fetched(
+def test_second_run_fetches_only_the_bars_closed_since(
     situation: Situation, minutes: int, asked: int
 ) -> None:
     situation.at(EARLY_MS)
@@ -39,7 +39,7 @@ def test_only_what_has_closed_since_is_fetched(
     assert find_problems(snapshot) == []
 
 
-def test_nothing_new_costs_one_look_at_the_clock(situation: Situation) -> None:
+def test_second_run_without_new_bars_requests_only_the_time(situation: Situation) -> None:
     situation.at(EARLY_MS)
     first = situation.run()
     running = situation.at(EARLY_MS + 20_000)
@@ -50,7 +50,7 @@ def test_nothing_new_costs_one_look_at_the_clock(situation: Situation) -> None:
     assert len(list((situation.root / "snapshots").iterdir())) == 1
 
 
-def test_full_fetches_anew(situation: Situation) -> None:
+def test_second_run_with_full_fetches_everything(situation: Situation) -> None:
     situation.at(EARLY_MS)
     first = situation.run()
     running = situation.at(EARLY_MS + 5_000)
@@ -60,7 +60,9 @@ def test_full_fetches_anew(situation: Situation) -> None:
     assert (digest(second), second.folder != first.folder) == (digest(first), True)
 
 
-def test_the_command_says_so(situation: Situation, tmp_path: Path) -> None:
+def test_second_run_prints_that_the_snapshot_is_up_to_date(
+    situation: Situation, tmp_path: Path
+) -> None:
     running = situation.at(EARLY_MS)
     config = write_config(tmp_path / "config", running.url)
     first = job("run", "--config", config, "--root", situation.root, "--json")
@@ -71,7 +73,7 @@ def test_the_command_says_so(situation: Situation, tmp_path: Path) -> None:
     assert "up to date" in again.json["message"]
 
 
-def test_after_too_long_everything_is_fetched_by_the_same_few_pages(situation: Situation) -> None:
+def test_second_run_after_too_long_fetches_everything(situation: Situation) -> None:
     situation.at(EARLY_MS)
     situation.run()
     running = situation.at(EARLY_MS + 495 * MINUTE_MS)
@@ -81,7 +83,9 @@ def test_after_too_long_everything_is_fetched_by_the_same_few_pages(situation: S
 
 
 @pytest.mark.parametrize(("before", "after"), [(100, 700), (700, 100), (1200, 4000)])
-def test_another_number_of_bars(situation: Situation, before: int, after: int) -> None:
+def test_second_run_with_another_number_of_bars_fetches_only_the_missing_rows(
+    situation: Situation, before: int, after: int
+) -> None:
     def streams(bars: int) -> list[dict[str, Any]]:
         return [{"symbol": "BTCUSDT", "interval": "1m", "bars": bars}]
 
@@ -94,7 +98,7 @@ def test_another_number_of_bars(situation: Situation, before: int, after: int) -
     assert digest(second) == situation.whole(streams=streams(after))
 
 
-def test_several_streams_one_of_them_new(situation: Situation) -> None:
+def test_second_run_with_one_new_stream(situation: Situation) -> None:
     old = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 100}]
     more = [*old, {"symbol": "ETHUSDT", "interval": "5m", "bars": 80},
             {"symbol": "BTCUSDT", "interval": "1m", "bars": 60, "price": "mark"}]  # fmt: skip
@@ -138,7 +142,7 @@ def recording(path: Path, changed: dict[int, str], rows: int = 900) -> str:
         ({595: "50009.90"}, [6, 300], None),
     ],
 )
-def test_the_venues_revision_holds(
+def test_second_run_uses_the_revised_bars_of_the_venue(
     situation: Situation, revised: dict[int, str], asked: list[int], said: str | None
 ) -> None:
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 300}]
@@ -162,7 +166,7 @@ OUTAGE_MS = 1_679_661_600_000  # 2023-03-24T12:40Z: spot lacks 80 minutes from h
     [(-30, -1), (-10, 3), (-1, 40), (0, 79), (3, 50), (10, 81), (-2, 83), (81, 83), (82, 84),
      (84, 90), (85, 86), (100, 250)],
 )  # fmt: skip
-def test_going_on_across_an_outage(
+def test_second_run_across_an_outage(
     situation: Situation, recordings: Path, first_min: int, second_min: int
 ) -> None:
     """Before it, in it and after it: always what a whole fetch would have given."""
@@ -180,7 +184,7 @@ def test_going_on_across_an_outage(
 # -- a snapshot that is no ground to stand on ------------------------------------------------------
 
 
-def test_an_altered_snapshot_is_not_gone_on_from(situation: Situation) -> None:
+def test_second_run_does_not_reuse_an_altered_snapshot(situation: Situation) -> None:
     situation.at(EARLY_MS)
     first = situation.run()
     assert first.folder is not None
@@ -196,7 +200,9 @@ def test_an_altered_snapshot_is_not_gone_on_from(situation: Situation) -> None:
     assert digest(second) == situation.whole()
 
 
-def test_a_degraded_snapshot_is_not_gone_on_from(situation: Situation, recordings: Path) -> None:
+def test_second_run_does_not_reuse_a_degraded_snapshot(
+    situation: Situation, recordings: Path
+) -> None:
     replay = (str(recordings / "spot" / "BTCUSDT-1m-20230310-20230408.csv.gz"),)
     wanted: dict[str, Any] = {
         "market": "spot", "streams": [{"symbol": "BTCUSDT", "interval": "1m", "bars": 300}],
@@ -209,7 +215,7 @@ def test_a_degraded_snapshot_is_not_gone_on_from(situation: Situation, recording
     assert 300 in limits(running)
 
 
-def test_another_venue_is_another_snapshot(
+def test_second_run_on_another_venue_reuses_nothing(
     situation: Situation, start_exchange: Callable[..., Exchange]
 ) -> None:
     situation.at(EARLY_MS)
@@ -220,7 +226,7 @@ def test_another_venue_is_another_snapshot(
     assert limits(running) == [499]
 
 
-def test_a_long_series_is_gone_on_from_too(situation: Situation) -> None:
+def test_second_run_reuses_a_long_series(situation: Situation) -> None:
     """Over several row groups, and past the length that is kept in memory."""
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 52_345}]
     situation.at(EARLY_MS, weight_limit=100_000)
@@ -238,7 +244,7 @@ def test_a_long_series_is_gone_on_from_too(situation: Situation) -> None:
 @pytest.mark.parametrize(
     "jumps_min", [(-60, 1), (1440, -1440, 1), (60, -1, -1), (-1, 525_600, -525_600)]
 )
-def test_a_clock_that_jumps_between_runs(situation: Situation, jumps_min: tuple[int, ...]) -> None:
+def test_second_run_after_a_clock_jump(situation: Situation, jumps_min: tuple[int, ...]) -> None:
     """What a run publishes is current, whole and of its time, whatever the exchange said before."""
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 80}]
     now_ms = EARLY_MS

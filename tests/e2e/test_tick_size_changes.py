@@ -74,7 +74,7 @@ async def rows(url: str, config: Path, symbol: str, bars: int, now_ms: int) -> l
     return klines
 
 
-def test_a_step_that_became_coarser_within_the_window(
+def test_step_size_becomes_coarser_within_the_window(
     situation: Situation, recordings: Path
 ) -> None:
     """Recorded volumes with two decimals, under a step of 1."""
@@ -123,7 +123,7 @@ def over(catalog: Path) -> BacktestRunConfig:
     ],
     ids=["finer", "coarser", "finer for a while, and revised", "coarser by far"],
 )
-def test_a_run_that_goes_on_from_another_precision_is_a_whole_one(
+def test_tick_size_change_between_two_runs_gives_the_snapshot_of_a_full_fetch(
     situation: Situation,
     recordings: Path,
     before: tuple[str, ...],
@@ -167,7 +167,7 @@ def test_a_run_that_goes_on_from_another_precision_is_a_whole_one(
         "coarser, brought up to date",
     ],
 )
-def test_a_trader_on_a_snapshot_of_before_the_change(
+def test_trader_uses_a_snapshot_from_before_a_tick_size_change(
     start_exchange: Callable[..., Exchange], tmp_path: Path, old_min: int, grid: str
 ) -> None:
     """Restarted on it, and then its websocket misses a bar: nothing is lost, nothing halts it."""

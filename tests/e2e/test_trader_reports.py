@@ -169,7 +169,7 @@ def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
     assert len([line for line in told if not line.startswith("degraded")]) == 1
 
 
-def test_an_exchange_that_sets_its_clock_back_is_asked_for_its_time(
+def test_exchange_clock_set_back_is_synchronised_again(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """Its messages seem to be old until then, so they are no sign of life."""
@@ -186,7 +186,7 @@ def test_an_exchange_that_sets_its_clock_back_is_asked_for_its_time(
     asyncio.run(start_over(running, config, during, faults_stay=True))
 
 
-def test_rest_that_comes_back_first_does_not_make_it_live(
+def test_recovered_rest_alone_does_not_make_the_trader_live(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -211,7 +211,7 @@ def test_rest_that_comes_back_first_does_not_make_it_live(
     asyncio.run(start_over(running, config, during))
 
 
-def test_a_trader_that_was_never_live_ends_with_21_and_says_why(
+def test_trader_that_was_never_live_exits_with_21_and_the_reason(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -231,7 +231,7 @@ def test_a_trader_that_was_never_live_ends_with_21_and_says_why(
     )
 
 
-def test_a_normal_stop_is_no_error(start_exchange: Start, tmp_path: Path) -> None:
+def test_normal_stop_logs_no_error(start_exchange: Start, tmp_path: Path) -> None:
     running = start_exchange()
     path = imported_file(
         tmp_path, running, [witness(MINUTES)], streams={"1m": 30},
@@ -250,7 +250,7 @@ def test_a_normal_stop_is_no_error(start_exchange: Start, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("policy", ["cancel_entries", "cancel_all"])
-def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
+def test_order_in_flight_at_the_stop_is_cancelled(
     start_exchange: Start, tmp_path: Path, policy: str
 ) -> None:
     """Its cancel comes before it is accepted, so that it is asked for once more."""
@@ -270,7 +270,7 @@ def test_an_order_that_is_on_its_way_when_the_trader_stops_does_not_stay(
     assert set(statuses) <= {OrderStatus.CANCELED, OrderStatus.DENIED}
 
 
-def test_an_order_that_is_accepted_after_bars_went_missing_is_cancelled_too(
+def test_order_accepted_after_bars_went_missing_is_cancelled(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """It had left before, so that on_gap found nothing of it."""
@@ -297,7 +297,7 @@ def test_an_order_that_is_accepted_after_bars_went_missing_is_cancelled_too(
     asyncio.run(start_over(running, config, during))
 
 
-def test_an_order_in_nautilus_queues_is_under_way_until_it_is_out(
+def test_order_in_nautilus_queues_counts_as_in_flight(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(40))
@@ -319,7 +319,7 @@ def test_an_order_in_nautilus_queues_is_under_way_until_it_is_out(
     asyncio.run(start_over(running, config, during))
 
 
-def test_a_strategy_that_raises_when_the_websocket_speaks_at_last_ends_the_trader(
+def test_strategy_that_raises_on_the_first_websocket_message_ends_the_trader(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """The first bars are delivered from within a message handler of Nautilus'."""
@@ -341,9 +341,7 @@ def test_a_strategy_that_raises_when_the_websocket_speaks_at_last_ends_the_trade
         asyncio.run(start_over(running, config, during, after_loading=mute))
 
 
-def test_emulated_orders_do_not_leave_while_trading_is_halted(
-    start_exchange: Start, tmp_path: Path
-) -> None:
+def test_emulated_orders_are_not_sent_while_halted(start_exchange: Start, tmp_path: Path) -> None:
     """Nautilus' emulator sends them past its risk engine."""
     running = start_exchange()
     config = imported_config(
@@ -374,7 +372,7 @@ async def let_through(seam: Seam, work: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize("policy", ["cancel_entries", "cancel_all"])
-def test_emulated_orders_go_by_on_gap(start_exchange: Start, tmp_path: Path, policy: str) -> None:
+def test_emulated_orders_follow_on_gap(start_exchange: Start, tmp_path: Path, policy: str) -> None:
     running = start_exchange()
     config = imported_config(
         tmp_path, running, [witness(SPOT_SECONDS, name="Emulating")], streams={"1s": 30},
@@ -394,7 +392,7 @@ def test_emulated_orders_go_by_on_gap(start_exchange: Start, tmp_path: Path, pol
     asyncio.run(start_over(running, config, during))
 
 
-def test_a_stream_that_is_subscribed_to_again_was_not_silent_meanwhile(
+def test_resubscribed_stream_does_not_count_as_silent(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -419,9 +417,7 @@ def test_a_stream_that_is_subscribed_to_again_was_not_silent_meanwhile(
     asyncio.run(start_over(running, config, during))
 
 
-def test_bars_that_nautilus_builds_by_volume_get_their_source(
-    start_exchange: Start, tmp_path: Path
-) -> None:
+def test_volume_bars_get_their_source_stream(start_exchange: Start, tmp_path: Path) -> None:
     """Only Nautilus' aggregator follows the seconds, which warmup.streams names."""
     running = start_exchange()
     ticks = BarType.from_str("BTCUSDT.BINANCE-1-TICK-LAST-INTERNAL@1-SECOND-EXTERNAL")
@@ -443,7 +439,7 @@ def test_bars_that_nautilus_builds_by_volume_get_their_source(
 
 @pytest.mark.parametrize("requests", ["before", "after", "both"])
 @pytest.mark.parametrize("name", ["Witness", "ByHand"])
-def test_a_strategy_that_requests_and_subscribes_has_each_bar_once(
+def test_strategy_that_requests_and_subscribes_gets_each_bar_once(
     start_exchange: Start, tmp_path: Path, requests: str, name: str
 ) -> None:
     """In either order; its average is fed once, and each request is answered once."""
@@ -481,7 +477,7 @@ def test_a_strategy_that_requests_and_subscribes_has_each_bar_once(
     assert seam.runner.started_warm
 
 
-def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_comes(
+def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_is_called(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
@@ -502,7 +498,7 @@ def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_comes(
     assert any("cannot fetch the bars" in line for line in seam.said)
 
 
-def test_a_strategy_that_nothing_can_warm_stays_cold_and_says_how(
+def test_strategy_without_a_way_to_warm_up_stays_cold_and_logs_the_remedy(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -549,7 +545,7 @@ def test_history_is_replayed_through_on_bar_with_orders_denied(
     assert seam.runner.started_warm
 
 
-def test_a_late_replay_denies_its_orders_though_trading_is_on(
+def test_late_replay_denies_its_orders_although_trading_is_active(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """Another strategy keeps the seconds going, and nothing halts for the one that joins."""
@@ -574,7 +570,7 @@ def test_a_late_replay_denies_its_orders_though_trading_is_on(
     asyncio.run(start_over(running, config, during))
 
 
-def test_bars_that_were_missed_reach_a_strategy_that_has_only_on_bar(
+def test_missed_bars_reach_a_strategy_with_only_on_bar(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """As history it would not receive the superseded ones."""
@@ -601,9 +597,7 @@ def test_bars_that_were_missed_reach_a_strategy_that_has_only_on_bar(
     assert closes == list(range(closes[0], closes[-1] + 1, 1000))
 
 
-def test_an_indicator_that_is_not_initialized_is_not_warm(
-    start_exchange: Start, tmp_path: Path
-) -> None:
+def test_uninitialized_indicator_is_not_warm(start_exchange: Start, tmp_path: Path) -> None:
     """An average of 45 bars on 30: live when it has had the rest."""
     running = start_exchange()
     config = imported_config(
@@ -622,7 +616,7 @@ def test_an_indicator_that_is_not_initialized_is_not_warm(
     assert not seam.runner.started_warm
 
 
-def test_composite_bars_have_a_history_and_go_on_without_a_seam(
+def test_composite_bars_have_a_history_and_continue_without_a_gap(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """Each is what Nautilus' aggregator makes of the venue's seconds, missed ones included."""
@@ -654,7 +648,7 @@ def test_composite_bars_have_a_history_and_go_on_without_a_seam(
     assert seam.runner.started_warm
 
 
-def test_letting_go_of_one_composite_series_leaves_the_bars_of_the_other(
+def test_unsubscribing_one_composite_series_keeps_the_other(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -678,7 +672,7 @@ def test_letting_go_of_one_composite_series_leaves_the_bars_of_the_other(
     assert closes == list(range(closes[0], closes[-1] + 1, 5000))
 
 
-def test_a_late_request_holds_nothing_back(start_exchange: Start, tmp_path: Path) -> None:
+def test_late_request_holds_no_bar_back(start_exchange: Start, tmp_path: Path) -> None:
     """The older bars go to on_historical_data alone; the strategy has had newer ones."""
     running = start_exchange()
     config = imported_config(
@@ -735,7 +729,7 @@ def test_bars_built_from_ticks_are_reported_as_cold(start_exchange: Start, tmp_p
 
 
 @pytest.mark.parametrize("first_bar", ["history", "on_bar"])
-def test_a_bar_that_closed_long_ago_is_history_at_the_start(
+def test_bar_that_closed_long_ago_is_history_at_the_start(
     start_exchange: Start, tmp_path: Path, first_bar: str
 ) -> None:
     running = start_exchange(now_ms=half_past_eight())
@@ -757,7 +751,7 @@ def test_a_bar_that_closed_long_ago_is_history_at_the_start(
     assert closes == sorted(set(closes))
 
 
-def test_hedge_grid_acts_on_its_first_bar_whatever_trade_first_bar_says(
+def test_hedge_grid_acts_on_its_first_bar_regardless_of_trade_first_bar(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=before_the_minute(30))
@@ -773,7 +767,7 @@ def test_hedge_grid_acts_on_its_first_bar_whatever_trade_first_bar_says(
 # -- faults that last ------------------------------------------------------------------------------
 
 
-def test_a_lasting_fault_in_an_old_part_of_a_cold_window_gets_too_old(
+def test_lasting_fault_in_an_old_part_of_a_cold_window_leaves_the_window(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """Rows of before the node starts are damaged for good: the window moves past them."""
@@ -828,9 +822,7 @@ def garbage(now_ms: int) -> list[str]:
     ]  # fmt: skip
 
 
-def test_websocket_messages_that_are_garbage_change_nothing(
-    start_exchange: Start, tmp_path: Path
-) -> None:
+def test_garbage_websocket_messages_change_nothing(start_exchange: Start, tmp_path: Path) -> None:
     running = start_exchange()
     with relaying(running) as relay:
         config = through(spot_config(tmp_path, running), relay.url, relay.ws_url)
@@ -848,7 +840,7 @@ def test_websocket_messages_that_are_garbage_change_nothing(
     assert any("dropped" in line and "websocket message" in line for line in seam.said)
 
 
-def test_ten_thousand_messages_at_once_lose_and_repeat_nothing(
+def test_ten_thousand_messages_at_once_neither_lose_nor_repeat_a_bar(
     start_exchange: Start, tmp_path: Path
 ) -> None:
     """Quotes, and the last closed kline over and over."""

@@ -54,7 +54,7 @@ def proven_config(folder: Path, running: Exchange, **warmup: Any) -> Path:
 
 
 @pytest.mark.parametrize(("require", "told"), [("proven", ["BTCUSDT 1m"]), ("bars", [])])
-def test_a_verdict_is_told_of_a_stream_that_must_be_proven_only(
+def test_verdict_is_logged_only_for_a_stream_that_must_be_proven(
     start_exchange: Callable[..., Exchange], tmp_path: Path, require: str, told: list[str]
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
@@ -70,7 +70,7 @@ def test_a_verdict_is_told_of_a_stream_that_must_be_proven_only(
     assert verdicts == told
 
 
-def test_as_many_bars_as_it_takes_and_a_certificate_of_them(
+def test_auto_fetches_bars_until_the_certificate_is_proven(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
@@ -99,7 +99,7 @@ def test_as_many_bars_as_it_takes_and_a_certificate_of_them(
     assert bounds.low <= window.bounds.low <= window.bounds.high <= bounds.high
 
 
-def test_bars_that_prove_nothing_are_published_and_said_to(
+def test_unproven_bars_are_published_as_degraded_with_a_message(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """In a market that stands still what was before is never forgotten."""
@@ -122,7 +122,7 @@ def test_bars_that_prove_nothing_are_published_and_said_to(
 
 
 @pytest.mark.parametrize(("bars", "code"), [(70, 14), (600, 0)])
-def test_a_fixed_number_keeps_it_and_gets_its_verdict(
+def test_fixed_number_of_bars_is_kept_and_gets_a_verdict(
     start_exchange: Callable[..., Exchange], tmp_path: Path, bars: int, code: int
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
@@ -135,7 +135,7 @@ def test_a_fixed_number_keeps_it_and_gets_its_verdict(
     assert stream["certificate"]["proven"] == (code == 0)
 
 
-def test_every_interval_has_a_certificate_of_its_own(
+def test_every_interval_has_its_own_certificate(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
@@ -149,7 +149,7 @@ def test_every_interval_has_a_certificate_of_its_own(
     assert found["1m"] != found["1h"]
 
 
-def test_the_whole_history_is_proof_enough(
+def test_whole_history_counts_as_proof(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(replay=(flat_market(tmp_path, 100),), now_ms=NOW_MS)
@@ -162,7 +162,7 @@ def test_the_whole_history_is_proof_enough(
     assert job("verify", tmp_path / "snapshot").code == 0
 
 
-def test_declared_indicators_have_their_count(
+def test_declared_indicators_get_their_bar_count(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
@@ -189,7 +189,7 @@ def test_declared_indicators_have_their_count(
     assert "mine 9 needs 1100 bars, 1000 are there" in done.json["message"]
 
 
-def test_a_certificate_that_is_not_that_of_its_bars_is_corrupt(
+def test_certificate_of_other_bars_is_corrupt(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
@@ -218,7 +218,7 @@ def reseal(path: Path, changed: dict[str, Any]) -> None:
     path.write_bytes(seal(msgspec.convert(changed, Manifest)))
 
 
-def test_the_plan_says_how_far_it_may_go(exchange: Exchange, tmp_path: Path) -> None:
+def test_plan_prints_the_maximum_number_of_bars(exchange: Exchange, tmp_path: Path) -> None:
     done = job("plan", "--config", proven_config(tmp_path, exchange))
     assert done.code == 0
     assert "auto: 70 to 3000, until it is proven" in done.out
@@ -226,7 +226,7 @@ def test_the_plan_says_how_far_it_may_go(exchange: Exchange, tmp_path: Path) -> 
         assert word in done.out
 
 
-def test_no_order_leaves_before_the_certificate_closes(
+def test_orders_are_denied_until_the_certificate_is_proven(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
@@ -243,7 +243,7 @@ def test_no_order_leaves_before_the_certificate_closes(
     assert proven.json["orders"] > 0, proven.err
 
 
-def test_a_cold_start_is_proven_too_before_an_order_leaves(
+def test_cold_start_is_proven_before_an_order_is_sent(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """Neither a snapshot nor an exchange that answers: the bars and the bounds come later."""
@@ -266,7 +266,7 @@ def test_a_cold_start_is_proven_too_before_an_order_leaves(
 # -- study -----------------------------------------------------------------------------------------
 
 
-def test_a_study_of_a_recording(recordings: Path) -> None:
+def test_study_of_a_recording(recordings: Path) -> None:
     source = recordings / "um" / "LINKUSDT-1m-202602.csv.gz"
     done = job("study", source, "--bars", "70,300,499", "--step", "5", "--json")
     assert done.code == 0, done.err
@@ -278,7 +278,7 @@ def test_a_study_of_a_recording(recordings: Path) -> None:
     assert "300" in job("study", source, "--bars", "300", "--step", "50").out
 
 
-def test_a_study_of_what_is_no_series(tmp_path: Path) -> None:
+def test_study_of_a_file_that_is_no_series(tmp_path: Path) -> None:
     done = job("study", tmp_path)
     assert done.code == 2
     assert "neither a recording" in done.err

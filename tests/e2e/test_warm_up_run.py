@@ -42,7 +42,7 @@ def one_clear_line(result: Result, *words: str) -> None:
     assert any(all(word in line for word in words) for line in result.messages), result.err
 
 
-def test_a_published_snapshot_serves_anybody(exchange: Exchange, tmp_path: Path) -> None:
+def test_published_snapshot_can_be_read_by_any_reader(exchange: Exchange, tmp_path: Path) -> None:
     root = tmp_path / "snapshot"
     done = job("run", "--config", "configs/demo.yaml", "--root", root, "--json", env=exchange.env())
     assert done.code == 0, done.err
@@ -84,7 +84,7 @@ def test_equal_bars_give_an_equal_digest_and_equal_bytes(
     assert first["files"] == second["files"]
 
 
-def test_a_terminal_is_shown_how_far_it_is(exchange: Exchange, tmp_path: Path) -> None:
+def test_terminal_shows_the_progress(exchange: Exchange, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     arguments = ["run", "--config", "configs/demo.yaml", "--root", str(tmp_path / "snapshot")]
@@ -100,7 +100,7 @@ def test_a_terminal_is_shown_how_far_it_is(exchange: Exchange, tmp_path: Path) -
     assert done.stdout.startswith(b"published ")
 
 
-def test_a_dry_run_does_everything_but_publish(exchange: Exchange, tmp_path: Path) -> None:
+def test_dry_run_does_everything_but_publish(exchange: Exchange, tmp_path: Path) -> None:
     root = tmp_path / "snapshot"
     done = job(
         "run", "--config", "configs/demo.yaml", "--root", root, "--dry-run", env=exchange.env()
@@ -110,9 +110,7 @@ def test_a_dry_run_does_everything_but_publish(exchange: Exchange, tmp_path: Pat
     assert not root.exists()
 
 
-def test_a_plan_asks_the_exchange_for_nothing(
-    start_exchange: Callable[..., Exchange], tmp_path: Path
-) -> None:
+def test_plan_sends_no_request(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
     running = start_exchange()
     config = write_config(
         tmp_path,
@@ -185,7 +183,7 @@ def test_every_stored_bar_is_the_recorded_one_digit_for_digit(
 
 
 @pytest.mark.parametrize("allowed", [0, 80])
-def test_a_recorded_outage_is_the_venues_own_gap(
+def test_recorded_outage_is_a_gap_of_the_venue(
     start_exchange: Callable[..., Exchange], recordings: Path, tmp_path: Path, allowed: int
 ) -> None:
     """2023-03-24: spot lacks 80 minutes, and the last kline before them closes early."""
@@ -214,7 +212,7 @@ def test_a_recorded_outage_is_the_venues_own_gap(
     assert job("verify", tmp_path / "snapshot").code == 0
 
 
-def test_a_window_that_begins_in_an_outage_is_whole(
+def test_window_that_begins_in_an_outage_is_complete(
     start_exchange: Callable[..., Exchange], recordings: Path, tmp_path: Path
 ) -> None:
     """Its oldest minute never was: older ones take the place of all that are missing."""
@@ -240,7 +238,7 @@ def test_a_window_that_begins_in_an_outage_is_whole(
 
 
 @pytest.mark.parametrize(("interval", "bars"), [("1w", 3000), ("1M", 30_000), ("1d", 25_000)])
-def test_more_history_than_there_ever_was(
+def test_more_bars_requested_than_exist(
     exchange: Exchange, tmp_path: Path, interval: str, bars: int
 ) -> None:
     streams = [{"symbol": "BTCUSDT", "interval": interval, "bars": bars}]
@@ -252,7 +250,7 @@ def test_more_history_than_there_ever_was(
     assert stream["from_listing"] is True
 
 
-def test_a_young_symbol_gives_what_it_has(exchange: Exchange, tmp_path: Path) -> None:
+def test_young_symbol_gives_the_bars_it_has(exchange: Exchange, tmp_path: Path) -> None:
     config = write_config(
         tmp_path,
         exchange.url,
@@ -276,7 +274,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("policy", ["fail", "proceed"])
-def test_an_unreachable_exchange(tmp_path: Path, policy: str) -> None:
+def test_unreachable_exchange_exits_with_10(tmp_path: Path, policy: str) -> None:
     config = write_config(
         tmp_path,
         f"http://127.0.0.1:{free_port()}",
@@ -292,7 +290,7 @@ def test_an_unreachable_exchange(tmp_path: Path, policy: str) -> None:
     assert json.loads((root / "status.json").read_text())["code"] == 10
 
 
-def test_an_unknown_symbol(exchange: Exchange, tmp_path: Path) -> None:
+def test_unknown_symbol_exits_with_12(exchange: Exchange, tmp_path: Path) -> None:
     config = write_config(
         tmp_path,
         exchange.url,
@@ -315,7 +313,7 @@ def test_an_unknown_symbol(exchange: Exchange, tmp_path: Path) -> None:
         ({"symbol": "btcusdt"}, "did you mean BTCUSDT"),
     ],
 )
-def test_a_stream_that_cannot_exist_is_seen_without_the_exchange_and_never_hidden(
+def test_impossible_stream_exits_with_2_without_a_request(
     start_exchange: Callable[..., Exchange],
     tmp_path: Path,
     policy: str,
@@ -334,7 +332,7 @@ def test_a_stream_that_cannot_exist_is_seen_without_the_exchange_and_never_hidde
 
 
 @pytest.mark.parametrize("policy", ["fail", "proceed"])
-def test_a_malformed_config_is_never_let_through(
+def test_malformed_config_always_exits_with_2(
     exchange: Exchange, tmp_path: Path, policy: str
 ) -> None:
     config = write_config(
@@ -349,7 +347,7 @@ def test_a_malformed_config_is_never_let_through(
 
 
 @pytest.mark.parametrize("policy", ["fail", "proceed"])
-def test_a_root_that_cannot_be_written_is_found_before_anything_is_fetched_and_never_hidden(
+def test_unwritable_root_is_reported_before_any_request_and_never_hidden(
     start_exchange: Callable[..., Exchange], tmp_path: Path, policy: str
 ) -> None:
     running = start_exchange()
@@ -361,7 +359,7 @@ def test_a_root_that_cannot_be_written_is_found_before_anything_is_fetched_and_n
     assert running.requests() == []
 
 
-def test_the_deadline_ends_it(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
+def test_deadline_ends_the_run(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:
     running = start_exchange(latency_ms=5000)
     config = write_config(tmp_path, running.url, warmup={"on_failure": "fail", "deadline": "500ms"})
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
@@ -370,7 +368,7 @@ def test_the_deadline_ends_it(start_exchange: Callable[..., Exchange], tmp_path:
     assert nothing_current(tmp_path / "snapshot")
 
 
-def test_sigterm_ends_it_within_a_moment_and_publishes_nothing(
+def test_sigterm_ends_the_run_at_once_and_publishes_nothing(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """It does not wait for the answer, which never comes, nor for the deadline."""
@@ -387,7 +385,7 @@ def test_sigterm_ends_it_within_a_moment_and_publishes_nothing(
 
 
 @pytest.mark.parametrize("when", ["early", "volume", "request", "klines", "publish", "pause"])
-def test_sigterm_ends_a_job_that_runs_again_and_again(
+def test_sigterm_ends_repeated_runs(
     start_exchange: Callable[..., Exchange], tmp_path: Path, when: str
 ) -> None:
     """Whether it comes in a request, in the middle of a publish, or in the pause."""
@@ -412,7 +410,7 @@ def test_sigterm_ends_a_job_that_runs_again_and_again(
         assert job("verify", root).code == 0
 
 
-def test_streams_that_are_asked_for_twice_are_one(exchange: Exchange, tmp_path: Path) -> None:
+def test_duplicate_streams_are_fetched_once(exchange: Exchange, tmp_path: Path) -> None:
     done = job(
         "run", "--config", "configs/demo.yaml", "--root", tmp_path / "snapshot", "--json",
         "--streams", "BTCUSDT:1m:50,BTCUSDT:1m:90,BTCUSDT-PERP.BINANCE:1m:90", env=exchange.env(),
@@ -424,7 +422,7 @@ def test_streams_that_are_asked_for_twice_are_one(exchange: Exchange, tmp_path: 
 @pytest.mark.parametrize(
     ("market", "instrument"), [("spot", "BTCUSDT-PERP.BINANCE"), ("um", "BTCUSDT.BINANCE")]
 )
-def test_a_strategy_of_another_market_is_a_wrong_configuration(
+def test_strategy_of_another_market_exits_with_2(
     exchange: Exchange, tmp_path: Path, market: str, instrument: str
 ) -> None:
     config = write_config(
@@ -435,7 +433,7 @@ def test_a_strategy_of_another_market_is_a_wrong_configuration(
     one_clear_line(done, instrument, "not of the venue's market")
 
 
-def test_what_others_behind_the_ip_have_spent_is_not_spent_again(
+def test_weight_spent_by_others_behind_the_ip_is_respected(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """40 of 60 are gone, our share is 30: the first answer says so, and no kline is asked for.
@@ -460,7 +458,9 @@ def test_what_others_behind_the_ip_have_spent_is_not_spent_again(
 
 
 @pytest.mark.parametrize("market", ["um", "spot"])
-def test_every_interval_of_binances(exchange: Exchange, tmp_path: Path, market: str) -> None:
+def test_every_interval_of_binance_is_published(
+    exchange: Exchange, tmp_path: Path, market: str
+) -> None:
     names = [name for name in INTERVAL_NAMES if market == "spot" or name != "1s"]
     streams = [{"symbol": "BTCUSDT", "interval": name, "bars": 7} for name in names]
     config = write_config(
@@ -488,7 +488,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "add", "manifest", "link"])
-def test_verify_finds_damage(exchange: Exchange, tmp_path: Path, damage: str) -> None:
+def test_verify_reports_damage(exchange: Exchange, tmp_path: Path, damage: str) -> None:
     root = tmp_path / "snapshot"
     job("run", "--config", "configs/demo.yaml", "--root", root, env=exchange.env())
     (parquet,) = (root / "current" / "catalog" / "data" / "bar").rglob("*.parquet")
@@ -516,7 +516,7 @@ def test_verify_finds_damage(exchange: Exchange, tmp_path: Path, damage: str) ->
     assert "Traceback" not in done.err
 
 
-def test_a_stale_snapshot_is_refused_by_its_age(exchange: Exchange, tmp_path: Path) -> None:
+def test_verify_refuses_a_stale_snapshot_by_its_age(exchange: Exchange, tmp_path: Path) -> None:
     root = tmp_path / "snapshot"
     arguments = ("run", "--config", "configs/demo.yaml", "--root", root, "--until", "-30m")
     assert job(*arguments, env=exchange.env()).code == 0
@@ -526,7 +526,7 @@ def test_a_stale_snapshot_is_refused_by_its_age(exchange: Exchange, tmp_path: Pa
     assert "stale" in done.out
 
 
-def test_no_snapshot_at_all(tmp_path: Path) -> None:
+def test_verify_without_a_snapshot_exits_with_20(tmp_path: Path) -> None:
     done = job("verify", tmp_path)
     assert done.code == 20
     assert "holds no snapshot: run `warmup-job run` first" in done.out
