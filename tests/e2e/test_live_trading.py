@@ -166,7 +166,7 @@ def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
         "holds no snapshot",
     ):
         assert words in said, said
-    assert f"{said.count('  - ')} thing(s)" in said
+    assert f"{said.count('  - ')} requirement(s)" in said
     # The node would have asked for these.
     assert not {"/fapi/v1/exchangeInfo", "/fapi/v1/listenKey"} & paths(running)
 

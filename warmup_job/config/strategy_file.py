@@ -24,6 +24,7 @@ from warmup_job.config.fields import (
     usable,
 )
 from warmup_job.config.values import class_path, instrument
+from warmup_job.hedge_grid.defaults import DEFAULTS
 
 Levels = Annotated[int, Meta(ge=1, le=100)]
 Positive = Annotated[Decimal, Meta(gt=0)]
@@ -70,17 +71,29 @@ class RebalanceSection(Section, frozen=True, kw_only=True):
 class ExecutionSection(Section, frozen=True, kw_only=True):
     """How orders are sent."""
 
-    maker_only: bool = True
-    use_post_only_retries: bool = True
-    retry_attempts: Annotated[int, Meta(ge=0, le=10)] = 3
-    retry_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = 100
-    optimization_mode: bool = False
-    retry_max_price_deviation_bps: Annotated[float, Meta(ge=0, le=1000)] = 100.0
-    balance_check_interval_seconds: Annotated[int, Meta(ge=5, le=600)] = 60
-    tp_sl_adjustment_buffer_bps: Annotated[Decimal, Meta(ge=1, le=50)] = Decimal(5)
-    max_bar_staleness_seconds: Annotated[int, Meta(ge=30, le=3600)] = 300
-    order_diff_price_tolerance_bps: Annotated[float, Meta(ge=0, le=50)] = 1.0
-    order_diff_qty_tolerance_pct: Annotated[float, Meta(ge=0, le=0.5), FRACTION] = 0.01
+    maker_only: bool = DEFAULTS.maker_only
+    use_post_only_retries: bool = DEFAULTS.use_post_only_retries
+    retry_attempts: Annotated[int, Meta(ge=0, le=10)] = DEFAULTS.retry_attempts
+    retry_delay_ms: Annotated[int, Meta(ge=0, le=5000)] = DEFAULTS.retry_delay_ms
+    optimization_mode: bool = DEFAULTS.optimization_mode
+    retry_max_price_deviation_bps: Annotated[float, Meta(ge=0, le=1000)] = float(
+        DEFAULTS.retry_max_price_deviation_bps
+    )
+    balance_check_interval_seconds: Annotated[int, Meta(ge=5, le=600)] = (
+        DEFAULTS.balance_check_interval_seconds
+    )
+    tp_sl_adjustment_buffer_bps: Annotated[Decimal, Meta(ge=1, le=50)] = (
+        DEFAULTS.tp_sl_adjustment_buffer_bps
+    )
+    max_bar_staleness_seconds: Annotated[int, Meta(ge=30, le=3600)] = (
+        DEFAULTS.max_bar_staleness_seconds
+    )
+    order_diff_price_tolerance_bps: Annotated[float, Meta(ge=0, le=50)] = float(
+        DEFAULTS.order_diff_price_tolerance_bps
+    )
+    order_diff_qty_tolerance_pct: Annotated[float, Meta(ge=0, le=0.5), FRACTION] = float(
+        DEFAULTS.order_diff_qty_tolerance_pct
+    )
 
 
 class FundingSection(Section, frozen=True, kw_only=True):
@@ -112,7 +125,7 @@ class PositionSection(Section, frozen=True, kw_only=True):
     """Base currency."""
     max_leverage_used: Annotated[Decimal, Meta(gt=0, le=125)]
     emergency_liquidation_buffer: Annotated[float, Meta(ge=0.05, le=1), FRACTION]
-    max_position_pct: Annotated[Decimal, Meta(ge=0.1, le=1), FRACTION] = Decimal("0.95")
+    max_position_pct: Annotated[Decimal, Meta(ge=0.1, le=1), FRACTION] = DEFAULTS.max_position_pct
     """A fraction of the balance."""
 
 
@@ -127,13 +140,19 @@ class PolicySection(Section, frozen=True, kw_only=True):
 class RiskManagementSection(Section, frozen=True, kw_only=True):
     """When the strategy stops itself."""
 
-    max_errors_per_minute: Annotated[int, Meta(ge=1, le=100)] = 10
-    circuit_breaker_cooldown_seconds: Annotated[int, Meta(ge=60, le=3600)] = 300
-    circuit_breaker_window_seconds: Annotated[int, Meta(ge=10, le=600)] = 60
-    max_drawdown_pct: Annotated[float, Meta(ge=1, le=50), PERCENT] = 20.0
-    enable_position_validation: bool = True
-    enable_circuit_breaker: bool = True
-    enable_drawdown_protection: bool = True
+    max_errors_per_minute: Annotated[int, Meta(ge=1, le=100)] = DEFAULTS.max_errors_per_minute
+    circuit_breaker_cooldown_seconds: Annotated[int, Meta(ge=60, le=3600)] = (
+        DEFAULTS.circuit_breaker_cooldown_seconds
+    )
+    circuit_breaker_window_seconds: Annotated[int, Meta(ge=10, le=600)] = (
+        DEFAULTS.circuit_breaker_window_seconds
+    )
+    max_drawdown_pct: Annotated[float, Meta(ge=1, le=50), PERCENT] = float(
+        DEFAULTS.max_drawdown_pct
+    )
+    enable_position_validation: bool = DEFAULTS.enable_position_validation
+    enable_circuit_breaker: bool = DEFAULTS.enable_circuit_breaker
+    enable_drawdown_protection: bool = DEFAULTS.enable_drawdown_protection
 
 
 class StrategyFile(SettingsFile, frozen=True, kw_only=True):

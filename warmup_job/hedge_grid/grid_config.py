@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.identifiers import InstrumentId
 
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
+from warmup_job.hedge_grid.defaults import DEFAULTS
 from warmup_job.hedge_grid.ladder import GridSettings, PolicyName
 from warmup_job.regime.detector import DetectorSettings
 
@@ -29,17 +31,17 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     sl_steps: int
     recenter_trigger_bps: float
     max_inventory_quote: Decimal
-    maker_only: bool = True
-    use_post_only_retries: bool = True
-    retry_attempts: int = 3
-    retry_delay_ms: int = 100
-    optimization_mode: bool = False
-    retry_max_price_deviation_bps: Decimal = Decimal(100)
-    balance_check_interval_seconds: int = 60
-    tp_sl_adjustment_buffer_bps: Decimal = Decimal(5)
-    max_bar_staleness_seconds: int = 300
-    order_diff_price_tolerance_bps: Decimal = Decimal(1)
-    order_diff_qty_tolerance_pct: Decimal = Decimal("0.01")
+    maker_only: bool = DEFAULTS.maker_only
+    use_post_only_retries: bool = DEFAULTS.use_post_only_retries
+    retry_attempts: int = DEFAULTS.retry_attempts
+    retry_delay_ms: int = DEFAULTS.retry_delay_ms
+    optimization_mode: bool = DEFAULTS.optimization_mode
+    retry_max_price_deviation_bps: Decimal = DEFAULTS.retry_max_price_deviation_bps
+    balance_check_interval_seconds: int = DEFAULTS.balance_check_interval_seconds
+    tp_sl_adjustment_buffer_bps: Decimal = DEFAULTS.tp_sl_adjustment_buffer_bps
+    max_bar_staleness_seconds: int = DEFAULTS.max_bar_staleness_seconds
+    order_diff_price_tolerance_bps: Decimal = DEFAULTS.order_diff_price_tolerance_bps
+    order_diff_qty_tolerance_pct: Decimal = DEFAULTS.order_diff_qty_tolerance_pct
     funding_window_minutes: int
     funding_max_cost_bps: Decimal
     ema_fast: int
@@ -50,28 +52,22 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     max_position_size: Decimal
     max_leverage_used: Decimal
     emergency_liquidation_buffer: Decimal
-    max_position_pct: Decimal = Decimal("0.95")
+    max_position_pct: Decimal = DEFAULTS.max_position_pct
     policy: PolicyName
     counter_levels: int
     counter_qty_scale: Decimal
-    max_errors_per_minute: int = 10
-    circuit_breaker_cooldown_seconds: int = 300
-    circuit_breaker_window_seconds: int = 60
-    max_drawdown_pct: Decimal = Decimal(20)
-    enable_position_validation: bool = True
-    enable_circuit_breaker: bool = True
-    enable_drawdown_protection: bool = True
+    max_errors_per_minute: int = DEFAULTS.max_errors_per_minute
+    circuit_breaker_cooldown_seconds: int = DEFAULTS.circuit_breaker_cooldown_seconds
+    circuit_breaker_window_seconds: int = DEFAULTS.circuit_breaker_window_seconds
+    max_drawdown_pct: Decimal = DEFAULTS.max_drawdown_pct
+    enable_position_validation: bool = DEFAULTS.enable_position_validation
+    enable_circuit_breaker: bool = DEFAULTS.enable_circuit_breaker
+    enable_drawdown_protection: bool = DEFAULTS.enable_drawdown_protection
 
 
 def detector_settings(config: HedgeGridV1Config) -> DetectorSettings:
     """Return the regime detector's settings."""
-    return DetectorSettings(
-        ema_fast=config.ema_fast,
-        ema_slow=config.ema_slow,
-        adx_len=config.adx_len,
-        atr_len=config.atr_len,
-        hysteresis_bps=config.hysteresis_bps,
-    )
+    return msgspec.convert(config, DetectorSettings, from_attributes=True)
 
 
 def grid_settings(config: HedgeGridV1Config) -> GridSettings:

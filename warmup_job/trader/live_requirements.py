@@ -58,7 +58,7 @@ def settings_problems(plan: WarmupPlan) -> list[str]:
     ]
     problems += _key_problems(venue)
     if venue.market == "spot":
-        problems.append("this version does not trade live on spot: use --mode paper")
+        problems.append("this version does not offer live trading on spot: use --mode paper")
     elif not venue.hedge_mode:
         problems.append(
             "trading.hedge_mode in the venue file: it is false; LONG and SHORT positions side by "
