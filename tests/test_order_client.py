@@ -22,7 +22,9 @@ def test_order_client_rounds_by_the_current_tick_of_the_node() -> None:
     assert client.tick == Decimal("0.001")  # the node has none yet
     strategy.cache.add_instrument(before)
     assert client.tick == Decimal("0.001")
-    strategy.cache.add_instrument(parse_instrument("um", listed.with_grid("0.01", "1").info(), 0))
+    strategy.cache.add_instrument(
+        parse_instrument("um", listed.with_tick_and_step("0.01", "1").info(), 0)
+    )
     assert client.tick == Decimal("0.01")
     assert (str(client.instrument.make_price(14.567)), str(client.instrument.make_qty(7))) == (
         "14.57",

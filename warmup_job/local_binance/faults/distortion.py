@@ -11,7 +11,7 @@ from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warmup_job.local_binance.faults.fault_board import SymbolGrid
+    from warmup_job.local_binance.faults.fault_board import TickAndStep
     from warmup_job.local_binance.faults.fault_spec import Fault
     from warmup_job.local_binance.prices.price_feed import BookTop
 
@@ -101,30 +101,32 @@ def distort(rows: Sequence[Sequence[Any]], fault: Fault) -> list[Row]:
     return spoiled
 
 
-def on_grid(rows: Sequence[Sequence[Any]], grid: SymbolGrid) -> list[Row]:
-    """Change the rows that open at ``grid.from_ms`` or later so that they need the grid.
+def rows_with_decimals(rows: Sequence[Sequence[Any]], changed: TickAndStep) -> list[Row]:
+    """Change rows that open at ``changed.from_ms`` or later so that they need its tick and step.
 
-    Only a finer grid changes a row: its low is one tick lower, its volume one step larger.
+    Only a finer tick or step changes a row: its low is one tick lower, its volume one step larger.
     """
     shown = [list(row) for row in rows]
     for row in shown:
-        if grid.from_ms is None or row[0] < grid.from_ms:
+        if changed.from_ms is None or row[0] < changed.from_ms:
             continue
-        if _decimals(grid.tick) > _decimals(row[_LOW]):
+        if _decimals(changed.tick) > _decimals(row[_LOW]):
             for at in range(_OPEN, _CLOSE + 1):
-                row[at] = _printed(row[at], grid.tick)
-            row[_LOW] = str(Decimal(row[_LOW]) - Decimal(grid.tick))
-        if _decimals(grid.step) > _decimals(row[_VOLUME]):
-            row[_VOLUME] = str(Decimal(_printed(row[_VOLUME], grid.step)) + Decimal(grid.step))
+                row[at] = _printed(row[at], changed.tick)
+            row[_LOW] = str(Decimal(row[_LOW]) - Decimal(changed.tick))
+        if _decimals(changed.step) > _decimals(row[_VOLUME]):
+            row[_VOLUME] = str(
+                Decimal(_printed(row[_VOLUME], changed.step)) + Decimal(changed.step)
+            )
     return shown
 
 
-def book_on_grid(book: BookTop, grid: SymbolGrid) -> BookTop:
-    """Return the top of the book with the decimals of the grid's tick and step."""
-    step = Decimal(1).scaleb(-_decimals(grid.step))
+def book_with_decimals(book: BookTop, changed: TickAndStep) -> BookTop:
+    """Return the top of the book with the decimals of the new tick and step."""
+    step = Decimal(1).scaleb(-_decimals(changed.step))
 
     def price(text: str) -> str:
-        return _printed(text, max(text, grid.tick, key=_decimals))
+        return _printed(text, max(text, changed.tick, key=_decimals))
 
     def quantity(text: str) -> str:
         return str(Decimal(text).quantize(step, ROUND_CEILING))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class SymbolGrid(NamedTuple):
+class TickAndStep(NamedTuple):
     """A symbol's tick and step, as exchangeInfo prints them."""
 
     tick: str
@@ -104,13 +104,13 @@ class FaultBoard:
         hit = self._hits(target, FaultStage.MESSAGE, at_most_one=True)
         return 1 if not hit else 2 if hit[0].kind == "ws-double" else 0
 
-    def grid(self, symbol: str) -> SymbolGrid | None:
+    def tick_and_step(self, symbol: str) -> TickAndStep | None:
         """Return the tick and step of the newest fault about ``symbol``; None if there is none."""
-        grids = [f for f in self._active(FaultStage.LISTING) if fnmatchcase(symbol, f.where)]
-        if not grids:
+        changes = [f for f in self._active(FaultStage.LISTING) if fnmatchcase(symbol, f.where)]
+        if not changes:
             return None
-        tick, step, *from_ms = grids[-1].word.split("/")
-        return SymbolGrid(tick, step, int(from_ms[0]) if from_ms else None)
+        tick, step, *from_ms = changes[-1].word.split("/")
+        return TickAndStep(tick, step, int(from_ms[0]) if from_ms else None)
 
     def skew_ms(self) -> int:
         """Return by how many ms faults shift the exchange's clock; > 0: it is ahead."""

@@ -83,7 +83,7 @@ class ListedSymbol:
         """One tick times one step in units of the last printed quote volume decimal."""
         return int((Decimal(self.tick) * Decimal(self.step)).scaleb(self.quote_decimals))
 
-    def with_grid(self, tick: str, step: str) -> ListedSymbol:
+    def with_tick_and_step(self, tick: str, step: str) -> ListedSymbol:
         """Return the symbol with another tick and step.
 
         As on Binance, ``pricePrecision`` of futures stays unless the tick needs more decimals.
@@ -118,7 +118,7 @@ def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: in
         raise ConfigError(
             f"{name} does not end with a known quote asset ({', '.join(_QUOTE_ASSETS)})."
         )
-    grid = {
+    increments = {
         decimals: str(Decimal(1).scaleb(-decimals))
         for decimals in (price_decimals, volume_decimals)
     }
@@ -127,8 +127,8 @@ def unlisted(market: Market, name: str, price_decimals: int, volume_decimals: in
         name=name,
         base=name.removesuffix(quote),
         quote=quote,
-        tick=grid[price_decimals],
-        step=grid[volume_decimals],
+        tick=increments[price_decimals],
+        step=increments[volume_decimals],
         price_decimals=price_decimals,
         volume_decimals=volume_decimals,
         onboard_ms=1_569_398_400_000,

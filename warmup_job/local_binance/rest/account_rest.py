@@ -22,7 +22,7 @@ CLIENT_REQUEST = web.RequestKey("sent", ClientRequest)
 """The parameters of a REST request, read once on its arrival."""
 
 Params = Mapping[str, str]
-Maker = Callable[[Params], object]
+AnswerMaker = Callable[[Params], object]
 """Makes the answer of an authorised request."""
 
 
@@ -67,7 +67,7 @@ class AccountRest:
             ("DELETE", "/fapi/v1/allOpenOrders", self._all_cancelled),
             ("DELETE", "/fapi/v1/algoOpenOrders", self._all_cancelled),
         ]
-        others: list[tuple[str, str, Maker]] = [
+        others: list[tuple[str, str, AnswerMaker]] = [
             ("GET", "/fapi/v2/account", lambda _: account.futures_v2()),
             ("GET", "/fapi/v3/account", lambda _: account.futures_v3()),
             ("GET", "/fapi/v2/balance", lambda _: account.balances()),
@@ -98,7 +98,7 @@ class AccountRest:
 
     # --- authorisation ---
 
-    def _signed(self, make: Maker) -> Handler:
+    def _signed(self, make: AnswerMaker) -> Handler:
         async def reply(request: web.Request) -> web.StreamResponse:
             sent = request[CLIENT_REQUEST]
             key = request.headers.get(KEY_HEADER)
@@ -107,7 +107,7 @@ class AccountRest:
 
         return reply
 
-    def _keyed(self, make: Maker) -> Handler:
+    def _keyed(self, make: AnswerMaker) -> Handler:
         async def reply(request: web.Request) -> web.StreamResponse:
             self._credentials.check_key(request.headers.get(KEY_HEADER))
             return answer(request, make(request[CLIENT_REQUEST].params))
@@ -151,15 +151,15 @@ class AccountRest:
         return {}
 
 
-def _of_one_or_all(make: Callable[[str | None], object]) -> Maker:
+def _of_one_or_all(make: Callable[[str | None], object]) -> AnswerMaker:
     return lambda params: make(read_symbol(params) if "symbol" in params else None)
 
 
-def _of_one(make: Callable[[str], object]) -> Maker:
+def _of_one(make: Callable[[str], object]) -> AnswerMaker:
     return lambda params: make(read_symbol(params))
 
 
-def _refusing(refused: Callable[[], error_answers.ErrorAnswer]) -> Maker:
+def _refusing(refused: Callable[[], error_answers.ErrorAnswer]) -> AnswerMaker:
     def make(_: Params) -> object:
         raise refused()
 

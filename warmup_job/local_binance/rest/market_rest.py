@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from warmup_job.local_binance.faults.distortion import (
-    book_on_grid,
+    book_with_decimals,
     distort,
-    on_grid,
+    rows_with_decimals,
     with_unknown_values,
 )
 from warmup_job.local_binance.faults.fault_spec import FaultStage
@@ -128,8 +128,10 @@ class MarketRest:
 
     def _listed(self, symbol: ListedSymbol) -> dict[str, Any]:
         """Return a symbol's entry with its current tick and step."""
-        grid = self._faults.grid(symbol.name)
-        return (symbol if grid is None else symbol.with_grid(grid.tick, grid.step)).info()
+        changed = self._faults.tick_and_step(symbol.name)
+        return (
+            symbol if changed is None else symbol.with_tick_and_step(changed.tick, changed.step)
+        ).info()
 
     def _chosen_spot_feeds(self, params: Mapping[str, str]) -> list[PriceFeed]:
         if "symbols" in params:
@@ -174,8 +176,8 @@ class MarketRest:
             if any(fault.kind == "forming" for fault in faults):
                 page = klines.with_forming_row(page, source, query, now_ms)
             rows: list[Any] = [(*row, "0") for row in page]
-            if grid := self._faults.grid(query.symbol):
-                rows = on_grid(rows, grid)
+            if changed := self._faults.tick_and_step(query.symbol):
+                rows = rows_with_decimals(rows, changed)
             for fault in faults:
                 rows = distort(rows, fault)
             if any(fault.kind == "odd" for fault in faults) and query.end_ms is not None:
@@ -203,8 +205,8 @@ class MarketRest:
     def _book_handler(self, market: Market) -> Handler:
         def entry(feed: PriceFeed, now_ms: int) -> dict[str, Any]:
             book = feed.book(now_ms)
-            if grid := self._faults.grid(feed.symbol.name):
-                book = book_on_grid(book, grid)
+            if changed := self._faults.tick_and_step(feed.symbol.name):
+                book = book_with_decimals(book, changed)
             ticker = {
                 "symbol": feed.symbol.name,
                 "bidPrice": book.bid,

@@ -80,7 +80,7 @@ def _futures_kline_weight(limit_text: str) -> int:
 
 
 @dataclass(slots=True)
-class _Account:
+class _Address:
     """One address on one market."""
 
     minute: int = -1
@@ -98,7 +98,7 @@ class WeightMeter:
     """The limit on each market; None: Binance's, 2400 on futures and 6000 on spot."""
     ban_ms: int = 120_000
     """Length of the first ban, ms."""
-    _accounts: dict[tuple[Market, str], _Account] = field(default_factory=dict)
+    _addresses: dict[tuple[Market, str], _Address] = field(default_factory=dict)
     _spent: dict[tuple[Market, str], dict[int, int]] = field(default_factory=dict)
 
     def limit(self, market: Market) -> int:
@@ -107,7 +107,7 @@ class WeightMeter:
 
     def used(self, market: Market, address: str) -> int:
         """Return the weight that an address has used in the minute of its last request."""
-        account = self._accounts.get((market, address))
+        account = self._addresses.get((market, address))
         return account.used if account else 0
 
     def charge(self, market: Market, address: str, weight: int, now_ms: int) -> None:
@@ -116,7 +116,7 @@ class WeightMeter:
         Raises:
             ErrorAnswer: 429 if it exceeds the limit, 418 during a ban.
         """
-        account = self._accounts.setdefault((market, address), _Account())
+        account = self._addresses.setdefault((market, address), _Address())
         if now_ms < account.banned_until_ms:
             raise self._banned(account, now_ms)
         minute = now_ms // MINUTE_MS
@@ -143,7 +143,7 @@ class WeightMeter:
 
     def reset(self) -> None:
         """Forget the weights and bans of all addresses."""
-        self._accounts.clear()
+        self._addresses.clear()
         self._spent.clear()
 
     def minutes(self, market: Market) -> dict[int, int]:
@@ -165,7 +165,7 @@ class WeightMeter:
             del spent[next(iter(spent))]
 
     @staticmethod
-    def _banned(account: _Account, now_ms: int) -> ErrorAnswer:
+    def _banned(account: _Address, now_ms: int) -> ErrorAnswer:
         return ErrorAnswer(
             418,
             -1003,

@@ -15,7 +15,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.faults.distortion import book_on_grid
+from warmup_job.local_binance.faults.distortion import book_with_decimals
 from warmup_job.local_binance.faults.fault_spec import FaultTarget
 from warmup_job.local_binance.prices.generated_market import SLOT_MS, funding_time_ms, trade_id
 from warmup_job.market.interval import Interval
@@ -293,8 +293,8 @@ class StreamHub:
         while True:
             now_ms = self._clock.now_ms()
             book = feed.book(now_ms)
-            if grid := self._faults.grid(feed.symbol.name):
-                book = book_on_grid(book, grid)
+            if changed := self._faults.tick_and_step(feed.symbol.name):
+                book = book_with_decimals(book, changed)
             if book[:4] != last:
                 last = book[:4]
                 event: dict[str, Any] = {
