@@ -41,6 +41,10 @@ bench-container: setup ## measure size, start and memory of the image (some minu
 bench: setup ## compare whole processes with peers (some minutes); see docs/performance.md
 	@$(PY) -m tests.bench.bench
 
+.PHONY: docs
+docs: setup ## write the tables in docs/configuration.md from the keys' declarations
+	@$(PY) .ci/configuration_tables.py
+
 .PHONY: lint
 lint: setup ## run ruff: rules and format
 	@.venv/bin/ruff check .

@@ -1,7 +1,7 @@
-"""YAML files and the environment → frozen structs, read once, before anything starts.
+"""YAML files and the environment, read once into frozen structs.
 
-``load`` reads warmup.yaml with the venue and strategy files that it joins; docs/configuration.md
-lists every key. Only the top of the program reads these; below it plain values are handed down.
+``load`` reads warmup.yaml and the venue and strategy files that it joins; docs/configuration.md
+lists every key.
 """
 
 from warmup_job.binance.endpoints import Environment

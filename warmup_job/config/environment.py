@@ -1,4 +1,4 @@
-"""Variables of ours that nothing reads: most likely misspelt, and their owner does not know."""
+"""Find ``WARMUP_…`` variables that nothing reads; they are probably misspelled."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from warmup_job.config.values import shown_key
 
 PREFIX = "WARMUP_"
 ELSEWHERE = frozenset({"WARMUP_IMAGE", "WARMUP_EXCHANGE_URL", "WARMUP_EXCHANGE_WS_URL"})
-"""Of docker-compose.yml, and of configs/venues/simulated.yaml, be it loaded or not."""
+"""Variables of docker-compose.yml, and of configs/venues/simulated.yaml if it is not loaded."""
 _OF_TESTS = "WARMUP_TEST_"
 
 
 def unknown_variables(
     environ: Mapping[str, str], known: Iterable[str], prefix: str = PREFIX
 ) -> list[str]:
-    """A line for each variable that begins with ``prefix`` and is none of ``known``.
+    """Return a warning for each variable that begins with ``prefix`` and is not known.
 
-    One that is set to nothing counts as not set. What Kubernetes sets for a Service that is called
-    warmup-… (``WARMUP_EXCHANGE_SERVICE_HOST``, ``WARMUP_EXCHANGE_PORT_8080_TCP``) is no setting.
-    Values are not shown.
+    Empty variables count as not set. Kubernetes sets variables for a Service that is named
+    warmup-… (``WARMUP_EXCHANGE_SERVICE_HOST``, ``WARMUP_EXCHANGE_PORT_8080_TCP``); they are not
+    settings. The warnings do not contain values.
+
+    Args:
+        environ: The environment.
+        known: The variables that something reads.
+        prefix: What the names of the variables begin with.
     """
     known = {*known, *ELSEWHERE}
     services = tuple(_service_prefixes(environ))

@@ -94,20 +94,20 @@ def share_hint(unit: Meta, meant: Decimal) -> str:
     return f"it is a percentage, {plain} means {plain} %"
 
 
-def _check_range(bounds: Meta, marks: tuple[object, ...], value: float | Decimal) -> None:
-    """Raise ``ValueError`` if ``value`` is outside of ``bounds``."""
+def _check_range(marks: tuple[object, ...], value: float | Decimal) -> None:
+    """Raise ``ValueError`` if ``value`` is outside of the range of a `Meta`."""
     # Through text, so that Decimal("0.1") is not below the float 0.1.
     exact = Decimal(str(value))
-    wrong = _outside(bounds, exact)
-    if wrong is None:
-        return
-    hint = ""
-    for unit, factor in ((FRACTION, Decimal("0.01")), (PERCENT, Decimal(100))):
-        if unit in marks and _outside(bounds, meant := exact * factor) is None:
-            hint = f": {share_hint(unit, meant)}"
     write = next((mark.write for mark in marks if isinstance(mark, Written)), str)
-    word, bound = wrong
-    raise ValueError(f"{write(value)} is {word} {write(bound)}{hint}")
+    for bounds in marks:
+        if not isinstance(bounds, Meta) or (wrong := _outside(bounds, exact)) is None:
+            continue
+        hint = ""
+        for unit, factor in ((FRACTION, Decimal("0.01")), (PERCENT, Decimal(100))):
+            if unit in marks and _outside(bounds, meant := exact * factor) is None:
+                hint = f": {share_hint(unit, meant)}"
+        word, bound = wrong
+        raise ValueError(f"{write(value)} is {word} {write(bound)}{hint}")
 
 
 def _outside(bounds: Meta, exact: Decimal) -> tuple[str, float] | None:
@@ -396,7 +396,6 @@ def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # 
             raise ValueError(f"{wrong}: {hint}") from None
         also = f", nor {', '.join(choices)}" if choices else ""
         raise ValueError(f"{wrong}{also}") from None
-    for mark in marks:
-        if isinstance(mark, Meta) and isinstance(value, int | float | Decimal):
-            _check_range(mark, marks, value)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        _check_range(marks, value)
     return value

@@ -38,7 +38,7 @@ class DeclaredKey:
         path: The sections around the key and the key itself.
         form: What the value is, e.g. duration; empty if only ``choices`` are valid.
         choices: Words that are valid values.
-        limits: The range in words, e.g. ``at least 1``; empty: no limits.
+        limits: The range in words, e.g. ``1 to 100``; empty: no limits.
         default: The default as a file writes it; None: the key is required; empty: not set.
         description: What the key does.
         commands: The commands with an option that overrides the key.
@@ -91,31 +91,31 @@ def _declared_key(path: tuple[str, ...], field: msgspec.structs.FieldInfo) -> De
     members = get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
     choices = tuple(c for m in members if get_origin(m) is Literal for c in get_args(m))
     others = [m for m in members if m is not NoneType and get_origin(m) is not Literal]
-    form = written.form if written else _form(others[0]) if others else ""
+    form = _form(plain if written else others[0], marks) if others else ""
     default = None if field.required else _default(field, written)
     commands = override.commands if override else ()
     return DeclaredKey(path, form, choices, _limits(marks, written), default, description, commands)
 
 
-def _form(kind: Any) -> str:  # noqa: ANN401 - a type of any sort
-    plain, marks = unwrapped(kind)
-    if get_origin(plain) is tuple:
-        return f"list of {_form(get_args(plain)[0])}"
-    if section_type(plain):
-        return "{" + ", ".join(keys_of(plain)) + "}"
+def _form(plain: Any, marks: tuple[object, ...]) -> str:  # noqa: ANN401 - a type of any sort
     written = next((mark for mark in marks if isinstance(mark, Written)), None)
-    return written.form if written else _FORMS[plain]
+    if written:
+        return written.form
+    if get_origin(plain) is tuple:
+        return f"list of {_form(*unwrapped(get_args(plain)[0]))}"
+    share = "fraction" if FRACTION in marks else "percentage" if PERCENT in marks else ""
+    return share or _FORMS[plain]
 
 
 def _limits(marks: tuple[object, ...], written: Written | None) -> str:
-    unit = "a fraction" if FRACTION in marks else "in percent" if PERCENT in marks else ""
-    words = [unit] if unit else []
     write = written.write if written else str
     for mark in marks:
-        if isinstance(mark, Meta):
+        if isinstance(mark, Meta) and (mark.ge, mark.gt, mark.le) != (None, None, None):
+            if mark.ge is not None and mark.le is not None:
+                return f"{write(mark.ge)} to {write(mark.le)}"
             bounds = (("at least", mark.ge), ("above", mark.gt), ("at most", mark.le))
-            words += [f"{word} {write(bound)}" for word, bound in bounds if bound is not None]
-    return ", ".join(words)
+            return ", ".join(f"{word} {write(to)}" for word, to in bounds if to is not None)
+    return ""
 
 
 def _default(field: msgspec.structs.FieldInfo, written: Written | None) -> str:
@@ -126,4 +126,6 @@ def _default(field: msgspec.structs.FieldInfo, written: Written | None) -> str:
         return ",".join(map(str, value))
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
     return written.write(value) if written else str(value)

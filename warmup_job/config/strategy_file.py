@@ -1,6 +1,6 @@
-"""The strategy file: what HedgeGridV1 trades and how, as naut_hedgegrid writes it.
+"""The strategy file of HedgeGridV1 in naut_hedgegrid's format, or of any other strategy.
 
-What goes into orders is ``Decimal``, thresholds that are only compared are ``float``.
+Values that become part of orders are ``Decimal``; thresholds that are only compared are ``float``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ Positive = Annotated[Decimal, Meta(gt=0)]
 
 
 class StrategySection(Section, frozen=True, kw_only=True):
-    """What is traded."""
+    """The strategy's name and its instrument."""
 
     name: str
-    instrument_id: Annotated[str, Written(instrument, "Nautilus id")]
-    """A Nautilus id such as BTCUSDT-PERP.BINANCE, as written."""
+    instrument_id: Annotated[
+        str, Written(instrument, "Nautilus id"), Meta(description="E.g. BTCUSDT-PERP.BINANCE.")
+    ]
+    """As written."""
 
 
 class GridSection(Section, frozen=True, kw_only=True):
@@ -45,27 +47,29 @@ class GridSection(Section, frozen=True, kw_only=True):
     grid_levels_long: Levels
     grid_levels_short: Levels
     base_qty: Positive
-    qty_scale: Annotated[Decimal, Meta(gt=0, le=3)]
-    """The factor from one level's quantity to the next's."""
+    qty_scale: Annotated[
+        Decimal, Meta(gt=0, le=3, description="Factor from one level's quantity to the next's.")
+    ]
 
 
 class ExitSection(Section, frozen=True, kw_only=True):
     """Where a filled level is closed, in grid steps from its entry."""
 
-    tp_steps: Levels
+    tp_steps: Annotated[Levels, Meta(description="At most 3 × sl_steps.")]
     sl_steps: Levels
 
     def complaint(self) -> str | None:
+        """Return a problem if the take profit is more than 3 times as far as the stop loss."""
         if self.tp_steps > 3 * self.sl_steps:
             return f"tp_steps: {self.tp_steps} is above 3 × sl_steps ({self.sl_steps})"
         return None
 
 
 class RebalanceSection(Section, frozen=True, kw_only=True):
-    """When the grid is centred anew, and how much it may hold (quote currency)."""
+    """When the grid is centred again, and how much it may hold."""
 
     recenter_trigger_bps: Annotated[float, Meta(gt=0, le=10_000)]
-    max_inventory_quote: Positive
+    max_inventory_quote: Annotated[Positive, Meta(description="Quote currency.")]
 
 
 class ExecutionSection(Section, frozen=True, kw_only=True):
@@ -97,7 +101,7 @@ class ExecutionSection(Section, frozen=True, kw_only=True):
 
 
 class FundingSection(Section, frozen=True, kw_only=True):
-    """What funding may cost."""
+    """How much funding may cost."""
 
     funding_window_minutes: Annotated[int, Meta(ge=60, le=1440)]
     funding_max_cost_bps: Annotated[float, Meta(ge=0, le=100)]
@@ -108,11 +112,12 @@ class RegimeSection(Section, frozen=True, kw_only=True):
 
     adx_len: Annotated[int, Meta(ge=5, le=100)]
     ema_fast: Annotated[int, Meta(ge=5, le=200)]
-    ema_slow: Annotated[int, Meta(ge=10, le=500)]
+    ema_slow: Annotated[int, Meta(ge=10, le=500, description="Above ema_fast.")]
     atr_len: Annotated[int, Meta(ge=5, le=100)]
     hysteresis_bps: Annotated[float, Meta(ge=0, le=1000)]
 
     def complaint(self) -> str | None:
+        """Return a problem if the slow EMA is not slower than the fast one."""
         if self.ema_slow <= self.ema_fast:
             return f"ema_slow: {self.ema_slow} is not above ema_fast ({self.ema_fast})"
         return None
@@ -125,12 +130,13 @@ class PositionSection(Section, frozen=True, kw_only=True):
     """Base currency."""
     max_leverage_used: Annotated[Decimal, Meta(gt=0, le=125)]
     emergency_liquidation_buffer: Annotated[float, Meta(ge=0.05, le=1), FRACTION]
-    max_position_pct: Annotated[Decimal, Meta(ge=0.1, le=1), FRACTION] = DEFAULTS.max_position_pct
-    """A fraction of the balance."""
+    max_position_pct: Annotated[
+        Decimal, FRACTION, Meta(ge=0.1, le=1, description="Of the balance.")
+    ] = DEFAULTS.max_position_pct
 
 
 class PolicySection(Section, frozen=True, kw_only=True):
-    """What is traded against the regime."""
+    """Which orders the strategy sends against the regime."""
 
     strategy: Literal["core-and-scalp", "throttled-counter"]
     counter_levels: Annotated[int, Meta(ge=0, le=20)]
@@ -156,7 +162,7 @@ class RiskManagementSection(Section, frozen=True, kw_only=True):
 
 
 class StrategyFile(SettingsFile, frozen=True, kw_only=True):
-    """A whole strategy file. Its ``operations`` section may be there and is not read."""
+    """A whole strategy file. It may have an ``operations`` section, which is not read."""
 
     unused_keys: ClassVar[frozenset[str]] = frozenset({"operations"})
 
@@ -173,14 +179,22 @@ class StrategyFile(SettingsFile, frozen=True, kw_only=True):
 
 
 class ImportedStrategy(SettingsFile, frozen=True, kw_only=True):
-    """A file for any other Nautilus strategy, in the manner of its ImportableStrategyConfig."""
+    """A file for any other strategy, like Nautilus' ImportableStrategyConfig."""
 
-    strategy_path: Annotated[str, Written(class_path, "package.module:Class")]
-    """Of the strategy's class: ``package.module:Class``."""
-    config_path: Annotated[str, Written(class_path, "package.module:Class")]
-    """Of its configuration's class."""
-    config: dict = msgspec.field(default_factory=dict)  # type: ignore[type-arg]  # class judges
-    """Its fields as they are written: texts, exact numbers, lists, mappings."""
+    strategy_path: Annotated[
+        str,
+        Written(class_path, "package.module:Class"),
+        Meta(description="The strategy's class, importable where the trader runs."),
+    ]
+    config_path: Annotated[
+        str,
+        Written(class_path, "package.module:Class"),
+        Meta(description="The class of its configuration."),
+    ]
+    config: Annotated[
+        dict,  # type: ignore[type-arg]  # the configuration's class judges it
+        Meta(description="The fields of that class. Numbers are exact decimals."),
+    ] = msgspec.field(default_factory=dict)
 
 
 AnyStrategy = StrategyFile | ImportedStrategy
@@ -189,7 +203,7 @@ AnyStrategy = StrategyFile | ImportedStrategy
 def read_strategy(
     path: Path, environ: Mapping[str, str], named_by: str = ""
 ) -> tuple[AnyStrategy | None, list[str]]:
-    """The strategy file at ``path``, of either kind, and its problems, as `read_file`."""
+    """Read a strategy file of either kind; arguments and result as of `read_file`."""
     from warmup_job.config.document import read_document  # PyYAML takes 30 ms
 
     document, _ = read_document(path)
@@ -200,14 +214,18 @@ def read_strategy(
 
 
 class StrategyConfigLoader:
-    """Strategy files."""
+    """Loads strategy files of HedgeGridV1."""
 
     @staticmethod
     def load(path: str | Path, environ: Mapping[str, str] | None = None) -> StrategyFile:
-        """Read the strategy file at ``path``; ``${VAR}`` is from ``environ`` (None: the process's).
+        """Read a strategy file.
+
+        Args:
+            path: The file.
+            environ: The variables that ``${VAR}`` refers to; None: the process's.
 
         Raises:
-            ConfigError: it cannot be read or used; the message has every problem, one line each.
+            ConfigError: The file cannot be read or used; the message has a line for each problem.
         """
         environ = os.environ if environ is None else environ
         return usable(path, *read_file(StrategyFile, Path(path), environ))

@@ -1,4 +1,4 @@
-"""The venue file: which exchange, which market, how fast it may be asked."""
+"""The venue file: the exchange, its market, the account and the rate limits."""
 
 from __future__ import annotations
 
@@ -32,25 +32,53 @@ Places = Annotated[int, Meta(ge=0, le=8)]
 
 
 class VenueSection(Section, frozen=True, kw_only=True):
-    """Which exchange and which of its markets."""
+    """The exchange and one of its markets."""
 
-    name: str
-    venue_type: Literal["spot", "futures", "options"]
-    account_type: Literal["CASH", "MARGIN", "PERPETUAL_LINEAR", "PERPETUAL_INVERSE"]
+    name: Annotated[str, Meta(description="The exchange, e.g. BINANCE.")]
+    venue_type: Annotated[
+        Literal["spot", "futures", "options"], Meta(description="Options are not supported.")
+    ]
+    account_type: Annotated[
+        Literal["CASH", "MARGIN", "PERPETUAL_LINEAR", "PERPETUAL_INVERSE"],
+        Meta(
+            description="PERPETUAL_LINEAR with futures, CASH or MARGIN with spot. "
+            "PERPETUAL_INVERSE is not supported."
+        ),
+    ]
 
 
 class ApiSection(Section, frozen=True, kw_only=True):
-    """Where the exchange is and who is asking; key and secret never show in ``repr`` or ``str``."""
+    """The exchange's URLs and the API key; ``repr`` and ``str`` hide key and secret."""
 
-    api_key: Annotated[str | None, SECRET] = None
-    api_secret: Annotated[str | None, SECRET] = None
-    testnet: bool | None = None
-    environment: Environment | None = None
-    """As written; ``VenueConfig.environment`` is what it comes to."""
-    base_url: Annotated[str | None, Written(http_url, "http(s):// URL")] = None
-    ws_url: Annotated[str | None, Written(ws_url, "ws(s):// URL")] = None
+    api_key: Annotated[
+        str | None, SECRET, Meta(description="See [Keys](#keys). The warm-up needs no key.")
+    ] = None
+    api_secret: Annotated[str | None, SECRET, Meta(description="See [Keys](#keys).")] = None
+    testnet: Annotated[
+        bool | None, Meta(description="The environment is the testnet. Omit to use `environment`.")
+    ] = None
+    environment: Annotated[
+        Environment | None,
+        Meta(
+            description="Omit to use `testnet`; without it the environment of Binance's host in "
+            "`base_url` or `ws_url`; without that production. `production` with `testnet: true` "
+            "is an error."
+        ),
+    ] = None
+    """As written. ``VenueConfig.environment`` is the environment that is used."""
+    base_url: Annotated[
+        str | None,
+        Written(http_url, "http(s):// URL"),
+        Meta(description="REST. Omit for the environment's."),
+    ] = None
+    ws_url: Annotated[
+        str | None,
+        Written(ws_url, "ws(s):// URL"),
+        Meta(description="Websocket. Omit for the environment's."),
+    ] = None
 
     def complaint(self) -> str | None:
+        """Return a problem if the two ways to name the environment contradict each other."""
         if self.testnet and self.environment == "production":
             return "environment: production contradicts testnet: true"
         return None
@@ -80,7 +108,7 @@ class RiskSection(Section, frozen=True, kw_only=True):
 
 
 class PrecisionSection(Section, frozen=True, kw_only=True):
-    """Decimal places, where the exchange does not say."""
+    """Decimal places if the exchange does not name them."""
 
     price_precision: Places = 2
     quantity_precision: Places = 3
@@ -88,18 +116,20 @@ class PrecisionSection(Section, frozen=True, kw_only=True):
 
 
 class RateLimitsSection(Section, frozen=True, kw_only=True):
-    """What the exchange allows one address."""
+    """What the exchange allows one IP address."""
 
     orders_per_second: Count = 5
     orders_per_minute: Count = 100
-    weight_per_minute: Count = 1200
+    weight_per_minute: Annotated[
+        Count, Meta(description="Request weight; `warmup.budget_share` is a share of it.")
+    ] = 1200
 
 
 class WebsocketSection(Section, frozen=True, kw_only=True):
-    """How the stream is kept alive; seconds."""
+    """How the connection is kept alive."""
 
-    ping_interval: Annotated[int, Meta(ge=5)] = 30
-    reconnect_timeout: Annotated[int, Meta(ge=10)] = 60
+    ping_interval: Annotated[int, Meta(ge=5, description="Seconds.")] = 30
+    reconnect_timeout: Annotated[int, Meta(ge=10, description="Seconds.")] = 60
     max_reconnect_attempts: Count = 10
 
 
@@ -113,15 +143,18 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
     precision: PrecisionSection = PrecisionSection()
     rate_limits: RateLimitsSection = RateLimitsSection()
     websocket: WebsocketSection = WebsocketSection()
-    symbols: tuple[Annotated[str, Written(instrument, "Nautilus id")], ...] = ()
-    """As written, such as BTCUSDT-PERP."""
+    symbols: Annotated[
+        tuple[Annotated[str, Written(instrument, "symbol")], ...],
+        Meta(description="Symbols such as BTCUSDT-PERP."),
+    ] = ()
+    """As written."""
 
     @property
     def market(self) -> Market:
-        """``um`` (USDⓈ-M perpetuals) or ``spot``.
+        """Return ``um`` (USDⓈ-M perpetuals) or ``spot``.
 
         Raises:
-            ConfigError: options and inverse contracts are not supported, or the two contradict.
+            ConfigError: The market is not supported, or the two keys contradict each other.
         """
         match self.venue.venue_type, self.venue.account_type:
             case "futures", "PERPETUAL_LINEAR":
@@ -136,7 +169,7 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
 
     @property
     def environment(self) -> Environment:
-        """What ``api`` says; where it says nothing, that of Binance's host in it; or production."""
+        """``api``'s environment, else that of Binance's host in its URLs, else production."""
         return environment_of(self._said, self.api.base_url, self.api.ws_url)
 
     @property
@@ -146,10 +179,10 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
         return self.api.environment
 
     def url_problems(self) -> UrlProblems:
-        """Whether REST and websocket are of one market, and of the one that the file names.
+        """Check that the REST and websocket URLs belong to one environment and to the market.
 
         Raises:
-            ConfigError: there is no such market.
+            ConfigError: The market is not supported.
         """
         api = self.api
         said_by = (
@@ -161,14 +194,18 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
 
 
 class VenueConfigLoader:
-    """Venue files, by the name that their users know."""
+    """Loads venue files."""
 
     @staticmethod
     def load(path: str | Path, environ: Mapping[str, str] | None = None) -> VenueConfig:
-        """Read the venue file at ``path``; ``${VAR}`` is from ``environ`` (None: the process's).
+        """Read a venue file.
+
+        Args:
+            path: The file.
+            environ: The variables that ``${VAR}`` refers to; None: the process's.
 
         Raises:
-            ConfigError: it cannot be read or used; the message has every problem, one line each.
+            ConfigError: The file cannot be read or used; the message has a line for each problem.
         """
         environ = os.environ if environ is None else environ
         return usable(path, *read_file(VenueConfig, Path(path), environ))

@@ -110,8 +110,8 @@ class Indicator(Section, frozen=True, kw_only=True):
         str,
         Written(indicator_kind, "text"),
         Meta(
-            description="sma, ema, wilder, atr, adx, the name of Nautilus' class for one of them "
-            "(ExponentialMovingAverage), or any other name together with `bars`."
+            description="sma, ema, wilder, atr, adx, or Nautilus' name of one of them "
+            "(ExponentialMovingAverage). Any other name (RSI) needs `bars`."
         ),
     ]
     """The kind's name by `kind_of`, however the file spells it."""
@@ -150,15 +150,15 @@ class WarmupSection(Section, frozen=True, kw_only=True):
         Literal["proven", "bars"],
         _EVERYWHERE,
         Meta(
-            description="When a strategy counts as warm: its regime is proven to be the same for "
-            "every possible older history, or it has received enough bars."
+            description="When orders may leave: the regime is proven to be the same for every "
+            "possible older history, or the requested number of bars has arrived."
         ),
     ] = "proven"
     indicators: Annotated[
         tuple[Indicator, ...],
         _INDICATOR_LIST,
         _EVERYWHERE,
-        Meta(description="The strategy's own indicators, e.g. ema:200,mine:10:80."),
+        Meta(description="Indicators of the strategies themselves, e.g. ema:200,mine:10:80."),
     ] = ()
     max_bars: Annotated[
         int, _EVERYWHERE, Meta(ge=1, description="Upper bound of bars for a stream with `auto`.")
@@ -172,9 +172,8 @@ class WarmupSection(Section, frozen=True, kw_only=True):
         float,
         FRACTION,
         _EVERYWHERE,
-        Meta(gt=0, le=1, description="Share of Binance's request-weight limit to use."),
+        Meta(gt=0, le=1, description="Share of the venue's `weight_per_minute` to use."),
     ] = 0.5
-    """Share of the venue's ``rate_limits.weight_per_minute``."""
     deadline_ms: Annotated[
         Duration, _FETCHES, Meta(description="Give up fetching after this time.")
     ] = msgspec.field(name="deadline", default=60_000)
@@ -289,20 +288,20 @@ OPTIONS: Final[Mapping[str, DeclaredKey]] = {
 
 
 class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All that there is to know before anything starts."""
+    """The three files' content after all overrides."""
 
     venue: VenueConfig
     strategies: tuple[AnyStrategy, ...]
-    """One or more, in the order in which the file names them."""
+    """One or more, in the file's order."""
     warmup: WarmupSection = WarmupSection()
     snapshot: SnapshotSection = SnapshotSection()
     trade: TradeSection = TradeSection()
     path: Path
-    """The file that joins the others, as it was named."""
+    """warmup.yaml, as the caller named it."""
     warnings: tuple[str, ...] = ()
-    """What was odd in any of the files, one line each."""
+    """Warnings about any of the files, one line each."""
     live_problems: tuple[str, ...] = ()
-    """Why nobody may trade with these files, though they can be fetched for; one line each."""
+    """Why `trade` must refuse these files, though `run` can fetch for them; one line each."""
     variables: frozenset[str] = frozenset()
     """The names of all variables that any of the files refers to."""
 
@@ -313,15 +312,17 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
 ) -> WarmupConfig:
-    """Read the file at ``path``, and the venue and strategy files that it or an option names.
+    """Read warmup.yaml, and the venue and strategy files that it or an override names.
 
-    ``overrides`` are options from the command line, by their names in ``OPTIONS``; they win over
-    ``WARMUP_…`` in ``environ`` (None: the process's), which win over the file. Paths to the venue
-    and strategy files are relative to the file in the file, to the current directory in an option.
+    Args:
+        path: warmup.yaml. Paths of venue and strategy files in it are relative to it; in an
+            override they are relative to the current directory.
+        environ: The environment (None: the process's). A ``WARMUP_…`` variable overrides the file.
+        overrides: Command-line options by their names in ``OPTIONS``. They override variables.
 
     Raises:
-        ConfigError: a file or an option is wrong; the message has every problem of all three
-            files, one line each.
+        ConfigError: A file or an override is wrong; the message has a line for each problem of all
+            files.
     """
     from warmup_job.config.document import read_document  # PyYAML takes 30 ms
 
@@ -373,9 +374,9 @@ def load(
 def _options(
     environ: Mapping[str, str], overrides: Mapping[str, str]
 ) -> tuple[dict[str, Given], list[str]]:
-    """The options that are given, by name; and a problem for each that does not exist.
+    """Return the given options by name, and a problem for each option that does not exist.
 
-    A variable that is set to nothing counts as not set: compose files pass them through so.
+    An empty variable counts as not set: a compose file passes an unset variable on as empty.
     """
     options: dict[str, Given] = {}
     for name, key in OPTIONS.items():
@@ -407,7 +408,7 @@ def _with_options(
 
 
 def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, str]:
-    """Where a file that is named ``place`` is, and what to blame if it is not there."""
+    """Return the path of the file named ``place``, and what to blame if it does not exist."""
     if option is not None:
         return place, f"{option.label}: "
     return config_path.parent / place, ""
@@ -416,14 +417,14 @@ def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, 
 def _stream_problems(
     path: Path, venue: VenueConfig | None, warmup: WarmupSection | None
 ) -> list[str]:
-    """Streams that the venue's market does not have, whatever the exchange says."""
+    """Find streams that the venue's market never has."""
     problems: list[str] = []
     if venue is None or warmup is None:
         return problems
     try:
         market = venue.market
     except ConfigError:
-        return problems  # said already
+        return problems  # already reported
     for index, stream in enumerate(warmup.streams):
         reason = missing_stream(market, stream.interval, stream.price)
         if reason is not None:
@@ -432,7 +433,7 @@ def _stream_problems(
 
 
 def missing_stream(market: Market, interval_name: str, price: str) -> str | None:
-    """Which key of a stream asks for what the market does not have, and why; None: it has it."""
+    """Return the key and the reason if the market does not have such a stream, else None."""
     if market == "spot" and price == "mark":
         return "price: spot has no mark prices; write last"
     if market == "um" and interval_name == "1s":
@@ -441,7 +442,7 @@ def missing_stream(market: Market, interval_name: str, price: str) -> str | None
 
 
 def _market_problems(path: Path, venue: VenueConfig | None) -> tuple[UrlProblems, list[str]]:
-    """What is to be said of the venue file's URLs, and what nobody can work with."""
+    """Judge the venue file's URLs; return the verdict, and what makes the file unusable."""
     if venue is None:
         return UrlProblems(), []
     try:
