@@ -1,4 +1,4 @@
-"""What a trader is told to be, and to do with open orders: the words of files and options."""
+"""The words that files and options use for the trader's modes and policies."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Literal
 
 Mode = Literal["paper", "live"]
 Orders = Literal["keep", "cancel_entries", "cancel_all"]
-"""What becomes of open orders; entries are those that are not reduce-only."""
+"""What to do with open orders; ``cancel_entries`` cancels those that are not reduce-only."""
 FirstBar = Literal["history", "on_bar"]
-"""What a stream's newest bar is at the start if it closed more than a minute ago."""
+"""Where a stream's newest bar goes at the start if it closed more than a minute ago."""
 Replay = Literal["none", "on_bar"]
-"""How history reaches a strategy that updates itself in on_bar."""
+"""Whether history is replayed through on_bar to strategies that receive it in no other way."""

@@ -69,7 +69,7 @@ def test_repeated_runs_that_fail_are_counted_and_reported(
         level, said = until_logged(log, "3 run(s) in a row have failed", process)
         assert level == "ERROR"
         assert "the last success was" in said
-        assert f"the current snapshot, {first['snapshot']}, lacks bars since" in said
+        assert f"the current snapshot, {first['snapshot']}, has lacked newer bars for" in said
         assert until_logged(log, "1 run(s) in a row have failed", process)[0] == "WARNING"
         told = " ".join(message for _, message in lines(log))
         assert "exiting 0 because" not in told

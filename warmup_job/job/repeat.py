@@ -1,4 +1,4 @@
-"""What `run --repeat-every` logs of a failed run: its snapshot stays and grows older."""
+"""Log how each of several runs of the job ended (`run --repeat-every`)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from warmup_job.snapshot.status import Status
 from warmup_job.snapshot.verify import open_snapshot
 
 ALARMING = 3
-"""So many failed runs in a row are an ERROR: somebody must act. Fewer are a WARNING."""
+"""From this many failed runs in a row on the log level is ERROR; below it is WARNING."""
 
 
 def log_repeated(
     root: Path, status: Status, error: WarmupError | None, before: Status | None
 ) -> None:
-    """Log how one of many runs ended, if it failed or is the first to succeed again.
+    """Log how a run ended if it failed, or if it is the first to succeed after a failure.
 
     Args:
-        before: how the run before it ended, if that is known.
+        root: the snapshot volume.
+        status: how the run ended.
+        error: its worst error; None: it succeeded.
+        before: how the run before it ended; None: unknown.
     """
     if error is None:
         if before is not None and before.failed_in_a_row:
-            logger.info("the run succeeded, after {} that failed", before.failed_in_a_row)
+            logger.info("the run succeeded after {} failed run(s)", before.failed_in_a_row)
         return
     level = "WARNING" if status.failed_in_a_row < ALARMING else "ERROR"
     succeeded = "none has succeeded yet"
@@ -35,16 +38,17 @@ def log_repeated(
     logger.log(level, "code {}: {}", status.code, error)
     logger.log(
         level, "{} run(s) in a row have failed, {}; {}",
-        status.failed_in_a_row, succeeded, _what_is_there(root, status.at_ms),
+        status.failed_in_a_row, succeeded, _snapshot_text(root, status.at_ms),
     )  # fmt: skip
 
 
-def _what_is_there(root: Path, now_ms: int) -> str:
+def _snapshot_text(root: Path, now_ms: int) -> str:
     try:
         snapshot = open_snapshot(root)
     except SnapshotError:
         return f"{root} holds no usable snapshot"
-    lacks_ms = max(0, snapshot.manifest.age_ms(now_ms))
+    age_ms = max(0, snapshot.manifest.age_ms(now_ms))
     return (
-        f"the current snapshot, {snapshot.folder.name}, lacks bars since {duration_text(lacks_ms)}"
+        f"the current snapshot, {snapshot.folder.name}, has lacked newer bars for "
+        f"{duration_text(age_ms)}"
     )

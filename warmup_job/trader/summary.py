@@ -1,4 +1,4 @@
-"""What a trader did, for people and for scripts."""
+"""The summary that the trader prints at its end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class TradeSummary:
     handed_on: int
     live_bars: int
     live_after_s: float | None
-    """From the process' start; None: it never was."""
+    """Seconds from the process' start until trading was live; None: it never was."""
     regime: str
-    """Of each strategy that has one, by commas."""
+    """Regimes of the strategies that have one, separated by commas."""
     orders: int
     fills: int
     positions_open: int
     stopped_by_signal: bool
     last_state: str
-    """The state that it was in before it stopped, and why."""
+    """State before the stop, and the reason for it."""
