@@ -1,4 +1,4 @@
-"""The producer, top to bottom: config → lease → plan → fetch → check → bars → stage → publish."""
+"""The job, top to bottom: lease → download → check → write catalog and manifest → publish."""
 
 from __future__ import annotations
 
@@ -34,27 +34,30 @@ _MAY_PASS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN,
      errno.EBUSY, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )  # fmt: skip
-"""What a volume that is set up right may answer for a while."""
+"""Errors that may pass by themselves on a volume that is set up correctly."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended. ``errors`` holds every stream's; the worst one gives the exit code."""
+    """How a run ended.
+
+    ``errors`` holds the errors of all streams; the worst one decides on the exit code.
+    """
 
     manifest: Manifest | None = None
     published: PublishedSnapshot | None = None
     up_to_date: Snapshot | None = None
-    """The snapshot that was there already, when nothing was to be added to it."""
+    """The existing snapshot, if no bar has closed since."""
     errors: list[WarmupError] = field(default_factory=list)
 
     @property
     def worst(self) -> WarmupError | None:
-        """The error with the highest exit code, or None when all went well."""
+        """The error with the highest exit code; None: the run succeeded."""
         return worst_of(self.errors)
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the snapshot that this run leaves current; None: it did not get there."""
+        """The folder of the current snapshot after this run; None: the run published none."""
         if self.published is not None:
             return self.published.folder
         return None if self.up_to_date is None else self.up_to_date.folder
@@ -70,17 +73,18 @@ async def warm(
 ) -> Outcome:
     """Fetch, check and publish one snapshot of every stream within the deadline.
 
-    Bars that a good snapshot on the volume has already are not fetched again, and of jobs that
-    start together on one volume one works for all.
+    It reuses the bars of an intact snapshot on the volume. If several jobs start together on one
+    volume, one of them fetches and the others use its snapshot.
 
     Args:
-        until: pretend that it is this moment (see `parse_when`); None: by the exchange's clock.
-        dry_run: do everything but publish.
-        full: fetch everything, whatever is there.
-        progress: told the number of rows of each page.
+        plan: the resolved configuration.
+        until: pretend that it is this time (see `parse_when`); None: the exchange's clock.
+        dry_run: do everything except publish.
+        full: fetch every bar, also those that the snapshot has.
+        progress: called with the number of rows of each page.
 
     Returns:
-        The outcome; errors of single streams are in it, and the good streams are published.
+        The outcome. It has the errors of single streams; the other streams are published.
 
     Raises:
         WarmupError: nothing was published, and the snapshot that was current still is.
@@ -94,10 +98,12 @@ async def warm(
         plan.root,
         lambda name: _other_jobs(run, name),
         timeout_s=run.left_ms() / 1000,
-        on_wait=lambda owner: logger.info("another job ({}) is at work here: waiting", owner),
+        on_wait=lambda owner: logger.info(
+            "another job ({}) is using this volume: waiting for it", owner
+        ),
     )
     if isinstance(lease, Snapshot):
-        logger.info("the snapshot of the other job, {}, serves this one too", lease.folder.name)
+        logger.info("using the snapshot that the other job published, {}", lease.folder.name)
         return Outcome(lease.manifest, up_to_date=lease)
     outcome = Outcome()
     try:
@@ -110,11 +116,12 @@ async def warm(
 
 
 def _prepare_volume(root: Path) -> None:
-    """`prepare_volume`, telling what somebody must mend from what may pass by itself.
+    """Prepare the volume, and tell a wrong setup from a failure that may pass.
 
     Raises:
-        UnusableVolumeError: the volume is set up wrong: ``on_failure: proceed`` must not hide it.
-        VolumeError: it is full, or fails now.
+        UnusableVolumeError: the volume is set up wrong, which ``on_failure: proceed`` must not
+            hide.
+        VolumeError: the volume is full or fails at the moment.
     """
     try:
         prepare_volume(root)
