@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from warmup_job.binance.answers import answer_error, printable
 from warmup_job.binance.retry import wait_ms
-from warmup_job.binance.weight_budget import MINUTE_MS, WeightBudget
+from warmup_job.binance.weight_budget import WeightBudget
 from warmup_job.errors import (
     BlockedError,
     DataInvalidError,
@@ -21,6 +21,7 @@ from warmup_job.errors import (
     UnknownSymbolError,
     WarmupError,
 )
+from warmup_job.market.interval import MINUTE_MS
 
 NOW = 1_700_000_000_000
 URL = "https://fapi.example"

@@ -102,4 +102,4 @@ def test_trader_starts_despite_values_that_nautilus_does_not_know(
         trader.communicate(timeout=HANG_S)
     said = log.read_text()
     assert "live: contiguous" in said, said[-3000:]
-    assert ("left out" in said) == (symbol == "BTCUSDT")
+    assert ("ignoring values of exchangeInfo" in said) == (symbol == "BTCUSDT")

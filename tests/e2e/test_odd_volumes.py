@@ -44,7 +44,7 @@ def test_volume_is_mounted_read_only(hourly: Hourly, tmp_path: Path, holds: bool
         before, asked_before = current(root), asked(hourly)
         mount.remount("ro")
         done = mount.job("run", "--config", hourly.config, "--root", inside)
-        assert_refused(done, 15, "code 15", str(inside), "Read-only file system", "writable")
+        assert_refused(done, 15, "code 15", str(inside), "Read-only file system", "read-write")
         assert asked(hourly) == asked_before  # known before anybody is asked for anything
         assert current(root) == before
         if holds:

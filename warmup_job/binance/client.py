@@ -43,6 +43,7 @@ from warmup_job.market.pages import (
 )
 from warmup_job.market.rows import odd_kline, parse_rows
 from warmup_job.market.stream_id import PriceType
+from warmup_job.market.times import YEAR_2100_MS
 
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -51,7 +52,7 @@ type _Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 _MAX_IN_FLIGHT = 16
 _TIMEOUT_MS = 10_000
 _SLOW_MS = 1_000
-_YEAR_2017_MS, _YEAR_2100_MS = 1_483_228_800_000, 4_102_444_800_000
+_YEAR_2017_MS = 1_483_228_800_000  # Binance opened
 
 
 _Binance, ccxt = import_binance()
@@ -232,7 +233,7 @@ class BinanceClient:
 
         def parse(answer: object) -> int:
             stamp = answer.get("serverTime") if isinstance(answer, dict) else None
-            if type(stamp) is not int or not _YEAR_2017_MS < stamp < _YEAR_2100_MS:
+            if type(stamp) is not int or not _YEAR_2017_MS < stamp < YEAR_2100_MS:
                 raise ExchangeUnreachableError(
                     f"{self.url} is not Binance's API: its answer has no serverTime"
                 )

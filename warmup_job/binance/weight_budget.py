@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-MINUTE_MS = 60_000
+from warmup_job.market.interval import MINUTE_MS
 
 
 class WeightBudget:

@@ -20,7 +20,7 @@ from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, VALUES, decimals
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.rows import Gap, find_gaps
-from warmup_job.market.times import NS_PER_MS, utc_text
+from warmup_job.market.times import NS_PER_MS, YEAR_2100_MS, utc_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,6 @@ INSTRUMENT_CLASSES = {
 }
 """The Nautilus classes of Binance's instruments, by folder in a catalog."""
 _WORD, _UNIT = 1 << 64, 10**16
-_LAST_MS = 4_102_444_800_000  # 2100
 
 
 @contextmanager
@@ -135,7 +134,7 @@ def opens_of(table: pa.Table, interval: Interval) -> Opens | str:
     if not np.array_equal(closes_ns, inits_ns):
         return "ts_init differs from ts_event"
     closes_ms = closes_ns // np.uint64(NS_PER_MS)
-    if (closes_ns % np.uint64(NS_PER_MS)).any() or (closes_ms >= np.uint64(_LAST_MS)).any():
+    if (closes_ns % np.uint64(NS_PER_MS)).any() or (closes_ms >= np.uint64(YEAR_2100_MS)).any():
         return "the close time of a bar is not a whole ms between 1970 and 2100"
     closes: Opens = closes_ms.astype(np.int64)
     if interval.length_ms:
@@ -210,7 +209,7 @@ def _decimals(value: Decimal) -> int:
 
 def _text(at_ns: int) -> str:
     at_ms = at_ns // NS_PER_MS
-    return utc_text(at_ms) if at_ms < _LAST_MS else f"{at_ns} ns"
+    return utc_text(at_ms) if at_ms < YEAR_2100_MS else f"{at_ns} ns"
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 NS_PER_MS = 1_000_000
+YEAR_2100_MS = 4_102_444_800_000
+"""UTC ms; data with a later time is invalid."""
 DURATION_UNITS_MS: Final[Mapping[str, int]] = {
     "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1,
 }  # fmt: skip

@@ -16,6 +16,7 @@ from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 from warmup_job.market.pages import Market
 from warmup_job.market.rows import Gap
+from warmup_job.market.times import YEAR_2100_MS
 from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.durable import new_file, read_regular_file
@@ -25,7 +26,7 @@ FORMAT_VERSION: Final = 1
 MAX_BYTES = 16 * 1024 * 1024
 
 # The ranges that a reader accepts. Within them the reader's arithmetic cannot fail.
-Moment = Annotated[int, Meta(ge=0, lt=4_102_444_800_000)]
+Moment = Annotated[int, Meta(ge=0, lt=YEAR_2100_MS)]
 """UTC ms, from 1970 to 2100."""
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Precision = Annotated[int, Meta(ge=0, le=16)]
