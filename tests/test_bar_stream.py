@@ -32,6 +32,8 @@ MINUTE = Interval.parse("1m")
 M = 60_000
 NOON_MS = 1_750_075_200_000
 """2025-06-16T12:00:00Z."""
+LISTED_MS = 1_569_398_400_000
+"""When the local exchange lists BTCUSDT's futures."""
 BTC = StreamId("BTCUSDT", MINUTE)
 BTC_TYPE: BarType = bar_type_of(instrument_id_of("um", "BTCUSDT"), MINUTE)
 
@@ -136,7 +138,13 @@ type Scenario = Callable[[Lab], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture
-def in_lab() -> Iterator[Callable[[Scenario], None]]:
+def clock_ms() -> int:
+    """The time at which the exchange starts, UTC ms."""
+    return NOON_MS + 20_000
+
+
+@pytest.fixture
+def in_lab(clock_ms: int) -> Iterator[Callable[[Scenario], None]]:
     """Run a scenario in a lab of its own."""
 
     async def run(scenario: Scenario, running: Exchange, relay: Relay) -> None:
@@ -146,7 +154,7 @@ def in_lab() -> Iterator[Callable[[Scenario], None]]:
             instrument = parse_instrument("um", entries["BTCUSDT"], 0)
             await scenario(Lab(running, relay, client, Listener({instrument.id: instrument})))
 
-    with running_exchange(now_ms=NOON_MS + 20_000) as running, relaying(running) as relay:
+    with running_exchange(now_ms=clock_ms) as running, relaying(running) as relay:
         yield lambda scenario: asyncio.run(run(scenario, running, relay))
 
 
@@ -278,6 +286,22 @@ def test_a_cold_window_with_a_hole_begins_earlier(in_lab: Callable[[Scenario], N
         async with lab.kept(History(BTC_TYPE, MINUTE, [], wanted=4)) as stream:
             await lab.until_complete()
             assert deliver(stream) == [-6, -5, -4, -1]
+            assert stream.why_not() == ""
+
+    in_lab(scenario)
+
+
+@pytest.mark.parametrize("clock_ms", [LISTED_MS + 3 * M + 20_000])
+def test_a_new_symbol_needs_no_more_bars_than_it_has(in_lab: Callable[[Scenario], None]) -> None:
+    async def scenario(lab: Lab) -> None:
+        async with lab.kept(History(BTC_TYPE, MINUTE, [], wanted=10)) as stream:
+            await lab.until_complete()
+            assert stream.from_listing
+            superseded, newest = stream.take_complete()
+            opens_ms = [open_ms_of(bar, MINUTE) for bar in (*superseded, newest)]
+            assert opens_ms == [LISTED_MS, LISTED_MS + M, LISTED_MS + 2 * M]
+            for bar in (*superseded, newest):
+                stream.count(bar)
             assert stream.why_not() == ""
 
     in_lab(scenario)

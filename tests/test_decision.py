@@ -181,3 +181,8 @@ def test_a_degraded_trader_is_never_filling() -> None:
             **{name: getattr(seen, name) for name in seen.__slots__} | {"state": "degraded"}
         )
         assert decide(again).state in {"live", "degraded"}
+
+
+def test_bars_without_history_halt_nothing_if_the_policy_accepts_them() -> None:
+    seen = situation(MINUTES, unlisted=(ETH_MINUTES,))
+    assert decide(seen, require_history=False) == Decision("live", LIVE)

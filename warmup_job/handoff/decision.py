@@ -36,7 +36,7 @@ class Situation:
             if that is too long.
         delivering: whether bars are held or being fetched that were not delivered.
         fetching: whether a follower's history is being fetched.
-        unlisted: followed bar types without history; empty if the policy accepts them.
+        unlisted: followed bar types that `warmup.streams` does not list, without history.
         cold: why followers are cold although their history was there.
         cold_strategies: ids of strategies that report that they are not warm.
     """
@@ -60,12 +60,16 @@ class Decision(NamedTuple):
     reason: str
 
 
-def decide(situation: Situation) -> Decision:
+def decide(situation: Situation, *, require_history: bool = True) -> Decision:
     """Decide whether trading is on (``live``), about to begin (``filling``) or ``degraded``.
 
     A trader that is degraded stays so until it is live again.
+
+    Args:
+        situation: of the running node.
+        require_history: whether a followed stream without history keeps trading halted.
     """
-    reason = next(_reasons_to_halt(situation), "")
+    reason = next(_reasons_to_halt(situation, require_history=require_history), "")
     if not reason:
         contiguous_ms = max(each.contiguous_to_ms for each in situation.streams)
         return Decision("live", f"contiguous to {utc_text(contiguous_ms)}")
@@ -80,7 +84,7 @@ def _is_opening(situation: Situation) -> bool:
     return situation.state != "live" and situation.delivering
 
 
-def _reasons_to_halt(situation: Situation) -> Iterator[str]:
+def _reasons_to_halt(situation: Situation, *, require_history: bool) -> Iterator[str]:
     """Yield every reason why orders must not leave, the one to show first."""
     streams = situation.streams
     if not streams:
@@ -95,7 +99,7 @@ def _reasons_to_halt(situation: Situation) -> Iterator[str]:
     if situation.fetching or _is_opening(situation):
         yield "bars are still to be delivered"
     yield from (f"{each.name}: {each.why_not}" for each in streams if each.why_not)
-    for bar_type in situation.unlisted:
+    for bar_type in situation.unlisted if require_history else ():
         yield f"{bar_type} is followed and has no history: list it in warmup.streams"
     yield from situation.cold
     yield from (f"{each} reports that it is still cold" for each in situation.cold_strategies)

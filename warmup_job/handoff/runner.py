@@ -20,7 +20,7 @@ from warmup_job.errors import TraderError
 from warmup_job.handoff import saved_state
 from warmup_job.handoff.bar_stream import DeliveredBars
 from warmup_job.handoff.bar_streams import BarStreams
-from warmup_job.handoff.decision import Situation, StreamStatus, decide
+from warmup_job.handoff.decision import decide
 from warmup_job.handoff.declared_indicators import differences
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
@@ -29,7 +29,7 @@ from warmup_job.handoff.quotes import QuoteSubscriber
 from warmup_job.handoff.report import Report, State, now_ms, process_started_ms
 from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
-from warmup_job.handoff.strategy_features import is_warm
+from warmup_job.handoff.situation import is_warm_start, situation_of
 from warmup_job.handoff.stream_history import History
 from warmup_job.handoff.trading_policy import TradingPolicy
 from warmup_job.handoff.websocket import Websockets
@@ -288,8 +288,11 @@ class BaseRunner(ABC):
         if self.state == "stopping" or not self.streams.is_serving:
             return
         if self.streams.delivery.has_begun and self._started_warm is None:
-            self._started_warm = self._is_warm()
-        state, reason = decide(self._situation())
+            self._started_warm = is_warm_start(self.streams, self.strategies)
+        situation = situation_of(
+            self.state, self.streams, self.websockets, self._expected(), self.strategies
+        )
+        state, reason = decide(situation, require_history=self.policy.proven)
         self.set_trading(TradingState.ACTIVE if state == "live" else TradingState.HALTED)
         self.enter(state, reason)
 
@@ -325,33 +328,6 @@ class BaseRunner(ABC):
         klines = [stream.websocket_name for stream in self.streams.followed.kept]
         return klines + [quote_stream(venue_symbol(str(each))) for each in self.instrument_ids]
 
-    def _situation(self) -> Situation:
-        followed, delivery = self.streams.followed, self.streams.delivery
-        streams, expected = list(followed.kept), self._expected()
-        # A proof takes long: do not ask for it while something else halts trading anyway.
-        settled = all(each.phase == "contiguous" for each in streams)
-        settled = settled and (self.state == "live" or not delivery.is_under_way())
-        return Situation(
-            state=self.state,
-            streams=tuple(
-                StreamStatus(
-                    each.name,
-                    each.phase,
-                    each.contiguous_to_ms,
-                    each.why_not() if settled or each.phase != "contiguous" else "",
-                )
-                for each in streams
-            ),
-            tick_built=tuple(map(str, followed.tick_built)),
-            unheard=tuple(self.websockets.unheard(expected)),
-            silent=self.websockets.first_silent(expected),
-            delivering=delivery.is_under_way(),
-            fetching=followed.is_fetching(),
-            unlisted=tuple(map(str, followed.unlisted if self.policy.proven else ())),
-            cold=tuple(followed.cold()),
-            cold_strategies=tuple(str(each.id) for each in self.strategies if not is_warm(each)),
-        )
-
     # -- trading -----------------------------------------------------------------------------------
 
     def set_trading(self, state: TradingState) -> None:
@@ -383,17 +359,6 @@ class BaseRunner(ABC):
                 logger.warning("cancelling {} open order(s) ({})", count, policy)
 
     # -- reports -----------------------------------------------------------------------------------
-
-    def _is_warm(self) -> bool:
-        """Return whether every strategy has received what it needs."""
-        followed = self.streams.followed
-        return (
-            all(map(is_warm, self.strategies))
-            and all(stream.history.bars for stream in followed.streams.values())
-            and not any(stream.why_not() for stream in followed.kept)
-            and not followed.cold()
-            and not followed.tick_built
-        )
 
     @property
     def started_warm(self) -> bool:
