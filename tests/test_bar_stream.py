@@ -222,6 +222,10 @@ def test_a_gap_that_cannot_be_filled_is_stuck_until_it_can(
             await lab.until_phase("stuck")
             assert not stream.is_complete
             assert stream.why_not().startswith("a gap cannot be filled yet: ")
+            asked = len(lab.running.klines())
+            for _ in range(3):  # a pause comes before the next request
+                await lab.client.sync_clock()
+            assert len(lab.running.klines()) == asked
             lab.running.clear_faults()
             stream.wake()
             await lab.until_complete()
@@ -326,10 +330,10 @@ def test_a_window_that_has_begun_does_not_move_on(in_lab: Callable[[Scenario], N
         async with lab.kept(History(BTC_TYPE, MINUTE, [], wanted=4)) as stream:
             await lab.until_complete()
             deliver(stream)
-            await lab.pass_time(3 * M)
+            await lab.pass_time(6 * M)
             stream.wake()
             await lab.until_complete()
-            assert deliver(stream) == [0, 1, 2]
+            assert deliver(stream) == [0, 1, 2, 3, 4, 5]
 
     in_lab(scenario)
 
