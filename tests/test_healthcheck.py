@@ -15,9 +15,11 @@ from tests.support.commands import clean_env
 from tests.support.exchange import Exchange
 
 
-def probe(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def probe(
+    *arguments: str, module: str = "warmup_job.process.healthcheck", **env: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "warmup_job.process.healthcheck", *arguments],
+        [sys.executable, "-m", module, *arguments],
         env=clean_env(**env), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -83,3 +85,11 @@ def test_healthcheck_fails_for_an_unreadable_status(tmp_path: Path, content: byt
     assert (ill.returncode, ill.stderr.count("\n")) == (1, 1)
     assert probe(str(path)).returncode == 1
     assert "usage" in probe(str(path), "soon").stderr
+
+
+@pytest.mark.parametrize("seconds", ["900", "1", "soon"])
+def test_healthcheck_answers_the_same_under_its_former_name(tmp_path: Path, seconds: str) -> None:
+    arguments = (runs(tmp_path / "status.json", 100, failed=1), seconds)
+    now, before = probe(*arguments), probe(*arguments, module="warmup_job.probe")
+    assert (now.returncode, now.stderr) == (before.returncode, before.stderr)
+    assert now.stdout[:20] == before.stdout[:20]

@@ -30,12 +30,16 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_logs_every_line_is_json_and_the_last_one_is_kept(end: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + ENDS[end]],
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
         capture_output=True, text=True, check=False, env=clean_env(), timeout=HANG_S,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_logs_every_line_is_json_and_the_last_one_is_kept(end: str) -> None:
+    done = run_python(BEGIN + ENDS[end])
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     said = {(line["level"], line["message"]) for line in lines}
     last = ("INFO", "after") if end == "in good order" else ("ERROR", "last words")
@@ -44,3 +48,40 @@ def test_logs_every_line_is_json_and_the_last_one_is_kept(end: str) -> None:
     } <= said  # fmt: skip
     assert all(line["time"][:2] == "20" for line in lines)
     assert (done.returncode == 0) is (end == "in good order")
+
+
+@pytest.mark.parametrize(("form", "as_json"), [("auto", True), ("json", True), ("text", False)])
+def test_logs_to_a_pipe_are_json_unless_text_is_asked_for(form: str, as_json: bool) -> None:
+    code = f"""
+from loguru import logger
+from warmup_job.process.logs import set_up_logs
+print(set_up_logs("WARNING", "{form}"))
+logger.info("too low")
+logger.warning("seen")
+"""
+    done = run_python(code)
+    assert done.stdout == f"{as_json}\n"
+    (line,) = done.stderr.splitlines()
+    assert (json.loads(line)["message"] == "seen") if as_json else line.endswith("seen")
+
+
+def test_logs_keep_stdout_for_results() -> None:
+    """The node's own lines are shown from WARNING on, a strategy's from INFO on."""
+    code = """
+import os
+from warmup_job.process.logs import reserve_stdout_for_results, set_up_logs
+set_up_logs("INFO", "json")
+stamp = b"\\x1b[1m2026-11-23T08:35:59.083000000Z\\x1b[0m "
+with reserve_stdout_for_results("WARNING", {"Grid-1"}) as results:
+    os.write(1, stamp + b"[INFO] T-1.Cache: a detail\\n")
+    os.write(1, stamp + b"[WARN] T-1.Cache: odd\\n")
+    os.write(1, stamp + b"[INFO] T-1.Grid-1: my own\\n")
+    os.write(1, b"printed\\n")
+    results.write("a result")
+"""
+    done = run_python(code)
+    assert done.stdout == "a result"
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("WARNING", "Cache: odd"), ("INFO", "Grid-1: my own"), ("INFO", "printed"),
+    ]  # fmt: skip
