@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.config_files import write_config
+from warmup_job.cli.verify_command import verify
 from warmup_job.config import load
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import Interval
@@ -18,6 +20,7 @@ from warmup_job.plan.resolve import resolve
 from warmup_job.plan.stream_pages import pages_at
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.regime.detector import DetectorSettings
+from warmup_job.trader.run_trader import trade
 
 URL = "http://user:Hush@127.0.0.1:9"
 MINUTE = Interval.parse("1m")
@@ -166,6 +169,11 @@ def test_a_strategy_stream_that_cannot_be_planned_stops_the_trader_but_not_the_j
     assert [str(each.stream) for each in plan.streams] == ["ETHUSDT 1h"]
     assert len(plan.trade_problems) == 1
     assert "BTCUSDT 1m: it is unknown how many bars" in plan.trade_problems[0]
+    # Nor can a snapshot be verified for the trader.
+    with pytest.raises(ConfigError, match="it is unknown how many bars"):
+        asyncio.run(trade(plan, stop=asyncio.Event()))
+    with pytest.raises(ConfigError, match="it is unknown how many bars"):
+        verify.main([str(tmp_path), "--config", str(path)], standalone_mode=False)
 
 
 def test_a_strategy_of_another_market_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import click
 
 from warmup_job.cli.renamed_option import RenamedOption
 from warmup_job.cli.shared_options import as_json_option, print_json, to_duration_ms
-from warmup_job.errors import SnapshotError
+from warmup_job.errors import ConfigError, SnapshotError
 from warmup_job.market.times import duration_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,12 @@ def verify(root: Path, max_age_ms: int | None, config_path: Path | None, as_json
     from warmup_job.plan.resolve import resolve
     from warmup_job.snapshot.verify import find_problems, open_snapshot
 
-    wanted = None if config_path is None else resolve(load(config_path)).snapshot_requirements
+    wanted = None
+    if config_path is not None:
+        plan = resolve(load(config_path))
+        if not plan.strategy_streams:  # nothing could be required of the snapshot
+            raise ConfigError("\n  ".join(plan.trade_problems))
+        wanted = plan.snapshot_requirements
     now_ms = time.time_ns() // 1_000_000
     manifest: Manifest | None = None
     name = None

@@ -31,9 +31,9 @@ class GridSettings:
     """Each level's quantity is this many times that of the level before it."""
     tp_steps: int
     sl_steps: int
-    policy: PolicyName = "throttled-counter"
-    counter_levels: int = 0
-    counter_qty_scale: Decimal = Decimal(1)
+    policy: PolicyName
+    counter_levels: int
+    counter_qty_scale: Decimal
 
 
 class Rung(NamedTuple):
