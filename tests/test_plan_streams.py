@@ -126,7 +126,7 @@ def test_plan_streams_declared_indicators_set_the_bar_counts(tmp_path: Path) -> 
 
 def test_plan_streams_strategy_of_another_market_is_refused(tmp_path: Path) -> None:
     config = configured(tmp_path, crossing(), venue={"market": "spot"})
-    with pytest.raises(ConfigError, match="not of the venue's market"):
+    with pytest.raises(ConfigError, match="does not belong to the venue's market"):
         resolve(config)
 
 

@@ -178,7 +178,8 @@ def test_a_strategy_stream_that_cannot_be_planned_stops_the_trader_but_not_the_j
 
 def test_a_strategy_of_another_market_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"not of the venue's market: there it is BTCUSDT\.BINANCE"
+        ConfigError,
+        match=r"does not belong to the venue's market: its id there is BTCUSDT\.BINANCE",
     ):
         resolved(tmp_path, venue={"market": "spot"}, strategy={"symbol": "BTCUSDT-PERP.BINANCE"})
 

@@ -430,7 +430,7 @@ def test_strategy_of_another_market_exits_with_2(
     )
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
     assert done.code == 2
-    one_clear_line(done, instrument, "not of the venue's market")
+    one_clear_line(done, instrument, "does not belong to the venue's market")
 
 
 def test_weight_spent_by_others_behind_the_ip_is_respected(

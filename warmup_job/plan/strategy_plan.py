@@ -51,7 +51,7 @@ class StrategyPlan:
     @property
     def is_built_in(self) -> bool:
         """Whether it is HedgeGridV1 rather than a strategy that must be found on PYTHONPATH."""
-        return self.strategy_path == _GRID
+        return self.detector is not None
 
     @property
     def symbols(self) -> frozenset[str]:
@@ -75,8 +75,8 @@ def plan_strategies(config: WarmupConfig, venue: VenuePlan) -> tuple[StrategyPla
         grid = _grid(venue, strategy)
         if grid.instrument_ids[0] in grids:
             raise ConfigError(
-                f"two strategy files trade {grid.instrument_ids[0]}: they would share its LONG and "
-                "SHORT positions; run the second with an account of its own"
+                f"two strategy files trade {grid.instrument_ids[0]} and would share its LONG and "
+                "SHORT positions: run the second one with its own account"
             )
         grids.add(grid.instrument_ids[0])
         found.append(grid)
@@ -142,7 +142,7 @@ def _imported(
             streams[StreamId(symbol, Interval.parse(stream.interval))] = None
     if not streams:
         raise ConfigError(
-            f"{name}: its config names no bar type of {venue.name}'s, such as "
+            f"{name}: its config names no bar type of {venue.name}, such as "
             "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL, and warmup.streams lists no bars of its "
             "instruments, so it is unknown which bars it needs: name the bar type, or list the "
             "bars in warmup.streams"

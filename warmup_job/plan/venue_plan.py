@@ -60,8 +60,8 @@ class VenuePlan:
         here = instrument_id_of(self.market, venue_symbol(written))
         if "." in written and written.rpartition(".")[0] != here.rpartition(".")[0]:
             raise ConfigError(
-                f"the strategy's instrument {written} is not of the venue's market: there it is "
-                f"{here}"
+                f"the strategy's instrument {written} does not belong to the venue's market: its "
+                f"id there is {here}"
             )
         return here
 
