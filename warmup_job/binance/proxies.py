@@ -227,13 +227,13 @@ def _matches(variable: str, entry: str, host: str, port: int) -> bool:
     alone = entry.strip("[]")
     if _address(alone):
         return address is not None and address == _address(alone)
-    name, colon, wanted = entry.rpartition(":")
+    name, colon, entry_port = entry.rpartition(":")
     if not colon:
-        name, wanted = entry, str(port)
+        name, entry_port = entry, str(port)
     name = name.strip("[]").removeprefix("*").removeprefix(".").rstrip(".").lower()
-    if not _PORT.fullmatch(wanted) or not (_HOST.fullmatch(name) or _address(name)):
+    if not _PORT.fullmatch(entry_port) or not (_HOST.fullmatch(name) or _address(name)):
         raise _bad_entry(variable)
-    if int(wanted) != port:
+    if int(entry_port) != port:
         return False
     if address is not None:
         return address == _address(name)

@@ -11,14 +11,13 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
+from warmup_job.binance.answers import LONGEST_BAN_MS
 from warmup_job.errors import RateLimitedError
 from warmup_job.market.times import utc_text
 from warmup_job.snapshot.durable import read_regular_file, replace_file
 from warmup_job.snapshot.layout import LIMITS, STAGING
 
 _MAX_BYTES = 65_536
-_LONGEST_MS = 3 * 24 * 3_600_000
-"""Binance's longest ban. An entry further ahead comes from a wrong clock or another program."""
 
 
 def limited_until_ms(root: Path, endpoint: str) -> int:
@@ -29,7 +28,7 @@ def limited_until_ms(root: Path, endpoint: str) -> int:
     warning.
     """
     until_ms = _read(root).get(endpoint, 0)
-    if until_ms > _now_ms() + _LONGEST_MS:
+    if until_ms > _now_ms() + LONGEST_BAN_MS:
         logger.warning(
             "{}: ignoring the entry for {}, which ends more than 3 days ahead. Binance bans for at "
             "most 3 days; delete the file", root / LIMITS, endpoint,
@@ -45,7 +44,7 @@ def record_limit(root: Path, endpoint: str, until_ms: int) -> None:
     """
     limits = _read(root)
     known_ms = limits.get(endpoint, 0)
-    plausible = known_ms <= _now_ms() + _LONGEST_MS
+    plausible = known_ms <= _now_ms() + LONGEST_BAN_MS
     limits[endpoint] = max(until_ms, known_ms) if plausible else until_ms
     with contextlib.suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
