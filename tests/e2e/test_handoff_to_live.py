@@ -595,7 +595,7 @@ def test_strategy_that_raises_ends_the_trader_with_one_clear_line(
     report = json.loads((tmp_path / "state" / "paper.json").read_text())
     assert (report["state"], report["orders_open"]) == ("stopping", 0)
     if where == "on_bar":
-        assert any("1 open order(s) are cancelled" in line for line in done.messages)
+        assert any("cancelling 1 open order(s)" in line for line in done.messages)
 
 
 def test_strategy_raises_on_a_late_history(start_exchange: Start, tmp_path: Path) -> None:
@@ -623,7 +623,7 @@ def test_trader_ends_when_all_strategies_have_stopped(
     async def during(seam: Seam) -> None:
         await until_async(lambda: False)
 
-    with pytest.raises(TraderError, match="not running any more"):
+    with pytest.raises(TraderError, match="no longer running"):
         asyncio.run(start_over(running, config, during))
 
 
