@@ -84,7 +84,7 @@ def test_repeated_runs_that_fail_are_counted_and_reported(
 
     running.clear_faults()
     with job_process(*every, "--deadline", "60s", log=log) as process:
-        assert until_logged(log, "the run succeeded, after ", process)[0] == "INFO"
+        assert until_logged(log, "the run succeeded after ", process)[0] == "INFO"
         until_logged(log, "next run in", process)
         assert json.loads((root / "status.json").read_text())["failed_in_a_row"] == 0
         assert probe(root, 600).returncode == 0
