@@ -1,4 +1,4 @@
-"""``warmup-job`` and ``python -m warmup_job``: an error becomes one line and its exit code."""
+"""Run ``warmup-job``; report an error as one line and exit with its code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from warmup_job.snapshot.status import write_termination_message
 
 
 def main() -> None:
-    """Run the command line and exit with a code of the contract."""
+    """Run the command line and exit with one of the codes of docs/exit-codes.md."""
     set_up_logs("INFO", "auto")
     try:
         code = cli.main(standalone_mode=False)
-    except StoppedError as stopped:  # as it was asked to
+    except StoppedError as stopped:  # a normal stop
         logger.info("{}", stopped)
         write_termination_message(str(stopped))
         sys.exit(stopped.exit_code)
@@ -35,7 +35,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(ConfigError.exit_code)
-    except Exception:  # noqa: BLE001  # a bug: say so, and where
+    except Exception:  # noqa: BLE001  # a bug: log the trace
         logger.exception("a bug in warmup-job; please report it with this trace")
         write_termination_message("a bug in warmup-job: its log has the trace")
         sys.exit(1)

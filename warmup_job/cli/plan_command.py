@@ -78,7 +78,7 @@ def plan(resolved: WarmupPlan, until: str | None, as_json: bool) -> None:
     minutes = max(0, weight - 1) // budget
     waits = f"about {minutes} min of waiting" if minutes else "no waiting"
     click.echo(
-        f"weight {weight} of {budget} a minute ({venue.budget_share:.0%} of the venue's "
+        f"weight {weight} of {budget} per minute ({venue.budget_share:.0%} of the venue's "
         f"{venue.weight_per_minute}): {waits}\n"
         f"  klines {spent.klines}, highest and lowest prices {spent.bounds}, exchangeInfo "
         f"{spent.exchange_info}, time {spent.time}"

@@ -114,11 +114,11 @@ async def _run_once(
     code = error.exit_code if error else 0
     proceed = plan.on_failure == "proceed" and error is not None and error.may_proceed
     exit_code = 0 if proceed else code
-    last_word = _last_word(outcome, error, dry_run)
+    message = _result_text(outcome, error, dry_run)
     name = outcome.folder.name if outcome.folder else None
     root = plan.root
     before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
-    status = Status(time.time_ns() // 1_000_000, code, exit_code, last_word, name).after(before)
+    status = Status(time.time_ns() // 1_000_000, code, exit_code, message, name).after(before)
     if pause_ms is not None:
         log_repeated(root, status, error, before)
     elif error is not None:
@@ -128,9 +128,9 @@ async def _run_once(
                 "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
                 "fetch the missing bars itself"
             )
-    _report(outcome, last_word, code, exit_code, as_json)
+    _report(outcome, message, code, exit_code, as_json)
     if not dry_run:
-        _leave_status(root, status)
+        _write_status(root, status)
     return status
 
 
@@ -145,7 +145,8 @@ def _progress(plan: WarmupPlan, stack: ExitStack) -> Callable[[int], object]:
     return bar.update
 
 
-def _last_word(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> str:
+def _result_text(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> str:
+    """Say in one line what the run published, or why it published nothing."""
     manifest = outcome.manifest
     if manifest is None:
         return f"nothing published: {error}"
@@ -154,21 +155,22 @@ def _last_word(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> st
         for entry in manifest.streams
     )
     if outcome.up_to_date is not None:
-        return f"up to date, nothing to add to {outcome.up_to_date.folder.name}: {streams}"
+        return f"up to date: no bar has closed since {outcome.up_to_date.folder.name}: {streams}"
     if dry_run or outcome.published is None:
         return f"dry run: would publish {streams}; content {manifest.content_digest[:8]}"
     done = f"published {outcome.published.id}: {streams}"
     return f"{done}; DEGRADED: {error}" if error else done
 
 
-def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json: bool) -> None:
+def _report(outcome: Outcome, message: str, code: int, exit_code: int, as_json: bool) -> None:
+    """Print the run's result on stdout."""
     folder, manifest = outcome.folder, outcome.manifest
     if as_json:
         print_json(
             {
                 "code": code,
                 "exit_code": exit_code,
-                "message": last_word,
+                "message": message,
                 "snapshot": folder.name if folder else None,
                 "published": outcome.published is not None,
                 "folder": str(folder) if folder else None,
@@ -176,7 +178,7 @@ def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json
             }
         )
         return
-    click.echo(last_word)
+    click.echo(message)
     if manifest is not None and outcome.up_to_date is None:
         click.echo(
             f"  from {manifest.endpoint}, weight {manifest.weight_spent}, {manifest.seconds:.2f} s"
@@ -185,7 +187,8 @@ def _report(outcome: Outcome, last_word: str, code: int, exit_code: int, as_json
         click.echo(f"  {folder}/catalog is a plain Nautilus ParquetDataCatalog")
 
 
-def _leave_status(root: Path, status: Status) -> None:
+def _write_status(root: Path, status: Status) -> None:
+    """Write the volume's status.json and Kubernetes' termination message."""
     from warmup_job.snapshot.status import write_status, write_termination_message
 
     write_status(root, status)

@@ -63,28 +63,32 @@ def trade(
         check_strategies(plan)
         from warmup_job.trader.run_trader import trade as run_trader
 
-        async def until_told() -> TradeSummary:
+        async def run_to_its_end() -> TradeSummary:
             stop = asyncio.Event()
             if span_ms is not None:
                 asyncio.get_running_loop().call_later(span_ms / 1000, stop.set)
             return await run_trader(plan, mode, stop=stop)
 
-        summary = until_stopped(until_told())
+        summary = until_stopped(run_to_its_end())
         if as_json:
             results.write(msgspec.json.encode(summary).decode() + "\n")
         else:
             regime = f" regime {summary.regime};" if summary.regime else ""
-            start = f"warm, on {summary.history_bars} bars" if summary.warm_start else "COLD"
+            start = (
+                f"warm with {summary.history_bars} bars of history"
+                if summary.warm_start
+                else "COLD"
+            )
             results.write(
-                f"started {start}; {summary.handed_on} bars in all, {summary.live_bars} of them "
-                f"by the live stream;{regime} {summary.orders} orders, {summary.fills} fills, "
+                f"started {start}; {summary.handed_on} bars in total, {summary.live_bars} of them "
+                f"from the live stream;{regime} {summary.orders} orders, {summary.fills} fills, "
                 f"{summary.positions_open} open position(s)\n"
             )
     if summary.stopped_by_signal:
         raise StoppedError(
-            "stopped by a signal: open orders by trade.on_stop, state saved, node shut down"
+            "stopped by a signal: open orders handled by trade.on_stop, state saved, node shut down"
         )
     if summary.live_after_s is None:
         raise TraderError(
-            f"the trader stopped without ever having been live (last {summary.last_state})"
+            f"the trader stopped before it was ever live (last state: {summary.last_state})"
         )

@@ -11,7 +11,11 @@ from warmup_job.errors import StoppedError
 
 
 def until_stopped[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work``; SIGTERM and SIGINT end it within a moment, as StoppedError (143)."""
+    """Run ``work`` and return its result; SIGTERM and SIGINT cancel it.
+
+    Raises:
+        StoppedError: A signal cancelled ``work``.
+    """
 
     async def main() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

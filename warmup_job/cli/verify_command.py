@@ -59,14 +59,14 @@ def verify(root: Path, max_age_ms: int | None, config_path: Path | None, as_json
         print_json({"ok": not problems, "snapshot": name, "age_ms": age_ms, "problems": problems})
     elif manifest is not None and not problems:
         missing = (
-            f"lacks bars since {duration_text(age_ms)}"
+            f"newer bars have been missing for {duration_text(age_ms)}"
             if age_ms and age_ms > 0
-            else "is up to date"
+            else "up to date"
         )
-        click.echo(f"{name} is whole: {len(manifest.files)} files unaltered; it {missing}")
+        click.echo(f"{name} is OK: {len(manifest.files)} files verified; {missing}")
     if problems:
         if not as_json:
-            click.echo(f"{name or root} cannot be used:")
+            click.echo(f"{name or root} is not usable:")
             for problem in problems:
                 click.echo(f"  - {problem}")
         sys.exit(SnapshotError.exit_code)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
@@ -64,8 +63,7 @@ class SettingsFile(Section, frozen=True, kw_only=True):
     """The names of all variables that the file refers to, also in parts that are not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """How a value is written if not simply as its type.
 
     Attributes:
@@ -79,8 +77,7 @@ class Written:
     write: Callable[[Any], str] = str
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(msgspec.Struct, frozen=True):
     """A command-line option and a variable override the key, for these commands."""
 
     commands: tuple[Command, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import NoneType, UnionType
@@ -30,8 +29,7 @@ _FORMS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredKey:
+class DeclaredKey(msgspec.Struct, frozen=True):
     """One key of a file, as its declaration describes it.
 
     Attributes:

@@ -32,7 +32,7 @@ def file_stamp(at_ns: int) -> str:
 
 def span_ms(text: str) -> Decimal | None:
     """Return the milliseconds that ``text`` writes, such as 1h30m or 1.5s; None: not a span."""
-    match = _SPAN.fullmatch(text)
+    match = re.fullmatch(_SPAN, text)
     if not text or match is None:
         return None
     parts = zip(match.groups(), DURATION_UNITS_MS.values(), strict=True)
