@@ -160,7 +160,7 @@ def test_data_warmer_fetching_imports_neither_nautilus_nor_pandas() -> None:
     code = (
         "import sys; from warmup_job.catalog import packed_bars as arrow; "
         "from warmup_job.market.kline import Klines; import warmup_job.job.run_job; "
-        "arrow.pack(Klines(*[['1']] * 6, [1], *[['1']] * 4)); "
+        "arrow.pack(Klines([1], *[['1']] * 5, [1], *[['1']] * 4)); "
         "assert not {'nautilus_trader', 'pandas', 'ccxt'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from nautilus_trader.model.data import Bar
 
 from warmup_job.catalog.instruments import parse_instrument
-from warmup_job.catalog.nautilus_bars import at_one_precision, instrument_bars
+from warmup_job.catalog.nautilus_bars import instrument_bars, unpack_bars
+from warmup_job.catalog.packed_bars import join, pack
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
+from warmup_job.market.kline import Kline, Klines
 
 MINUTE = Interval.parse("1m")
 OPEN_MS = 1_700_000_040_000
@@ -29,6 +31,11 @@ def btcusdt(recordings: Path) -> Any:
 def kline(price: str, volume: str, at: int = 0) -> Kline:
     open_ms = OPEN_MS + at * 60_000
     return Kline(open_ms, price, price, price, price, volume, open_ms + 59_999, "1", 1, "1", "1")
+
+
+def by_column(klines: list[Kline]) -> Klines:
+    columns: list[Any] = list(zip(*klines, strict=True))
+    return Klines(*columns)
 
 
 def precisions(bars: list[Bar]) -> list[tuple[int, int]]:
@@ -60,8 +67,12 @@ def test_nautilus_bars_that_continue_finer_ones_have_their_precision(btcusdt: An
 def test_nautilus_bars_of_two_precisions_become_one_series_of_equal_values(btcusdt: Any) -> None:
     coarse = instrument_bars([kline("65000.1", "2")], btcusdt, MINUTE)
     fine = instrument_bars([kline("65000.1234", "2.00001", 1)], btcusdt, MINUTE)
-    joined = at_one_precision([*coarse, *fine])
+    pages = [kline("65000.1", "2")], [kline("65000.1234", "2.00001", 1)]
+    series = join(pack(by_column(page)) for page in pages)
+    joined = unpack_bars(series, coarse[0].bar_type, btcusdt)
     assert precisions(joined) == [(4, 5)] * 2
     exact = [bar.close.as_decimal() for bar in (*coarse, *fine)]
     assert [bar.close.as_decimal() for bar in joined] == exact
-    assert joined[1] is fine[0]
+    assert [bar.volume.as_decimal() for bar in joined] == [Decimal(2), Decimal("2.00001")]
+    assert joined[1] == fine[0]
+    assert [bar.ts_event for bar in joined] == [coarse[0].ts_event, fine[0].ts_event]

@@ -16,10 +16,12 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.errors import DataInvalidError
+from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
 from warmup_job.snapshot.durable import HashingFile, new_file
 
 START = 1_700_000_040_000
+MINUTE = Interval.parse("1m")
 PERP = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
 SPOT = "BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL"
 
@@ -120,9 +122,9 @@ def test_packed_bars_do_not_depend_on_pages_or_their_order(tmp_path: Path) -> No
     sizes = [(0, 499), (499, 1), (500, 1500), (2000, 1000)]
     parts = [arrow.pack(klines(count, 2, 3, first)) for first, count in sizes]
     for order in (parts, parts[::-1], [parts[2], parts[0], parts[3], parts[1]]):
-        joined = arrow.join(order, 3000)
+        joined = arrow.join(order)
         assert digest(joined) == digest(whole)
-    assert write(tmp_path / "a", arrow.join(parts[::-1], 3000), PERP, 2, 3) == write(
+    assert write(tmp_path / "a", arrow.join(parts[::-1]), PERP, 2, 3) == write(
         tmp_path / "b", whole, PERP, 2, 3
     )
 
@@ -131,18 +133,20 @@ def test_packed_bars_pages_of_any_size_are_written_like_one_series(tmp_path: Pat
     whole = arrow.pack(klines(26_000, 2, 3))
     parts = [arrow.pack(klines(499, 2, 3, first)) for first in range(0, 26_000 - 499, 499)]
     parts.append(arrow.pack(klines(26_000 - 499 * 52, 2, 3, 499 * 52)))
-    assert write(tmp_path / "a", arrow.join(parts, 26_000), PERP, 2, 3) == write(
+    assert write(tmp_path / "a", arrow.join(parts), PERP, 2, 3) == write(
         tmp_path / "b", whole, PERP, 2, 3
     )
 
 
 def test_packed_bars_keep_only_the_last_bars(tmp_path: Path) -> None:
-    kept = arrow.join([arrow.pack(klines(100, 2, 3))], 30)
+    kept = arrow.join([arrow.pack(klines(100, 2, 3))]).last(30)
     assert digest(kept) == digest(arrow.pack(klines(30, 2, 3, first=70)))
     write(tmp_path, kept, PERP, 2, 3)
-    assert list(StoredBars(tmp_path, PERP).close_times_ms()) == [
-        START + i * 60_000 + 59_999 for i in range(70, 100)
-    ]
+    stored = StoredBars(tmp_path, PERP)
+    assert list(stored.series(MINUTE).opens_ms) == [START + i * 60_000 for i in range(70, 100)]
+    (table,) = stored.tables()
+    closes_ns = [(START + i * 60_000 + 59_999) * 1_000_000 for i in range(70, 100)]
+    assert table.column("ts_event").to_pylist() == closes_ns
 
 
 @pytest.mark.parametrize("column", ["open", "high", "low", "close", "volume"])
@@ -172,5 +176,5 @@ def test_packed_bars_value_beyond_the_catalog_is_one_clear_error(tmp_path: Path,
 def test_packed_bars_trailing_zeros_are_no_decimals(tmp_path: Path) -> None:
     rows = Klines([START], ["5.10000000"], ["5.2"], ["5.000"], ["5"], ["7.00"], [START + 59_999])
     packed = arrow.pack(rows)
-    assert (packed.price_decimals, packed.size_decimals) == (1, 0)
+    assert packed.decimals == (1, 0)
     write(tmp_path, packed, PERP, 1, 0)

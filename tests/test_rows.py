@@ -78,11 +78,11 @@ def test_rows_with_impossible_values_are_refused(rows: list[Any]) -> None:
 def test_rows_off_the_grid_end_the_rows_before_them() -> None:
     rows = [row(0), row(1, open_ms=START + 77_000), row(2), row(3)]
     klines = parse_rows(rows, MINUTE, START, START + 10 * 60_000)
-    assert klines.odd_ms == START + 77_000
+    assert klines.off_grid_ms == START + 77_000
     assert [kline.open_ms for kline in klines] == [START + 120_000, START + 180_000]
     none = parse_rows(rows[:2], MINUTE, START, START + 10 * 60_000)
-    assert (len(none), none.odd_ms) == (0, START + 77_000)
-    assert parse_rows([row(0)], MINUTE, START, START).odd_ms is None
+    assert (len(none), none.off_grid_ms) == (0, START + 77_000)
+    assert parse_rows([row(0)], MINUTE, START, START).off_grid_ms is None
 
 
 NUMBERS = st.one_of(

@@ -1,8 +1,9 @@
-"""BinanceDataWarmer, the library face: historical bars by two calls, in a script or a notebook."""
+"""BinanceDataWarmer, the library: fetch historical bars in a script or a notebook."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -11,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from loguru import logger
 
+from warmup_job.acquire.bar_collector import BarCollector
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.endpoints import rest_url
-from warmup_job.binance.fetch import fetch_klines
 from warmup_job.catalog.names import instrument_id_of
+from warmup_job.catalog.packed_bars import VALUES, BarSeries, float_columns, import_ahead
 from warmup_job.config import VenueConfig
 from warmup_job.errors import RefusedError, UnknownSymbolError
 from warmup_job.market.interval import Interval
-from warmup_job.market.kline import Kline
 from warmup_job.market.rows import find_gaps
 from warmup_job.market.stream_id import StreamId
 from warmup_job.market.symbol import venue_symbol
-from warmup_job.market.times import utc_text
+from warmup_job.market.times import NS_PER_MS, utc_text
 from warmup_job.regime.detector import DetectorBar
 
 if TYPE_CHECKING:
@@ -38,15 +39,16 @@ class Console(Protocol):
 
 
 class BinanceDataWarmer:
-    """Fetches closed klines from the venue of a configuration, as a context manager.
+    """Fetches closed bars from the venue of a configuration; use it as a context manager.
 
-    It needs no key. It may be used inside a running event loop: the requests run in a thread of
-    their own. Errors are `warmup_job.errors.WarmupError`s, each one line that says what to do.
+    It needs no API key. It works inside a running event loop too: it sends its requests from a
+    thread of its own. Errors are `warmup_job.errors.WarmupError`s, each one line that says what to
+    do.
 
     Args:
-        venue_config: as `VenueConfigLoader.load` returns it.
-        console: where progress is shown (rich's Console, say); None: the log.
-        deadline_ms: how long one call may take, also while the exchange cannot be reached.
+        venue_config: the venue, as `VenueConfigLoader.load` returns it.
+        console: where progress is shown, for example rich's Console; None: in the log.
+        deadline_ms: how long one call may take, ms, also while Binance cannot be reached.
     """
 
     def __init__(
@@ -75,13 +77,13 @@ class BinanceDataWarmer:
         num_bars: int = 100,
         end_time: datetime | None = None,
     ) -> list[Bar]:
-        """The last ``num_bars`` closed bars, oldest first, with exact decimals.
+        """Fetch the last ``num_bars`` closed bars, oldest first, with exact decimals.
 
         Args:
-            symbol: the venue's symbol (BTCUSDT) or a Nautilus id (BTCUSDT-PERP.BINANCE).
-            bar_type: what the bars are to be; its interval must be one of Binance's.
-            num_bars: how many; fewer come only if the symbol is younger.
-            end_time: bars closed by then; None: by now, on the exchange's clock.
+            symbol: Binance's symbol (BTCUSDT) or a Nautilus id (BTCUSDT-PERP.BINANCE).
+            bar_type: the type of the bars; its interval must be one of Binance's.
+            num_bars: the number of bars; a younger symbol gives fewer.
+            end_time: the bars closed by then; None: by now, on Binance's clock.
 
         Returns:
             Bars with ts_event = ts_init = their close time.
@@ -89,21 +91,22 @@ class BinanceDataWarmer:
         Raises:
             WarmupError: the reason, e.g. an unknown symbol or interval, or no connection.
         """
-        from warmup_job.catalog.nautilus_bars import bars_of, interval_of
+        from warmup_job.catalog.nautilus_bars import interval_of, unpack_bars
 
         name, interval = venue_symbol(symbol), interval_of(bar_type)
         traded = instrument_id_of(self.venue_config.market, name).rpartition(".")[0]
         if bar_type.instrument_id.symbol.value != traded:
             raise RefusedError(
-                f"{bar_type} is not for {name} on this venue: its bars are {traded}'s"
+                f"{bar_type} is not for {name} on this venue: the bars of {name} are those of "
+                f"{traded}"
             )
 
         async def fetch() -> list[Bar]:
-            klines = await self._fetch(name, interval, num_bars, end_time)
-            if not klines:
+            series = await self._fetch(name, interval, num_bars, end_time)
+            if not series.rows:
                 return []
-            instrument = await self._instrument(name, klines[0].open_ms)
-            return bars_of(klines, bar_type, instrument.price_precision, instrument.size_precision)
+            instrument = await self._instrument(name, series.first_ms)
+            return unpack_bars(series, bar_type, instrument)
 
         return self._run(fetch())
 
@@ -114,27 +117,24 @@ class BinanceDataWarmer:
         interval: str = "1m",
         end_time: datetime | None = None,
     ) -> list[DetectorBar]:
-        """As `fetch_historical_bars`, but as plain floats for a `RegimeDetector`."""
+        """Fetch bars like `fetch_historical_bars`, as plain floats for a `RegimeDetector`."""
         name, parsed = venue_symbol(symbol), Interval.parse(interval)
 
         async def fetch() -> list[DetectorBar]:
-            klines = await self._fetch(name, parsed, num_bars, end_time)
+            series = await self._fetch(name, parsed, num_bars, end_time)
+            columns = float_columns(series.tables(), VALUES)
+            closes_ns = (
+                at for table in series.tables() for at in table.column("ts_event").to_pylist()
+            )
             return [
-                DetectorBar(
-                    float(kline.open),
-                    float(kline.high),
-                    float(kline.low),
-                    float(kline.close),
-                    float(kline.volume),
-                    kline.close_ms,
-                )
-                for kline in klines
+                DetectorBar._make((*prices, close_ns // NS_PER_MS))
+                for *prices, close_ns in zip(*columns, closes_ns, strict=True)
             ]
 
         return self._run(fetch())
 
     def close(self) -> None:
-        """Close the connection; the warmer cannot be used any more. Closing twice is no error."""
+        """Close the connection; the warmer cannot be used after that. Closing twice is no error."""
         if not self._closed:
             self._closed = True
             self._thread.submit(self._close).result()
@@ -153,21 +153,27 @@ class BinanceDataWarmer:
 
     async def _fetch(
         self, symbol: str, interval: Interval, num_bars: int, end_time: datetime | None
-    ) -> list[Kline]:
+    ) -> BarSeries:
         if num_bars <= 0:
-            return []
+            return BarSeries(())
         client = await self._open()
         until_ms = client.now_ms()
         if end_time is not None:
             until_ms = min(until_ms, int(end_time.timestamp() * 1000))
-        klines, _ = await fetch_klines(client, StreamId(symbol, interval), num_bars, until_ms)
-        self._tell(f"Fetched {len(klines)} of {num_bars} {interval.name} bars for {symbol}")
-        for gap in find_gaps([kline.open_ms for kline in klines], interval):
-            self._tell(f"The venue itself lacks {gap.bars} bar(s) from {utc_text(gap.first_ms)} on")
-        return klines
+        last_ms = interval.last_closed(until_ms)
+        collector = BarCollector(client, StreamId(symbol, interval), last_ms)
+        await collector.fetch_newest(num_bars)
+        await collector.fetch_older(num_bars)
+        await collector.fetch_missing()
+        series = collector.series().last(num_bars)
+        self._tell(f"Fetched {series.rows} of {num_bars} {interval.name} bars for {symbol}")
+        for gap in find_gaps(series.opens_ms, interval):
+            self._tell(f"Binance itself lacks {gap.bars} bar(s) from {utc_text(gap.first_ms)} on")
+        return series
 
     async def _open(self) -> BinanceClient:
         if self._client is None:
+            threading.Thread(target=import_ahead, daemon=True).start()
             self._client = BinanceClient(
                 self.venue_config.market,
                 self.base_url,

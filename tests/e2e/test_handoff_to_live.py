@@ -44,9 +44,9 @@ from tests.support.seam import (
 )
 from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
-from warmup_job.acquire.reuse import RE_ASKED
+from warmup_job.acquire.reuse import ASKED_AGAIN
 from warmup_job.binance.client import BinanceClient
-from warmup_job.binance.fetch import fetch_klines
+from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import instrument_bars, interval_of, open_ms_of
 from warmup_job.errors import TraderError
 from warmup_job.handoff.report import STATES
@@ -90,7 +90,7 @@ def test_start_at_any_moment_around_a_close(
     [
         (2, [2]),  # only what has closed since, by the node
         (9, [9]),
-        (30, [30 + RE_ASKED]),  # older than snapshot.max_age: by the loader, with some asked again
+        (30, [30 + ASKED_AGAIN]),  # older than snapshot.max_age: by the loader
         (600, [499]),  # fetching the whole window is cheaper
     ],
 )
@@ -391,8 +391,7 @@ def klines_of(running: Exchange, bars: int, last_ms: int) -> list[Kline]:
         async with BinanceClient("um", running.url, weight_per_minute=2400) as client:
             await client.sync_clock()
             stream = StreamId("BTCUSDT", MINUTE)
-            klines, _ = await fetch_klines(client, stream, bars, MINUTE.next(last_ms))
-            return klines
+            return await fetch_range(client, stream, MINUTE.shift(last_ms, 1 - bars), last_ms)
 
     return asyncio.run(ask())
 

@@ -23,7 +23,7 @@ from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
 from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
 from warmup_job.binance.client import BinanceClient
-from warmup_job.binance.fetch import fetch_klines
+from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
@@ -76,9 +76,9 @@ def test_paper_trading_detector_equals_one_that_saw_every_bar(
                 ),
             )
             last_ms = open_ms_of(strategy.cache.bar(BAR_TYPE), MINUTE)
-            count = MINUTE.count(open_ms_of(history.bars[0], MINUTE), last_ms)
+            first_ms = open_ms_of(history.bars[0], MINUTE)
             stream = StreamId("BTCUSDT", MINUTE)
-            every, _ = await fetch_klines(client, stream, count, last_ms + 2 * MINUTE_MS - 1)
+            every = await fetch_range(client, stream, first_ms, last_ms)
         return strategy, strategy.cache.bars(BAR_TYPE), every, runner
 
     strategy, cached, klines, runner = asyncio.run(scenario())

@@ -136,8 +136,8 @@ def recording(path: Path, changed: dict[int, str], rows: int = 900) -> str:
     ("revised", "asked", "said"),
     [
         ({}, [6], None),
-        ({599: "50009.90"}, [6], "revised 1 of its last bars"),
-        ({596: "50009.90", 598: "50009.80"}, [6], "revised 2 of its last bars"),
+        ({599: "50009.90"}, [6], "Binance changed 1 of the last 5 bars"),
+        ({596: "50009.90", 598: "50009.80"}, [6], "Binance changed 2 of the last 5 bars"),
         # Even the oldest that was asked for again is another: how far back does it go?
         ({595: "50009.90"}, [6, 300], None),
     ],

@@ -16,15 +16,15 @@ from nautilus_trader.backtest.config import (
 )
 from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.model.data import Bar
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from tests.e2e.conftest import situation
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange, before_the_minute
 from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
 from tests.support.second_run import MINUTE_MS, Situation, digest
-from warmup_job.binance.fetch import fetch_klines
+from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import open_ms_of
-from warmup_job.catalog.nautilus_catalog import read_bars, read_instrument
 from warmup_job.config import load
 from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.handoff.stream_history import History
@@ -70,8 +70,9 @@ async def rows(url: str, config: Path, symbol: str, bars: int, now_ms: int) -> l
     plan = resolve(load(config, environ={}))
     async with open_client(plan.venue, plan.deadline_ms) as client:
         await client.sync_clock()
-        klines, _ = await fetch_klines(client, StreamId(symbol, MINUTE), bars, now_ms)
-    return klines
+        last_ms = MINUTE.last_closed(now_ms)
+        first_ms = MINUTE.shift(last_ms, 1 - bars)
+        return await fetch_range(client, StreamId(symbol, MINUTE), first_ms, last_ms)
 
 
 def test_step_size_becomes_coarser_within_the_window(
@@ -85,13 +86,14 @@ def test_step_size_becomes_coarser_within_the_window(
     assert precisions(made) == ((3, 2), (3, 0))
     snapshot = open_snapshot(situation.root)
     assert find_problems(snapshot) == []
-    bars = read_bars(snapshot.catalog, LINK_TYPE)
+    catalog = ParquetDataCatalog(str(snapshot.catalog))
+    bars = catalog.bars(bar_types=[LINK_TYPE])
     config = situation.folder / "config" / "warmup.yaml"
     klines = asyncio.run(rows("", config, "LINKUSDT", LINK_BARS, LINK_MS))
     assert same(bars, klines)
     assert {(bar.close.precision, bar.volume.precision) for bar in bars} == {(3, 2)}
     assert any(Decimal(kline.volume) % 1 for kline in klines)
-    instrument = read_instrument(snapshot.catalog, "LINKUSDT-PERP.BINANCE")
+    (instrument,) = catalog.instruments(instrument_ids=["LINKUSDT-PERP.BINANCE"])
     assert instrument is not None
     assert instrument.size_precision == 0
     (backtest,) = BacktestNode(configs=[over(snapshot.catalog)]).run()
@@ -154,7 +156,8 @@ def test_tick_size_change_between_two_runs_gives_the_snapshot_of_a_full_fetch(
         for each in (snapshot, open_snapshot(situation.folder / "whole"))
     ]
     assert written[0][1] == written[1][1]  # to the byte
-    assert len(read_bars(snapshot.catalog, LINK_TYPE)) == LINK_BARS
+    catalog = ParquetDataCatalog(str(snapshot.catalog))
+    assert len(catalog.bars(bar_types=[LINK_TYPE])) == LINK_BARS
 
 
 @pytest.mark.parametrize(
@@ -189,9 +192,8 @@ def test_trader_uses_a_snapshot_from_before_a_tick_size_change(
             await run_until(runner, lambda: runner.delivered.to_on_bar >= 2)
             bars = list(reversed(strategy.cache.bars(BAR_TYPE)))
             last_ms = open_ms_of(bars[-1], MINUTE)
-            klines, _ = await fetch_klines(
-                client, StreamId("BTCUSDT", MINUTE), len(bars), last_ms + 2 * MINUTE_MS - 1
-            )
+            first_ms = MINUTE.shift(last_ms, 1 - len(bars))
+            klines = await fetch_range(client, StreamId("BTCUSDT", MINUTE), first_ms, last_ms)
         return history, runner, bars, klines
 
     history, runner, bars, klines = asyncio.run(scenario())

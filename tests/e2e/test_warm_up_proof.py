@@ -16,7 +16,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
-from warmup_job.catalog import packed_bars as arrow
+from warmup_job.catalog.packed_bars import float_columns
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.proof.certify import certify
 from warmup_job.proof.evidence import Evidence
@@ -90,8 +90,8 @@ def test_auto_fetches_bars_until_the_certificate_is_proven(
 
     # Anybody can hold it against the bars.
     snapshot = open_snapshot(root)
-    bars = arrow.BarSeries(StoredBars(snapshot.catalog, stream["bar_type"]).parts())
-    window = Window.of(*(arrow.floats(bars, name) for name in ("high", "low", "close")))
+    stored = StoredBars(snapshot.catalog, stream["bar_type"])
+    window = Window.of(*float_columns(stored.tables(), ("high", "low", "close")))
     bounds = Bounds(certificate["lowest"], certificate["highest"])
     assert (
         certify(Evidence.of(SETTINGS, window), bounds) == snapshot.manifest.streams[0].certificate
@@ -186,7 +186,7 @@ def test_declared_indicators_get_their_bar_count(
     short = proven_config(tmp_path, running, indicators=declared, max_bars=1000)
     done = job("run", "--config", short, "--root", tmp_path / "other", "--json")
     assert done.code == 14
-    assert "mine 9 needs 1100 bars, 1000 are there" in done.json["message"]
+    assert "mine 9 needs 1100 bars, but there are 1000" in done.json["message"]
 
 
 def test_certificate_of_other_bars_is_corrupt(

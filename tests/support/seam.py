@@ -24,7 +24,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.seam_strategies import Impatient, Recorder
 from warmup_job.binance.client import BinanceClient
-from warmup_job.binance.fetch import fetch_klines
+from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
 from warmup_job.config import load
 from warmup_job.handoff.runner import BaseRunner
@@ -290,9 +290,7 @@ async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None
         first_ms = open_ms_of(cached[0], interval)
     last_ms = open_ms_of(cached[-1], interval)
     stream = StreamId(str(bar_type.instrument_id).split("-")[0].split(".")[0], interval)
-    count = interval.count(first_ms, last_ms)
-    klines, _ = await fetch_klines(seam.client, stream, count, interval.next(last_ms))
-    return [each for each in klines if first_ms <= each.open_ms <= last_ms]
+    return await fetch_range(seam.client, stream, first_ms, last_ms)
 
 
 def _strategies(plan: WarmupPlan) -> list[Strategy]:

@@ -41,7 +41,7 @@ from warmup_job.market.pages import (
     Page,
     exchange_info_weight,
 )
-from warmup_job.market.rows import odd_kline, parse_rows
+from warmup_job.market.rows import off_grid_text, parse_rows
 from warmup_job.market.stream_id import PriceType
 from warmup_job.market.times import YEAR_2100_MS
 
@@ -321,9 +321,9 @@ class BinanceClient:
 
         def parse(answer: object) -> Klines:
             rows = parse_rows(answer, interval, page.start_ms or 0, page.end_ms)
-            if rows.odd_ms is not None and rows.odd_ms not in odd:
-                odd.add(rows.odd_ms)  # retry once: the cause may be the transport
-                raise DataInvalidError(odd_kline(rows.odd_ms, interval))
+            if rows.off_grid_ms is not None and rows.off_grid_ms not in odd:
+                odd.add(rows.off_grid_ms)  # retry once: the cause may be the transport
+                raise DataInvalidError(off_grid_text(rows.off_grid_ms, interval))
             return rows
 
         try:

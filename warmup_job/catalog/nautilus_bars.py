@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+import pyarrow as pa
+from nautilus_trader.core import nautilus_pyo3
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import BarAggregation, PriceType
 from nautilus_trader.model.identifiers import InstrumentId
@@ -12,6 +14,7 @@ from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Price, Quantity
 
 from warmup_job.catalog.names import AGGREGATIONS, bar_type_name
+from warmup_job.catalog.packed_bars import BarSeries
 from warmup_job.errors import ConfigError, DataInvalidError
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline, decimals_used
@@ -104,24 +107,31 @@ def instrument_bars(
     )
 
 
-def at_one_precision(bars: Sequence[Bar]) -> list[Bar]:
-    """Return the bars with equal values, all at the highest precision among them."""
-    price_precision = max((bar.close.precision for bar in bars), default=0)
-    size_precision = max((bar.volume.precision for bar in bars), default=0)
+def unpack_bars(series: BarSeries, bar_type: BarType, instrument: Instrument) -> list[Bar]:
+    """Decode packed bars as Nautilus' own reader does.
 
-    def with_precision(bar: Bar) -> Bar:
-        if (bar.close.precision, bar.volume.precision) == (price_precision, size_precision):
-            return bar
-        prices = (bar.open, bar.high, bar.low, bar.close)
-        return Bar(
-            bar.bar_type,
-            *(Price.from_raw(price.raw, price_precision) for price in prices),
-            Quantity.from_raw(bar.volume.raw, size_precision),
-            bar.ts_event,
-            bar.ts_init,
-        )
+    Args:
+        series: the bars.
+        bar_type: the type that they get.
+        instrument: gives the least price and size precision; all bars are as fine as the finest.
 
-    return [with_precision(bar) for bar in bars]
+    Returns:
+        The bars, ascending, with one price and one size precision.
+    """
+    used = series.decimals()
+    decoder = nautilus_pyo3.BarDataWrangler(
+        str(bar_type),
+        max(instrument.price_precision, used[0]),
+        max(instrument.size_precision, used[1]),
+    )
+    bars: list[Bar] = []
+    for table in series.tables():
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        batch = sink.getvalue().to_pybytes()
+        bars += Bar.from_pyo3_list(decoder.process_record_batch_bytes(batch))
+    return bars
 
 
 def _at_precision(text: str, precision: int) -> str:

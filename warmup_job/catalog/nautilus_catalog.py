@@ -1,21 +1,19 @@
-"""Read a catalog, and serialize instruments, through Nautilus itself."""
+"""Instruments of a catalog, encoded and decoded by Nautilus itself."""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import msgspec
 import nautilus_trader
 import pyarrow as pa
-from nautilus_trader.model.data import Bar
+from nautilus_trader.model import instruments
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import FIXED_PRECISION_BYTES
-from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from nautilus_trader.persistence.funcs import class_to_filename, urisafe_identifier
 from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 
-from warmup_job.catalog.audit import snapshot_errors
+from warmup_job.catalog.audit import INSTRUMENT_CLASSES, snapshot_errors
 from warmup_job.catalog.packed_bars import PackedInstrument
 
 
@@ -27,26 +25,16 @@ def pack_instrument(instrument: Instrument) -> PackedInstrument:
     return PackedInstrument(f"{folder}/{urisafe_identifier(instrument.id.value)}", table)
 
 
-def read_bars(catalog: Path, bar_type: str) -> list[Bar]:
-    """Read all bars of one type, ascending; return an empty list if the catalog has none.
-
-    Raises:
-        SnapshotError: Nautilus cannot decode them.
-    """
-    with snapshot_errors(f"{bar_type} in {catalog}"):
-        bars: list[Bar] = ParquetDataCatalog(str(catalog)).bars(bar_types=[bar_type])
-    return bars
-
-
-def read_instrument(catalog: Path, instrument_id: str) -> Instrument | None:
-    """Read an instrument; return None if the catalog does not have it.
+def unpack_instrument(packed: PackedInstrument) -> Instrument:
+    """Return an instrument as Nautilus' own serializer reads it.
 
     Raises:
         SnapshotError: Nautilus cannot decode it.
     """
-    with snapshot_errors(f"{instrument_id} in {catalog}"):
-        found = ParquetDataCatalog(str(catalog)).instruments(instrument_ids=[instrument_id])
-    return found[0] if found else None
+    with snapshot_errors(packed.folder):
+        kind = getattr(instruments, INSTRUMENT_CLASSES[packed.folder.partition("/")[0]])
+        (instrument,) = ArrowSerializer.deserialize(kind, packed.table)
+    return instrument
 
 
 def reader_schema() -> str:

@@ -1,18 +1,19 @@
-"""Bars in Nautilus' Arrow schema by pyarrow alone: the same bytes as its own writer, without it.
+"""Encode bars in Nautilus' Arrow schema with pyarrow alone, to the same bytes as Nautilus' writer.
 
-The one place that knows the schema of nautilus_trader 1.231.0 (high precision): prices and volumes
-are 128-bit integers of 10⁻¹⁶, which is what a decimal128 with 16 decimals holds. pyarrow takes
-0.2 s to import, so that happens where it is first needed.
+This is the only module that knows the schema of nautilus_trader 1.231.0 (high precision): prices
+and volumes are 128-bit integers of 10⁻¹⁶, as in a decimal128 with 16 decimals. pyarrow takes 0.2 s
+to import, so each function imports it when it needs it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,38 +26,40 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Create = Callable[[str], AbstractContextManager[Any]]
-"""Opens a new file of the catalog, by its path there, to be written from its start to its end."""
+"""Opens a new file of the catalog, by its path in the catalog, for sequential writing."""
 
 CATALOG_SCHEMA = "nautilus-1.x-high-precision"
-"""The family of Arrow schemas; the 2.0 line of Nautilus has another one."""
+"""The family of Arrow schemas; Nautilus 2.0 uses another one."""
 VALUES = ("open", "high", "low", "close", "volume")
 _SCALE, _WIDTH = 16, 16  # decimals and bytes of one value
-PRICE_MAX, SIZE_MAX = 17_014_118_346_046, 34_028_236_692_093  # Nautilus' own
-ROWS_PER_GROUP = 5000  # ParquetDataCatalog's own default: part of "the same bytes"
+PRICE_MAX, SIZE_MAX = 17_014_118_346_046, 34_028_236_692_093  # Nautilus' limits
+ROWS_PER_GROUP = 5000  # the default of ParquetDataCatalog: part of "the same bytes"
+SPILL_FROM_BARS = 50_000
+"""A stream with this many bars or more is kept on disk, not in memory (96 bytes a bar: 5 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackedBars:
-    """A stretch of bars as columns of the catalog: ``load`` brings them, from memory or from disk.
+    """Consecutive bars of one stream as columns of the catalog, in memory or on disk."""
 
-    ``first_ns`` and ``last_ns`` are when its first and last bar close. ``price_decimals`` and
-    ``size_decimals`` are those used; trailing zeros do not count: 65000.10 uses one decimal.
-    """
-
-    rows: int
-    first_ns: int
-    last_ns: int
-    price_decimals: int
-    size_decimals: int
+    opens_ms: array[int]
+    """Open time of each bar, UTC ms, ascending; never empty."""
     load: Callable[[], pa.Table]
+    """Return the bars as a table, from memory or from disk."""
+    decimals: tuple[int, int] | None = None
+    """Most decimals that a price and a volume use, without trailing zeros; None: not known."""
+
+    @property
+    def rows(self) -> int:
+        """Number of bars."""
+        return len(self.opens_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class BarSeries:
-    """Stretches of bars in order, no two of them overlapping; the first ``skipped`` rows are out.
+    """Bars of one stream: the parts in order, without the first ``skipped`` rows of the first part.
 
-    However long it is, no more than a few stretches of it are in memory at a time, unless they were
-    there to begin with.
+    Only a few parts are in memory at a time, unless they were in memory to begin with.
     """
 
     parts: Sequence[PackedBars]
@@ -64,43 +67,85 @@ class BarSeries:
 
     @property
     def rows(self) -> int:
-        """How many bars it holds."""
+        """Number of bars."""
         return sum(part.rows for part in self.parts) - self.skipped
 
+    @property
+    def opens_ms(self) -> array[int]:
+        """Open time of each bar, UTC ms, ascending."""
+        return array("q", chain.from_iterable(part.opens_ms for part in self.parts))[self.skipped :]
+
+    @property
+    def first_ms(self) -> int:
+        """Open time of the oldest bar, UTC ms; there must be one."""
+        return self.parts[0].opens_ms[self.skipped]
+
+    @property
+    def last_ms(self) -> int:
+        """Open time of the newest bar, UTC ms; there must be one."""
+        return self.parts[-1].opens_ms[-1]
+
+    def last(self, bars: int) -> BarSeries:
+        """Return the last ``bars`` bars, or all if there are fewer."""
+        skip, parts = max(self.skipped, self.skipped + self.rows - bars), list(self.parts)
+        while parts and parts[0].rows <= skip:
+            skip -= parts.pop(0).rows
+        return BarSeries(parts, skip)
+
+    def without_last(self, bars: int) -> BarSeries:
+        """Return the series without its last ``bars`` bars."""
+        parts = list(self.parts)
+        while parts and bars:
+            part = parts.pop()
+            if part.rows > bars:
+                table = part.load().slice(0, part.rows - bars)
+                parts.append(in_memory(table, part.opens_ms[:-bars]))
+            bars -= min(bars, part.rows)
+        return BarSeries(parts, self.skipped if parts else 0)
+
+    def values(self, first_ms: int, last_ms: int) -> dict[int, tuple[Any, ...]]:
+        """Return the encoded values of the bars that open from ``first_ms`` to ``last_ms``.
+
+        Returns:
+            By open time; two bars are equal if their values are.
+        """
+        found: dict[int, tuple[Any, ...]] = {}
+        for part in self.parts:
+            begin, end = bisect_left(part.opens_ms, first_ms), bisect_right(part.opens_ms, last_ms)
+            if begin < end:
+                table = part.load().slice(begin, end - begin)
+                rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+                found.update(zip(part.opens_ms[begin:end], rows, strict=True))
+        return found
+
     def span_ns(self) -> tuple[int, int]:
-        """When its first and its last bar close."""
+        """Return the close time of the first and of the last bar, UTC ns."""
         first = next(self.tables()).column("ts_event")[0].as_py()
-        return first, self.parts[-1].last_ns
+        return first, self.parts[-1].load().column("ts_event")[-1].as_py()
 
     def decimals(self) -> tuple[int, int]:
-        """The most decimals that any of its prices and any of its volumes uses.
+        """Return the most decimals that a price and a volume of these bars use.
 
-        Of exactly its bars: what was fetched besides must make no other snapshot of the same ones.
+        Bars that were fetched but are not in the series do not count: equal bars must give equal
+        snapshots.
         """
         used, skip = [(0, 0)], self.skipped
         for part in self.parts:
-            if part.rows <= skip:
-                skip -= part.rows
-                continue
-            used.append(
-                decimals_used(part.load().slice(skip))
-                if skip
-                else (part.price_decimals, part.size_decimals)
-            )
+            if skip or part.decimals is None:
+                used.append(decimals_used(part.load().slice(skip)))
+            else:
+                used.append(part.decimals)
             skip = 0
         prices, sizes = zip(*used, strict=True)
         return max(prices), max(sizes)
 
     def tables(self) -> Iterator[pa.Table]:
-        """Its bars, in tables as long as a row group of the catalog."""
+        """Iterate over the bars, in tables of one row group of the catalog each."""
         import pyarrow as pa
 
         held: list[pa.Table] = []
         skip = self.skipped
         for part in self.parts:
-            if part.rows <= skip:
-                skip -= part.rows
-                continue
             held.append(part.load().slice(skip))
             skip = 0
             while sum(table.num_rows for table in held) >= ROWS_PER_GROUP:
@@ -113,22 +158,22 @@ class BarSeries:
 
 @dataclass(frozen=True, slots=True)
 class PackedInstrument:
-    """An instrument as the table of its file in a catalog, in ``folder`` below ``data`` there."""
+    """An instrument as the table of its file in a catalog; ``folder`` is its folder in ``data``."""
 
     folder: str
     table: pa.Table
 
 
 def import_ahead() -> None:
-    """Import pyarrow now, in a thread that has the time."""
+    """Import pyarrow now; call this from a thread while the main one waits for the network."""
     import pyarrow.parquet  # noqa: F401
 
 
 def pack(klines: Klines) -> PackedBars:
-    """Encode klines, digit for digit; ts_event = ts_init = close time.
+    """Encode klines, at least one, digit for digit; ts_event = ts_init = close time.
 
     Raises:
-        DataInvalidError: a value that the catalog cannot hold.
+        DataInvalidError: the catalog cannot hold a value.
     """
     import pyarrow as pa
 
@@ -148,17 +193,18 @@ def pack(klines: Klines) -> PackedBars:
     closes = pa.Array.from_buffers(pa.uint64(), len(stamps), [None, pa.py_buffer(stamps)])
     table = pa.Table.from_arrays([*columns, closes, closes], schema=bar_schema())
     decimals = [kline.decimals_used(column) for column in values]
-    return in_memory(table, (max(decimals[:4]), decimals[4]))
+    return in_memory(table, klines.open_ms, (max(decimals[:4]), decimals[4]))
 
 
-def in_memory(table: pa.Table, decimals: tuple[int, int] | None = None) -> PackedBars:
-    """A table of bars, not empty, as it is; ``decimals``: those used, where they are known."""
-    used = decimals or decimals_used(table)
-    return PackedBars(table.num_rows, *_span(table), *used, lambda: table)
+def in_memory(
+    table: pa.Table, opens_ms: Iterable[int], decimals: tuple[int, int] | None = None
+) -> PackedBars:
+    """Return a table of bars as `PackedBars` that keep it in memory."""
+    return PackedBars(array("q", opens_ms), lambda: table, decimals)
 
 
-def set_aside(bars: PackedBars, path: Path) -> PackedBars:
-    """The same bars, kept in a new file at ``path`` instead of in memory."""
+def spill(bars: PackedBars, path: Path) -> PackedBars:
+    """Write bars to a new file at ``path``, and return them as `PackedBars` that read it."""
     import pyarrow as pa
 
     table = bars.load()
@@ -173,44 +219,38 @@ def set_aside(bars: PackedBars, path: Path) -> PackedBars:
     return replace(bars, load=load)
 
 
-def join(parts: Sequence[PackedBars], last: int) -> BarSeries:
-    """The ``last`` bars of all parts together, ascending, whatever the order of the parts.
+def join(parts: Iterable[PackedBars]) -> BarSeries:
+    """Return the bars of all parts as one ascending series, whatever the order of the parts.
 
-    No part may be empty.
+    A part may fill a hole of another one; no bar may be in two parts.
     """
     import pyarrow as pa
 
     ordered: list[PackedBars] = []
-    for part in sorted(parts, key=lambda part: part.first_ns):
-        if ordered and part.first_ns <= ordered[-1].last_ns:  # what was asked for once more
+    for part in sorted(parts, key=lambda part: part.opens_ms[0]):
+        if ordered and part.opens_ms[0] < ordered[-1].opens_ms[-1]:
             before = ordered.pop()
             table = pa.concat_tables([before.load(), part.load()]).sort_by("ts_event")
-            ordered.append(in_memory(table))
+            ordered.append(in_memory(table, sorted((*before.opens_ms, *part.opens_ms))))
         else:
             ordered.append(part)
-    return BarSeries(ordered, max(0, sum(part.rows for part in ordered) - last))
-
-
-def _span(table: pa.Table) -> tuple[int, int]:
-    """When a table's first and last bar close, ns."""
-    closes = table.column("ts_event")
-    return closes[0].as_py(), closes[-1].as_py()
+    return BarSeries(ordered)
 
 
 def check_precision(
     bars: BarSeries, bar_type: str, price_precision: int, size_precision: int
 ) -> None:
-    """Nothing is ever rounded.
+    """Check that writing the bars with these precisions rounds nothing.
 
     Raises:
-        DataInvalidError: a price or a volume is finer than its precision.
+        DataInvalidError: a price or a volume has more decimals than its precision.
     """
     for what, used, precision in zip(
         ("price", "volume"), bars.decimals(), (price_precision, size_precision), strict=True
     ):
         if used > precision:
             raise DataInvalidError(
-                f"{bar_type}: a {what} has {used} decimals, {precision} are to be written"
+                f"{bar_type}: a {what} has {used} decimals, but the file's precision is {precision}"
             )
 
 
@@ -223,10 +263,18 @@ def write_bars(
     price_precision: int,
     size_precision: int,
 ) -> None:
-    """Write one bar type's bars as `ParquetDataCatalog.write_data` would, byte for byte.
+    """Write the bars of one bar type as `ParquetDataCatalog.write_data` would, byte for byte.
+
+    Args:
+        create: opens the file to write.
+        bars: the bars, at least one.
+        bar_type: their Nautilus bar type.
+        instrument_id: their Nautilus instrument id.
+        price_precision: decimals of prices in the file, 0 to 16.
+        size_precision: decimals of volumes in the file, 0 to 16.
 
     Raises:
-        DataInvalidError: as `check_precision`.
+        DataInvalidError: a price or a volume has more decimals than its precision.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -252,7 +300,10 @@ def write_bars(
 def write_instrument(create: Create, instrument: PackedInstrument, ts_ns: int) -> None:
     """Write an instrument's file as `ParquetDataCatalog.write_data` would, byte for byte.
 
-    ``ts_ns`` becomes its ts_event and ts_init.
+    Args:
+        create: opens the file to write.
+        instrument: the instrument.
+        ts_ns: its ts_event and ts_init, UTC ns.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -269,7 +320,7 @@ def write_instrument(create: Create, instrument: PackedInstrument, ts_ns: int) -
 
 
 def content_digest(bars: BarSeries) -> str:
-    """sha256 over the bars' canonical values: those of each column's little-endian bytes."""
+    """Return the sha256 of the bars' canonical values: of each column's little-endian bytes."""
     columns = {name: hashlib.sha256() for name in (*VALUES, "ts_event")}
     for table in bars.tables():
         for name, digest in columns.items():
@@ -280,25 +331,31 @@ def content_digest(bars: BarSeries) -> str:
     return hashlib.sha256(b"".join(digest.digest() for digest in columns.values())).hexdigest()
 
 
-def floats(bars: BarSeries, name: str) -> array[float]:
-    """One column of prices or volumes, each the float that is nearest to its decimal."""
+def float_columns(tables: Iterable[pa.Table], names: Iterable[str]) -> list[array[float]]:
+    """Return columns of prices or volumes, each value the float nearest to its decimal.
+
+    Args:
+        tables: bars in the catalog's schema, oldest first.
+        names: the columns to return, of `VALUES`.
+    """
     import pyarrow as pa
 
-    column = array("d")
-    for table in bars.tables():
-        texts = decimals_of(table.column(name)).cast(pa.string())
-        column.frombytes(texts.cast(pa.float64()).to_numpy().tobytes())
-    return column
+    columns = {name: array("d") for name in names}
+    for table in tables:
+        for name, column in columns.items():
+            texts = decimals_of(table.column(name)).cast(pa.string())
+            column.frombytes(texts.cast(pa.float64()).to_numpy().tobytes())
+    return list(columns.values())
 
 
 def decimals_used(table: pa.Table) -> tuple[int, int]:
-    """The most decimals of any price and of any volume; trailing zeros do not count."""
+    """Return the most decimals of any price and of any volume, without trailing zeros."""
     used = [_fewest_decimals(decimals_of(table.column(name))) for name in VALUES]
     return max(used[:4]), used[4]
 
 
 def decimals_of(column: pa.ChunkedArray) -> pa.Array:
-    """128-bit integers of 10⁻¹⁶ as the decimals that they are."""
+    """Return a column of 128-bit integers of 10⁻¹⁶ as decimals."""
     import pyarrow as pa
 
     raw = column.combine_chunks()
@@ -308,7 +365,7 @@ def decimals_of(column: pa.ChunkedArray) -> pa.Array:
 
 
 def bar_schema() -> pa.Schema:
-    """The columns of the catalog's bars, without their metadata."""
+    """Return the columns of the catalog's bars, without the file's metadata."""
     import pyarrow as pa
 
     values = [pa.field(name, pa.binary(_WIDTH), nullable=False) for name in VALUES]
@@ -319,7 +376,7 @@ def bar_schema() -> pa.Schema:
 def _fixed_binary(texts: Sequence[str]) -> Any:  # noqa: ANN401  # pyarrow is untyped
     import pyarrow as pa
 
-    # By hand, as pa.array() would import pandas, 0.2 s, to see whether this is one of its kind.
+    # Not by pa.array(): it imports pandas (0.2 s) to see whether the texts are one of its types.
     ends = array("i", accumulate(map(len, texts), initial=0))
     data = "".join(texts).encode("ascii")
     strings = pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(data))
@@ -328,13 +385,13 @@ def _fixed_binary(texts: Sequence[str]) -> Any:  # noqa: ANN401  # pyarrow is un
 
 
 def _fewest_decimals(values: pa.Array) -> int:
-    """The most decimals of any value, trailing zeros left out."""
+    """Return the most decimals of any value, without trailing zeros."""
     import pyarrow as pa
 
     for decimals in range(_SCALE):
         try:
             values.cast(pa.decimal128(38, decimals))
-        except pa.ArrowInvalid:  # it would lose digits
+        except pa.ArrowInvalid:  # the cast would lose digits
             continue
         return decimals
     return _SCALE

@@ -116,7 +116,7 @@ def _check_kline(stream: str, event: _KlineEvent) -> int:
             kline.V, kline.Q, "0",
         ]  # fmt: skip
         try:
-            if parse_rows([row], interval, kline.t, kline.t).odd_ms is not None:
+            if parse_rows([row], interval, kline.t, kline.t).off_grid_ms is not None:
                 raise ValueError(f"a kline that opens at {kline.t}, between two of {kline.i}")
         except (DataInvalidError, OverflowError) as error:
             raise ValueError(str(error)) from None

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from loguru import logger
 
-from warmup_job.acquire.gather import Brought, Run, gather
-from warmup_job.acquire.reuse import last_snapshot, serves, written_by
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
 from warmup_job.job.check import Checked, check, worst_of
+from warmup_job.job.download import Download, JobRun, download
+from warmup_job.job.previous_snapshot import own_versions, previous_snapshot, serves
 from warmup_job.market.times import NS_PER_MS
 from warmup_job.plan.venue_client import check_network
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -89,7 +89,7 @@ async def warm(
     Raises:
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
-    run = Run(plan, until, full, progress, time.monotonic())
+    run = JobRun(plan, until, full, progress, time.monotonic())
     check_network(plan.venue)
     if dry_run:
         return await _prepare(run, None)
@@ -131,25 +131,25 @@ def _prepare_volume(root: Path) -> None:
         raise UnusableVolumeError(str(error), errno=error.errno) from None
 
 
-def _other_jobs(run: Run, name: str) -> Snapshot | None:
+def _other_jobs(run: JobRun, name: str) -> Snapshot | None:
     """The snapshot ``name`` that another job has made meanwhile, if it does for this one."""
     if run.full or run.until is not None:
         return None
-    made = last_snapshot(run.plan)
+    made = previous_snapshot(run.plan)
     return made if made and made.folder.name == name and serves(run.plan, made) else None
 
 
-async def _prepare(run: Run, lease: Lease | None) -> Outcome:
+async def _prepare(run: JobRun, lease: Lease | None) -> Outcome:
     """Fetch and check; publish with the lease, and not without one."""
     pages = f"pages.{secrets.token_hex(4)}"
-    aside = None if lease is None else lease.root / STAGING / pages
+    spill_folder = None if lease is None else lease.root / STAGING / pages
     try:
-        brought = await gather(run, aside)
+        downloaded = await download(run, spill_folder)
         resume_garbage_collector()
-        if isinstance(brought, Snapshot):
-            return Outcome(brought.manifest, up_to_date=brought)
-        checked = check(run.plan, brought)
-        outcome = Outcome(_manifest(run, brought, checked), errors=checked.errors)
+        if isinstance(downloaded, Snapshot):
+            return Outcome(downloaded.manifest, up_to_date=downloaded)
+        checked = check(run.plan, downloaded)
+        outcome = Outcome(_manifest(run, downloaded, checked), errors=checked.errors)
         if lease is not None and outcome.manifest is not None:
             keep = run.plan.keep
             outcome.published = publish(lease, outcome.manifest, partial(_write, checked), keep)
@@ -157,14 +157,14 @@ async def _prepare(run: Run, lease: Lease | None) -> Outcome:
     except OSError as error:  # of what lies on the volume already
         raise volume_error(run.plan.root, error) from None
     finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+        if spill_folder is not None:
+            shutil.rmtree(spill_folder, ignore_errors=True)
 
 
-def _manifest(run: Run, brought: Brought, checked: Checked) -> Manifest:
+def _manifest(run: JobRun, downloaded: Download, checked: Checked) -> Manifest:
     plan = run.plan
     return Manifest(
-        created_at=brought.at_ms,
+        created_at=downloaded.at_ms,
         venue=plan.venue.name,
         market=plan.venue.market,
         endpoint=plan.venue.endpoint,
@@ -173,8 +173,8 @@ def _manifest(run: Run, brought: Brought, checked: Checked) -> Manifest:
         degraded=[str(error) for error in checked.errors],
         content_digest=_content_digest(checked),
         settings_digest=plan.settings_digest,
-        versions=written_by(),
-        weight_spent=brought.weight_spent,
+        versions=own_versions(),
+        weight_spent=downloaded.weight_spent,
         seconds=round(time.monotonic() - run.started_s, 3),
         files=[],
     )

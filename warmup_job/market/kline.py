@@ -1,15 +1,17 @@
-"""Klines as the venue printed them: decimals stay text until an instrument gives them precision."""
+"""Klines as Binance prints them: decimals stay text until an instrument gives them precision."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import NamedTuple
 
 
 class Kline(NamedTuple):
-    """One row of Binance's kline answer. Times are UTC ms, prices and volumes decimal text."""
+    """One row of Binance's kline answer: times in UTC ms, prices and volumes as decimal text.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data
+    """
 
     open_ms: int
     open: str
@@ -19,33 +21,16 @@ class Kline(NamedTuple):
     volume: str
     """Base asset."""
     close_ms: int
-    """``open_ms`` + interval − 1, but earlier for the last row before an outage."""
+    """``open_ms`` + interval − 1 ms; earlier for the last kline before an outage."""
     quote_volume: str
     trades: int
     taker_base: str
     taker_quote: str
 
 
-class BarValues(NamedTuple):
-    """What a bar keeps of a kline; equal for equal numbers, however they were written."""
-
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    close_ms: int
-
-
-def bar_values(kline: Kline) -> BarValues:
-    """The values of ``kline`` that a bar keeps."""
-    prices = (Decimal(kline.open), Decimal(kline.high), Decimal(kline.low), Decimal(kline.close))
-    return BarValues(*prices, Decimal(kline.volume), kline.close_ms)
-
-
 @dataclass(frozen=True, slots=True)
 class Klines:
-    """Klines by column, ascending: a year of minutes is too many for an object each."""
+    """Klines by column, ascending: a year of minutes is too long for one object per kline."""
 
     open_ms: Sequence[int] = ()
     open: Sequence[str] = ()
@@ -58,9 +43,10 @@ class Klines:
     trades: Sequence[int] = ()
     taker_base: Sequence[str] = ()
     taker_quote: Sequence[str] = ()
-    odd_ms: int | None = None
-    """When the last kline opened that did not open on the interval's grid: these are those after
-    it. Binance has such ones on spot in 2017 and 2018. None: there was none."""
+    off_grid_ms: int | None = None
+    """Open time of the newest kline that did not open on the interval's grid; None: all did.
+
+    The columns hold the klines after it. Binance has such klines on spot in 2017 and 2018."""
 
     def __len__(self) -> int:
         return len(self.open_ms)
@@ -71,11 +57,6 @@ class Klines:
 
 
 def decimals_used(texts: Iterable[str]) -> int:
-    """The most decimals of any text; trailing zeros do not count: 65000.10 uses one."""
+    """Return the most decimals of any text, without trailing zeros: 65000.10 uses one."""
     fractions = (text.partition(".")[2].rstrip("0") for text in texts)
     return max(map(len, fractions), default=0)
-
-
-def join_klines(parts: Sequence[Klines], last: int) -> list[Kline]:
-    """The ``last`` klines of all parts together, ascending, whatever the order of the parts."""
-    return sorted(kline for part in parts for kline in part)[-last:] if last else []

@@ -1,4 +1,4 @@
-"""What is wrong with the klines that came, and which are missing: pure checks on plain values."""
+"""Validate kline rows and find the missing ones: pure checks on plain values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBERS, _TEXTS = (0, 6, 8), (1, 2, 3, 4, 5, 7, 9, 10)  # columns of Binance's 
 
 
 class Gap(NamedTuple):
-    """Klines that the venue itself does not have: opens from first_ms to last_ms, both included."""
+    """Klines that Binance itself lacks: those that open from first_ms to last_ms, both included."""
 
     first_ms: int
     last_ms: int
@@ -26,14 +26,23 @@ class Gap(NamedTuple):
 
 
 def parse_rows(answer: object, interval: Interval, start_ms: int, end_ms: int) -> Klines:
-    """Turn one page of a kline answer into klines, believing nothing.
+    """Validate every row of one kline answer and turn the rows into klines.
 
-    Where some do not open when a kline of the interval does, those after the last of them are
-    returned, and `Klines.odd_ms` says when that one opened: before it no grid can be told.
+    If some rows open off the interval's grid, only the klines after the last of them are returned,
+    and `Klines.off_grid_ms` names that row.
+
+    Args:
+        answer: the decoded JSON.
+        interval: the interval that was asked for.
+        start_ms: earliest open time that was asked for, UTC ms.
+        end_ms: latest open time that was asked for, UTC ms.
+
+    Returns:
+        The klines, ascending.
 
     Raises:
-        DataInvalidError: the answer is no list of kline rows of this interval in ascending order
-            within [start_ms, end_ms]. Ask again: it is the transport's fault or the venue's.
+        DataInvalidError: the answer is not a list of kline rows of this interval in ascending order
+            within [start_ms, end_ms]. Ask again: the transport or the venue made an error.
     """
     if not isinstance(answer, list):
         raise DataInvalidError(f"the kline answer is {type(answer).__name__}, not a list of rows")
@@ -42,30 +51,34 @@ def parse_rows(answer: object, interval: Interval, start_ms: int, end_ms: int) -
     columns = _columns(answer)
     opens_ms = columns[0]
     if opens_ms[0] < start_ms or opens_ms[-1] > end_ms:
-        raise DataInvalidError("klines came that were not asked for")
+        raise DataInvalidError("the answer has klines that were not asked for")
     if not all(map(lt, opens_ms, opens_ms[1:])):
-        raise DataInvalidError("klines came out of order or doubled")
-    odd = [at for at, open_ms in enumerate(opens_ms) if interval.floor(open_ms) != open_ms]
-    odd_ms = opens_ms[odd[-1]] if odd else None
-    if odd:
-        columns = [column[odd[-1] + 1 :] for column in columns]
+        raise DataInvalidError("the klines are out of order, or one is there twice")
+    off_grid = [at for at, open_ms in enumerate(opens_ms) if interval.floor(open_ms) != open_ms]
+    off_grid_ms = opens_ms[off_grid[-1]] if off_grid else None
+    if off_grid:
+        columns = [column[off_grid[-1] + 1 :] for column in columns]
         if not columns[0]:
-            return Klines(odd_ms=odd_ms)
+            return Klines(off_grid_ms=off_grid_ms)
     for open_ms, close_ms in zip(columns[0], columns[6], strict=True):
         if not open_ms <= close_ms <= interval.close_ms(open_ms):
-            raise DataInvalidError(f"the kline of {open_ms} closes at {close_ms}: impossible")
-    # As floats: rounding keeps the order, so no right row is refused.
+            raise DataInvalidError(
+                f"the kline of {open_ms} closes at {close_ms}, which is impossible"
+            )
+    # Floats are enough here: rounding keeps the order, so no valid row is refused.
     first, high, low, last = (tuple(map(float, columns[index])) for index in (1, 2, 3, 4))
     bounded = all(map(le, low, first)) and all(map(le, low, last))
     bounded = bounded and all(map(le, first, high)) and all(map(le, last, high))
     if not bounded or min(low) <= 0:
-        raise DataInvalidError("klines came with prices that cannot be: low, high, or not positive")
+        raise DataInvalidError(
+            "a kline has impossible prices: not low <= open, close <= high, or not above 0"
+        )
     values: dict[str, Any] = dict(zip(Kline._fields, columns, strict=False))
-    return Klines(**values, odd_ms=odd_ms)
+    return Klines(**values, off_grid_ms=off_grid_ms)
 
 
-def odd_kline(open_ms: int, interval: Interval) -> str:
-    """What is to be said of a kline that does not open on the grid."""
+def off_grid_text(open_ms: int, interval: Interval) -> str:
+    """Return the message about a kline that does not open on the interval's grid."""
     at = f"{utc_text(open_ms)} ({open_ms})"
     return f"the venue's kline of {at} does not open when a {interval.name} kline does"
 
@@ -83,7 +96,7 @@ def _columns(rows: list[Any]) -> list[tuple[Any, ...]]:
 
 
 def find_gaps(opens_ms: Sequence[int], interval: Interval) -> list[Gap]:
-    """The holes between klines, by their opens (ascending): missing while a later one exists."""
+    """Return the gaps between klines, given by their open times in UTC ms, ascending."""
     gaps: list[Gap] = []
     for before_ms, open_ms in pairwise(opens_ms):
         expected_ms = interval.next(before_ms)
@@ -94,5 +107,5 @@ def find_gaps(opens_ms: Sequence[int], interval: Interval) -> list[Gap]:
 
 
 def missing_bars(gaps: Iterable[Gap]) -> int:
-    """How many bars the gaps lack together."""
+    """Return the number of missing bars of all gaps together."""
     return sum(gap.bars for gap in gaps)

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from warmup_job.catalog.packed_bars import PackedInstrument, floats, join
+from warmup_job.catalog.packed_bars import BarSeries, PackedInstrument, float_columns
 from warmup_job.catalog.stored_bars import StoredBars, read_instrument
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.rows import Gap
+from warmup_job.market.stream_id import StreamId
 from warmup_job.market.times import duration_text, utc_text
 from warmup_job.proof.certificate import Certificate
 from warmup_job.snapshot.layout import CATALOG, MANIFEST, resolve_current
@@ -26,10 +27,17 @@ from warmup_job.snapshot.manifest import (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One resolved snapshot; publishing a newer one does not change it."""
+    """One resolved snapshot; publishing a newer one does not change it.
+
+    It reads each file of the catalog once and keeps the content, unless the bars are too many.
+    """
 
     folder: Path
     manifest: Manifest
+    _stored: dict[str, StoredBars] = field(default_factory=dict, repr=False, compare=False)
+    _instruments: dict[str, PackedInstrument] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def catalog(self) -> Path:
@@ -43,12 +51,28 @@ class Snapshot:
         except (OSError, SnapshotError):
             return None
 
-    def stream(self, symbol: str, interval: str, price: str = "last") -> StreamEntry | None:
+    def stream(self, stream: StreamId) -> StreamEntry | None:
         """Return the manifest's entry of a stream, or None."""
+        wanted = (stream.symbol, stream.interval.name, stream.price)
         for entry in self.manifest.streams:
-            if (entry.symbol, entry.interval, entry.price) == (symbol, interval, price):
+            if (entry.symbol, entry.interval, entry.price) == wanted:
                 return entry
         return None
+
+    def stored(self, entry: StreamEntry) -> StoredBars:
+        """Open the files of a stream's bars.
+
+        Raises:
+            SnapshotError: a file cannot be decoded.
+            OSError: a file cannot be read.
+        """
+        if entry.bar_type not in self._stored:
+            self._stored[entry.bar_type] = StoredBars(self.catalog, entry.bar_type)
+        return self._stored[entry.bar_type]
+
+    def bars(self, entry: StreamEntry) -> BarSeries:
+        """Return a stream's bars; raises as `stored` does, also when they are loaded later."""
+        return self.stored(entry).series(Interval.parse(entry.interval))
 
 
 def open_snapshot(root: Path) -> Snapshot:
@@ -241,6 +265,8 @@ def _content_problems(snapshot: Snapshot) -> list[str]:
 def _read_instrument(snapshot: Snapshot, entry: InstrumentEntry) -> PackedInstrument:
     from warmup_job.catalog.audit import ExpectedInstrument, instrument_problem, snapshot_errors
 
+    if entry.instrument_id in snapshot._instruments:
+        return snapshot._instruments[entry.instrument_id]
     for file in snapshot.manifest.files:
         place = PurePosixPath(file.path)
         if place.parts[:2] == (CATALOG, "data") and place.parts[3] == entry.instrument_id:
@@ -258,6 +284,7 @@ def _read_instrument(snapshot: Snapshot, entry: InstrumentEntry) -> PackedInstru
             problem = instrument_problem(packed.table, place.parts[2], expected)
     if problem is not None:
         raise SnapshotError(problem)
+    snapshot._instruments[entry.instrument_id] = packed
     return packed
 
 
@@ -267,7 +294,7 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
 
     from warmup_job.catalog.audit import gaps_of, opens_of, row_problem
 
-    stored = StoredBars(snapshot.catalog, stream.bar_type)
+    stored = snapshot.stored(stream)
     interval = Interval.parse(stream.interval)
     if stored.rows != stream.bar_count:
         return [f"{stored.rows} bars, the manifest says {stream.bar_count}"]
@@ -299,7 +326,7 @@ def _stream_problems(snapshot: Snapshot, stream: StreamEntry) -> list[str]:
         return [*problems, gaps]
     problems += _gap_problems(gaps, stream.gaps, interval.next(int(opens_ms[-1])))
     certificate = stream.certificate
-    if certificate is not None and _certify(stream, stored, certificate) != certificate:
+    if certificate is not None and _certify(snapshot, stream, certificate) != certificate:
         problems.append("its certificate does not match its bars")
     return problems
 
@@ -318,7 +345,7 @@ def _gap_problems(found: list[Gap], listed: list[Gap], next_ms: int) -> list[str
     return []
 
 
-def _certify(stream: StreamEntry, stored: StoredBars, listed: Certificate) -> Certificate | None:
+def _certify(snapshot: Snapshot, stream: StreamEntry, listed: Certificate) -> Certificate | None:
     """Compute the certificate of the stored bars, with the price bounds of the listed one."""
     from warmup_job.proof.certify import certify
     from warmup_job.proof.evidence import Evidence
@@ -326,9 +353,9 @@ def _certify(stream: StreamEntry, stored: StoredBars, listed: Certificate) -> Ce
 
     if listed.bars > stream.bar_count or stream.detector is None:
         return None
-    series = join(stored.parts(listed.bars), listed.bars)
+    bars = snapshot.bars(stream).last(listed.bars)
     try:
-        window = Window.of(*(floats(series, name) for name in ("high", "low", "close")))
+        window = Window.of(*float_columns(bars.tables(), ("high", "low", "close")))
         evidence = Evidence.of(stream.detector, window)
         bounds = Bounds(listed.lowest, listed.highest)
         return certify(evidence, bounds, from_listing=listed.exact and stream.from_listing)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmup_job.catalog import packed_bars as arrow
+from warmup_job.catalog.packed_bars import float_columns
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.errors import ConfigError
 
@@ -44,8 +44,7 @@ def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
         )
     try:
         stored = StoredBars(catalog, chosen[0])
-        series = arrow.BarSeries(stored.parts() if stored.rows else ())
-        columns_of = [arrow.floats(series, name) for name in ("high", "low", "close")]
+        columns_of = float_columns(stored.bar_tables(), ("high", "low", "close"))
     except OSError as error:
         raise ConfigError(f"{source} cannot be read: {error.strerror or error}") from None
     return chosen[0], _window(source, *columns_of)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from warmup_job.acquire.prove import explain
+from warmup_job.acquire.judge import explain
 from warmup_job.binance.api_keys import signing_secret
 from warmup_job.errors import LiveRefusedError, SnapshotError, TraderError, WarmupError
 from warmup_job.handoff.report import now_ms
