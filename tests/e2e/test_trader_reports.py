@@ -227,7 +227,7 @@ def test_trader_that_was_never_live_exits_with_21_and_the_reason(
     assert done.code == 21, done.err
     assert "before it was ever live" in done.messages[-1]
     assert re.search(
-        r"\(last (starting|verifying|warming|filling|degraded): .+\)", done.messages[-1]
+        r"\(last state: (starting|verifying|warming|filling|degraded): .+\)", done.messages[-1]
     )
 
 
