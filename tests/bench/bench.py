@@ -26,7 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parent.parent.parent
+from tests.support.suite import REPO
+
 PEERS = (
     "imports", "imports_later", "floor", "nautilus", "ccxt_sync", "ccxt_paginate", "python_binance",
 )  # fmt: skip
@@ -48,7 +49,7 @@ def exchange(*options: str) -> Iterator[str]:
     """A local exchange in a process of its own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "warmup_job", "exchange", "--port", "0", *options],
-        cwd=HERE, stdout=subprocess.PIPE, text=True,
+        cwd=REPO, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         line = process.stdout.readline() if process.stdout else ""
@@ -62,7 +63,7 @@ def timed(command: list[str], env: dict[str, str]) -> Run:
     """Run to the end; wall time and peak memory as the operating system has them."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=HERE, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     out = process.stdout.read() if process.stdout else ""
     err = process.stderr.read() if process.stderr else ""
@@ -82,7 +83,7 @@ class Bench:
         self.url, self.bars, self.work = url, bars, work
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("WARMUP_")}
         self.env |= {"WARMUP_EXCHANGE_URL": url}
-        venue = (HERE / "configs/venues/simulated.yaml").read_text()
+        venue = (REPO / "configs/venues/simulated.yaml").read_text()
         self.venue = work / "venue.yaml"
         self.venue.write_text(venue.replace("2400", str(weight)))
 

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
-from tests.bench.bench import HERE, exchange
+from tests.bench.bench import exchange
+from tests.support.suite import REPO
 from warmup_job.market.kline import Klines
 
 RUNS = 3
@@ -90,7 +91,7 @@ def process(*command: str) -> float:
     """Seconds of a whole process."""
     return seconds(
         lambda: subprocess.run(
-            command, cwd=HERE, env=os.environ, check=True, capture_output=True, timeout=600
+            command, cwd=REPO, env=os.environ, check=True, capture_output=True, timeout=600
         )
     )
 

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.bench import HERE, exchange
+from tests.bench.bench import exchange
+from tests.support.suite import REPO
 
 RUNS = 9
 BARS = 200_000
@@ -69,11 +70,11 @@ asyncio.run(main())
 """
 
 
-def until(word: str, *command: str) -> float:
+def seconds_until(word: str, *command: str) -> float:
     """Seconds from a process' start to a line of its stderr with ``word``; then it is ended."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=HERE, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        command, cwd=REPO, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
     said = []
@@ -119,18 +120,18 @@ def main() -> None:
         os.environ["WARMUP_EXCHANGE_WS_URL"] = url.replace("http", "ws")
         os.environ["WARMUP_STATE_DIR"] = f"{folder}/state"
         config = ("--config", "configs/demo.yaml", "--root", f"{folder}/snapshot")
-        subprocess.run([*job, "run", *config], cwd=HERE, env=os.environ, check=True,
+        subprocess.run([*job, "run", *config], cwd=REPO, env=os.environ, check=True,
                        capture_output=True)  # fmt: skip
         bare = Path(folder) / "bare.py"
         bare.write_text(_BARE)
         pairs = []
         for _ in range(RUNS):
-            subprocess.run([*job, "run", *config], cwd=HERE, env=os.environ, check=True,
+            subprocess.run([*job, "run", *config], cwd=REPO, env=os.environ, check=True,
                            capture_output=True)  # fmt: skip
             pairs.append(
                 (
-                    until('"live: ', *job, "trade", *config, "--mode", "paper"),
-                    until("live", sys.executable, str(bare)),
+                    seconds_until('"live: ', *job, "trade", *config, "--mode", "paper"),
+                    seconds_until("live", sys.executable, str(bare)),
                 )
             )
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
