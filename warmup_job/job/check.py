@@ -12,7 +12,7 @@ from warmup_job.catalog.names import bar_type_name
 from warmup_job.catalog.packed_bars import BarSeries
 from warmup_job.errors import DataInvalidError, UnknownSymbolError, WarmupError
 from warmup_job.job.download import Download
-from warmup_job.job.instruments import CheckedInstrument, make_instrument
+from warmup_job.job.make_instruments import CheckedInstrument, make_instrument
 from warmup_job.market.rows import missing_bars, off_grid_text
 from warmup_job.market.times import utc_text
 from warmup_job.plan.stream_plan import StreamPlan
