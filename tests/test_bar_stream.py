@@ -23,7 +23,7 @@ from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.names import instrument_id_of
 from warmup_job.catalog.nautilus_bars import bar_type_of, instrument_bars, open_ms_of
 from warmup_job.handoff.bar_stream import BarStream
-from warmup_job.handoff.cursor import Span
+from warmup_job.handoff.held_bars import Span
 from warmup_job.handoff.stream_history import History
 from warmup_job.market.interval import Interval
 from warmup_job.market.stream_id import StreamId
@@ -257,7 +257,7 @@ def test_missing_newest_bars_are_no_hole_but_late(in_lab: Callable[[Scenario], N
         history = await lab.history(5, lacking=3)
         lab.relay.change = without(-2, -1)
         async with lab.kept(history) as stream:
-            await until_async(lambda: stream.cursor.missing(NOON_MS) == Span(
+            await until_async(lambda: stream.held.missing(NOON_MS) == Span(
                 NOON_MS - 2 * M, NOON_MS - M
             ))  # fmt: skip
             asked = len(lab.running.klines())
@@ -316,7 +316,7 @@ def test_a_cold_window_moves_on_with_the_clock(in_lab: Callable[[Scenario], None
         lab.running.fault("400@klines")
         async with lab.kept(History(BTC_TYPE, MINUTE, [], wanted=4)) as stream:
             await lab.until_phase("stuck")
-            assert stream.cursor.at_ms == NOON_MS - 5 * M
+            assert stream.held.at_ms == NOON_MS - 5 * M
             await lab.pass_time(3 * M)
             stream.wake()
             await lab.until_complete()
@@ -428,7 +428,7 @@ def test_a_bar_that_has_not_closed_by_the_exchanges_clock_is_dropped(
             assert not stream.arrived(later)
             assert not stream.is_complete
             await lab.until_complete()
-            assert stream.cursor.newest_held_ms() is None
+            assert stream.held.newest_held_ms() is None
             assert stream.take_complete() == ([], None)
 
     in_lab(scenario)

@@ -151,7 +151,7 @@ def test_paper_trading_denies_orders_until_the_stream_is_warm(
             history = History(BAR_TYPE, MINUTE, [], wanted=3)
             runner = PaperRunner(node_settings(plan), [strategy], [history], client)
             # What came before the newest bar cannot be had: the window fills from live alone.
-            runner.streams.streams[BAR_TYPE].cursor.at_ms = MINUTE.shift(newest_ms, -1)
+            runner.streams.streams[BAR_TYPE].held.at_ms = MINUTE.shift(newest_ms, -1)
             strategy.runner = runner
             sent: list[int] = []  # how many orders, since the second bar came
 

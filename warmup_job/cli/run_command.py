@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
@@ -67,10 +67,12 @@ def run(
     warn_of_trading(plan)
     check_strategies(plan)
 
+    options = _RunOptions(until, dry_run, full, as_json, pause_ms)
+
     async def runs() -> int:
         status: Status | None = None
         while True:
-            status = await _run_once(plan, until, dry_run, full, as_json, pause_ms, status)
+            status = await _run_once(plan, options, status)
             if pause_ms is None:
                 return status.exit_code
             logger.info("next run in {}", duration_text(pause_ms))
@@ -79,26 +81,27 @@ def run(
     sys.exit(until_stopped(runs()))
 
 
-async def _run_once(
-    plan: WarmupPlan,
-    until: str | None,
-    dry_run: bool,
-    full: bool,
-    as_json: bool,
-    pause_ms: int | None,
-    last: Status | None,
-) -> Status:
+class _RunOptions(NamedTuple):
+    """The options of ``run`` that are not keys of the configuration."""
+
+    until: str | None
+    """Fetch as if it were this time; None: now."""
+    dry_run: bool
+    full: bool
+    as_json: bool
+    pause_ms: int | None
+    """The time until the next run (ms); None: this is the only one."""
+
+
+async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None) -> Status:
     """Run once, report the result and return it.
 
     Args:
         plan: What to fetch.
-        until: Fetch as if it were this time; None: now.
-        dry_run: Do not publish.
-        full: Fetch all bars again.
-        as_json: Print JSON.
-        pause_ms: The time until the next run (ms); None: this is the only one.
+        options: The command's options.
         last: The result of this process' previous run; the volume may have a later one.
     """
+    from warmup_job.job.exit_code import exit_code
     from warmup_job.job.repeat import log_repeated
     from warmup_job.job.run_job import Outcome, warm
     from warmup_job.snapshot.status import Status, read_status
@@ -107,29 +110,31 @@ async def _run_once(
     try:
         with ExitStack() as stack:
             progress = _progress(plan, stack)
-            outcome = await warm(plan, until=until, dry_run=dry_run, full=full, progress=progress)
+            outcome = await warm(
+                plan, until=options.until, dry_run=options.dry_run, full=options.full,
+                progress=progress,
+            )  # fmt: skip
         error = outcome.worst
     except WarmupError as failure:
         error = failure
     code = error.exit_code if error else 0
-    proceed = plan.on_failure == "proceed" and error is not None and error.may_proceed
-    exit_code = 0 if proceed else code
-    message = _result_text(outcome, error, dry_run)
+    exits_with = exit_code(error, plan.on_failure)
+    message = _result_text(outcome, error, options.dry_run)
     name = outcome.folder.name if outcome.folder else None
     root = plan.root
     before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
-    status = Status(time.time_ns() // 1_000_000, code, exit_code, message, name).after(before)
-    if pause_ms is not None:
+    status = Status(time.time_ns() // 1_000_000, code, exits_with, message, name).after(before)
+    if options.pause_ms is not None:
         log_repeated(root, status, error, before)
     elif error is not None:
-        logger.log("WARNING" if proceed else "ERROR", "code {}: {}", code, error)
-        if proceed:
+        logger.log("ERROR" if exits_with else "WARNING", "code {}: {}", code, error)
+        if not exits_with:
             logger.warning(
                 "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
                 "fetch the missing bars itself"
             )
-    _report(outcome, message, code, exit_code, as_json)
-    if not dry_run:
+    _report(outcome, status, options.as_json)
+    if not options.dry_run:
         _write_status(root, status)
     return status
 
@@ -162,15 +167,15 @@ def _result_text(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> 
     return f"{done}; DEGRADED: {error}" if error else done
 
 
-def _report(outcome: Outcome, message: str, code: int, exit_code: int, as_json: bool) -> None:
+def _report(outcome: Outcome, status: Status, as_json: bool) -> None:
     """Print the run's result on stdout."""
     folder, manifest = outcome.folder, outcome.manifest
     if as_json:
         print_json(
             {
-                "code": code,
-                "exit_code": exit_code,
-                "message": message,
+                "code": status.code,
+                "exit_code": status.exit_code,
+                "message": status.message,
                 "snapshot": folder.name if folder else None,
                 "published": outcome.published is not None,
                 "folder": str(folder) if folder else None,
@@ -178,7 +183,7 @@ def _report(outcome: Outcome, message: str, code: int, exit_code: int, as_json: 
             }
         )
         return
-    click.echo(message)
+    click.echo(status.message)
     if manifest is not None and outcome.up_to_date is None:
         click.echo(
             f"  from {manifest.endpoint}, weight {manifest.weight_spent}, {manifest.seconds:.2f} s"

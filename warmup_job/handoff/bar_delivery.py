@@ -43,7 +43,7 @@ class BarDelivery:
 
     def is_under_way(self) -> bool:
         """Return whether bars are held or being fetched that were not delivered."""
-        held = any(each.cursor.newest_held_ms() is not None for each in self._followed.kept)
+        held = any(each.held.newest_held_ms() is not None for each in self._followed.kept)
         return held or self._followed.is_fetching()
 
     def advance(self, *, live: bool) -> None:
@@ -165,7 +165,7 @@ class BarDelivery:
 
 def _is_due(group: list[BarStream]) -> bool:
     """Return whether bars are held, and none that closed before them is still to come."""
-    held = [ms for stream in group if (ms := stream.cursor.newest_held_ms()) is not None]
+    held = [ms for stream in group if (ms := stream.held.newest_held_ms()) is not None]
     return bool(held) and all(
-        stream.is_complete and stream.cursor.covers(max(held)) for stream in group
+        stream.is_complete and stream.held.covers(max(held)) for stream in group
     )

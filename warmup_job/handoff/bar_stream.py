@@ -14,7 +14,7 @@ from nautilus_trader.model.instruments import Instrument
 from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import instrument_bars, open_ms_of
 from warmup_job.errors import TraderError, WarmupError
-from warmup_job.handoff.cursor import CompleteRun, Cursor, Span, next_due_ms
+from warmup_job.handoff.held_bars import CompleteRun, HeldBars, Span, next_due_ms
 from warmup_job.handoff.regime_proof import RegimeProof
 from warmup_job.handoff.report import StreamReport
 from warmup_job.handoff.run_listener import RunListener
@@ -72,7 +72,7 @@ class BarStream:
         """Whether the stream begins with the symbol's first bar."""
         self.released = False
         """Whether bars were taken for delivery since the start."""
-        self.cursor = self._cursor_at_start(client.now_ms())
+        self.held = self._held_at_start(client.now_ms())
         self.delivered = DeliveredBars(history=len(history.bars[:-1]))
         self._client = client
         self._listener = listener
@@ -108,12 +108,12 @@ class BarStream:
     @property
     def contiguous_to_ms(self) -> int:
         """Close time of the last bar that was delivered, UTC ms."""
-        return self.history.interval.close_ms(self.cursor.at_ms)
+        return self.history.interval.close_ms(self.held.at_ms)
 
     @property
     def is_late(self) -> bool:
         """Whether bars are missing that `keep` has not noticed, as after the machine has slept."""
-        return self.phase == "contiguous" and self.cursor.missing(self._due_ms()) is not None
+        return self.phase == "contiguous" and self.held.missing(self._due_ms()) is not None
 
     @property
     def is_complete(self) -> bool:
@@ -121,7 +121,7 @@ class BarStream:
         return (
             self.phase == "contiguous"
             and not self._clock_is_behind
-            and self.cursor.missing(self._due_ms()) is None
+            and self.held.missing(self._due_ms()) is None
         )
 
     def instrument(self) -> Instrument:
@@ -141,12 +141,12 @@ class BarStream:
     def arrived(self, bar: Bar) -> bool:
         """Hold a bar from the websocket; return whether the stream is complete with it."""
         open_ms = open_ms_of(bar, self.history.interval)
-        if open_ms >= self.cursor.at_ms:  # also a bar that REST had first shows that it is alive
+        if open_ms >= self.held.at_ms:  # also a bar that REST had first shows that it is alive
             self._polled = 0
             self.wake()
         if self.history.interval.close_ms(open_ms) > self._client.now_ms() + _GRACE_MS:
             self._clock_is_behind = True
-        if not self.cursor.offer(open_ms, bar):
+        if not self.held.offer(open_ms, bar):
             return False
         self._streamed_ms = open_ms
         return self.is_complete
@@ -154,7 +154,7 @@ class BarStream:
     def take_complete(self) -> CompleteRun[Bar]:
         """Take the bars that may be delivered now."""
         self.released = True
-        return self.cursor.take_complete(self._client.now_ms())
+        return self.held.take_complete(self._client.now_ms())
 
     def count(self, bar: Bar, *, newest: bool = False) -> str:
         """Count a delivered bar; return its source: ``history``, ``filled`` or ``live``."""
@@ -214,7 +214,7 @@ class BarStream:
                 await self._await_wake(_RETRY_S)
                 continue
             self._move_cold_window()
-            gap = self.cursor.missing(self._due_ms())
+            gap = self.held.missing(self._due_ms())
             if gap is not None:
                 failures = 0 if await self._fill(gap) else failures + 1
                 if failures:
@@ -228,20 +228,20 @@ class BarStream:
 
     # -- filling -----------------------------------------------------------------------------------
 
-    def _cursor_at_start(self, now_ms: int) -> Cursor[Bar]:
+    def _held_at_start(self, now_ms: int) -> HeldBars[Bar]:
         interval, bars = self.history.interval, self.history.bars
         if not bars:  # cold: the whole window is missing, and is requested until it comes
             newest_ms = interval.last_closed(now_ms)
-            return Cursor(interval, interval.shift(newest_ms, -self.history.wanted))
+            return HeldBars(interval, interval.shift(newest_ms, -self.history.wanted))
         newest_ms = open_ms_of(bars[-1], interval)
         before_ms = (
             open_ms_of(bars[-2], interval) if len(bars) > 1 else interval.shift(newest_ms, -1)
         )
-        cursor = Cursor[Bar](interval, before_ms)
+        held = HeldBars[Bar](interval, before_ms)
         if interval.next(before_ms) != newest_ms:  # the venue's own gap, on record
-            cursor.pass_over(Span(interval.next(before_ms), interval.shift(newest_ms, -1)))
-        cursor.offer(newest_ms, bars[-1])
-        return cursor
+            held.pass_over(Span(interval.next(before_ms), interval.shift(newest_ms, -1)))
+        held.offer(newest_ms, bars[-1])
+        return held
 
     async def _fill(self, gap: Span) -> bool:
         """Fetch missing bars; return False if they have to be requested again after a pause."""
@@ -260,7 +260,7 @@ class BarStream:
             opens_ms = [kline.open_ms for kline in klines]
             made = instrument_bars(klines, self.instrument(), interval, self.history.bars[-1:])
             answer = zip(opens_ms, made, strict=True)
-            verdict, left = self.cursor.take_answer(gap, answer, self._due_ms())
+            verdict, left = self.held.take_answer(gap, answer, self._due_ms())
             if klines:
                 logger.info("{}: filled {} bar(s) from {}", self.name, len(klines), since)
             if verdict == "hole":
@@ -288,7 +288,7 @@ class BarStream:
                 self.name, now_ms - before_ms,
             )  # fmt: skip
         last_ms = self.history.interval.last_closed(now_ms + _GRACE_MS)
-        for open_ms in self.cursor.drop_later(last_ms):
+        for open_ms in self.held.drop_later(last_ms):
             logger.warning(
                 "{}: dropped a bar of {}, which has not closed yet by the exchange's clock",
                 self.name, utc_text(open_ms),
@@ -305,7 +305,7 @@ class BarStream:
         if self._is_cold and self.history.wanted:
             interval = self.history.interval
             newest_ms = interval.last_closed(self._client.now_ms())
-            self.cursor.move_to(interval.shift(newest_ms, -self.history.wanted - self._absent))
+            self.held.move_to(interval.shift(newest_ms, -self.history.wanted - self._absent))
 
     async def _pass_over(self, hole: Span) -> None:
         """Go on after bars that the venue itself lacks, though it has later ones."""
@@ -318,12 +318,12 @@ class BarStream:
             "{}: passed over {} to {}: the venue itself has no bars there",
             self.name, utc_text(hole.first_ms), utc_text(hole.last_ms),
         )  # fmt: skip
-        self.cursor.pass_over(hole)
+        self.held.pass_over(hole)
         if self._is_cold and not self.from_listing:
             # As many bars are wanted all the same, so the cold window begins earlier.
             missing = self.history.interval.count(*hole)
             self._absent += missing
-            self.cursor.begin_earlier(missing)
+            self.held.begin_earlier(missing)
 
     def _due_ms(self) -> int:
         return self._client.now_ms() - (_GRACE_MS if self.released else 0)

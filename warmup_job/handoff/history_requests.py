@@ -15,10 +15,10 @@ from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import instrument_bars, open_ms_of
 from warmup_job.errors import WarmupError
 from warmup_job.handoff.composite_bars import CompositeSeries, source_of
-from warmup_job.handoff.cursor import Span
 from warmup_job.handoff.followed_streams import FollowedStreams
 from warmup_job.handoff.follower import Follower
 from warmup_job.handoff.gate import answer
+from warmup_job.handoff.held_bars import Span
 from warmup_job.handoff.run_listener import RunListener
 from warmup_job.market.times import utc_text
 
@@ -120,7 +120,7 @@ class HistoryRequests:
         """Return the requested source bars that are older than the window; None: none are."""
         stream = self._followed.stream_of(series)
         interval, had = stream.history.interval, self._followed.bars(stream.bar_type)
-        window_ms = open_ms_of(had[0], interval) if had else interval.next(stream.cursor.at_ms)
+        window_ms = open_ms_of(had[0], interval) if had else interval.next(stream.held.at_ms)
         last_ms = interval.shift(window_ms, -1)
         if len(had) >= _CACHED:  # the cache loses a bar with each new one, also meanwhile
             last_ms = interval.shift(last_ms, _CACHED // 2)

@@ -1,8 +1,9 @@
-"""The cursor of one stream: every closed bar once, in order. Pure: bars, open times and a clock.
+"""Bars of one stream that wait for a missing one. Pure: bars, open times and a clock.
 
-The cursor stands at the last bar that was delivered. A bar that arrives later than the next one is
-held; the bars that are missing before it are named, so that they can be fetched; a complete run is
-taken: the superseded bars as history, the newest closed one as live.
+Every closed bar is delivered once and in order. A cursor stands at the last bar that was delivered.
+A bar that arrives later than the next one is held; the bars that are missing before it are named,
+so that they can be fetched; a complete run is taken: the superseded bars as history, the newest
+closed one as live.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ class Span(NamedTuple):
 
 
 Verdict = Literal["filled", "again", "hole"]
-"""The result of an answer to a request for missing bars, see `Cursor.take_answer`."""
+"""The result of an answer to a request for missing bars, see `HeldBars.take_answer`."""
 
 
-class Cursor[BarT]:
-    """The cursor of one stream, and the bars that are held after it.
+class HeldBars[BarT]:
+    """The bars of one stream that are held, and the cursor before them.
 
     Args:
         interval: of the stream.

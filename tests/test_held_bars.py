@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.suite import SCALE
-from warmup_job.handoff.cursor import Cursor, Span, next_due_ms
+from warmup_job.handoff.held_bars import HeldBars, Span, next_due_ms
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 MINUTE = Interval.parse("1m")
@@ -20,29 +20,29 @@ def at(minute: int) -> int:
     return START + minute * M
 
 
-def handoff(cursor: int = 0) -> Cursor[int]:
-    return Cursor(MINUTE, at(cursor))
+def handoff(cursor: int = 0) -> HeldBars[int]:
+    return HeldBars(MINUTE, at(cursor))
 
 
-def offer(gate: Cursor[int], *minutes: int) -> list[bool]:
+def offer(gate: HeldBars[int], *minutes: int) -> list[bool]:
     return [gate.offer(at(minute), minute) for minute in minutes]
 
 
-def test_cursor_passes_the_next_bar_on_at_once() -> None:
+def test_held_bars_passes_the_next_bar_on_at_once() -> None:
     gate = handoff()
     assert offer(gate, 1) == [True]
     assert gate.take_complete(at(2) + 5) == ([], 1)
     assert gate.at_ms == at(1)
 
 
-def test_cursor_drops_duplicate_and_older_bars() -> None:
+def test_held_bars_drops_duplicate_and_older_bars() -> None:
     gate = handoff(5)
     assert offer(gate, 5, 4, 6, 6) == [False, False, True, False]
     gate.take_complete(at(7))
     assert offer(gate, 6) == [False]
 
 
-def test_cursor_holds_a_later_bar_until_the_missing_one_arrives() -> None:
+def test_held_bars_holds_a_later_bar_until_the_missing_one_arrives() -> None:
     gate = handoff()
     offer(gate, 3)
     assert gate.take_complete(at(4)) == ([], None)
@@ -52,7 +52,7 @@ def test_cursor_holds_a_later_bar_until_the_missing_one_arrives() -> None:
     assert gate.take_complete(at(4)) == ([1, 2], 3)
 
 
-def test_cursor_marks_superseded_bars_as_history() -> None:
+def test_held_bars_marks_superseded_bars_as_history() -> None:
     gate = handoff()
     offer(gate, 1, 2)
     assert gate.take_complete(at(4)) == ([1, 2], None)  # bar 3 closed meanwhile
@@ -60,20 +60,20 @@ def test_cursor_marks_superseded_bars_as_history() -> None:
     assert gate.take_complete(at(4)) == ([], 3)
 
 
-def test_cursor_accepts_a_kline_that_arrives_before_the_clock_says_it_closed() -> None:
+def test_held_bars_accepts_a_kline_that_arrives_before_the_clock_says_it_closed() -> None:
     gate = handoff()
     offer(gate, 1)
     assert gate.take_complete(at(2) - 40) == ([], 1)
 
 
-def test_cursor_reports_closed_bars_that_did_not_arrive_as_missing() -> None:
+def test_held_bars_reports_closed_bars_that_did_not_arrive_as_missing() -> None:
     gate = handoff()
     assert gate.missing(at(1) + M - 1) is None  # still forming
     assert gate.missing(at(2)) == Span(at(1), at(1))
     assert gate.missing(at(9)) == Span(at(1), at(8))
 
 
-def test_cursor_skips_a_hole_of_the_venue() -> None:
+def test_held_bars_skips_a_hole_of_the_venue() -> None:
     gate = handoff()
     offer(gate, 1, 4)
     hole = gate.missing(at(5))
@@ -94,7 +94,9 @@ class Consumer:
 
 @settings(max_examples=300 * SCALE, deadline=None)
 @given(st.data())
-def test_cursor_delivers_each_bar_once_in_order_for_any_interleaving(data: st.DataObject) -> None:
+def test_held_bars_come_once_and_in_order_for_any_interleaving(
+    data: st.DataObject,
+) -> None:
     """Duplicates, reordering, outages and partial answers, with a clock that runs on."""
     cursor = data.draw(st.integers(0, 5))
     holes = data.draw(st.sets(st.integers(cursor + 1, 25), max_size=4))
@@ -133,14 +135,14 @@ def test_cursor_delivers_each_bar_once_in_order_for_any_interleaving(data: st.Da
     st.integers(1_600_000_000_000, 2_000_000_000_000),
     st.integers(0, 2_000),
 )
-def test_cursor_next_check_is_exactly_when_a_bar_is_due(
+def test_held_bars_next_check_is_exactly_when_a_bar_is_due(
     name: str, now_ms: int, grace_ms: int
 ) -> None:
     interval = Interval.parse(name)
     due_ms = next_due_ms(interval, now_ms, grace_ms)
     assert due_ms > now_ms
     known = interval.last_closed(now_ms - grace_ms)
-    gate: Cursor[int] = Cursor(interval, known)
+    gate: HeldBars[int] = HeldBars(interval, known)
     assert gate.missing(due_ms - 1 - grace_ms) is None
     assert gate.missing(due_ms - grace_ms) == Span(interval.next(known), interval.next(known))
 
@@ -168,7 +170,7 @@ class Stream:
     """The handoff, driven as a feed drives it; and what a strategy has of it."""
 
     venue: Venue
-    gate: Cursor[int]
+    gate: HeldBars[int]
     known: int
     """The snapshot's last minute."""
     now_ms: int
@@ -221,7 +223,7 @@ class Stream:
 
 @settings(max_examples=400 * SCALE, deadline=None)
 @given(st.data())
-def test_cursor_any_events_end_with_the_bars_of_the_venue(data: st.DataObject) -> None:
+def test_held_bars_any_events_end_with_the_bars_of_the_venue(data: st.DataObject) -> None:
     """A snapshot of any age; answers that are slow, late, partial, or fail; a stream that brings
     bars, loses, repeats and reorders them, is cut and comes back; and holes that the venue itself
     has, which alone are ever passed over.
@@ -274,7 +276,7 @@ def test_cursor_any_events_end_with_the_bars_of_the_venue(data: st.DataObject) -
         assert set(passed) <= holes
 
 
-def test_cursor_moving_window_forgets_only_older_bars() -> None:
+def test_held_bars_moving_window_forgets_only_older_bars() -> None:
     gate = handoff()
     offer(gate, 1, 2, 7)
     gate.pass_over(Span(at(3), at(3)))
@@ -287,7 +289,7 @@ def test_cursor_moving_window_forgets_only_older_bars() -> None:
     assert gate.missing(at(9)) == Span(at(5), at(6))
 
 
-def test_cursor_confirms_a_hole_although_the_window_moves_between_two_answers() -> None:
+def test_held_bars_confirms_a_hole_although_the_window_moves_between_two_answers() -> None:
     gate = handoff()
     asked = Span(at(2), at(4))
     answer = [(at(1), 1), (at(5), 5)]
@@ -297,7 +299,7 @@ def test_cursor_confirms_a_hole_although_the_window_moves_between_two_answers() 
     assert gate.take_answer(asked, [(at(5), 5)], at(6)) == ("hole", asked)
 
 
-def test_cursor_tells_whether_all_bars_up_to_a_time_are_here() -> None:
+def test_held_bars_tells_whether_all_bars_up_to_a_time_are_here() -> None:
     gate = handoff()
     offer(gate, 1, 3)
     assert gate.covers(at(2) - 1)  # the close of bar 1
@@ -307,7 +309,7 @@ def test_cursor_tells_whether_all_bars_up_to_a_time_are_here() -> None:
     assert not gate.covers(at(5) - 1)
 
 
-def test_cursor_drops_bars_of_the_future() -> None:
+def test_held_bars_drops_bars_of_the_future() -> None:
     gate = handoff()
     offer(gate, 1, 50)
     assert gate.drop_later(at(10)) == [at(50)]
@@ -315,7 +317,7 @@ def test_cursor_drops_bars_of_the_future() -> None:
     assert gate.missing(at(2)) is None
 
 
-def test_cursor_window_before_the_listing_may_move() -> None:
+def test_held_bars_window_before_the_listing_may_move() -> None:
     gate = handoff()
     assert gate.take_answer(Span(at(1), at(8)), [(at(9), 9)], at(10)) == (
         "again",
@@ -326,7 +328,7 @@ def test_cursor_window_before_the_listing_may_move() -> None:
     assert gate.take_answer(asked, [(at(9), 9)], at(10)) == ("hole", asked)
 
 
-def test_cursor_cold_window_may_begin_earlier() -> None:
+def test_held_bars_cold_window_may_begin_earlier() -> None:
     gate = handoff(5)
     offer(gate, 6)
     gate.begin_earlier(3)
