@@ -22,7 +22,6 @@ from tests.support.snapshots import (
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.errors import SnapshotError, VolumeError
 from warmup_job.snapshot.layout import snapshot_id
-from warmup_job.snapshot.limits import limited_until_ms, record_limit
 from warmup_job.snapshot.manifest import (
     FileEntry,
     seal,
@@ -33,6 +32,7 @@ from warmup_job.snapshot.publish import (
     publish,
     snapshots_to_prune,
 )
+from warmup_job.snapshot.rate_limits import limited_until_ms, record_limit
 from warmup_job.snapshot.verify import Requirements, find_problems, open_snapshot, verify
 
 

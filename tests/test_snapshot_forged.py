@@ -31,8 +31,8 @@ from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.lease import LeaseRecord
 from warmup_job.snapshot.lease import _read as read_lease
-from warmup_job.snapshot.limits import limited_until_ms
 from warmup_job.snapshot.manifest import Manifest, parse_manifest
+from warmup_job.snapshot.rate_limits import limited_until_ms
 from warmup_job.snapshot.verify import open_snapshot, verify
 
 NOW_MS = START + (BARS + 1) * 60_000

@@ -13,7 +13,7 @@ from nautilus_trader.model.data import Bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.errors import TraderError
 from warmup_job.handoff.bar_stream import BarStream
-from warmup_job.handoff.delivery_order import DueBar, grouped, in_order, plan_delivery
+from warmup_job.handoff.bars_in_order import DueBar, grouped, in_order, plan_delivery
 from warmup_job.handoff.followed_streams import FollowedStreams
 from warmup_job.handoff.follower import Follower
 from warmup_job.handoff.run_listener import RunListener

@@ -11,7 +11,7 @@ from nautilus_trader.model.data import Bar, BarType
 
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.errors import TraderError
-from warmup_job.handoff.delivery_order import DueBar
+from warmup_job.handoff.bars_in_order import DueBar
 from warmup_job.handoff.order_denial import OrderDenial
 from warmup_job.handoff.receivers import receives_history
 from warmup_job.handoff.strategy_features import (

@@ -9,7 +9,8 @@ import msgspec
 from loguru import logger
 
 from warmup_job.errors import ConfigError
-from warmup_job.handoff.report import Report, metrics
+from warmup_job.handoff.metrics import metrics
+from warmup_job.handoff.report import Report
 
 
 @asynccontextmanager

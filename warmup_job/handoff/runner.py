@@ -20,7 +20,6 @@ from warmup_job.errors import TraderError
 from warmup_job.handoff import saved_state
 from warmup_job.handoff.bar_stream import DeliveredBars
 from warmup_job.handoff.bar_streams import BarStreams
-from warmup_job.handoff.decision import decide
 from warmup_job.handoff.declared_indicators import differences
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
@@ -31,6 +30,7 @@ from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
 from warmup_job.handoff.situation import is_warm_start, situation_of
 from warmup_job.handoff.stream_history import History
+from warmup_job.handoff.trading_decision import decide
 from warmup_job.handoff.trading_policy import TradingPolicy
 from warmup_job.handoff.websocket import Websockets
 from warmup_job.handoff.websocket_messages import quote_stream

@@ -31,7 +31,7 @@ from warmup_job.plan.stream_plan import StreamPlan
 from warmup_job.plan.venue_client import open_client
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.durable import volume_error
-from warmup_job.snapshot.limits import record_limit, wait_for_limit
+from warmup_job.snapshot.rate_limits import record_limit, wait_for_limit
 from warmup_job.snapshot.verify import Snapshot
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from warmup_job.handoff.report import now_ms
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.venue_plan import VenuePlan
 from warmup_job.plan.warmup_plan import WarmupPlan
-from warmup_job.snapshot.limits import record_limit
+from warmup_job.snapshot.rate_limits import record_limit
 from warmup_job.trader.history import histories_of, open_for_trading
 
 if TYPE_CHECKING:

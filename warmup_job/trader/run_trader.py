@@ -18,7 +18,7 @@ from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.modes import Mode
 from warmup_job.plan.venue_client import check_network, open_client
 from warmup_job.plan.warmup_plan import WarmupPlan
-from warmup_job.snapshot.limits import record_limit, wait_for_limit
+from warmup_job.snapshot.rate_limits import record_limit, wait_for_limit
 from warmup_job.trader.summary import TradeSummary
 
 if TYPE_CHECKING:

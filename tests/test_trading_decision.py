@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from warmup_job.handoff.decision import Decision, Situation, StreamStatus, decide
 from warmup_job.handoff.report import State
+from warmup_job.handoff.trading_decision import Decision, Situation, StreamStatus, decide
 
 CLOSE_MS = 1_700_000_099_999
 MINUTES = StreamStatus("BTCUSDT 1m", "contiguous", CLOSE_MS)
