@@ -322,4 +322,4 @@ def test_plan_streams_job_with_unproven_averages_exits_with_14(
         "--root", tmp_path / "snapshot",
     )  # fmt: skip
     assert done.code == 14
-    assert re.search(r"ema 400 needs \d{4} bars, 600 are there", " ".join(done.messages))
+    assert re.search(r"ema 400 needs \d{4} bars, but there are 600", " ".join(done.messages))

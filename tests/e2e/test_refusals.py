@@ -362,7 +362,7 @@ def test_host_clock_minutes_off_changes_nothing(
     offset = re.match(r"clock offset ([+-]\d+) ms ± (\d+) ms; using the exchange's clock", told)
     assert offset is not None, told
     assert int(offset[1]) == pytest.approx(-int(skew[:-1]) * 1000, abs=int(offset[2]) + 1)
-    assert told.endswith("Have this machine's set by NTP: live trading signs by it")
+    assert told.endswith("Synchronise this machine by NTP: live trading signs with its clock")
 
 
 def test_clock_offset_within_its_error_is_not_logged(
@@ -392,7 +392,7 @@ def test_two_processes_share_one_budget_without_a_429(
 ) -> None:
     """Both want more than is left of the minute; neither goes over, and both finish."""
     running = start_exchange(weight_limit=60, now_ms=before_the_minute(9))
-    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 6_000}]
+    streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 9_000}]
     config = write_config(
         tmp_path,
         running.url,

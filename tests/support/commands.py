@@ -137,20 +137,6 @@ def job(*arguments: object, env: dict[str, str] | None = None) -> Result:
     return start_jobs().run(*arguments, env=env)
 
 
-def fresh_job(*arguments: object, env: dict[str, str] | None = None) -> Result:
-    """Run ``warmup-job`` to its end in a new interpreter, for what happens before its command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "warmup_job", *map(str, arguments)],
-        cwd=REPO,
-        env=clean_env(**(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
 @contextlib.contextmanager
 def job_process(
     *arguments: object, env: dict[str, str] | None = None, log: Path | None = None

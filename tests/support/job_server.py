@@ -33,6 +33,8 @@ def serve(channel: socket.socket) -> list[str] | None:
             channel.close()
             os.environ.clear()
             os.environ.update(environment)
+            added = environment.get("PYTHONPATH", "").split(os.pathsep)
+            sys.path[:0] = [folder for folder in added if folder]  # as a new interpreter does
             out, err, questions = handles
             for handle, number in ((out, 1), (err, 2)):
                 os.dup2(handle, number)
