@@ -55,11 +55,3 @@ def test_docs_one_command_runs_the_grid_over_a_snapshot(volume: Path, exchange: 
     assert int(done.stdout.partition(" orders")[0].rpartition(" ")[2]) >= 10
     assert "USDT PnL (total)" in done.stdout
     assert "ERROR" not in done.stdout + done.stderr
-
-
-def test_the_tables_of_keys_are_those_of_the_declarations() -> None:
-    done = subprocess.run(
-        [sys.executable, REPO / ".ci/configuration_tables.py", "--check"],
-        capture_output=True, text=True, check=False, timeout=HANG_S,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
-from tests.support.suite import REPO
+from tests.support.suite import HANG_S, REPO
 from warmup_job.cli.group import cli
 
 PACKAGE = REPO / "warmup_job"
@@ -169,3 +171,30 @@ def test_python_examples_import_what_there_is(page: Path) -> None:
                 module = importlib.import_module(node.module)
                 missing = [each.name for each in node.names if not hasattr(module, each.name)]
                 assert not missing, f"{page.name}: {node.module} has no {missing}"
+
+
+def test_docs_names_of_variables_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In docs, compose files, manifests and configurations: none of them would be warned of."""
+    from warmup_job.cli.config_options import unread_variables
+
+    places = [REPO / name for name in ("README.md", "Dockerfile", "docker-compose.yml", "Makefile")]
+    for folder in ("docs", "k8s", "configs"):
+        places += [path for path in (REPO / folder).rglob("*") if path.is_file()]
+    found = {
+        name
+        for place in places
+        for name in re.findall(r"\bWARMUP_[A-Z][A-Z0-9_]*[A-Z0-9]\b", place.read_text("utf-8"))
+    }
+    assert len(found) > 20
+    for name in found:
+        monkeypatch.setenv(name, "1")
+    told = {line.partition(":")[0] for line in unread_variables(cli)}
+    assert told & found == set()
+
+
+def test_docs_tables_of_keys_are_those_of_the_declarations() -> None:
+    done = subprocess.run(
+        [sys.executable, REPO / ".ci/configuration_tables.py", "--check"],
+        capture_output=True, text=True, check=False, timeout=HANG_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

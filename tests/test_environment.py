@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from tests.support.commands import job
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
-from tests.support.suite import REPO
 from warmup_job.config import unknown_variables
 
 KNOWN = {"WARMUP_MAX_BARS", "WARMUP_KEEP", "WARMUP_EXCHANGE_SEED"}
@@ -84,23 +82,3 @@ def test_environment_local_exchange_knows_its_variables() -> None:
     assert told == [
         "WARMUP_EXCHANGE_SEDE: unknown variable, ignored; did you mean WARMUP_EXCHANGE_SEED?"
     ]
-
-
-def test_environment_every_documented_variable_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In docs, compose files, manifests and configurations: none of them would be warned of."""
-    from warmup_job.cli.config_options import unread_variables
-    from warmup_job.cli.group import cli
-
-    places = [REPO / name for name in ("README.md", "Dockerfile", "docker-compose.yml", "Makefile")]
-    for folder in ("docs", "k8s", "configs"):
-        places += [path for path in (REPO / folder).rglob("*") if path.is_file()]
-    found = {
-        name
-        for place in places
-        for name in re.findall(r"\bWARMUP_[A-Z][A-Z0-9_]*[A-Z0-9]\b", place.read_text("utf-8"))
-    }
-    assert len(found) > 20
-    for name in found:
-        monkeypatch.setenv(name, "1")
-    told = {line.partition(":")[0] for line in unread_variables(cli)}
-    assert told & found == set()
