@@ -13,6 +13,7 @@ from loguru import logger
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.second_run import EARLY_MS, MINUTE_MS, Situation
+from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
 from warmup_job.errors import SnapshotError, UnknownSymbolError
@@ -91,6 +92,19 @@ def test_history_asks_only_for_what_a_stale_snapshot_lacks(
     assert history.certificate.proven
     assert history.instrument is not None
     assert any("the snapshot is stale" in line for line in lines) == bool(asked)
+
+
+def test_history_proof_has_every_bar_but_the_newest(situation: Situation) -> None:
+    """The newest bar is delivered live; with it the proof is the snapshot's certificate."""
+    situation.at(EARLY_MS)
+    history, _ = load_one(situation)
+    proof, newest = history.proof, detector_bar(history.bars[-1])
+    assert proof is not None
+    before = proof.certificate()
+    assert before is not None
+    assert before.bars == len(history.bars) - 1
+    proof.update(newest.high, newest.low, newest.close)
+    assert proof.certificate() == history.certificate
 
 
 def test_history_is_fetched_whole_without_a_usable_snapshot(situation: Situation) -> None:

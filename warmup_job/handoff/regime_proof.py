@@ -27,10 +27,6 @@ class RegimeProof:
 
     def __init__(self, history: History) -> None:
         self._rolling = history.proof
-        if self._rolling is not None:
-            # Older bars are neither in the proof's window nor beyond its bounds.
-            for bar in history.bars[:-1][-self._rolling.max_bars :]:
-                self.add(bar)
 
     def add(self, bar: Bar) -> None:
         """Take in the next delivered bar."""

@@ -24,8 +24,9 @@ class History:
         wanted: how many bars the policy requires before an order may leave.
         from_listing: the first bar is the symbol's first one, so older ones do not exist.
         instrument: the instrument as the snapshot has it; None: use the node's.
-        proof: still without bars; the stream adds each bar, and the proof must close before an
-            order may leave. None: the count of ``wanted`` is enough.
+        proof: has every bar of ``bars`` except the newest one; the stream adds each bar that it
+            delivers, and the proof must close before an order may leave. None: the count of
+            ``wanted`` is enough.
         certificate: the certificate of ``bars``, if a detector uses them.
         declared: the strategies' own indicators, as (kind, period).
     """

@@ -30,7 +30,6 @@ class RollingCertificate:
         *,
         from_listing: bool,
     ) -> None:
-        self.max_bars = max_bars
         self.bounds = bounds
         self.from_listing = from_listing
         self._settings = settings

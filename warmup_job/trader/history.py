@@ -13,6 +13,7 @@ from warmup_job.acquire.reuse import reusable_bars
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.nautilus_bars import bar_type_of, unpack_bars
 from warmup_job.catalog.nautilus_catalog import reader_schema, unpack_instrument, values_digest
+from warmup_job.catalog.packed_bars import float_columns
 from warmup_job.errors import (
     DataInvalidError,
     RefusedError,
@@ -208,6 +209,12 @@ def _history(
         bounds = None if certificate is None else Bounds(certificate.lowest, certificate.highest)
         most = max(plan.bar_counts[-1], len(bars) if from_listing else 0)
         proof = RollingCertificate(plan.detector, most, bounds, from_listing=from_listing)
+        if acquired is not None and bars:
+            columns = float_columns(acquired.bars.tables(), ("high", "low", "close"))
+            # Older bars are neither in the proof's window nor beyond its bounds.
+            before_newest = (column[-most - 1 : -1] for column in columns)
+            for high, low, close in zip(*before_newest, strict=True):
+                proof.update(high, low, close)
     # With `auto` the job found out how many bars are enough: those that it published.
     wanted = min(plan.bars, len(bars) or plan.bars) if plan.auto else plan.bars
     if warmup.require_proof:
