@@ -14,7 +14,7 @@ from warmup_job.config import OPTIONS
 WARMUP = {"venue", "strategy", "streams", "require", "indicators", "max_bars", "budget_share"}
 FETCHING = WARMUP | {"max_gap_bars", "deadline", "on_failure", "root"}
 TRADING = {"max_age", "state_dir", "http_port", "on_stop", "on_gap", "silence", "first_bar",
-           "replay"}  # fmt: skip
+           "replay_history"}  # fmt: skip
 
 
 def shown_options(command: str) -> dict[str, click.Option]:
@@ -55,12 +55,9 @@ def test_every_option_has_a_help_text() -> None:
 
 
 def test_a_flag_means_one_thing() -> None:
-    """The exchange's --replay and the trader's are the exception."""
     meaning: dict[str, str] = {}
     for command in cli.commands:
         for name, option in shown_options(command).items():
-            if command == "exchange" and name == "replay":
-                continue
             value = name.removesuffix("_ms")
             for flag in option.opts:
                 assert meaning.setdefault(flag, value) == value, flag
@@ -74,6 +71,13 @@ def test_a_flag_means_one_thing() -> None:
         (("run",), {"WARMUP_EVERY": "x"}, "WARMUP_EVERY", "WARMUP_REPEAT_EVERY"),
         (("trade", "--mode", "paper", "--for", "x"), {}, "--for", "--stop-after"),
         (("trade", "--mode", "paper"), {"WARMUP_FOR": "x"}, "WARMUP_FOR", "WARMUP_STOP_AFTER"),
+        (("trade", "--mode", "paper", "--replay", "x"), {}, "--replay", "--replay-history"),
+        (
+            ("trade", "--mode", "paper"),
+            {"WARMUP_REPLAY": "x"},
+            "WARMUP_REPLAY",
+            "WARMUP_REPLAY_HISTORY",
+        ),
     ],
 )
 def test_an_old_flag_or_variable_still_works_with_a_warning(
@@ -83,7 +87,9 @@ def test_an_old_flag_or_variable_still_works_with_a_warning(
     *warnings, error = done.messages
     assert warnings == [f"{old} is now {new}; the next version will not accept {old}"]
     flag = f"--{new.removeprefix('WARMUP_').lower().replace('_', '-')}" if environ else new
-    assert error.startswith(f"{flag}: 'x' is not a duration: write 60s, 5m, 1h30m")
+    choices = "none, on_bar" if flag == "--replay-history" else ""
+    wrong = f"'x' is not one of {choices}" if choices else "'x' is not a duration: write 60s, 5m"
+    assert error.startswith(f"{flag}: {wrong}")
     assert done.code == 2
 
 

@@ -507,7 +507,7 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         "on_gap": "cancel_all",
         "silence": "30s",
         "first_bar": "on_bar",
-        "replay": "on_bar",
+        "replay_history": "on_bar",
     }
     assert set(options) == set(OPTIONS)
     variables = {f"WARMUP_{name.upper()}": value for name, value in options.items()}

@@ -43,8 +43,14 @@ def _key_option(name: str, key: DeclaredKey, command: str | None) -> click.Optio
         notes.append(key.limits)
     metavar = f"[{'|'.join(key.choices)}]" if key.choices else key.form.upper()
     text = f"{key.description}  [{'; '.join(notes)}]"
-    hidden = command not in key.commands
-    return click.Option([key.flag, name], metavar=metavar, help=text, hidden=hidden)
+    if command not in key.commands:
+        return click.Option([key.flag, name], metavar=metavar, help=text, hidden=True)
+    if (former := key.former_option) is None:
+        return click.Option([key.flag, name], metavar=metavar, help=text)
+    return RenamedOption(
+        [key.flag, name], old_flag=f"--{former}", old_variable=f"WARMUP_{former.upper()}",
+        envvar=key.variable, metavar=metavar, help=text,
+    )  # fmt: skip
 
 
 def on_config[R](command: Callable[..., R]) -> Callable[..., R]:
@@ -97,6 +103,8 @@ def unread_variables(
     from warmup_job.config import OPTIONS, unknown_variables
 
     names = {*known, *(key.variable for key in OPTIONS.values())}
+    names.update(f"WARMUP_{key.former_option.upper()}" for key in OPTIONS.values()
+                 if key.former_option)  # fmt: skip
     for command in (group, *group.commands.values()):
         prefix_of_all = command.context_settings.get("auto_envvar_prefix")
         for parameter in command.params:

@@ -45,10 +45,7 @@ def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
     """
     as_json = set_up_logs(log_level.upper(), log_format)
     context.obj = stderr_as_json(log_level.upper()) if as_json else nullcontext()
-    if context.invoked_subcommand not in {
-        "run",
-        "trade",
-    }:  # after their own imports
+    if context.invoked_subcommand not in {"run", "trade"}:  # these do it after their own imports
         resume_garbage_collector()
 
 

@@ -78,9 +78,16 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Override(msgspec.Struct, frozen=True):
-    """A command-line option and a variable override the key, for these commands."""
+    """A command-line option and a variable override the key.
+
+    Attributes:
+        commands: The commands that the key affects.
+        name: The option's name, if another option has the key's name; empty: the key's name.
+            The key's name still works for one more version, with a warning.
+    """
 
     commands: tuple[Command, ...]
+    name: str = ""
 
 
 def share_hint(unit: Meta, meant: Decimal) -> str:
@@ -277,13 +284,21 @@ def read_file[F: SettingsFile](
     document, problems = read_document(path, named_by)
     if document is None:
         return None, problems
+    settings, wrong = read_mapping(kind, document, path, environ)
+    return settings, problems + wrong
+
+
+def read_mapping[F: SettingsFile](
+    kind: type[F], document: Mapping[str, object], path: Path, environ: Mapping[str, str]
+) -> tuple[F | None, list[str]]:
+    """Read a file's content like `read_file`, if ``document`` is known already."""
     reader = FieldReader(path, environ)
     settings = reader.read(kind, document)
     if settings is not None:
         settings = msgspec.structs.replace(
             settings, warnings=tuple(reader.warnings), variables=references(document)
         )
-    return settings, problems + reader.problems
+    return settings, reader.problems
 
 
 def usable[T](path: object, settings: T | None, problems: list[str]) -> T:

@@ -40,6 +40,7 @@ class DeclaredKey(msgspec.Struct, frozen=True):
         default: The default as a file writes it; None: the key is required; empty: not set.
         description: What the key does.
         commands: The commands with an option that overrides the key.
+        option: The option's name, e.g. max_bars.
     """
 
     path: tuple[str, ...]
@@ -49,16 +50,22 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     default: str | None
     description: str
     commands: tuple[Command, ...]
+    option: str
 
     @property
     def flag(self) -> str:
         """The option, e.g. ``--max-bars``."""
-        return f"--{self.path[-1].replace('_', '-')}"
+        return f"--{self.option.replace('_', '-')}"
 
     @property
     def variable(self) -> str:
         """The environment variable, e.g. ``WARMUP_MAX_BARS``."""
-        return f"WARMUP_{self.path[-1].upper()}"
+        return f"WARMUP_{self.option.upper()}"
+
+    @property
+    def former_option(self) -> str | None:
+        """The option's former name, the key's own; None: it has not changed."""
+        return None if self.option == self.path[-1] else self.path[-1]
 
 
 def declared_keys(kind: type[Section], at: tuple[str, ...] = ()) -> Iterator[DeclaredKey]:
@@ -92,7 +99,9 @@ def _declared_key(path: tuple[str, ...], field: msgspec.structs.FieldInfo) -> De
     form = _form(plain if written else others[0], marks) if others else ""
     default = None if field.required else _default(field, written)
     commands = override.commands if override else ()
-    return DeclaredKey(path, form, choices, _limits(marks, written), default, description, commands)
+    option = (override.name if override else "") or path[-1]
+    limits = _limits(marks, written)
+    return DeclaredKey(path, form, choices, limits, default, description, commands, option)
 
 
 def _form(plain: Any, marks: tuple[object, ...]) -> str:  # noqa: ANN401 - a type of any sort

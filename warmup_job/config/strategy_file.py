@@ -21,6 +21,7 @@ from warmup_job.config.fields import (
     SettingsFile,
     Written,
     read_file,
+    read_mapping,
     usable,
 )
 from warmup_job.config.values import class_path, instrument
@@ -206,11 +207,13 @@ def read_strategy(
     """Read a strategy file of either kind; arguments and result as of `read_file`."""
     from warmup_job.config.document import read_document  # PyYAML takes 30 ms
 
-    document, _ = read_document(path)
-    imported = document is not None and bool({"strategy_path", "config_path"} & document.keys())
-    if imported:
-        return read_file(ImportedStrategy, path, environ, named_by)
-    return read_file(StrategyFile, path, environ, named_by)
+    document, problems = read_document(path, named_by)
+    if document is None:
+        return None, problems
+    is_imported = bool({"strategy_path", "config_path"} & document.keys())
+    kind: type[AnyStrategy] = ImportedStrategy if is_imported else StrategyFile
+    strategy, wrong = read_mapping(kind, document, path, environ)
+    return strategy, problems + wrong
 
 
 class StrategyConfigLoader:

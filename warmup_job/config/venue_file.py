@@ -170,10 +170,10 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
     @property
     def environment(self) -> Environment:
         """``api``'s environment, else that of Binance's host in its URLs, else production."""
-        return environment_of(self._said, self.api.base_url, self.api.ws_url)
+        return environment_of(self._declared, self.api.base_url, self.api.ws_url)
 
     @property
-    def _said(self) -> Environment | None:
+    def _declared(self) -> Environment | None:
         if self.api.environment is None and self.api.testnet is not None:
             return "testnet" if self.api.testnet else "production"
         return self.api.environment
@@ -185,12 +185,12 @@ class VenueConfig(SettingsFile, frozen=True, kw_only=True):
             ConfigError: The market is not supported.
         """
         api = self.api
-        said_by = (
+        declared_by = (
             f"api.environment is {api.environment}"
             if api.environment is not None
             else f"api.testnet is {'true' if api.testnet else 'false'}"
         )
-        return find_url_problems(self.market, self._said, said_by, api.base_url, api.ws_url)
+        return find_url_problems(self.market, self._declared, declared_by, api.base_url, api.ws_url)
 
 
 class VenueConfigLoader:

@@ -254,7 +254,7 @@ class TradeSection(Section, frozen=True, kw_only=True):
     ] = "history"
     replay: Annotated[
         Replay,
-        _TRADES,
+        Override(("trade",), name="replay_history"),  # `exchange --replay` is another option
         Meta(
             description="Replay history through on_bar, with orders denied, for strategies that "
             "receive it in no other way."
@@ -282,9 +282,9 @@ class WarmupFile(Section, frozen=True, kw_only=True):
 
 
 OPTIONS: Final[Mapping[str, DeclaredKey]] = {
-    key.path[-1]: key for key in declared_keys(WarmupFile) if key.commands
+    key.option: key for key in declared_keys(WarmupFile) if key.commands
 }
-"""The keys that an option and a variable override, by the key's name."""
+"""The keys that an option and a variable override, by the option's name."""
 
 
 class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
