@@ -290,10 +290,10 @@ def _boolean(value: object) -> bool:
         return value
     if value in (0, 1, "0", "1"):
         return value in (1, "1")
-    said = truth(value.strip()) if isinstance(value, str) else None
-    if said is None:
+    read = truth(value.strip()) if isinstance(value, str) else None
+    if read is None:
         raise ValueError(f"{shown(value)} is neither true nor false")
-    return said
+    return read
 
 
 CONVERSIONS: Final[Mapping[type, Callable[[object], object]]] = {
