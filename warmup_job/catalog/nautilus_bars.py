@@ -118,7 +118,7 @@ def unpack_bars(series: BarSeries, bar_type: BarType, instrument: Instrument) ->
     Returns:
         The bars, ascending, with one price and one size precision.
     """
-    used = series.decimals()
+    used = series.decimals
     decoder = nautilus_pyo3.BarDataWrangler(
         str(bar_type),
         max(instrument.price_precision, used[0]),

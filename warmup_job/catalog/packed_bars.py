@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class PackedBars:
         return len(self.opens_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BarSeries:
     """Bars of one stream: the parts in order, without the first ``skipped`` rows of the first part.
 
@@ -123,11 +124,12 @@ class BarSeries:
         first = next(self.tables()).column("ts_event")[0].as_py()
         return first, self.parts[-1].load().column("ts_event")[-1].as_py()
 
+    @cached_property
     def decimals(self) -> tuple[int, int]:
-        """Return the most decimals that a price and a volume of these bars use.
+        """Most decimals that a price and a volume of these bars use.
 
         Bars that were fetched but are not in the series do not count: equal bars must give equal
-        snapshots.
+        snapshots. Stored bars must be decoded to count, so the result is kept.
         """
         used, skip = [(0, 0)], self.skipped
         for part in self.parts:
@@ -246,7 +248,7 @@ def check_precision(
         DataInvalidError: a price or a volume has more decimals than its precision.
     """
     for what, used, precision in zip(
-        ("price", "volume"), bars.decimals(), (price_precision, size_precision), strict=True
+        ("price", "volume"), bars.decimals, (price_precision, size_precision), strict=True
     ):
         if used > precision:
             raise DataInvalidError(

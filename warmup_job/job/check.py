@@ -108,7 +108,7 @@ def stream_entry(
         off_grid_ms = acquired.off_grid_ms
         reason = "" if off_grid_ms is None else f": {off_grid_text(off_grid_ms, interval)}"
         raise DataInvalidError(f"Binance has no closed kline of it{reason}")
-    price_decimals, size_decimals = bars.decimals()
+    price_decimals, size_decimals = bars.decimals
     tick_decimals = _MARK_PRECISION if price == "mark" else instrument.price_precision
     return StreamEntry(
         symbol=plan.stream.symbol,
