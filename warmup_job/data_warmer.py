@@ -194,7 +194,7 @@ class BinanceDataWarmer:
                     f"{client.url} does not list the symbol {symbol}: correct it"
                 )
             self._instruments[symbol] = parse_instrument(
-                client.market, entries[symbol], first_open_ms * 1_000_000
+                client.market, entries[symbol], first_open_ms * NS_PER_MS
             )
         return self._instruments[symbol]
 

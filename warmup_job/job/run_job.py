@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from warmup_job.catalog import packed_bars as arrow
+from warmup_job.catalog.packed_bars import Create, content_digest, write_bars, write_instrument
 from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
 from warmup_job.job.check import Checked, check, worst_of
 from warmup_job.job.download import Download, JobRun, download
@@ -149,10 +149,10 @@ async def _prepare(run: JobRun, lease: Lease | None) -> Outcome:
         if isinstance(downloaded, Snapshot):
             return Outcome(downloaded.manifest, up_to_date=downloaded)
         checked = check(run.plan, downloaded)
-        outcome = Outcome(_manifest(run, downloaded, checked), errors=checked.errors)
-        if lease is not None and outcome.manifest is not None:
-            keep = run.plan.keep
-            outcome.published = publish(lease, outcome.manifest, partial(_write, checked), keep)
+        manifest = _manifest(run, downloaded, checked)
+        outcome = Outcome(manifest, errors=checked.errors)
+        if lease is not None:
+            outcome.published = publish(lease, manifest, partial(_write, checked), run.plan.keep)
         return outcome
     except OSError as error:  # of what lies on the volume already
         raise volume_error(run.plan.root, error) from None
@@ -180,16 +180,16 @@ def _manifest(run: JobRun, downloaded: Download, checked: Checked) -> Manifest:
     )
 
 
-def _write(checked: Checked, create: arrow.Create) -> None:
+def _write(checked: Checked, create: Create) -> None:
     """Write the catalog's files."""
     entries = [stream.entry for stream in checked.streams]
     for instrument in checked.instruments:
         symbol = instrument.entry.symbol
         first_open_ms = min(entry.first_open for entry in entries if entry.symbol == symbol)
-        arrow.write_instrument(create, instrument.packed, first_open_ms * NS_PER_MS)
+        write_instrument(create, instrument.packed, first_open_ms * NS_PER_MS)
     for stream in checked.streams:
         entry = stream.entry
-        arrow.write_bars(
+        write_bars(
             create,
             stream.bars,
             bar_type=entry.bar_type,
@@ -206,7 +206,7 @@ def _content_digest(checked: Checked) -> str:
         for each in checked.instruments
     ]
     lines += [
-        f"bars {each.entry.bar_type} {each.bars.rows} {arrow.content_digest(each.bars)}"
+        f"bars {each.entry.bar_type} {each.bars.rows} {content_digest(each.bars)}"
         for each in checked.streams
     ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
