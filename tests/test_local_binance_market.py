@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warmup_job.local_binance.prices.generated_market import SLOT_MS, GeneratedFeed
+from warmup_job.local_binance.prices.generated_market import GeneratedFeed
+from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.local_binance.prices.symbols import ListedSymbol, default_symbols
 from warmup_job.market.interval import DAY_MS, HOUR_MS, INTERVAL_NAMES, MINUTE_MS, Interval
 from warmup_job.market.kline import Kline

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from warmup_job.market.interval import Interval
     from warmup_job.market.kline import Kline
 
+SLOT_MS = 250
+"""Time between two changes of a price; trades happen at the start of a slot."""
+MARK_DECIMALS = 8
+"""Decimals of a mark price."""
+
 
 class BookTop(NamedTuple):
     """The best bid and ask as decimal text, as the exchange prints them."""

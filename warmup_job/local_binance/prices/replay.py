@@ -14,7 +14,13 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.prices.price_feed import BookTop, MarketTrade, fixed
+from warmup_job.local_binance.prices.price_feed import (
+    MARK_DECIMALS,
+    SLOT_MS,
+    BookTop,
+    MarketTrade,
+    fixed,
+)
 from warmup_job.local_binance.prices.symbols import unlisted
 from warmup_job.market.interval import SECOND_MS, Interval
 from warmup_job.market.kline import Kline
@@ -25,9 +31,6 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.prices.symbols import ListedSymbol
     from warmup_job.market.pages import Market
     from warmup_job.market.recording import Recording
-
-_SLOT_MS = 250
-_MARK_DECIMALS = 8
 
 
 class _Units(NamedTuple):
@@ -240,7 +243,7 @@ class _RecordedMarkPrices:
 
 def _eight_decimals(price: str) -> str:
     whole, _, rest = price.partition(".")
-    return f"{whole}.{rest:0<{_MARK_DECIMALS}}"
+    return f"{whole}.{rest:0<{MARK_DECIMALS}}"
 
 
 def _as_mark(row: Kline, now_ms: int) -> Kline:
@@ -275,13 +278,13 @@ class RecordedFeed:
         bid = self.last_price(now_ms)
         ask = fixed(_in_units(bid, s.price_decimals) + s.tick_units, s.price_decimals)
         size = fixed(100 * s.step_units, s.volume_decimals)
-        return BookTop(bid, size, ask, size, now_ms // _SLOT_MS)
+        return BookTop(bid, size, ask, size, now_ms // SLOT_MS)
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """Return one trade for each 250 ms in which the forming kline's volume has grown."""
         trades: list[MarketTrade] = []
-        for slot in range(after_ms // _SLOT_MS + 1, until_ms // _SLOT_MS + 1):
-            trade = self._trade(slot * _SLOT_MS)
+        for slot in range(after_ms // SLOT_MS + 1, until_ms // SLOT_MS + 1):
+            trade = self._trade(slot * SLOT_MS)
             if trade is not None:
                 trades.append(trade)
         return trades
@@ -291,14 +294,14 @@ class RecordedFeed:
         if not now or now[0].close_ms < at_ms:
             return None
         s = self.symbol
-        before = self.klines.latest(self._interval, at_ms, 1, at_ms - _SLOT_MS)
+        before = self.klines.latest(self._interval, at_ms, 1, at_ms - SLOT_MS)
         same = bool(before) and before[0].open_ms == now[0].open_ms
         grown = _in_units(now[0].volume, s.volume_decimals)
         if same:
             grown -= _in_units(before[0].volume, s.volume_decimals)
         if grown <= 0:
             return None
-        trade_id = at_ms // _SLOT_MS
+        trade_id = at_ms // SLOT_MS
         quantity = fixed(grown, s.volume_decimals)
         return MarketTrade(at_ms, trade_id, trade_id, now[0].close, quantity, bool(trade_id % 2))
 

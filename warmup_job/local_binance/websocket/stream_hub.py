@@ -17,7 +17,8 @@ from loguru import logger
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.faults.distortion import book_with_decimals
 from warmup_job.local_binance.faults.fault_spec import FaultTarget
-from warmup_job.local_binance.prices.generated_market import SLOT_MS, funding_time_ms, trade_id
+from warmup_job.local_binance.prices.generated_market import funding_time_ms, trade_id
+from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.market.interval import Interval
 
 if TYPE_CHECKING:
