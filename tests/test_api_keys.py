@@ -84,12 +84,14 @@ def test_api_keys_hmac_secret_is_used_unchanged() -> None:
 def test_api_keys_that_cannot_sign_are_refused_with_the_kinds_that_can(
     secret: str, words: str
 ) -> None:
-    with pytest.raises(ValueError, match=r"an Ed25519 key \(unencrypted PEM\) or an HMAC") as told:
+    with pytest.raises(
+        ValueError, match=r"an Ed25519 key \(unencrypted PEM\) or an HMAC"
+    ) as caught:
         signing_secret(secret)
-    assert words in str(told.value)
-    assert "\n" not in str(told.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
     for part in ("Hush", secret.split("\n")[min(1, secret.count("\n"))][:30]):
-        assert part not in str(told.value).replace("-----BEGIN PUBLIC KEY-----", "")
+        assert part not in str(caught.value).replace("-----BEGIN PUBLIC KEY-----", "")
 
 
 def test_api_keys_ed25519_key_signs_account_requests() -> None:

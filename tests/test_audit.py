@@ -113,8 +113,8 @@ def instruments(rows: int) -> pa.Table:
 
 
 def test_audit_reports_a_file_with_more_than_its_instrument() -> None:
-    said = ExpectedInstrument("X", "X-PERP.BINANCE", 1, 0)
-    assert instrument_problem(instruments(1), "crypto_perpetual", said) is None
+    expected = ExpectedInstrument("X", "X-PERP.BINANCE", 1, 0)
+    assert instrument_problem(instruments(1), "crypto_perpetual", expected) is None
     for rows in (0, 2):
-        problem = instrument_problem(instruments(rows), "crypto_perpetual", said)
+        problem = instrument_problem(instruments(rows), "crypto_perpetual", expected)
         assert problem == f"it has {rows} instruments instead of 1"

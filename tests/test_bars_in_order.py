@@ -55,8 +55,8 @@ def test_delivery_order_last_bar_is_per_strategy() -> None:
 
 
 def test_delivery_order_bar_without_receiver_goes_to_the_cache() -> None:
-    nobody: dict[Hashable, list[str]] = {}
-    plan = plan_delivery([due(1, 1)], nobody)
+    no_receivers: dict[Hashable, list[str]] = {}
+    plan = plan_delivery([due(1, 1)], no_receivers)
     assert [step.bar for step, _ in plan.before] == ["1m@1"]
     assert plan.after == []
 

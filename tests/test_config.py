@@ -743,10 +743,10 @@ def test_config_indicators_are_read(joined: Load) -> None:
 
 
 def test_config_unknown_indicator_needs_a_count(joined: Load, tmp_path: Path) -> None:
-    (said,) = complaints(
+    (complaint,) = complaints(
         tmp_path, lambda: joined("warmup: {indicators: [{kind: rsi, period: 14}]}")
     )
-    assert said == (
+    assert complaint == (
         "warmup.yaml: warmup.indicators[0].bars: missing; how many rsi needs is not known (it is "
         "known of sma, ema, wilder, atr, adx, and of Nautilus' classes for them)"
     )

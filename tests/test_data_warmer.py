@@ -173,7 +173,7 @@ def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
         WARMUP_ROOT=str(tmp_path / "snapshot"),
     )
     started = time.monotonic()
-    for script, arguments, said in (
+    for script, arguments, expected in (
         ("warmup_only.py", [], "warm"),
         ("paper_trade_with_warmup.py", ["configs/demo.yaml", "4"], "warm start"),
     ):
@@ -182,7 +182,7 @@ def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
             cwd=REPO, env=env, capture_output=True, text=True, check=False, timeout=HANG_S,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert said in done.stdout.splitlines()[-1] or said in done.stdout
+        assert expected in done.stdout.splitlines()[-1] or expected in done.stdout
     assert time.monotonic() - started < 60
 
 

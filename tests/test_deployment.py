@@ -218,8 +218,8 @@ def test_deployment_config_maps_exist_by_the_names_that_pods_use(folder: str) ->
 def test_deployment_job_waits_for_the_exchange_longer_than_kubelets_back_off(folder: str) -> None:
     """4 minutes inside, and not a back-off of up to 5; the others keep the file's deadline."""
     for each in containers(folder):
-        told = {entry["name"]: entry.get("value") for entry in each.get("env", [])}
-        assert told.get("WARMUP_DEADLINE") == ("4m" if each["name"] == "warmup" else None)
+        variables = {entry["name"]: entry.get("value") for entry in each.get("env", [])}
+        assert variables.get("WARMUP_DEADLINE") == ("4m" if each["name"] == "warmup" else None)
     for each in rendered(folder):
         spec = each.get("spec", {})
         spec = spec.get("jobTemplate", {}).get("spec", spec)

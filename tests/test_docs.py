@@ -40,8 +40,8 @@ def test_docs_examples_read_a_snapshot(volume: Path, number: int) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=HANG_S
     )
     assert done.returncode == 0, done.stderr
-    (said,) = [words for mark, words in SAYS.items() if mark in code]
-    assert said in done.stdout
+    (expected,) = [words for mark, words in SAYS.items() if mark in code]
+    assert expected in done.stdout
 
 
 def test_docs_one_command_runs_the_grid_over_a_snapshot(volume: Path, exchange: Exchange) -> None:

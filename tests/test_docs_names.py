@@ -188,8 +188,8 @@ def test_docs_names_of_variables_are_known(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(found) > 20
     for name in found:
         monkeypatch.setenv(name, "1")
-    told = {line.partition(":")[0] for line in unread_variables(cli)}
-    assert told & found == set()
+    reported = {line.partition(":")[0] for line in unread_variables(cli)}
+    assert reported & found == set()
 
 
 def test_docs_tables_of_keys_are_those_of_the_declarations() -> None:

@@ -79,7 +79,7 @@ def test_endpoints_every_host_of_nautilus_is_known(
         assert place.is_in(environment)
 
 
-def said(market: Market, base: str | None, ws: str | None, **api: Any) -> UrlProblems:
+def problems_of(market: Market, base: str | None, ws: str | None, **api: Any) -> UrlProblems:
     kinds: Any = {"um": ("futures", "PERPETUAL_LINEAR"), "spot": ("spot", "CASH")}[market]
     venue = VenueSection(name="BINANCE", venue_type=kinds[0], account_type=kinds[1])
     return VenueConfig(venue=venue, api=ApiSection(base_url=base, ws_url=ws, **api)).url_problems()
@@ -106,7 +106,7 @@ def said(market: Market, base: str | None, ws: str | None, **api: Any) -> UrlPro
 def test_endpoints_of_another_market_are_recognised(
     market: Market, base: Any, ws: Any, api: dict[str, Any]
 ) -> None:
-    assert said(market, base, ws, **api) == UrlProblems()
+    assert problems_of(market, base, ws, **api) == UrlProblems()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_endpoints_of_another_market_are_recognised(
 def test_endpoints_that_cannot_be_traded_on_are_refused(
     market: Market, base: Any, ws: Any, api: dict[str, Any], line: str
 ) -> None:
-    assert said(market, base, ws, **api) == UrlProblems(live=(line,))
+    assert problems_of(market, base, ws, **api) == UrlProblems(live=(line,))
 
 
 def test_endpoints_that_serve_no_klines_are_refused() -> None:
@@ -171,7 +171,7 @@ def test_endpoints_that_serve_no_klines_are_refused() -> None:
         "api.base_url is Binance's production for spot, and venue.venue_type is futures: correct "
         "one of them"
     )
-    assert said("um", "https://api.binance.com", None) == UrlProblems(rest=(line,))
+    assert problems_of("um", "https://api.binance.com", None) == UrlProblems(rest=(line,))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_endpoints_that_serve_no_klines_are_refused() -> None:
     ],
 )
 def test_endpoints_that_may_be_a_relay_are_warned_of(base: str, ws: str, words: str) -> None:
-    verdict = said("um", base, ws)
+    verdict = problems_of("um", base, ws)
     assert (verdict.rest, verdict.live) == ((), ())
     assert verdict.warnings[0].startswith(words)
     assert "Hush" not in verdict.warnings[0]

@@ -67,8 +67,8 @@ def test_environment_unknown_variable_is_a_warning_of_the_command(
     }  # fmt: skip
     more = ("--mode", "paper", "--stop-after", "100ms") if command == "trade" else ()
     done = job(command, "--config", config, *more, env=environ)
-    told = [line for line in done.messages if "unknown variable" in line]
-    assert told == ["WARMUP_MAX_BRAS: unknown variable, ignored; did you mean WARMUP_MAX_BARS?"]
+    warnings = [line for line in done.messages if "unknown variable" in line]
+    assert warnings == ["WARMUP_MAX_BRAS: unknown variable, ignored; did you mean WARMUP_MAX_BARS?"]
     assert "Hush" not in done.err
 
 
@@ -78,7 +78,7 @@ def test_environment_local_exchange_knows_its_variables() -> None:
     done = job("exchange", env=environ)
     assert done.code == 2  # the port is no number; nothing is started
     done = job("exchange", "--now", "nonsense", env=environ | {"WARMUP_EXCHANGE_PORT": "0"})
-    told = [line for line in done.messages if "unknown variable" in line]
-    assert told == [
+    warnings = [line for line in done.messages if "unknown variable" in line]
+    assert warnings == [
         "WARMUP_EXCHANGE_SEDE: unknown variable, ignored; did you mean WARMUP_EXCHANGE_SEED?"
     ]

@@ -136,16 +136,16 @@ def test_exit_rules_lots_sum_to_the_position_and_each_exit_has_a_lot_or_is_surpl
 
 
 @pytest.mark.parametrize(
-    ("order_id", "told"),
+    ("order_id", "expected"),
     [
         ("T1-20231114-1", ("T", "20231114-1")), ("S12-a", ("S", "a")), ("E-a", None),
         ("O-20231114-1", None), ("TWAP-a", None), ("S-a", None), ("web_1", None), ("", None),
     ],
 )  # fmt: skip
 def test_exit_rules_order_id_names_the_kind_and_the_lot(
-    order_id: str, told: tuple[str, str] | None
+    order_id: str, expected: tuple[str, str] | None
 ) -> None:
-    assert leg_and_key(order_id) == told
+    assert leg_and_key(order_id) == expected
 
 
 def test_exit_rules_grown_lot_has_the_average_price() -> None:

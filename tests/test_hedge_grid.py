@@ -31,7 +31,7 @@ from tests.support.made_up_market import (
     refuse_cancels,
     refuse_small_exits,
     run,
-    told,
+    summarised,
     warm,
 )
 from warmup_job.hedge_grid.strategy import HedgeGridV1
@@ -83,7 +83,7 @@ def held(engine: BacktestEngine) -> dict[str, str]:
 
 def test_hedge_grid_warm_strategy_sends_its_ladder_on_the_first_bar(engine: BacktestEngine) -> None:
     orders = run(engine, warmed(), begun())
-    assert told(orders) == LADDER
+    assert summarised(orders) == LADDER
     assert all(order.is_post_only and not order.is_reduce_only for order in orders)
     assert set(states(orders)) == {OPEN}
 
@@ -110,7 +110,7 @@ def test_hedge_grid_trend_thins_the_opposite_side(engine: BacktestEngine) -> Non
     )
     assert strategy.detector.regime is Regime.UP
     orders = run(engine, strategy, begun())
-    assert [order[::2] for order in told(orders)] == [
+    assert [order[::2] for order in summarised(orders)] == [
         ("BUY", "0.008"), ("SELL", "0.004"), ("BUY", "0.008"), ("SELL", "0.004"), ("BUY", "0.008"),
     ]  # fmt: skip
 
@@ -119,7 +119,7 @@ def test_hedge_grid_unchanged_ladder_sends_nothing(engine: BacktestEngine) -> No
     market = Market().quote(1, "50000")
     for minute in range(5):
         market.bar(2 + 60 * minute, "50000").quote(3 + 60 * minute, "50003")
-    assert told(run(engine, warmed(), market)) == LADDER
+    assert summarised(run(engine, warmed(), market)) == LADDER
 
 
 def test_hedge_grid_ladder_follows_a_rising_market_without_a_gap_of_a_bar(
@@ -127,8 +127,8 @@ def test_hedge_grid_ladder_follows_a_rising_market_without_a_gap_of_a_bar(
 ) -> None:
     market = begun().quote(50, "51000").bar(62, "51000").quote(63, "51000")
     orders = run(engine, long_only(), market)
-    assert told(orders[:3]) == LADDER[::2]
-    assert told(orders[3:]) == [
+    assert summarised(orders[:3]) == LADDER[::2]
+    assert summarised(orders[3:]) == [
         ("BUY", "50949.00", "0.004"), ("BUY", "50898.00", "0.004"), ("BUY", "50847.10", "0.004"),
     ]  # fmt: skip
     assert states(orders[:3]) == [GONE] * 3
@@ -138,7 +138,7 @@ def test_hedge_grid_ladder_follows_a_rising_market_without_a_gap_of_a_bar(
 def test_hedge_grid_ladder_follows_a_falling_market(engine: BacktestEngine) -> None:
     market = begun().quote(50, "49000").bar(62, "49000").quote(63, "49000")
     orders = run(engine, warmed(grid_levels_long=0), market)
-    assert told(orders[3:]) == [
+    assert summarised(orders[3:]) == [
         ("SELL", "49049.00", "0.004"), ("SELL", "49098.10", "0.004"), ("SELL", "49147.20", "0.004"),
     ]  # fmt: skip
 
@@ -157,7 +157,7 @@ def test_hedge_grid_ladder_is_complete_when_the_market_returns_before_the_cancel
         market.quote(second, "50000")
     try:
         orders = run(engine, long_only(), market)
-        assert told([order for order in orders if order.status == OPEN]) == LADDER[::2]
+        assert summarised([order for order in orders if order.status == OPEN]) == LADDER[::2]
     finally:
         engine.dispose()
 
@@ -168,7 +168,7 @@ def test_hedge_grid_ladder_moved_by_one_step_keeps_the_common_rungs(
     """One step up: the lowest rung goes, one comes on top, and the two between stay."""
     market = begun().quote(50, "50050").bar(62, "50050").quote(63, "50050")
     orders = run(engine, long_only(recenter_trigger_bps=5.0), market)
-    assert told(orders) == [*LADDER[::2], ("BUY", "49999.90", "0.004")]
+    assert summarised(orders) == [*LADDER[::2], ("BUY", "49999.90", "0.004")]
     assert states(orders) == [OPEN, OPEN, GONE, OPEN]
 
 
@@ -196,16 +196,16 @@ def test_hedge_grid_filled_rung_gets_exits_and_is_refilled_after_they_close_it(
         .quote(130, "49960")
     )  # fmt: skip
     orders = run(engine, warmed(), market)
-    assert told(orders)[:6] == LADDER
+    assert summarised(orders)[:6] == LADDER
     stops, targets = of_kind(orders, "S"), of_kind(orders, "T")
-    assert told(targets) == [("SELL", "50000.00", "0.004"), ("SELL", "49949.90", "0.004")]
-    assert told(stops) == [("SELL", "48473.00", "0.004"), ("SELL", "48424.50", "0.004")]
+    assert summarised(targets) == [("SELL", "50000.00", "0.004"), ("SELL", "49949.90", "0.004")]
+    assert summarised(stops) == [("SELL", "48473.00", "0.004"), ("SELL", "48424.50", "0.004")]
     assert states(targets) == [OPEN, DONE]
     assert states(stops) == [OPEN, GONE]
     assert all(order.is_reduce_only for order in [*stops, *targets])
     assert all(order.is_post_only for order in targets)
     assert [order.order_type for order in stops] == [OrderType.STOP_MARKET] * 2
-    assert told(of_kind(orders, "E")[6:]) == [("BUY", "49900.00", "0.004")]
+    assert summarised(of_kind(orders, "E")[6:]) == [("BUY", "49900.00", "0.004")]
     (position,) = engine.cache.positions_open()
     assert (str(position.id), str(position.quantity)) == ("BTCUSDT-PERP.BINANCE-LONG", "0.004")
 
@@ -213,7 +213,10 @@ def test_hedge_grid_filled_rung_gets_exits_and_is_refilled_after_they_close_it(
 def test_hedge_grid_short_rungs_close_below_their_entry(engine: BacktestEngine) -> None:
     orders = run(engine, warmed(), begun().quote(10, "50060").quote(20, "49990"))
     (stop,), (target,) = of_kind(orders, "S"), of_kind(orders, "T")
-    assert told([stop, target]) == [("BUY", "51573.50", "0.004"), ("BUY", "49999.90", "0.004")]
+    assert summarised([stop, target]) == [
+        ("BUY", "51573.50", "0.004"),
+        ("BUY", "49999.90", "0.004"),
+    ]
     assert states([stop, target]) == [GONE, DONE]
     assert engine.cache.positions_open() == []
 
@@ -224,7 +227,7 @@ def test_hedge_grid_stop_loss_closes_the_rung_and_cancels_its_target(
     market = begun().quote(10, "49945").quote(20, "49840").quote(30, "49840")
     orders = run(engine, long_only(grid_levels_long=1, sl_steps=2), market)
     entry, stop, target = orders
-    assert told([stop]) == [("SELL", "49850.10", "0.004")]
+    assert summarised([stop]) == [("SELL", "49850.10", "0.004")]
     assert states([entry, stop, target]) == [DONE, DONE, GONE]
     assert engine.cache.positions_open() == []
 
@@ -336,7 +339,7 @@ def test_hedge_grid_rest_too_small_for_a_stop_joins_the_next_lot_at_once(
     assert states(lower) == [DONE, GONE, GONE]
     working = [order for order in orders if order.status == OPEN]
     # From (0.004 at 49,950 and 0.001 at 49,900) at 49,940.
-    assert told(working) == [("SELL", "48463.30", "0.005"), ("SELL", "49990.00", "0.005")]
+    assert summarised(working) == [("SELL", "48463.30", "0.005"), ("SELL", "49990.00", "0.005")]
     assert held(engine) == {"LONG": "0.005"}
 
 
@@ -432,7 +435,10 @@ def test_hedge_grid_stop_refused_as_passed_is_replaced_by_a_market_order() -> No
         orders = run(engine, long_only(grid_levels_long=1, sl_steps=2), market)
         entry, stop, target, again = orders
         assert states([entry, stop, target, again]) == [DONE, REFUSED, GONE, DONE]
-        assert told([stop, again]) == [("SELL", "49850.10", "0.004"), ("SELL", "market", "0.004")]
+        assert summarised([stop, again]) == [
+            ("SELL", "49850.10", "0.004"),
+            ("SELL", "market", "0.004"),
+        ]
         assert again.init_event.ts_init == stop.ts_last
         assert engine.cache.positions_open() == []
     finally:
@@ -500,7 +506,7 @@ def test_hedge_grid_ignores_quotes_from_before_a_halt(engine: BacktestEngine) ->
             state.name, at_ns, lambda _, e=event: strategy._on_risk_event(e)
         )
     engine.run()
-    assert told(orders_of(engine))[3] == ("BUY", "50949.00", "0.004")
+    assert summarised(orders_of(engine))[3] == ("BUY", "50949.00", "0.004")
 
 
 @pytest.mark.parametrize(("by_hand", "left"), [("0.008", None), ("0.004", "0.004")])
@@ -613,7 +619,7 @@ def test_hedge_grid_expired_target_is_sent_again_at_once(engine: BacktestEngine)
     engine.run()
     targets = of_kind(orders_of(engine), "T")
     assert states(targets) == [OrderStatus.EXPIRED, OPEN]
-    assert told(targets) == [("SELL", "50000.00", "0.004")] * 2
+    assert summarised(targets) == [("SELL", "50000.00", "0.004")] * 2
     assert targets[1].init_event.ts_init == START_NS + 12 * SECOND_NS
 
 

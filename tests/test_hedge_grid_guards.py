@@ -27,7 +27,7 @@ from tests.support.made_up_market import (
     orders_of,
     refuse,
     run,
-    told,
+    summarised,
     warm,
 )
 from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
@@ -135,11 +135,11 @@ def test_hedge_grid_caps_450_admits_two_rungs_of_200(
     market = begun().quote(10, "49890").bar(62, "49890").bar(122, "49890").quote(130, "49890")
     orders = run(engine, warmed(**changes), market)
     entries = of_kind(orders, "E")
-    assert told(entries)[:4] == [
+    assert summarised(entries)[:4] == [
         ("BUY", "49950.00", "0.004"), ("SELL", "50050.00", "0.004"),
         ("BUY", "49900.00", "0.004"), ("SELL", "50100.10", "0.004"),
     ]  # fmt: skip
-    assert not [order for order in told(entries)[4:] if order[0] == "BUY"]
+    assert not [order for order in summarised(entries)[4:] if order[0] == "BUY"]
 
 
 def fallen(engine: BacktestEngine, to: str, **changes: Any) -> list[Any]:
@@ -248,7 +248,8 @@ def test_hedge_grid_retry_of_a_taking_order_stays_post_only(
 ) -> None:
     """And it is no error: no breaker opens by it."""
     orders = falling_behind(**changes)
-    assert [(each[1], order.status) for each, order in zip(told(orders), orders, strict=True)] == [
+    prices = [price for _, price, _ in summarised(orders)]
+    assert list(zip(prices, [order.status for order in orders], strict=True)) == [
         ("49950.00", OrderStatus.REJECTED), ("49931.10", OrderStatus.ACCEPTED),
     ]  # fmt: skip
     assert all(order.is_post_only for order in orders)
@@ -262,7 +263,7 @@ def test_hedge_grid_retry_of_a_taking_order_stays_post_only(
 def test_hedge_grid_retry_disabled_waits_for_the_next_bar(changes: dict[str, Any]) -> None:
     orders = falling_behind(**changes)
     assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
-    assert told(orders)[0] == told(orders)[1]
+    assert summarised(orders)[0] == summarised(orders)[1]
 
 
 def refusing_entries(engine: BacktestEngine, **changes: Any) -> HedgeGridV1:
@@ -372,8 +373,8 @@ def test_hedge_grid_funding_above_the_limit_removes_the_paying_side(engine: Back
 
 def test_hedge_grid_circuit_breaker_opens_on_errors_and_closes_after_the_cooldown() -> None:
     breaker = CircuitBreaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
-    told = [breaker.count_error(second * SECOND_NS) for second in (0, 30, 70, 80)]
-    assert told == [False, False, False, True]
+    opened = [breaker.count_error(second * SECOND_NS) for second in (0, 30, 70, 80)]
+    assert opened == [False, False, False, True]
     assert breaker.is_open(179 * SECOND_NS)
     assert not breaker.is_open(180 * SECOND_NS)
     assert not breaker.count_error(181 * SECOND_NS), "what was before does not count twice"

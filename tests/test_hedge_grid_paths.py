@@ -29,7 +29,7 @@ from tests.support.made_up_market import (
     make_engine,
     orders_of,
     refuse_small_exits,
-    told,
+    summarised,
     warm,
 )
 from tests.support.recordings import RECORDINGS
@@ -202,7 +202,7 @@ def test_hedge_grid_paths_partial_fills_have_exits_or_join_a_lot_that_has(
 def test_hedge_grid_paths_restarts_do_not_change_the_orders(prices: list[D]) -> None:
     kinds = (Watched, Restarting)
     through, restarted = (play(kind, prices, **CAPS) for kind in kinds)
-    assert sorted(told(through)) == sorted(told(restarted))
+    assert sorted(summarised(through)) == sorted(summarised(restarted))
     assert Counter(order.status for order in through) == Counter(
         order.status for order in restarted
     )

@@ -15,12 +15,12 @@ from warmup_job.hedge_grid.ladder import Rung, build_ladder
 from warmup_job.regime.detector import Regime
 
 
-def told(rungs: list[Rung]) -> list[tuple[str, int, str, str]]:
+def summarised(rungs: list[Rung]) -> list[tuple[str, int, str, str]]:
     return [(rung.book, rung.level, str(rung.price), str(rung.quantity)) for rung in rungs]
 
 
 def test_ladder_is_pinned_digit_for_digit() -> None:
-    assert told(ladder(D(60000))) == [
+    assert summarised(ladder(D(60000))) == [
         ("LONG", 1, "59940.00", "0.002"),
         ("LONG", 2, "59880.00", "0.004"),
         ("LONG", 3, "59820.10", "0.008"),
@@ -68,7 +68,7 @@ def test_ladder_small_order_is_raised_so_that_its_exits_meet_the_minimum() -> No
 
 def test_ladder_rung_above_the_maximum_quantity_is_left_out() -> None:
     small = listed(most="0.004", highest="60100.00")
-    assert told(ladder(D(60000), instrument=small)) == [
+    assert summarised(ladder(D(60000), instrument=small)) == [
         ("LONG", 1, "59940.00", "0.002"),
         ("LONG", 2, "59880.00", "0.004"),
         ("SHORT", 1, "60060.00", "0.002"),

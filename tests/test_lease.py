@@ -21,16 +21,16 @@ from warmup_job.snapshot.publish import prepare_volume
 
 
 async def take(
-    root: Path, *, timeout_s: float = HANG_S, told: list[str] | None = None
+    root: Path, *, timeout_s: float = HANG_S, waits: list[str] | None = None
 ) -> Lease | str:
-    said = told if told is not None else []
-    return await acquire_lease(root, lambda name: name, timeout_s=timeout_s, on_wait=said.append)
+    noted = waits if waits is not None else []
+    return await acquire_lease(root, lambda name: name, timeout_s=timeout_s, on_wait=noted.append)
 
 
-async def all_wait(told: list[str], count: int) -> None:
+async def all_wait(waits: list[str], count: int) -> None:
     """Until so many have said that they wait."""
     async with asyncio.timeout(HANG_S):
-        while len(told) < count:
+        while len(waits) < count:
             await asyncio.sleep(0.01)
 
 
@@ -70,18 +70,18 @@ def another_holder(root: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_lease_waiter_gets_the_result_of_the_holder(tmp_path: Path) -> None:
-    told: list[str] = []
+    waits: list[str] = []
 
     async def both() -> list[Lease | str]:
-        waiting = [asyncio.create_task(take(tmp_path, told=told)) for _ in range(5)]
-        await all_wait(told, 5)
+        waiting = [asyncio.create_task(take(tmp_path, waits=waits)) for _ in range(5)]
+        await all_wait(waits, 5)
         lease.release("20260101T000000Z-0123abcd")
         return list(await asyncio.gather(*waiting))
 
     with held(tmp_path) as lease:
         assert asyncio.run(both()) == ["20260101T000000Z-0123abcd"] * 5
-    assert len(told) == 5
-    assert all(name.endswith(f":{os.getpid()}") for name in told)
+    assert len(waits) == 5
+    assert all(name.endswith(f":{os.getpid()}") for name in waits)
 
 
 def test_lease_without_waiting_is_a_run_of_ones_own(tmp_path: Path) -> None:
@@ -93,11 +93,11 @@ def test_lease_without_waiting_is_a_run_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_lease_of_a_holder_without_a_result_goes_to_one_waiter(tmp_path: Path) -> None:
-    told: list[str] = []
+    waits: list[str] = []
 
     async def both() -> list[Lease | str]:
-        waiting = [asyncio.create_task(take(tmp_path, timeout_s=3, told=told)) for _ in range(3)]
-        await all_wait(told, 3)
+        waiting = [asyncio.create_task(take(tmp_path, timeout_s=3, waits=waits)) for _ in range(3)]
+        await all_wait(waits, 3)
         lease.release()
         return list(await asyncio.gather(*waiting, return_exceptions=True))  # type: ignore[arg-type]
 
@@ -182,9 +182,9 @@ def test_lease_can_be_taken_by_the_whole_group(tmp_path: Path) -> None:
 
 def test_lease_cancelled_waiter_releases_the_lock(tmp_path: Path) -> None:
     async def cancelled() -> None:
-        told: list[str] = []
-        waiting = asyncio.create_task(take(tmp_path, told=told))
-        await all_wait(told, 1)
+        waits: list[str] = []
+        waiting = asyncio.create_task(take(tmp_path, waits=waits))
+        await all_wait(waits, 1)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

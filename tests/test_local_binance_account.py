@@ -254,8 +254,8 @@ def test_local_binance_account_skewed_clock_refuses_a_correct_client(skew: str, 
             aiohttp.ClientSession() as session,
             session.get(f"{exchange.url}/fapi/v1/time") as response,
         ):
-            told = (await response.json())["serverTime"]
-        assert (await ask(exchange, ACCOUNT, timestamp=told))[0] == 200
+            server_time = (await response.json())["serverTime"]
+        assert (await ask(exchange, ACCOUNT, timestamp=server_time))[0] == 200
         exchange.clear_faults()
         assert (await ask(exchange, ACCOUNT, timestamp=right, recvWindow=60_000))[0] == 200
 
@@ -583,8 +583,8 @@ def test_local_binance_account_command_reads_its_keys_from_the_environment_and_h
                         answers.append(await response.json())
                 return answers[0], answers[1]
 
-        told, mode = asyncio.run(account())
-        assert (told["canTrade"], told["availableBalance"]) == (False, "5.00000000")
+        report, mode = asyncio.run(account())
+        assert (report["canTrade"], report["availableBalance"]) == (False, "5.00000000")
         assert mode == {"dualSidePosition": False}
         process.terminate()
         out, err = process.communicate(timeout=HANG_S)
@@ -652,14 +652,14 @@ def test_local_binance_account_nautilus_execution_client_connects_and_reconciles
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     assert [entry for entry in complaints if "takes no orders" not in entry] == []
     assert any("Reconciliation for BINANCE succeeded" in entry for entry in log)
-    told = json.loads(result)
-    assert told["state"] == "RUNNING"
-    assert told["account"] == "BINANCE-USDT_FUTURES-master"
-    assert told["balance"] == "10000 USDT"
-    assert told["leverages"] == {"BTCUSDT": 7, "ETHUSDT": 20}
-    assert "takes no orders" in told["rejected"]
-    assert (told["websockets"], told["websockets_left"]) == (1, 0)
-    asked = {(request["method"], request["path"]) for request in told["requests"]}
+    report = json.loads(result)
+    assert report["state"] == "RUNNING"
+    assert report["account"] == "BINANCE-USDT_FUTURES-master"
+    assert report["balance"] == "10000 USDT"
+    assert report["leverages"] == {"BTCUSDT": 7, "ETHUSDT": 20}
+    assert "takes no orders" in report["rejected"]
+    assert (report["websockets"], report["websockets_left"]) == (1, 0)
+    asked = {(request["method"], request["path"]) for request in report["requests"]}
     assert asked >= {
         ("GET", ACCOUNT),
         ("GET", MODE),
@@ -673,8 +673,8 @@ def test_local_binance_account_nautilus_execution_client_connects_and_reconciles
         ("POST", LISTEN_KEY),
         ("DELETE", LISTEN_KEY),
     }
-    assert {r["status"] for r in told["requests"] if r["path"] != "/fapi/v1/order"} == {101, 200}
-    assert not any(word in json.dumps(told["requests"]) for word in (KEY, SECRET, "signature"))
+    assert {r["status"] for r in report["requests"] if r["path"] != "/fapi/v1/order"} == {101, 200}
+    assert not any(word in json.dumps(report["requests"]) for word in (KEY, SECRET, "signature"))
 
 
 async def meet_nautilus() -> None:
@@ -757,9 +757,9 @@ async def meet_nautilus() -> None:
     node.add_exec_client_factory("BINANCE", BinanceLiveExecClientFactory)
     node.build()
     running = asyncio.create_task(node.run_async())
-    told: dict[str, Any] = {"rejected": await asyncio.wait_for(rejected, HANG_S)}
+    report: dict[str, Any] = {"rejected": await asyncio.wait_for(rejected, HANG_S)}
     account = node.cache.account_for_venue(Venue("BINANCE"))
-    told |= {
+    report |= {
         "state": node.trader.state.name,
         "account": str(account.id),
         "balance": f"{account.balance_total(USDT).as_decimal()} USDT",
@@ -772,9 +772,9 @@ async def meet_nautilus() -> None:
     await node.stop_async()
     await running
     log = await seen(exchange)
-    told |= {"websockets_left": log["websockets"], "requests": log["requests"]}
+    report |= {"websockets_left": log["websockets"], "requests": log["requests"]}
     await exchange.stop()
-    print("\n" + json.dumps(told), flush=True)
+    print("\n" + json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

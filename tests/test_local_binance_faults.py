@@ -397,10 +397,10 @@ def test_local_binance_faults_answers_without_content(spec: str, body: bytes) ->
 def test_local_binance_faults_late_answer_has_the_content_of_its_request_time() -> None:
     async def use(client: Client) -> None:
         began = time.perf_counter()
-        told = (await client.json("/fapi/v1/time"))["serverTime"]
+        server_time = (await client.json("/fapi/v1/time"))["serverTime"]
         took_s = time.perf_counter() - began
         assert took_s >= 0.5
-        assert client.exchange.now_ms() - told >= 450
+        assert client.exchange.now_ms() - server_time >= 450
         assert await client.logged() == [(200, "delay+delay", 1)]
         assert await client.status("/api/v3/ping") == 200
         assert (await client.logged())[-1] == (200, None, 1)
@@ -660,8 +660,8 @@ def test_local_binance_faults_skew_shifts_the_exchange_clock() -> None:
             assert [seen, await kline()] == [(0, True), (1, False)]
             for path in ("/fapi/v1/time", "/api/v3/time", "/fapi/v1/exchangeInfo"):
                 asked_ms = exchange.now_ms()
-                told = (await client.json(path))["serverTime"]
-                assert asked_ms <= told <= exchange.now_ms()
+                server_time = (await client.json(path))["serverTime"]
+                assert asked_ms <= server_time <= exchange.now_ms()
             assert opens(await client.klines(limit=2)) == [0, 1]
             entry = (await client.log())["requests"][-1]
             assert entry["time"] // MINUTE_MS == MINUTE_START // MINUTE_MS + 1
@@ -815,10 +815,10 @@ def test_local_binance_faults_connected_but_silent_websockets() -> None:
 
             async def hears_from(*symbols: str) -> set[str]:
                 """Who else was heard, until each of them was three times."""
-                told: Counter[str] = Counter()
-                while any(told[symbol] < 3 for symbol in symbols):
-                    told[(await socket.receive_json()).get("s", "an answer")] += 1
-                return set(told) - set(symbols)
+                counts: Counter[str] = Counter()
+                while any(counts[symbol] < 3 for symbol in symbols):
+                    counts[(await socket.receive_json()).get("s", "an answer")] += 1
+                return set(counts) - set(symbols)
 
             async def subscribe(*streams: str) -> None:
                 await socket.send_json({"method": "SUBSCRIBE", "params": streams, "id": 1})

@@ -261,10 +261,10 @@ def test_local_binance_replay_streams_close_with_the_recorded_row(tmp_path: Path
             session.ws_connect(f"{exchange.ws_url}/stream?streams={names}") as socket,
             asyncio.timeout(HANG_S),
         ):
-            told: set[str] = set()
-            while len(told) < 4:  # all of it is there; now it may close
+            events: set[str] = set()
+            while len(events) < 4:  # all of it is there; now it may close
                 seen.append((await socket.receive_json())["data"])
-                told.add(seen[-1]["e"])
+                events.add(seen[-1]["e"])
             exchange.add_fault("skew=+39s")
             async for message in socket:
                 seen.append(json.loads(message.data)["data"])

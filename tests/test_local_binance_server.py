@@ -177,8 +177,8 @@ def test_local_binance_server_other_endpoints() -> None:
     async def use(exchange: RunningExchange) -> None:
         for base in ("/fapi/v1", "/api/v3"):
             assert await get(exchange, f"{base}/ping") == {}
-            told = (await get(exchange, f"{base}/time"))["serverTime"]
-            assert 0 <= told - (MINUTE_START + 7_000) < 5_000
+            server_time = (await get(exchange, f"{base}/time"))["serverTime"]
+            assert 0 <= server_time - (MINUTE_START + 7_000) < 5_000
             books = await get(exchange, f"{base}/ticker/bookTicker")
             assert len(books) == 7
             one = await get(exchange, f"{base}/ticker/bookTicker", symbol="BTCUSDT")

@@ -41,11 +41,11 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 def test_logs_every_line_is_json_and_the_last_one_is_kept(end: str) -> None:
     done = run_python(BEGIN + ENDS[end])
     lines = [json.loads(line) for line in done.stderr.splitlines()]
-    said = {(line["level"], line["message"]) for line in lines}
+    logged = {(line["level"], line["message"]) for line in lines}
     last = ("INFO", "after") if end == "in good order" else ("ERROR", "last words")
     assert {
         ("INFO", "before"), ("INFO", "during"), ("ERROR", "Cache: it is \ufffd gone"), last,
-    } <= said  # fmt: skip
+    } <= logged  # fmt: skip
     assert all(line["time"][:2] == "20" for line in lines)
     assert (done.returncode == 0) is (end == "in good order")
 

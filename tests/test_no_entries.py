@@ -157,7 +157,7 @@ def test_no_entries_is_logged_once_while_the_ladder_moves(
         cwd=REPO, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    told = [line for line in (done.stdout + done.stderr).splitlines() if "No entries: " in line]
-    assert len(told) == (1 if words else 0), done.stdout
-    assert all(words in line and "WARN" in line for line in told)
+    warnings = [line for line in (done.stdout + done.stderr).splitlines() if "No entries: " in line]
+    assert len(warnings) == (1 if words else 0), done.stdout
+    assert all(words in line and "WARN" in line for line in warnings)
     assert ("ORDERS 0" not in done.stdout) is orders

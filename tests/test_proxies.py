@@ -93,11 +93,11 @@ BAD = [
 def test_proxies_refused_variable_is_named_and_its_value_hidden(variable: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_proxies([REST, STREAM], {variable: value})
-    said = str(caught.value)
-    assert variable in said
-    assert SECRET not in said
-    assert "user" not in said.replace("user or password", "").replace("the user", "")
-    assert "host" not in said
+    message = str(caught.value)
+    assert variable in message
+    assert SECRET not in message
+    assert "user" not in message.replace("user or password", "").replace("the user", "")
+    assert "host" not in message
 
 
 @pytest.mark.parametrize("entry", ["http://x", "10.0.0.0/99", "a@b", "x:y"])

@@ -128,9 +128,9 @@ def test_retry_refusal_of_the_client_has_its_duration() -> None:
 def test_retry_message_of_the_exchange_is_one_clean_line(message: object, expected: str) -> None:
     assert printable(message) == expected
     for status, code in ((400, -1122), (400, -1121), (400, -1102), (403, None), (429, None)):
-        said = str(answer_error(URL, status, code, {}, NOW, message=message))
-        assert said.endswith(f"; it says: {expected}" if expected else said)
-        assert len(said.splitlines()) == 1
+        text = str(answer_error(URL, status, code, {}, NOW, message=message))
+        assert text.endswith(f"; it says: {expected}" if expected else text)
+        assert len(text.splitlines()) == 1
 
 
 @given(st.one_of(st.text(), st.none(), st.integers(), st.binary()))

@@ -8,11 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from loguru import logger
@@ -24,6 +22,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.made_up_market import make_engine
 from tests.support.suite import HANG_S
+from tests.support.waiting import until
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff import saved_state as saved
 from warmup_job.handoff.state_dir import LOCK, StateDir, held_state_dir
@@ -104,9 +103,9 @@ def test_state_dir_second_trader_is_refused_with_the_first_ones_name(
         with pytest.raises(TraderError) as refused, held_state_dir(tmp_path, mode):
             pytest.fail("two traders have it")
         assert refused.value.exit_code == 21
-        said = str(refused.value)
-        assert f"a live trader, pid {first.pid} on {socket.gethostname()}, since 20" in said
-        assert "WARMUP_STATE_DIR" in said
+        message = str(refused.value)
+        assert f"a live trader, pid {first.pid} on {socket.gethostname()}, since 20" in message
+        assert "WARMUP_STATE_DIR" in message
 
 
 def test_state_dir_is_free_after_its_trader_was_killed(tmp_path: Path) -> None:
@@ -176,10 +175,10 @@ def test_state_dir_paper_warns_once_and_saves_nothing(
             assert not saved.save(state, strategy)
             assert not state.write(state.path / "paper.json", b"{}")
         assert not saved.load(state, strategy)
-    ((level, said),) = logged
+    ((level, message),) = logged
     assert level == "WARNING"
-    assert str(path) in said
-    assert "WARMUP_STATE_DIR" in said
+    assert str(path) in message
+    assert "WARMUP_STATE_DIR" in message
 
 
 @pytest.mark.parametrize(("mode", "level"), [("paper", "WARNING"), ("live", "ERROR")])
@@ -218,7 +217,7 @@ def test_state_dir_strategy_that_cannot_be_saved_is_logged_once(
     strategy.fails = True
     for _ in range(3):
         assert not saved.save(state, strategy)
-    ours = [said for _, said in logged if "on_save" in said]
+    ours = [message for _, message in logged if "on_save" in message]
     assert len(ours) == 1
     assert "nothing to save" in ours[0]
     strategy.fails = False
@@ -227,15 +226,6 @@ def test_state_dir_strategy_that_cannot_be_saved_is_logged_once(
 
 
 # -- the command -------------------------------------------------------------------------------
-
-
-def until(holds: Callable[[], bool], process: Any) -> None:
-    """Wait for something to hold while a process lives."""
-    deadline = time.monotonic() + HANG_S
-    while not holds():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.e2e
@@ -248,7 +238,7 @@ def test_state_dir_second_trader_exits_with_21_without_any_request(
     trade = ("trade", "--config", config, "--root", tmp_path / "snapshot")
     log = tmp_path / "log"
     with job_process(*trade, "--mode", "paper", log=log) as first:
-        until(lambda: "live: contiguous" in log.read_text(), first)
+        until(lambda: "live: contiguous" in log.read_text(), process=first)
         report = tmp_path / "state" / f"{second}.json"
         there = report.exists()
         elsewhere = start_exchange()  # whatever asks this one is the second trader
@@ -264,7 +254,7 @@ def test_state_dir_second_trader_exits_with_21_without_any_request(
         first.wait()
     again = tmp_path / "again"
     with job_process(*trade, "--mode", "paper", log=again) as third:  # the kernel has freed it
-        until(lambda: "live: contiguous" in again.read_text(), third)
+        until(lambda: "live: contiguous" in again.read_text(), process=third)
 
 
 @pytest.mark.e2e
@@ -294,7 +284,7 @@ def test_state_dir_paper_trades_without_it_and_warns_once(
     log = tmp_path / "log"
     trade = ("trade", "--config", config, "--root", tmp_path / "snapshot", "--mode", "paper")
     with job_process(*trade, log=log) as trader:
-        until(lambda: "live: contiguous" in log.read_text(), trader)
+        until(lambda: "live: contiguous" in log.read_text(), process=trader)
         trader.terminate()
         trader.wait(HANG_S)
     lines = [json.loads(line) for line in log.read_text().splitlines() if line[:1] == "{"]

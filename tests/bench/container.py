@@ -117,16 +117,16 @@ def memory(network: str) -> None:
     }
     row("the most that is held", "MB")
     for name, arguments in steps.items():
-        told = checked(
+        output = checked(
             *("docker", "run", "--rm", "--network", network, *where, "-v", f"{volume}:/snapshot"),
             *("--entrypoint", "python", IMAGE, "-c", PEAK, "warmup-job", *arguments),
         )
-        row(name, told.split()[-1])
-    told = checked(
+        row(name, output.split()[-1])
+    output = checked(
         *("docker", "run", "--rm", "--entrypoint", "python", IMAGE, "-c", PEAK),
         *("timeout", "20", "warmup-job", "exchange"),
     )
-    row("exchange, 20 s that nobody asks it", told.split()[-1])
+    row("exchange, 20 s that nobody asks it", output.split()[-1])
     checked("docker", "volume", "rm", volume)
     print()
 
@@ -155,8 +155,8 @@ def one_pod(prepare: Callable[[], None] | None) -> tuple[float, float, float]:
             done = pods.play(pods.pod())
             assert done.returncode == 0, done.stderr
             until(lambda: "live: contiguous" in pods.log(pods.trader()))
-            told: Any = json.loads(checked("podman", "inspect", pods.trader()))[0]
-            started = seconds(told["State"]["StartedAt"])
+            inspected: Any = json.loads(checked("podman", "inspect", pods.trader()))[0]
+            started = seconds(inspected["State"]["StartedAt"])
             (live,) = [
                 seconds(json.loads(line)["time"])
                 for line in pods.log(pods.trader()).splitlines()

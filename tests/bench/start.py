@@ -77,15 +77,15 @@ def seconds_until(word: str, *command: str) -> float:
         command, cwd=REPO, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip
-    said = []
+    lines = []
     for line in process.stderr or ():
-        said.append(line)
+        lines.append(line)
         if word in line:
             took = time.perf_counter() - began
             process.send_signal(signal.SIGKILL)
             process.communicate()
             return took
-    raise RuntimeError(f"it never said {word!r}: {''.join(said)[-2000:]}")
+    raise RuntimeError(f"it never said {word!r}: {''.join(lines)[-2000:]}")
 
 
 def bars_a_second(count: int = BARS) -> float:

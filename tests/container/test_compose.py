@@ -168,9 +168,9 @@ def test_compose_profile_gives_keys_only_to_the_trader(stack: Stack, profile: st
     example = stack.folder / "keys" / f"{profile}.env.example"
     written = example.read_text().replace("KEY=", "KEY=the-key").replace("SECRET=", "SECRET=hush")
     example.with_suffix("").write_text(written)
-    told = json.loads(stack.do("--profile", profile, "config", "--format", "json"))["services"]
-    assert set(told) == {f"warmup-{profile}", f"trader-{profile}"}
-    trader, warmup = told[f"trader-{profile}"], told[f"warmup-{profile}"]
+    services = json.loads(stack.do("--profile", profile, "config", "--format", "json"))["services"]
+    assert set(services) == {f"warmup-{profile}", f"trader-{profile}"}
+    trader, warmup = services[f"trader-{profile}"], services[f"warmup-{profile}"]
     assert "hush" in json.dumps(trader["environment"])
     assert "hush" not in json.dumps(warmup)
     assert trader["environment"]["WARMUP_MODE"] == "live"

@@ -21,8 +21,8 @@ MARKER = "a-secret-that-lay-about-3c9e"
 def test_image_has_labels_and_runs_as_non_root(engine: Engine) -> None:
     version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
     config = engine.client.images.get(engine.image).attrs["Config"]
-    labels = {name.removeprefix("org.opencontainers.image."): said
-              for name, said in config["Labels"].items()}  # fmt: skip
+    labels = {name.removeprefix("org.opencontainers.image."): value
+              for name, value in config["Labels"].items()}  # fmt: skip
     assert labels["version"] == version
     assert {"title", "description", "licenses", "revision", "base.name"} <= set(labels)
     assert re.fullmatch(r"[1-9]\d*:0", config["User"])
@@ -32,8 +32,8 @@ def test_image_has_labels_and_runs_as_non_root(engine: Engine) -> None:
         "-m",
         "warmup_job.process.healthcheck",
     ]
-    told = engine.run("--version", network="none")
-    assert version in told.out
+    done = engine.run("--version", network="none")
+    assert version in done.out
 
 
 def test_image_compiles_nothing_at_its_start(engine: Engine) -> None:
@@ -90,12 +90,12 @@ def layers(image: str, folder: Path) -> list[set[tuple[object, ...]]]:
         (described,) = json.load(manifest)
         for name in described["Layers"]:
             with tarfile.open(fileobj=whole.extractfile(name)) as layer:
-                found.append({told(layer, member) for member in layer})
+                found.append({attributes(layer, member) for member in layer})
     saved.unlink()
     return found
 
 
-def told(layer: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[object, ...]:
+def attributes(layer: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[object, ...]:
     content = layer.extractfile(member) if member.isfile() else None
     return (
         member.name, member.type, oct(member.mode), member.uid, member.gid, member.mtime,
@@ -128,9 +128,9 @@ def tree(tmp_path: Path) -> Path:
 
 def test_image_contains_no_keys(tree: Path, tmp_path: Path) -> None:
     checked("docker", "build", "-q", "-t", "warmup-job:keys", ".", cwd=tree)
-    told = checked("docker", "history", "--no-trunc", "warmup-job:keys")
-    told += checked("docker", "image", "inspect", "warmup-job:keys")
-    assert MARKER not in told
+    output = checked("docker", "history", "--no-trunc", "warmup-job:keys")
+    output += checked("docker", "image", "inspect", "warmup-job:keys")
+    assert MARKER not in output
     archive = tmp_path / "image.tar"
     checked("docker", "save", "-o", str(archive), "warmup-job:keys")
     names = []

@@ -39,8 +39,10 @@ def test_wheel_works_on_its_own(
     shutil.copytree(REPO / "configs", tmp_path / "configs")
     job = str(installed / "warmup-job")
     there = exchange.env() | {"WARMUP_ROOT": str(tmp_path / "snapshot"), "PYTHONPATH": ""}
-    told = checked(job, "run", "--config", "configs/demo.yaml", "--json", env=there, cwd=tmp_path)
-    assert json.loads(told)["manifest"]["streams"][0]["bar_count"] >= 499
+    printed = checked(
+        job, "run", "--config", "configs/demo.yaml", "--json", env=there, cwd=tmp_path
+    )
+    assert json.loads(printed)["manifest"]["streams"][0]["bar_count"] >= 499
     checked(job, "verify", "snapshot", env=there, cwd=tmp_path)
     code = "import warmup_job; from warmup_job import HedgeGridV1; print(warmup_job.__file__)"
     where = checked(str(installed / "python"), "-c", code, env=there, cwd=tmp_path)

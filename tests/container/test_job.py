@@ -55,8 +55,8 @@ def test_job_repeated_runs_are_checked_by_the_sidecars_probe(
     few = {"WARMUP_STREAMS": "BTCUSDT:1m:70", "WARMUP_REQUIRE": "bars"}
     job = engine.start("run", "--repeat-every", "1s", environment=few, volumes=mounts(volume))
     wait_until(job, "next run in")
-    code, said = job.exec_run(probe)
-    assert code == 0, said
+    code, output = job.exec_run(probe)
+    assert code == 0, output
     job.kill("SIGTERM")
     assert engine.end(job, 30).code == 143
 
@@ -65,9 +65,9 @@ def test_job_repeated_runs_are_checked_by_the_sidecars_probe(
     few["WARMUP_DEADLINE"] = "1s"
     job = engine.start("run", "--repeat-every", "1s", environment=few, volumes=mounts(other))
     wait_until(job, "2 run(s) in a row have failed")
-    code, said = job.exec_run(probe)
+    code, output = job.exec_run(probe)
     assert code == 1
-    assert b"no run has succeeded yet" in said
+    assert b"no run has succeeded yet" in output
 
 
 def test_job_unwritable_volume_exits_with_15(
@@ -175,16 +175,18 @@ def test_job_writes_its_last_message_to_the_termination_file(
     engine: Engine, exchange: ExchangeContainer, volume: str, tmp_path: Path
 ) -> None:
     """As the kubelet gives it: a file that everybody may write."""
-    said = tmp_path / "termination-log"
+    termination_log = tmp_path / "termination-log"
     for fault, word in (("", "published"), ("418@/fapi/*:for=600s", "banned")):
-        said.write_text("")
-        said.chmod(0o666)
+        termination_log.write_text("")
+        termination_log.chmod(0o666)
         if fault:
             exchange.fault(fault)
-        volumes = mounts(volume) | {str(said): {"bind": "/dev/termination-log", "mode": "rw"}}
+        volumes = mounts(volume) | {
+            str(termination_log): {"bind": "/dev/termination-log", "mode": "rw"}
+        }
         done = engine.run("run", "--full", volumes=volumes)
-        assert word in said.read_text(), (done.err, said.read_text())
-        assert len(said.read_bytes()) <= 4096
+        assert word in termination_log.read_text(), (done.err, termination_log.read_text())
+        assert len(termination_log.read_bytes()) <= 4096
 
 
 def test_job_dry_run_needs_no_volume(engine: Engine, exchange: ExchangeContainer) -> None:

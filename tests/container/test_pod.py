@@ -56,9 +56,9 @@ def test_pod_trader_goes_live_on_the_snapshot_of_the_init_container(pods: Pods) 
 
     refused = command("podman", "exec", pods.trader(), "touch", "/snapshot/x")
     assert "Read-only file system" in refused.stderr
-    said = json.loads(checked("podman", "inspect", pods.trader()))[0]
-    assert said["EffectiveCaps"] in ([], None)
-    assert said["HostConfig"]["ReadonlyRootfs"] is True
+    inspected = json.loads(checked("podman", "inspect", pods.trader()))[0]
+    assert inspected["EffectiveCaps"] in ([], None)
+    assert inspected["HostConfig"]["ReadonlyRootfs"] is True
 
     # A container that restarts in its pod has no init container before it.
     checked("podman", "restart", "-t", "20", pods.trader())

@@ -83,9 +83,9 @@ def test_trader_unwritable_state_volume_stops_only_live_trading(
         trader.kill("SIGTERM")
     done = engine.end(trader, 60)
     assert done.code == code, done.err
-    (said,) = [each for each in done.messages if "/state" in each]
-    assert "Read-only file system" in said
-    assert "WARMUP_STATE_DIR" in said
+    (message,) = [each for each in done.messages if "/state" in each]
+    assert "Read-only file system" in message
+    assert "WARMUP_STATE_DIR" in message
 
 
 @pytest.mark.parametrize("mode", ["live", "paper"])
@@ -113,12 +113,12 @@ def test_trader_shows_no_secrets(
         trader.kill("SIGTERM")
     done = engine.end(trader, 60)
     assert done.code == (22 if mode == "live" else 143), done.err
-    told = done.out + done.err
+    output = done.out + done.err
     for where in (volume, state):
-        told += engine.look(
+        output += engine.look(
             where,
             "import glob; print(*(open(p, 'rb').read() for p in glob.glob('/snapshot/**/*', "
             "recursive=True, include_hidden=True) if __import__('os').path.isfile(p)))",
         )
-    assert KEY not in told
-    assert SECRET not in told
+    assert KEY not in output
+    assert SECRET not in output

@@ -62,9 +62,9 @@ def live_trader(config: Path, folder: Path, env: dict[str, str]) -> str:
         )  # fmt: skip
         process.terminate()
         out, _ = process.communicate(timeout=HANG_S)
-    said: str = out + log.read_text()
-    assert "live: contiguous" in said, said[-3000:]
-    return said
+    output: str = out + log.read_text()
+    assert "live: contiguous" in output, output[-3000:]
+    return output
 
 
 def test_trader_connects_its_websocket_through_the_proxy(
@@ -82,8 +82,8 @@ def test_trader_connects_its_websocket_through_the_proxy(
 
 def test_no_proxy_is_respected(exchange: Exchange, tmp_path: Path) -> None:
     config = write_config(tmp_path, exchange.url, warmup={"on_failure": "fail"})
-    nobody = proxied("http://127.0.0.1:9", no_proxy="10.0.0.0/8,127.0.0.1")
-    code, log = run(config, tmp_path / "s", **nobody)
+    variables = proxied("http://127.0.0.1:9", no_proxy="10.0.0.0/8,127.0.0.1")
+    code, log = run(config, tmp_path / "s", **variables)
     assert code == 0, log
 
 
@@ -124,9 +124,9 @@ def test_proxy_refuses_the_password(exchange: Exchange, tmp_path: Path) -> None:
         )
         other, more = run(secure, tmp_path / "s", **proxied(f"http://u:hunter2@127.0.0.1:{port}"))
     assert (code, other) == (10, 10), log + more
-    for said in (log, more):
-        assert "407" in said
-        assert "hunter2" not in said
+    for text in (log, more):
+        assert "407" in text
+        assert "hunter2" not in text
 
 
 def test_proxy_that_is_down_is_named(tmp_path: Path) -> None:
@@ -231,25 +231,25 @@ def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -
         tmp_path / "bad", exchange.url, venue={"api": api | {"base_url": "http://127.0.0.1:9"}}
     )
     root = tmp_path / "snapshot"
-    said = ""
+    output = ""
     for config in (good, bad):
         for command in (
             ("plan",),
             ("run", "--root", root, "--json", "--deadline", "5s" if config == bad else "2m"),
         ):
             done = job("--log-level", "DEBUG", command[0], "--config", config, *command[1:])
-            said += done.out + done.err
+            output += done.out + done.err
     assert (root / "current").is_symlink()
     traded = trade_until(
         '"live: ', "--config", good, "--root", root, "--mode", "paper",
         "--node-log-level", "DEBUG", "--json", env={"WARMUP_LOG_LEVEL": "DEBUG"},
     )  # fmt: skip
-    said += traded.out + traded.err
+    output += traded.out + traded.err
     for path in root.rglob("*"):
         if path.is_file():
-            said += path.read_bytes().decode("latin-1")
-    assert KEY not in said
-    assert SECRET not in said
+            output += path.read_bytes().decode("latin-1")
+    assert KEY not in output
+    assert SECRET not in output
 
 
 def test_redirect_is_not_followed(exchange: Exchange, tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ def test_endless_answer_is_cut_off(exchange: Exchange, tmp_path: Path, path: str
                 cwd=REPO, env=clean_env(**proxied("")), stdout=subprocess.PIPE, stderr=stderr,
                 text=True, check=False,
             )  # fmt: skip
-    said = log.read_text()
-    assert process.returncode == 10, said
-    assert "Traceback" not in said
-    assert "KiB" in said
+    output = log.read_text()
+    assert process.returncode == 10, output
+    assert "Traceback" not in output
+    assert "KiB" in output
     assert int(process.stdout.split()[-1]) / 1024 < LIMIT_MIB
     assert sum(sent) < 32 * MIB  # of a plain one what is allowed, and what sockets hold

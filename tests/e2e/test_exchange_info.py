@@ -100,6 +100,6 @@ def test_trader_starts_despite_values_that_nautilus_does_not_know(
         until(lambda: "live: contiguous" in log.read_text() or trader.poll() is not None, "live")
         trader.terminate()
         trader.communicate(timeout=HANG_S)
-    said = log.read_text()
-    assert "live: contiguous" in said, said[-3000:]
-    assert ("ignoring values of exchangeInfo" in said) == (symbol == "BTCUSDT")
+    output = log.read_text()
+    assert "live: contiguous" in output, output[-3000:]
+    assert ("ignoring values of exchangeInfo" in output) == (symbol == "BTCUSDT")

@@ -182,13 +182,13 @@ def test_trader_process_on_a_forged_snapshot(
     with job_process(
         "trade", "--config", path, "--root", root, "--mode", "paper", env=exchange.env()
     ) as trader:
-        said = []
+        lines = []
         for line in trader.stderr:
-            said.append(line)
+            lines.append(line)
             if "fetching the whole window" in line or "Traceback" in line:
                 break
-        assert "Traceback" not in said[-1]
-        assert any("no usable snapshot" in line for line in said)
+        assert "Traceback" not in lines[-1]
+        assert any("no usable snapshot" in line for line in lines)
         trader.terminate()
 
 

@@ -199,7 +199,7 @@ def test_answer_for_the_gap_is_bad(
     )  # fmt: skip
     assert_whole(seam, SPOT_SECONDS)
     assert len(seam.grid.opens) >= 120 + 20 + 3
-    assert not any("the venue itself" in line for line in seam.said)
+    assert not any("the venue itself" in line for line in seam.warnings)
 
 
 def test_websocket_is_down_over_a_close(start_exchange: Start, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_websocket_is_down_over_a_close(start_exchange: Start, tmp_path: Path) -
     )  # fmt: skip
     assert_whole(seam)
     assert [seam.runner.delivered.live] == live
-    assert any("the live stream has a gap" in line for line in seam.said)
+    assert any("the live stream has a gap" in line for line in seam.warnings)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_hole_of_the_venue_lies_at_the_handoff(
     opens = seam.grid.opens
     steps = [(b - a) // MINUTE_MS for a, b in zip(opens, opens[1:], strict=False)]
     assert sorted(set(steps)) == [1, 81]
-    passed = [line for line in seam.said if "the venue itself has no bars" in line]
+    passed = [line for line in seam.warnings if "the venue itself has no bars" in line]
     loaded_ms = open_ms_of(seam.histories[0].bars[-1], MINUTE)
     on_record = loaded_ms > INTO_THE_HOLE_MS  # the loader saw both of its ends
     if max_age == "3h" or back_s > 0:  # else it may have asked before or after the second
@@ -565,7 +565,7 @@ def test_bars_of_an_unlisted_stream_are_contiguous_after_the_subscription(
         seam.klines[SPOT_SECONDS] = await every_kline(seam, SPOT_SECONDS)
 
     seam = asyncio.run(start_over(running, config, during))
-    assert any("warmup.streams does not list it" in line for line in seam.said)
+    assert any("warmup.streams does not list it" in line for line in seam.warnings)
     seconds = seam.strategies[0].seen[SPOT_SECONDS]
     assert seconds == list(range(seconds[0], seconds[-1] + 1, 1000))
     assert ("live" in seam.states) == (require == "bars")
@@ -706,7 +706,7 @@ def test_unfillable_gap_halts_trading_until_it_is_filled(
     standing = [reduces for reduces, status in orders_of(seam) if status == OrderStatus.ACCEPTED]
     assert standing == left
     assert_followed(seam, seam.strategies[0], MINUTES)
-    assert any("cannot be filled yet" in line for line in seam.said)
+    assert any("cannot be filled yet" in line for line in seam.warnings)
 
 
 def test_saved_state_survives_a_restart_unless_altered(
@@ -733,11 +733,11 @@ def test_saved_state_survives_a_restart_unless_altered(
     kept.write_text(json.dumps(altered))
     seam = start()
     assert seam.strategies[0].given is None
-    assert any("cannot be used and is renamed" in line for line in seam.said)
+    assert any("cannot be used and is renamed" in line for line in seam.warnings)
     aside = kept.with_name(kept.name + ".unusable")
     assert json.loads(aside.read_text()) == altered
-    anew = json.loads(kept.read_text())["state"]["bars"]
-    assert 30 <= int(base64.b64decode(anew)) < 99
+    restored = json.loads(kept.read_text())["state"]["bars"]
+    assert 30 <= int(base64.b64decode(restored)) < 99
 
 
 # -- what it says of itself ------------------------------------------------------------------------
@@ -814,8 +814,8 @@ def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: 
     assert metric(metrics, f'warmup_stream_contiguous{{bar_type="{SPOT_SECONDS}"}}') == 1
     assert metric(gap_metrics, "warmup_trader_ready") == 0
     assert status["state"] == "live"
-    said = [line.partition(": ")[0] for line in lines]
-    order = [each for each in said if each in STATES]
+    first_words = [line.partition(": ")[0] for line in lines]
+    order = [each for each in first_words if each in STATES]
     assert order[0] == "verifying"
     assert order[1:3] in (["warming", "live"], ["warming", "filling"])
     assert [each for each in order if each != "filling"][-3:] == [

@@ -99,8 +99,8 @@ def test_live_trading_starts_when_every_requirement_is_met(
     assert done.json["orders"] >= least  # sent, though this exchange takes none
     asked = paths(running)
     assert {"/fapi/v1/positionSide/dual", "/fapi/v1/listenKey"} <= asked
-    said = json.loads((tmp_path / "state" / "live.json").read_text())
-    assert (said["mode"], said["state"]) == ("live", "stopping")
+    status = json.loads((tmp_path / "state" / "live.json").read_text())
+    assert (status["mode"], status["state"]) == ("live", "stopping")
     assert KEY not in done.err
     assert SECRET not in done.err + (tmp_path / "state" / "live.json").read_text()
 
@@ -136,13 +136,13 @@ def test_live_trading_refuses_an_rsa_key_and_paper_ignores_it(
     assert job("run", "--config", config, env=keys).code == 0
     paper = trade_until('"live: ', "--config", config, "--mode", "paper", "--json", env=keys)
     assert paper.code == 143, paper.err
-    said = refusals(go_live(config, secret=rsa_key))
-    assert "api.api_secret in the venue file: it is an RSA key" in said
-    assert "an Ed25519 key (unencrypted PEM) or an HMAC key" in said
-    assert rsa_key.splitlines()[1] not in said
+    refusal = refusals(go_live(config, secret=rsa_key))
+    assert "api.api_secret in the venue file: it is an RSA key" in refusal
+    assert "an Ed25519 key (unencrypted PEM) or an HMAC key" in refusal
+    assert rsa_key.splitlines()[1] not in refusal
     assert "/fapi/v2/account" not in paths(running)
-    said = refusals(go_live(config, key=f"{KEY}\nmore"))
-    assert "api.api_key in the venue file: it holds a blank or a line break" in said
+    refusal = refusals(go_live(config, key=f"{KEY}\nmore"))
+    assert "api.api_key in the venue file: it holds a blank or a line break" in refusal
 
 
 def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
@@ -154,7 +154,7 @@ def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
         "risk": {"max_leverage": 100},
     }
     config = live_config(tmp_path, running, venue=venue, warmup={"require": "bars"})
-    said = refusals(go_live(config))
+    refusal = refusals(go_live(config))
     for words in (
         "trading.hedge_mode",
         "above risk.max_leverage 100",
@@ -165,9 +165,9 @@ def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
         "margin type of BTCUSDT is CROSSED",
         "holds no snapshot",
     ):
-        assert words in said, said
-    assert "8 requirement(s)" in said
-    assert said.count("  - ") == 8
+        assert words in refusal, refusal
+    assert "8 requirement(s)" in refusal
+    assert refusal.count("  - ") == 8
     # The node would have asked for these.
     assert not {"/fapi/v1/exchangeInfo", "/fapi/v1/listenKey"} & paths(running)
 
@@ -178,9 +178,9 @@ def test_live_trading_without_keys_requests_no_account(
     running = start_exchange()
     config = live_config(tmp_path, running)
     done = job("trade", "--config", config, "--mode", "live")
-    said = refusals(done)
-    assert "api.api_key" in said
-    assert "api.api_secret" in said
+    refusal = refusals(done)
+    assert "api.api_key" in refusal
+    assert "api.api_secret" in refusal
     assert "/fapi/v2/account" not in paths(running)
 
 
@@ -197,10 +197,10 @@ def test_live_trading_with_rejected_keys_says_what_to_check(
     running = start_exchange()
     config = live_config(tmp_path, running)
     warmed(config)
-    said = refusals(go_live(config, key=key, secret=secret))
-    assert words in said
-    assert said.count("  - ") == 1
-    assert secret not in said
+    refusal = refusals(go_live(config, key=key, secret=secret))
+    assert words in refusal
+    assert refusal.count("  - ") == 1
+    assert secret not in refusal
 
 
 @pytest.mark.parametrize("skew_ms", [-3_000, 8_000])

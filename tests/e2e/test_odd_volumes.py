@@ -74,8 +74,8 @@ def test_volume_lacks_what_publishing_needs(
     watched = hourly.jobs.watch(
         root, "run", "--config", hourly.config, "--root", root, decide=at(f"{call} #1", code)
     )
-    said = (f"does not support {what} ({os.strerror(code)})", str(root), "code 15")
-    assert_refused(watched.result, 15, *said)
+    expected = (f"does not support {what} ({os.strerror(code)})", str(root), "code 15")
+    assert_refused(watched.result, 15, *expected)
     assert asked(hourly) == asked_before
     assert current(root) == before
     assert list((root / ".staging").iterdir()) == []

@@ -85,7 +85,7 @@ def test_paper_hour_over_two_restarts(tmp_path: Path) -> None:
 
 def live_through(folder: Path) -> list[Life]:
     """Three lives in a row on one state and one exchange."""
-    told = []
+    lives = []
     with running_exchange(speed=SPEED, seed=11, now_ms=START_MS) as running:
         for at, ending in enumerate(ENDS):
             journal, log = folder / f"journal-{at}", folder / f"log-{at}"
@@ -98,8 +98,8 @@ def live_through(folder: Path) -> list[Life]:
             with job_process("trade", *options, "--mode", "paper", "--json", log=log) as trader:
                 code = live_until(trader, journal, ending)
             noted = [json.loads(line) for line in journal.read_text().splitlines()]
-            told.append(Life(code, noted, log.read_text().splitlines()))
-    return told
+            lives.append(Life(code, noted, log.read_text().splitlines()))
+    return lives
 
 
 def it_was_an_hour_and_each_life_had_every_bar_once(lives: list[Life]) -> None:

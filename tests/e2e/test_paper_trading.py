@@ -241,9 +241,9 @@ def test_paper_trading_goes_live_and_stops_cleanly(
     log = "".join(lines) + err
     assert trader.returncode == 143, log
     assert "BTCUSDT 1m: 499 bars to" in log
-    told = json.loads(out)
+    report = json.loads(out)
     # The ladder once, and an exit for each that was filled already.
-    assert ladder(told["regime"]) <= told["orders"] < 2 * ladder(told["regime"])
+    assert ladder(report["regime"]) <= report["orders"] < 2 * ladder(report["regime"])
     assert "Traceback" not in log
 
 

@@ -275,9 +275,9 @@ def test_unreachable_exchange_is_logged_once_and_every_15_s(
         until(lambda: "; still retrying" in log.read_text(), "said again")
         process.terminate()
         process.communicate(timeout=HANG_S)
-    said = log.read_text()
-    assert said.count("retrying until the deadline") == 1
-    assert said.count("cannot reach") == 1
+    text = log.read_text()
+    assert text.count("retrying until the deadline") == 1
+    assert text.count("cannot reach") == 1
 
 
 def test_unreachable_exchange_until_the_deadline_exits_with_10(
@@ -358,11 +358,15 @@ def test_host_clock_minutes_off_changes_nothing(
     (stream,) = done.json["manifest"]["streams"]
     (page,) = running.klines()
     assert 0 < page["time"] - stream["last_close"] <= MINUTE_MS
-    (told,) = [line for line in done.messages if line.startswith("clock offset")]
-    offset = re.match(r"clock offset ([+-]\d+) ms ± (\d+) ms; using the exchange's clock", told)
-    assert offset is not None, told
+    (offset_line,) = [line for line in done.messages if line.startswith("clock offset")]
+    offset = re.match(
+        r"clock offset ([+-]\d+) ms ± (\d+) ms; using the exchange's clock", offset_line
+    )
+    assert offset is not None, offset_line
     assert int(offset[1]) == pytest.approx(-int(skew[:-1]) * 1000, abs=int(offset[2]) + 1)
-    assert told.endswith("Synchronise this machine by NTP: live trading signs with its clock")
+    assert offset_line.endswith(
+        "Synchronise this machine by NTP: live trading signs with its clock"
+    )
 
 
 def test_clock_offset_within_its_error_is_not_logged(

@@ -66,14 +66,14 @@ def test_repeated_runs_that_fail_are_counted_and_reported(
     running.fault("503@*")
     every = ("run", "--config", config, "--root", root, "--repeat-every", "10ms")
     with job_process(*every, log=log) as process:
-        level, said = until_logged(log, "3 run(s) in a row have failed", process)
+        level, message = until_logged(log, "3 run(s) in a row have failed", process)
         assert level == "ERROR"
-        assert "the last success was" in said
-        assert f"the current snapshot, {first['snapshot']}, has lacked newer bars for" in said
+        assert "the last success was" in message
+        assert f"the current snapshot, {first['snapshot']}, has lacked newer bars for" in message
         assert until_logged(log, "1 run(s) in a row have failed", process)[0] == "WARNING"
-        told = " ".join(message for _, message in lines(log))
-        assert "exiting 0 because" not in told
-        assert "the bot" not in told
+        messages = " ".join(message for _, message in lines(log))
+        assert "exiting 0 because" not in messages
+        assert "the bot" not in messages
         status = json.loads((root / "status.json").read_text())
         assert status["failed_in_a_row"] >= 2  # the log is ahead of the file
         assert status["last_success_ms"] == first["last_success_ms"]
@@ -114,6 +114,6 @@ def test_repeated_runs_are_counted_without_a_writable_status(
     config = write_config(tmp_path, running.url)
     every = ("run", "--config", config, "--root", root, "--repeat-every", "10ms")
     with job_process(*every, log=log) as process:
-        level, said = until_logged(log, "3 run(s) in a row have failed", process)
+        level, message = until_logged(log, "3 run(s) in a row have failed", process)
     assert level == "ERROR"
-    assert f"none has succeeded yet; {root} holds no usable snapshot" in said
+    assert f"none has succeeded yet; {root} holds no usable snapshot" in message

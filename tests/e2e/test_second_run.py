@@ -133,7 +133,7 @@ def recording(path: Path, changed: dict[int, str], rows: int = 900) -> str:
 
 
 @pytest.mark.parametrize(
-    ("revised", "asked", "said"),
+    ("revised", "asked", "expected"),
     [
         ({}, [6], None),
         ({599: "50009.90"}, [6], "Binance changed 1 of the last 5 bars"),
@@ -143,7 +143,7 @@ def recording(path: Path, changed: dict[int, str], rows: int = 900) -> str:
     ],
 )
 def test_second_run_uses_the_revised_bars_of_the_venue(
-    situation: Situation, revised: dict[int, str], asked: list[int], said: str | None
+    situation: Situation, revised: dict[int, str], asked: list[int], expected: str | None
 ) -> None:
     streams = [{"symbol": "BTCUSDT", "interval": "1m", "bars": 300}]
     first_ms = EARLY_MS // MINUTE_MS * MINUTE_MS
@@ -154,7 +154,7 @@ def test_second_run_uses_the_revised_bars_of_the_venue(
     running = situation.at(first_ms + 601 * MINUTE_MS + 5_000, replay=(after,))
     second = situation.run(streams=streams)
     assert limits(running) == asked
-    assert any(said in line for line in situation.log if said) == (said is not None)
+    assert any(expected in line for line in situation.log if expected) == (expected is not None)
     assert digest(second) == situation.whole(streams=streams)
 
 

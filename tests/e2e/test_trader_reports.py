@@ -146,18 +146,18 @@ def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
         tmp_path, running, [witness(FOUR_HOURS)], streams={"4h": 20}, trade={"silence": "5s"}
     )
     states: list[TradingState] = []
-    told: list[str] = []
+    reported: list[str] = []
 
     async def during(seam: Seam) -> None:
         await until_async(lambda: seam.runner.state == "live")
         states.append(seam.trading)
-        before = len(seam.said)
+        before = len(seam.warnings)
         running.fault(muted)
         await until_async(lambda: seam.runner.state == "degraded")
         states.append(seam.trading)
         words = "no websocket message for"
-        await until_async(lambda: any(words in line for line in seam.said[before:]))
-        told.extend(line for line in seam.said[before:] if words in line)
+        await until_async(lambda: any(words in line for line in seam.warnings[before:]))
+        reported.extend(line for line in seam.warnings[before:] if words in line)
         running.clear_faults()
         await until_async(lambda: seam.runner.state == "live")
         states.append(seam.trading)
@@ -165,8 +165,8 @@ def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
     asyncio.run(start_over(running, config, during))
     assert states == [TradingState.ACTIVE, TradingState.HALTED, TradingState.ACTIVE]
     if "bookTicker" in muted:
-        assert all(line.startswith(("btcusdt@bookTicker", "degraded")) for line in told)
-    assert len([line for line in told if not line.startswith("degraded")]) == 1
+        assert all(line.startswith(("btcusdt@bookTicker", "degraded")) for line in reported)
+    assert len([line for line in reported if not line.startswith("degraded")]) == 1
 
 
 def test_exchange_clock_set_back_is_synchronised_again(
@@ -495,7 +495,7 @@ def test_older_bars_that_cannot_be_fetched_are_reported_and_the_callback_is_call
 
     seam = asyncio.run(start_over(running, config, during, after_loading=break_it))
     assert len(seam.strategies[0].closes("history")) == 29
-    assert any("cannot fetch the bars" in line for line in seam.said)
+    assert any("cannot fetch the bars" in line for line in seam.warnings)
 
 
 def test_strategy_without_a_way_to_warm_up_stays_cold_and_logs_the_remedy(
@@ -518,7 +518,7 @@ def test_strategy_without_a_way_to_warm_up_stays_cold_and_logs_the_remedy(
     seam = asyncio.run(start_over(running, config, during))
     (strategy,) = seam.strategies
     assert not seam.runner.started_warm
-    assert any("COLD START" in line and "trade.replay" in line for line in seam.said)
+    assert any("COLD START" in line and "trade.replay" in line for line in seam.warnings)
     assert all(each.order.status == OrderStatus.DENIED for each in strategy.given[:4])
 
 
@@ -727,7 +727,7 @@ def test_bars_built_from_ticks_are_reported_as_cold(start_exchange: Start, tmp_p
 
     seam = asyncio.run(start_over(running, config, during))
     assert not seam.runner.started_warm
-    assert any("1-SECOND-LAST-INTERNAL" in line and "no history" in line for line in seam.said)
+    assert any("1-SECOND-LAST-INTERNAL" in line and "no history" in line for line in seam.warnings)
 
 
 # -- an old bar is not news ------------------------------------------------------------------------
@@ -842,7 +842,7 @@ def test_garbage_websocket_messages_change_nothing(start_exchange: Start, tmp_pa
 
         seam = asyncio.run(start_over(running, config, during))
     assert_same_state(seam, SPOT_SECONDS)
-    assert any("dropped" in line and "websocket message" in line for line in seam.said)
+    assert any("dropped" in line and "websocket message" in line for line in seam.warnings)
 
 
 def test_ten_thousand_messages_at_once_neither_lose_nor_repeat_a_bar(

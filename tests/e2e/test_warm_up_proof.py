@@ -53,9 +53,9 @@ def proven_config(folder: Path, running: Exchange, **warmup: Any) -> Path:
     return write_config(folder / "config", running.url, ws_url=running.ws_url, warmup=wishes)
 
 
-@pytest.mark.parametrize(("require", "told"), [("proven", ["BTCUSDT 1m"]), ("bars", [])])
+@pytest.mark.parametrize(("require", "expected"), [("proven", ["BTCUSDT 1m"]), ("bars", [])])
 def test_verdict_is_logged_only_for_a_stream_that_must_be_proven(
-    start_exchange: Callable[..., Exchange], tmp_path: Path, require: str, told: list[str]
+    start_exchange: Callable[..., Exchange], tmp_path: Path, require: str, expected: list[str]
 ) -> None:
     running = start_exchange(now_ms=NOW_MS)
     streams = [
@@ -67,7 +67,7 @@ def test_verdict_is_logged_only_for_a_stream_that_must_be_proven(
     assert done.code == 0, done.err
     assert all(stream["certificate"] for stream in done.json["manifest"]["streams"])
     verdicts = [line.partition(":")[0] for line in done.messages if "proven" in line.lower()]
-    assert verdicts == told
+    assert verdicts == expected
 
 
 def test_auto_fetches_bars_until_the_certificate_is_proven(
@@ -84,9 +84,9 @@ def test_auto_fetches_bars_until_the_certificate_is_proven(
     assert certificate["possible"] == [certificate["regime"]]
     assert max(certificate["ema_fast_error_bps"], certificate["ema_slow_error_bps"]) < 0.01
     assert certificate["adx_error"] < 0.01
-    (said,) = [line for line in done.messages if "proven" in line]
+    (verdict,) = [line for line in done.messages if "proven" in line]
     for word in ("since bar", "fast EMA within", "slow EMA within", "ADX within", "ATR within"):
-        assert word in said
+        assert word in verdict
 
     # Anybody can hold it against the bars.
     snapshot = open_snapshot(root)

@@ -34,8 +34,8 @@ class Audited(HedgeGridV1):
         self.quotes = 0
         self.file = os.open(config.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def note(self, kind: str, **said: Any) -> None:
-        os.write(self.file, msgspec.json.encode({"kind": kind} | said) + b"\n")
+    def note(self, kind: str, **fields: Any) -> None:
+        os.write(self.file, msgspec.json.encode({"kind": kind} | fields) + b"\n")
 
     def kept(self) -> dict[str, Any]:
         return dict(msgspec.json.decode(super().on_save()["grid"]))

@@ -104,10 +104,10 @@ class Engine:
 
     def snapshots(self, volume: str) -> list[str]:
         """The snapshots on a volume, oldest first."""
-        told = self.look(
+        printed = self.look(
             volume, "import os; print(*sorted(os.listdir('/snapshot/snapshots')), sep='\\n')"
         )
-        return told.split()
+        return printed.split()
 
     def clear(self) -> None:
         """Remove what was begun."""

@@ -227,7 +227,8 @@ def price_of(order: Any) -> str:
     return str(order.price if order.has_price else order.trigger_price)
 
 
-def told(orders: list[Any]) -> list[tuple[str, str, str]]:
+def summarised(orders: list[Any]) -> list[tuple[str, str, str]]:
+    """Side, price and quantity of each order."""
     return [(OrderSide(order.side).name, price_of(order), str(order.quantity)) for order in orders]
 
 

@@ -91,7 +91,7 @@ class Seam:
     since: dict[BarType, list[Kline]] = field(default_factory=dict)
     """The same, from the first bar on that a strategy has asked for itself."""
     states: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     """Warnings and errors."""
 
     @property
@@ -249,7 +249,9 @@ async def start_over(
             plan, "paper", client, seam.strategies, state_dir, connect_timeout_s
         )
         seam.runner.on_report = lambda report: seam.states.append(report.state)
-        said = logger.add(lambda line: seam.said.append(line.record["message"]), level="WARNING")
+        handler = logger.add(
+            lambda line: seam.warnings.append(line.record["message"]), level="WARNING"
+        )
         stop = asyncio.Event()
 
         async def script() -> None:
@@ -262,7 +264,7 @@ async def start_over(
         try:
             await seam.runner.run(stop, load_them)
         finally:
-            logger.remove(said)
+            logger.remove(handler)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         task.result()

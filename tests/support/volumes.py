@@ -219,10 +219,10 @@ def mounted(path: Path, options: str) -> Iterator[Mount]:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as keeper:  # fmt: skip
         assert keeper.stdout is not None
-        said = keeper.stdout.readline().strip()
-        if said != "done":
-            assert not os.environ.get("CI"), f"a tmpfs cannot be mounted here: {said}"
-            pytest.skip(f"a tmpfs cannot be mounted here: {said}")
+        output = keeper.stdout.readline().strip()
+        if output != "done":
+            assert not os.environ.get("CI"), f"a tmpfs cannot be mounted here: {output}"
+            pytest.skip(f"a tmpfs cannot be mounted here: {output}")
         yield Mount(path, keeper.pid)
         assert keeper.stdin is not None
         keeper.stdin.close()

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tests.support.suite import HANG_S
 
 
-def until(condition: Callable[[], object], what: object = "", most_s: float = HANG_S) -> None:
-    """Wait until ``condition()`` is true; fail with ``what`` after ``most_s`` seconds."""
+def until(
+    condition: Callable[[], object],
+    what: object = "",
+    most_s: float = HANG_S,
+    process: subprocess.Popen[Any] | None = None,
+) -> None:
+    """Wait until ``condition()`` is true; fail after ``most_s`` s, or when ``process`` ends."""
     give_up_at = time.monotonic() + most_s
     while not condition():
+        assert process is None or process.poll() is None, f"the process ended before: {what}"
         assert time.monotonic() < give_up_at, f"still not: {what}"
         time.sleep(0.02)
 
