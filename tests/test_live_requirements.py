@@ -7,16 +7,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from nautilus_trader.model.data import BarType
 
 from tests.support.config_files import write_config
+from warmup_job.acquire.judge import explain
 from warmup_job.binance.futures_account import FuturesAccount
 from warmup_job.config import load
 from warmup_job.handoff.stream_history import History
 from warmup_job.market.interval import Interval
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.warmup_plan import WarmupPlan
+from warmup_job.proof.certificate import Certificate
+from warmup_job.regime.detector import Regime
 from warmup_job.trader.live_requirements import (
     account_problems,
     history_problems,
@@ -47,6 +51,13 @@ def test_a_complete_configuration_has_no_problems(ready: WarmupPlan) -> None:
     assert settings_problems(ready) == []
 
 
+def test_the_largest_allowed_leverage_is_no_problem(ready: WarmupPlan) -> None:
+    venue = replace(ready.venue, leverage=ready.venue.max_leverage)
+    assert settings_problems(replace(ready, venue=venue)) == []
+    account = replace(GOOD, max_leverage={"BTCUSDT": venue.leverage})
+    assert account_problems(venue, account) == []
+
+
 @pytest.mark.parametrize(
     ("venue", "words"),
     [
@@ -56,6 +67,7 @@ def test_a_complete_configuration_has_no_problems(ready: WarmupPlan) -> None:
         ({"api_secret": "a secret"}, "api.api_secret in the venue file: it holds a blank"),
         ({"hedge_mode": False}, "trading.hedge_mode in the venue file: it is false"),
         ({"market": "spot"}, "live trading on spot: use --mode paper"),
+        ({"market": "spot", "hedge_mode": False}, "live trading on spot: use --mode paper"),
         ({"leverage": 21}, "trading.leverage 21 is above risk.max_leverage 20"),
     ],
 )
@@ -111,6 +123,16 @@ def test_each_setting_of_the_account_is_a_problem_of_its_own(
     assert words in problem
 
 
+CERTIFICATE = Certificate(
+    bars=10, lowest=1.0, highest=2.0, proven=True, exact=False, regime=Regime.UP,
+    possible=(Regime.UP,), met_bar=5, ema_fast_error_bps=0.1, ema_slow_error_bps=0.1,
+    adx_error=0.1, atr_error_bps=0.1, hysteresis_margin_bps=1.0, adx_margin=1.0,
+)  # fmt: skip
+UNPROVEN = msgspec.structs.replace(
+    CERTIFICATE, proven=False, possible=(Regime.UP, Regime.DOWN), met_bar=None
+)
+
+
 def history(**changes: Any) -> History:
     """A stream of ten bars, as many as are wanted."""
     made = History(
@@ -128,6 +150,11 @@ def history(**changes: Any) -> History:
         ({"wanted": 11}, "BTCUSDT 1m: 10 bars of 11"),
         ({"bars": []}, "BTCUSDT 1m: its history could not be brought up to date"),
         ({"proof": object()}, "BTCUSDT 1m: its regime is not proven: no certificate"),
+        ({"proof": object(), "certificate": CERTIFICATE}, None),
+        (
+            {"proof": object(), "certificate": UNPROVEN},
+            f"BTCUSDT 1m: its regime is not proven: {explain(UNPROVEN)}",
+        ),
     ],
 )
 def test_a_history_must_be_there_long_enough_and_proven(
