@@ -154,7 +154,7 @@ class BaseRunner(ABC):
             self.set_trading(TradingState.REDUCING)
             self._cancel(self.policy.on_stop)
             await cancel_at_the_end(node, node_task, self.strategies, self.policy.on_stop)
-            self.on_newest_bar()
+            self._save_states()
             await stop_node(node, node_task)
             self.on_report(self.report())
 
@@ -311,6 +311,9 @@ class BaseRunner(ABC):
 
     def on_newest_bar(self) -> None:
         """Save the strategies' state."""
+        self._save_states()
+
+    def _save_states(self) -> None:
         if self.policy.state_dir is not None:
             for strategy in self.strategies:
                 saved_state.save(self.policy.state_dir, strategy)
