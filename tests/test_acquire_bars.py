@@ -90,7 +90,7 @@ def test_acquire_fetches_everything_if_the_oldest_bar_that_is_asked_again_change
     start_exchange: Start,
 ) -> None:
     plan = stream_plan(auto=False, bars=300)
-    other = acquire(start_exchange(now_ms=NOW_MS, seed=99), plan)  # all prices are others
+    other = acquire(start_exchange(now_ms=NOW_MS, seed=99), plan)  # every price differs
     running = start_exchange(now_ms=NOW_MS)
     got = acquire(running, plan, reusable=reusable(other))
     assert limits(running) == [ASKED_AGAIN, 300]

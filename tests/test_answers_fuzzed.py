@@ -1,4 +1,4 @@
-"""Any bytes whatever over HTTP: out of the client come good klines or errors of ours."""
+"""The client turns any bytes over HTTP into valid klines or a WarmupError."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ JSON = st.recursive(
 
 @st.composite
 def spoiled_pages(draw: st.DrawFn) -> object:
-    """A good page with some of it replaced, left out, doubled or moved."""
+    """Return a valid page with some rows or values replaced, removed, doubled or moved."""
     rows: list[Any] = [row(number) for number in range(draw(st.integers(1, 4)))]
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(rows) - 1))
@@ -76,7 +76,7 @@ BODIES = st.one_of(
 
 @st.composite
 def answers(draw: st.DrawFn) -> bytes:
-    """A whole HTTP answer, whose headers may lie."""
+    """Return a whole HTTP response, whose headers may be wrong."""
     body = draw(BODIES)
     packing = draw(st.sampled_from(["", "", "", "gzip", "deflate", "lie", "cut"]))
     if packing == "gzip":
@@ -105,7 +105,7 @@ def good(rows: object) -> bytes:
 
 
 async def ask(answer: bytes) -> list[Klines | None]:
-    """What the client makes of it, whatever it asks for; None: it refused it."""
+    """Return the client's result for this response, or None if the client refused it."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -153,7 +153,7 @@ def test_answers_of_any_bytes_become_klines_or_a_warmup_error(answer: bytes) -> 
 
 
 def test_answers_that_are_good_pages_become_klines() -> None:
-    """Else the test above would show nothing."""
+    """Show that the client also accepts: otherwise the test above proves nothing."""
     klines = asyncio.run(ask(good([row(0), row(1)])))[0]
     assert klines is not None
     assert len(klines) == 2

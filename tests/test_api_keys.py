@@ -1,4 +1,4 @@
-"""Keys of each of Binance's kinds: which sign, and what is said of those that do not."""
+"""API keys of each of Binance's kinds: which can sign, and the error for those that cannot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = "local-key"
 
 
 def with_public_half() -> str:
-    """PKCS#8 version 2, as some tools write it: the public key stands behind the private one."""
+    """PKCS#8 version 2, as some tools write it: the public key follows the private one."""
     public = ED25519.public_key().public_bytes_raw()
     inside = bytes.fromhex("020101300506032b657004220420") + bytes(range(32))
     inside += b"\x81\x21\x00" + public
@@ -56,7 +56,7 @@ def test_api_keys_ed25519_is_read_in_every_form_by_us_and_by_nautilus(secret: st
     assert read == WRITTEN.strip()
     assert is_ed25519_private_key(read)
     assert extract_ed25519_private_key(read) == bytes(range(32))
-    assert len(read) <= 120  # beyond it ccxt takes it for RSA
+    assert len(read) <= 120  # ccxt treats a longer key as RSA
 
 
 def test_api_keys_hmac_secret_is_used_unchanged() -> None:
@@ -137,7 +137,7 @@ def signed(params: dict[str, object], key: Ed25519PrivateKey = ED25519) -> dict[
 
 
 def talk(running: Exchange, *requests: object) -> list[Any]:
-    """The answers to what is said on one connection."""
+    """Send these messages on one connection and return the responses."""
 
     async def connect() -> list[Any]:
         answers = []

@@ -1,4 +1,4 @@
-"""What a snapshot's rows may be: each rule by itself, on a table that breaks no other."""
+"""The audit of a snapshot's rows: each rule alone, on a table that breaks no other rule."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bars(rows: int = 3) -> pa.Table:
 
 
 def with_values(table: pa.Table, **raw: int) -> pa.Table:
-    """The last row with other raw values."""
+    """Return the table with other raw values in its last row."""
     for name, value in raw.items():
         held = table.column(name).to_pylist()
         held[-1] = value.to_bytes(16, "little", signed=True)
@@ -103,7 +103,7 @@ def test_audit_reports_bars_out_of_order_but_no_gaps() -> None:
 
 
 def instruments(rows: int) -> pa.Table:
-    """What `instrument_problem` looks at of an instrument's file."""
+    """Return the parts of an instrument file that `instrument_problem` reads."""
     values = {
         "id": "X-PERP.BINANCE", "raw_symbol": "X", "price_precision": 1, "size_precision": 0,
         "price_increment": "0.1", "size_increment": "1", "ts_event": 0, "ts_init": 0,

@@ -40,7 +40,7 @@ BTC_TYPE: BarType = bar_type_of(instrument_id_of("um", "BTCUSDT"), MINUTE)
 
 @dataclass
 class Listener:
-    """The runner's part, for one stream: it notes what the stream reports."""
+    """Records what one stream reports to its runner."""
 
     instruments: dict[InstrumentId, Instrument]
     stream: BarStream | None = None
@@ -75,7 +75,7 @@ class Listener:
 
 @dataclass
 class Lab:
-    """A relay before a local exchange whose clock shows 12:00:20, and a client of it."""
+    """A local exchange at 12:00:20, a relay in front of it, and a client of the relay."""
 
     running: Exchange
     relay: Relay
@@ -96,7 +96,7 @@ class Lab:
         await self.client.sync_clock()
 
     async def bars(self, first_ms: int, last_ms: int) -> list[Bar]:
-        """What the exchange has, whatever the relay does."""
+        """Return the exchange's bars, regardless of the relay."""
         self.client.extend_deadline(10_000)
         change, self.relay.change = self.relay.change, lambda rows: rows
         klines = await fetch_range(self.client, BTC, first_ms, last_ms)
@@ -105,14 +105,14 @@ class Lab:
         return instrument_bars(klines, instrument, MINUTE)
 
     async def history(self, bars: int, *, lacking: int = 0) -> History:
-        """So many bars, of which the last closed ``lacking`` minutes before noon."""
+        """Return ``count`` bars, the last of which closed ``lacking`` minutes before noon."""
         last_ms = NOON_MS - (1 + lacking) * M
         made = await self.bars(last_ms - (bars - 1) * M, last_ms)
         return History(BTC_TYPE, MINUTE, made, wanted=bars)
 
     @contextlib.asynccontextmanager
     async def kept(self, history: History) -> AsyncIterator[BarStream]:
-        """A stream that is kept contiguous meanwhile."""
+        """Keep a stream contiguous in the background."""
         stream = self.listener.stream = BarStream(history, self.client, self.listener)
         keeper = asyncio.create_task(stream.keep())
         try:
@@ -123,7 +123,7 @@ class Lab:
                 await keeper
 
     async def until_complete(self) -> None:
-        """Until the stream reports once more that it has every bar."""
+        """Wait until the stream reports again that it has every bar."""
         seen = self.listener.completions
         await until_async(lambda: self.listener.completions > seen)
 
@@ -145,7 +145,7 @@ def clock_ms() -> int:
 
 @pytest.fixture
 def in_lab(clock_ms: int) -> Iterator[Callable[[Scenario], None]]:
-    """Run a scenario in a lab of its own."""
+    """Run a scenario in a separate lab."""
 
     async def run(scenario: Scenario, running: Exchange, relay: Relay) -> None:
         async with BinanceClient("um", relay.url, weight_per_minute=2400) as client:
@@ -159,12 +159,12 @@ def in_lab(clock_ms: int) -> Iterator[Callable[[Scenario], None]]:
 
 
 def minutes(bars: list[Bar]) -> list[int]:
-    """When the bars opened, in minutes from noon."""
+    """Return the open times of the bars, in minutes from noon."""
     return [(open_ms_of(bar, MINUTE) - NOON_MS) // M for bar in bars]
 
 
 def deliver(stream: BarStream) -> list[int]:
-    """Take and count what is complete; the last of it is the newest closed bar."""
+    """Take and count the complete bars; the last one is the newest closed bar."""
     superseded, newest = stream.take_complete()
     assert newest is not None
     for bar in superseded:
@@ -223,7 +223,7 @@ def test_a_gap_that_cannot_be_filled_is_stuck_until_it_can(
             assert not stream.is_complete
             assert stream.why_not().startswith("a gap cannot be filled yet: ")
             asked = len(lab.running.klines())
-            for _ in range(3):  # a pause comes before the next request
+            for _ in range(3):  # the stream pauses before its next request
                 await lab.client.sync_clock()
             assert len(lab.running.klines()) == asked
             lab.running.clear_faults()
@@ -246,7 +246,7 @@ def test_a_hole_of_the_venue_is_passed_over_after_two_answers(
             await lab.until_complete()
             assert deliver(stream) == [-6, -5, -2, -1]
         assert not stream.from_listing
-        # The first answer has what is before the hole; two more show that the hole stays.
+        # The first response has the bars before the hole; two more show that the hole stays.
         assert len(lab.running.klines()) == requests + 3
 
     in_lab(scenario)
@@ -343,7 +343,7 @@ def test_a_live_bar_continues_the_stream(in_lab: Callable[[Scenario], None]) -> 
         async with lab.kept(await lab.history(5)) as stream:
             await lab.until_complete()
             deliver(stream)
-            await lab.pass_time(M - 20_000)  # noon's bar has just closed: REST is not asked yet
+            await lab.pass_time(M - 20_000)  # noon's bar has just closed: no REST request yet
             (noon,) = await lab.bars(NOON_MS, NOON_MS)
             assert stream.arrived(noon)
             assert deliver(stream) == [0]
@@ -397,7 +397,7 @@ def test_a_stream_counts_as_dead_when_only_rest_has_two_bars_in_a_row(
 def test_a_bar_from_the_future_waits_until_the_clock_is_asked_for(
     in_lab: Callable[[Scenario], None],
 ) -> None:
-    """The machine slept for three minutes, so its idea of the exchange's clock is behind."""
+    """The machine slept for three minutes, so its estimate of the exchange's clock is behind."""
 
     async def scenario(lab: Lab) -> None:
         async with lab.kept(await lab.history(5)) as stream:

@@ -14,7 +14,7 @@ MINUTE_MS = 60_000
 
 
 def due(minutes: int, closes_at: int, *, newest: bool = True) -> DueBar[str]:
-    """A bar of an interval of so many minutes; it closes at that minute."""
+    """Return a bar of this interval (minutes) that closes at this minute."""
     close_ms, open_ms = closes_at * MINUTE_MS - 1, (closes_at - minutes) * MINUTE_MS
     return DueBar(close_ms, open_ms, f"{minutes}m", f"{minutes}m@{closes_at}", newest)
 

@@ -1,6 +1,6 @@
-"""A certificate is never wrong: whatever was before the window, the regime is as certified.
+"""A certificate is never wrong: for any history before the window the regime is as certified.
 
-Pasts are sampled here to test it, never to make it: detectors in every extreme state, detectors
+The tests sample pasts; the certificate itself does not: detectors in every extreme state, detectors
 that started on wild bars shortly before, and those that ran on the real bars. WARMUP_TEST_SCALE
 multiplies how many windows are judged.
 """
@@ -44,21 +44,21 @@ Ints = npt.NDArray[np.int_]
 
 
 def values_of(detector: RegimeDetector) -> dict[str, float]:
-    """Every average of a detector that has them all."""
+    """Return every average of a detector whose averages are all initialized."""
     values = {name: getattr(detector, name) for name in ("ema_fast", "ema_slow", "adx", "atr")}
     assert None not in values.values()
     return values
 
 
 def distances(detector: RegimeDetector) -> tuple[float, float]:
-    """(bps from the usual hysteresis of 10, ADX points from 20)."""
+    """Return the distances from the usual hysteresis of 10 bps and from an ADX of 20."""
     values = values_of(detector)
     apart = abs(values["ema_fast"] - values["ema_slow"]) / values["ema_slow"] * 10_000
     return abs(apart - 10), abs(values["adx"] - 20)
 
 
 def wild_bars(rng: np.random.Generator, bounds: Bounds, bars: int, columns: int) -> Window:
-    """Bars anywhere within the bounds, mostly at their ends; one column for each detector."""
+    """Return bars within the bounds, mostly at their ends; one column per detector."""
     three = rng.uniform(bounds.low, bounds.high, (3, bars, columns))
     ends = rng.random((3, bars, columns))
     three = np.where(ends < 0.4, bounds.low, np.where(ends > 0.6, bounds.high, three))
@@ -67,7 +67,7 @@ def wild_bars(rng: np.random.Generator, bounds: Bounds, bars: int, columns: int)
 
 
 def compared(window: Window) -> tuple[Floats, Floats, Floats]:
-    """(true range, +DM, −DM) of bars in columns, each with the bar before it."""
+    """Return true range, +DM and −DM of bars in columns, each against the previous bar."""
     up, down = np.diff(window.high, axis=0), -np.diff(window.low, axis=0)
     before = window.close[:-1]
     reach = np.maximum(window.high[1:], before) - np.minimum(window.low[1:], before)
@@ -79,7 +79,7 @@ def compared(window: Window) -> tuple[Floats, Floats, Floats]:
 
 
 class Pasts:
-    """Detectors with many pasts before the same starts, fed the same window bars in lockstep."""
+    """Detectors with different pasts at the same starts, fed the window's bars in lockstep."""
 
     def __init__(
         self, settings: DetectorSettings, window: Window, starts: Ints, bounds: Bounds, seed: int
@@ -97,7 +97,7 @@ class Pasts:
         self.ours.update(window.close[starts], zero, zero, zero)
 
     def _extreme(self) -> tuple[LockstepDetectors, int]:
-        """Every corner of what may have been, and as many points between; then the first bar."""
+        """Start in every extreme state and as many between, then feed the first bar."""
         low, high = self.bounds.low, self.bounds.high
         reach = high - low
         corners = np.array(
@@ -155,7 +155,7 @@ class Pasts:
         return detectors, count
 
     def _wild(self, age: int, count: int = 12) -> tuple[LockstepDetectors, int]:
-        """Detectors that started ``age`` bars before, on bars anywhere within the bounds."""
+        """Start ``age`` bars earlier, on arbitrary bars within the bounds."""
         columns = count * len(self.starts)
         detectors = LockstepDetectors(self.settings, columns)
         bars = wild_bars(self.rng, self.bounds, age, columns)
@@ -168,7 +168,7 @@ class Pasts:
         return detectors, count
 
     def _real(self, age: int) -> tuple[LockstepDetectors, int]:
-        """Detectors that started ``age`` bars before, on the bars that were there."""
+        """Start ``age`` bars earlier, on the real bars."""
         detectors = LockstepDetectors(self.settings, len(self.starts))
         for bar in range(-age, 1):
             self._update(detectors, 1, bar)
@@ -197,22 +197,22 @@ class Pasts:
             self._update(detectors, count, bar)
 
     def regimes(self) -> npt.NDArray[np.int8]:
-        """Everybody's regime: a row for each start."""
+        """Return the regime of every detector: one row per start."""
         rows = len(self.starts)
         return np.concatenate([d.regime.reshape(rows, -1) for d, _ in self.groups], axis=1)
 
     def furthest(self) -> dict[str, Floats]:
-        """How far the others' values are from ours at the most, for each start."""
+        """Return the largest distance of the other detectors' values from ours, per start."""
         rows, far = len(self.starts), {}
         for name in ("ema_fast", "ema_slow", "adx", "atr"):
-            # Who started before has every value that ours has.
+            # A detector that started earlier has every value that ours has.
             others = [getattr(each, name).reshape(rows, -1) for each, _ in self.groups]
             mine = getattr(self.ours, name)[:, None]
             far[name] = np.abs(np.concatenate(others, axis=1) - mine).max(axis=1)
         return far
 
     def closest(self) -> tuple[Floats, Floats]:
-        """How near anybody is to the hysteresis (bps) and to an ADX of 20, for each start."""
+        """Return any detector's least distance to the hysteresis (bps) and to an ADX of 20."""
         rows, groups = len(self.starts), [each for each, _ in (*self.groups, (self.ours, 1))]
         apart = [np.abs(each.ema_fast - each.ema_slow) / each.ema_slow * 10_000 for each in groups]
         from_both = (
@@ -246,9 +246,9 @@ def check(
     longest: int,
     seed: int,
 ) -> tuple[int, int]:
-    """Hold certificates of windows from each start, some lengths, against all pasts.
+    """Compare certificates of windows of some lengths from each start with all pasts.
 
-    Returns how many were judged, and how many of them are proven.
+    Return how many windows were judged, and how many of them are proven.
     """
     rng = random.Random(seed)
     chosen = [*rng.sample(range(2, longest), 10), longest]
@@ -329,7 +329,7 @@ RECORDED = {
 
 @pytest.fixture(scope="module", params=RECORDED)
 def month(request: pytest.FixtureRequest, recordings: Path) -> tuple[Window, Bounds]:
-    """A recorded month of minutes, and the symbol's bounds."""
+    """Return a recorded month of minutes, and the symbol's bounds."""
     return recorded(recordings / request.param), RECORDED[request.param]
 
 
@@ -383,7 +383,7 @@ def test_certificate_agrees_with_a_detector_that_ran_the_whole_month(
 
 
 def test_certificate_of_a_flat_market_is_not_proven_until_prices_move() -> None:
-    """It shrinks all differences, but which side of the hysteresis was last, nobody can know."""
+    """A flat market shrinks all differences, but the last side of the hysteresis stays unknown."""
     flat = Window.of(*[[100.0] * 900] * 3)
     still = certified(flat, Bounds(1, 1000))
     assert not still.proven
@@ -399,7 +399,7 @@ def test_certificate_of_a_flat_market_is_not_proven_until_prices_move() -> None:
 def test_certificate_ignores_movement_that_faded_to_denormal_floats(
     settings: DetectorSettings,
 ) -> None:
-    """After 1,100 bars without movement 2⁻¹¹⁰⁰ of it is left: no ratio of that means anything."""
+    """After 1,100 bars without movement 2⁻¹¹⁰⁰ of it remains: its ratios mean nothing."""
     moving, rng = market(2, 330), random.Random(5)
     close = moving.last_close
     inside = [close * (1 + rng.choice((-1, 1)) * 1e-5) for _ in range(1300)]
@@ -413,7 +413,7 @@ def test_certificate_ignores_movement_that_faded_to_denormal_floats(
 
 
 def crashes(count: int) -> Window:
-    """Every other bar a billionth of the one before: v + (close − v) is not the close then."""
+    """Every other bar is a billionth of the previous one: then v + (close − v) is not the close."""
     rng = random.Random(1)
     closes = [rng.uniform(0.5, 1) * (1e9 if bar % 2 else 1.0) for bar in range(count)]
     return Window.of(closes, closes, closes)
@@ -423,7 +423,7 @@ def crashes(count: int) -> Window:
 def test_certificate_bands_contain_the_exact_values_of_the_detector(
     settings: DetectorSettings,
 ) -> None:
-    """The band of this start is as wide as roundings, and they are all in it."""
+    """The band of this start is as wide as rounding errors, and contains all of them."""
     for window in (market(1, 400), market(2, 400), crashes(30)):
         detector, longest = RegimeDetector(settings), max(settings.ema_slow, 2 * settings.adx_len)
         evidence = Evidence.of(settings, window)
@@ -470,7 +470,7 @@ def test_certificate_of_a_window_too_short_for_a_seed_says_so() -> None:
 
 
 def test_certificate_allows_for_an_adx_that_does_not_count_yet() -> None:
-    """2n bars late: until then ours does not know that the market is weak."""
+    """ADX counts 2n bars late: until then our detector does not know that the market is weak."""
     settings = DetectorSettings(2, 3, 30, 5, 1)
     window = market(8, 400)
     part = window[100:159]
@@ -504,7 +504,7 @@ def test_certificate_from_the_listing_on_is_exact(bars: int, seed: int) -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=named)
 def test_certificate_first_regimes_equal_the_detectors(settings: DetectorSettings) -> None:
-    """While seeds come in and ADX begins to count, proven or not."""
+    """Compare while averages are seeded and ADX begins to count, proven or not."""
     for seed in range(4):
         window, detector = market(seed, 130), RegimeDetector(settings)
         columns = (window.high.tolist(), window.low.tolist(), window.close.tolist())
@@ -528,7 +528,7 @@ def test_certificate_weak_adx_counts_from_bar_2n() -> None:
 
 
 def test_certificate_leaves_a_choice_within_rounding_errors_to_the_detector() -> None:
-    """Without hysteresis two equal EMAs differ by roundings only; then it is asked itself."""
+    """Without hysteresis, equal EMAs differ only by rounding; then the detector itself decides."""
     settings = DetectorSettings(3, 7, 2, 3, 0)
     rng = random.Random(3)
     closes = [rng.choice((0.1, 0.1 + 0.2 - 0.2)) for _ in range(60)]
@@ -586,7 +586,7 @@ def test_certificate_evidence_of_newer_bars_behind_equals_the_whole() -> None:
 
 
 def test_certificate_evidence_computes_each_stretch_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is known of the newer bars is kept: only the older ones' sums are made."""
+    """The sums of the newer bars are reused: only those of the older bars are computed."""
     evidence, made = Evidence.of(USUAL, market(7, 300)[200:]), []
 
     def counting(values: Floats, decay: float) -> Floats:
@@ -700,7 +700,7 @@ def test_certificate_bounds_include_the_prices_of_the_window() -> None:
     ids=lambda pinned: str(pinned.bars),
 )
 def test_certificate_values_are_pinned(pinned: Certificate) -> None:
-    """Pinned: one that changes is one with which the manifests out there no longer agree."""
+    """The values are pinned: if one changes, existing manifests no longer match."""
     window = counted_market(400)[-pinned.bars :]
     assert certified(window, Bounds(20, 500)) == pinned
 
@@ -728,7 +728,7 @@ def test_certificate_is_converged_when_every_error_is_below_a_hundredth(error: s
 
 
 def test_certificate_errors_shrink_by_the_decay_of_each_average() -> None:
-    """EMA: 1 − 2/(n+1) a bar; ATR: (n−1)/n a bar."""
+    """Per bar the error shrinks to 1 − 2/(n+1) for an EMA, and to (n−1)/n for the ATR."""
     window, bounds = counted_market(400), Bounds(20, 500)
     fewer, more = certified(window[-150:], bounds), certified(window[-151:], bounds)
     ratios = {"ema_slow_error_bps": 1 - 2 / 51, "atr_error_bps": 13 / 14}
@@ -737,7 +737,7 @@ def test_certificate_errors_shrink_by_the_decay_of_each_average() -> None:
 
 
 def test_certificate_averages_start_anywhere_within_the_bounds() -> None:
-    """After n bars of one price: a past at a bound, or a seed half of which is at that bound."""
+    """After n bars of one price: a past at a bound, or a seed with one half at that bound."""
     flat = Window.of(*[[100.0] * 50] * 3)
     alpha, n = 2 / 51, 50
     candidates = [

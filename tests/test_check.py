@@ -1,4 +1,4 @@
-"""The check of a download: what is published of each stream, and why it is degraded."""
+"""The check of a download: what the job publishes of each stream, and why it is degraded."""
 
 from __future__ import annotations
 

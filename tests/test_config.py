@@ -1,4 +1,4 @@
-"""What a user notices of the configuration: what loads, what is refused, and in which words."""
+"""The configuration as a user sees it: which files load, which are refused, and the messages."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def strategy(tmp_path: Path) -> Callable[..., StrategyFile]:
 
 @pytest.fixture
 def joined(tmp_path: Path) -> Load:
-    """Load a warmup.yaml with ``text`` behind its venue and strategy lines."""
+    """Load a warmup.yaml with ``text`` after its venue and strategy lines."""
     (tmp_path / "v.yaml").write_text(VENUE)
     (tmp_path / "s.yaml").write_text(STRATEGY)
 
@@ -177,13 +177,13 @@ def joined(tmp_path: Path) -> Load:
 
 
 def complaints(tmp_path: Path, call: Callable[[], object]) -> list[str]:
-    """The lines of the ConfigError that ``call`` raises, without the folder of the test."""
+    """Return the lines of the ConfigError that ``call`` raises, without the test's folder."""
     with pytest.raises(ConfigError) as caught:
         call()
     return [line.strip() for line in str(caught.value).replace(f"{tmp_path}/", "").splitlines()]
 
 
-# --- files that people have ---------------------------------------------------------------------
+# --- existing files -----------------------------------------------------------------------------
 
 
 def test_config_full_venue_file_loads_unchanged(venue: Callable[..., VenueConfig]) -> None:
@@ -312,7 +312,7 @@ def test_config_every_key_and_variable_is_documented() -> None:
         assert f"`WARMUP_{option.upper()}`" in words
 
 
-# --- what is ours -------------------------------------------------------------------------------
+# --- our own keys -------------------------------------------------------------------------------
 
 
 def test_config_with_only_venue_and_strategy_is_complete(joined: Load, tmp_path: Path) -> None:
@@ -575,7 +575,7 @@ def test_config_bad_option_is_named_in_the_error(joined: Load, tmp_path: Path) -
     ]
 
 
-# --- what is wrong, in which words --------------------------------------------------------------
+# --- problems and their messages ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -1119,7 +1119,7 @@ def test_config_any_content_is_refused_with_a_config_error(tmp_path: Path, tree:
 def test_config_any_bytes_in_a_good_file_are_read_or_refused(
     tmp_path: Path, content: bytes, place: int
 ) -> None:
-    """Whatever a file is damaged by: a `ConfigError`, or a configuration."""
+    """A damaged file gives a `ConfigError` or a configuration, and nothing else."""
     for name, text in (("v.yaml", FULL_VENUE), ("s.yaml", STRATEGY), ("warmup.yaml", _JOINED)):
         (tmp_path / name).write_text(text)
     for name in ("v.yaml", "s.yaml", "warmup.yaml"):
@@ -1139,7 +1139,7 @@ def test_config_any_bytes_in_a_good_file_are_read_or_refused(
 def test_config_any_value_of_any_key_is_read_or_refused(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    """Good files, but for one value that is a tree of anything."""
+    """Valid files in which one value is an arbitrary tree."""
     import yaml
 
     files = {"v.yaml": FULL_VENUE, "s.yaml": STRATEGY, "warmup.yaml": _JOINED}
@@ -1180,7 +1180,7 @@ def test_config_any_environment_is_read_or_refused(tmp_path: Path, environ: dict
 
 
 def _config_or_error(path: Path, environ: dict[str, str]) -> None:
-    """What comes of the files is either; with a configuration the rest of the start goes on."""
+    """Check for a ConfigError or a configuration; with a configuration, continue the start."""
     try:
         config = load(path, environ=environ)
         plan = resolve(config)
@@ -1202,7 +1202,7 @@ def _only_config_errors(path: Path, text: str) -> None:
             call(path, environ={})
         except ConfigError as error:
             str(error).encode()  # can be printed
-        else:  # only a venue file can be made of so little
+        else:  # only a venue file is valid with so little
             assert call == VenueConfigLoader.load
 
 

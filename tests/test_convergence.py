@@ -1,4 +1,4 @@
-"""Declared indicators: the stated count is enough for any past, and hardly more than enough."""
+"""Declared indicators: the computed count is enough for any past, and hardly more than enough."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_convergence_simple_average_needs_exactly_its_period() -> None:
 def test_convergence_bar_count_equals_the_closed_form(
     kind: str, period: int, first: int, decay: float
 ) -> None:
-    """0.01 bps of the price: what is left of the whole range after so many steps."""
+    """0.01 bps of the price: the part of the whole range that remains after these steps."""
     window = Window.of([101.0] * 3, [99.0] * 3, [100.0] * 3)
     steps = np.log(0.01 / 1e4 * 100 / 480) / np.log(decay)
     assert bars_needed(kind, period, window, BOUNDS) == first + int(np.ceil(steps))
@@ -59,7 +59,7 @@ def test_convergence_error_bound_drops_below_the_tolerance_at_the_count(
 
 
 def pasts(window: Window, rng: random.Random) -> list[Window]:
-    """The window itself, and with wild bars within the bounds in front of it."""
+    """Return the window alone, and preceded by arbitrary bars within the bounds."""
     found = [window]
     for count in (1, 2, 5, 13, 14, 15, 40, 200):
         bars = [
@@ -74,7 +74,7 @@ def pasts(window: Window, rng: random.Random) -> list[Window]:
 
 
 def value(kind: str, period: int, window: Window, *, by_first: bool) -> float | None:
-    """The indicator after the window; seeded by the first value, or by the first n's mean."""
+    """Return the indicator after the window, seeded by the first value or the first n's mean."""
     closes: list[float] = window.close.tolist()
     if kind == "sma":
         return sum(closes[-period:]) / period if len(closes) >= period else None

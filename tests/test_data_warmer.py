@@ -1,4 +1,4 @@
-"""BinanceDataWarmer as people use it today, against an exchange."""
+"""BinanceDataWarmer as its users call it, against an exchange."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_data_warmer_package_is_imported_lazily() -> None:
 
 @pytest.mark.usefixtures("whole_ccxt")
 def test_data_warmer_leaves_ccxt_complete_for_other_code() -> None:
-    """The client takes Binance's module alone; who imports ccxt before or after gets all of it."""
+    """The client loads Binance's module alone; other code that imports ccxt gets all of it."""
     whole = "import sys, ccxt.async_support as x, ccxt; assert ccxt.kraken and x.kraken; "
     same = (
         "from warmup_job.binance import client; "
@@ -190,14 +190,14 @@ def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
 def test_data_warmer_exchange_time_goes_on_while_the_machine_sleeps(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A laptop that is opened again has missed bars, and must know so at once."""
+    """A laptop that wakes up has missed bars, and must notice it at once."""
 
     async def scenario() -> tuple[int, int]:
         async with BinanceClient("um", exchange.url) as client:
             await client.sync_clock()
             before = client.now_ms()
             real = time.clock_gettime
-            slept = {time.CLOCK_BOOTTIME: 3600.0}  # and CLOCK_MONOTONIC stood still meanwhile
+            slept = {time.CLOCK_BOOTTIME: 3600.0}  # and CLOCK_MONOTONIC stood still
             monkeypatch.setattr(time, "clock_gettime", lambda c: real(c) + slept.get(c, 0.0))
             return before, client.now_ms()
 

@@ -1,4 +1,4 @@
-"""Declared indicators and registered ones: whoever forgets one is told."""
+"""Declared and registered indicators: every difference between them is reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from warmup_job.regime.indicator_names import BOUNDED_KINDS, NAUTILUS, kind_of
 
 
 class MyOwn(Indicator):
-    """One that a strategy brings."""
+    """An indicator class of the strategy."""
 
     def __init__(self) -> None:
         super().__init__([])

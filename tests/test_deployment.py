@@ -1,4 +1,4 @@
-"""Dockerfile and Kubernetes manifests, as far as no engine is needed to judge them."""
+"""Dockerfile and Kubernetes manifests: everything that can be checked without an engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRADERS = ["base", *(f"overlays/{name}" for name in OVERLAYS if "job" not in nam
 VERSIONS = ["1.29", "1.31", "1.33", "1.35", "1.36"]
 SECRET = "binance-keys"
 VERSION = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
-TRADES = {  # by overlay: what its trader does, and where; None: there is no trader
+TRADES = {  # by overlay: the trader's mode and environment; None: no trader
     "cronjob": (None, "binance_futures.yaml"),
     "demo": ("paper", "simulated.yaml"),
     "job": (None, "binance_futures.yaml"),
@@ -35,13 +35,13 @@ TRADES = {  # by overlay: what its trader does, and where; None: there is no tra
 
 
 def stateful_set(folder: str) -> Any:
-    """The trader's, which is the only one."""
+    """Return the trader's StatefulSet, which is the only one."""
     (found,) = [each for each in rendered(folder) if each["kind"] == "StatefulSet"]
     return found
 
 
 def pods(folder: str) -> list[Any]:
-    """The pod specs among them."""
+    """Return the pod specs among these objects."""
     made = []
     for each in rendered(folder):
         spec = each.get("spec", {})
@@ -52,7 +52,7 @@ def pods(folder: str) -> list[Any]:
 
 
 def containers(folder: str) -> list[Any]:
-    """Every container of every pod, init containers first."""
+    """Return every container of every pod, init containers first."""
     return [
         each for pod in pods(folder) for each in pod.get("initContainers", []) + pod["containers"]
     ]
@@ -97,7 +97,7 @@ def test_deployment_pods_meet_the_restricted_pod_security_standard(folder: str) 
 
 
 def test_deployment_each_overlay_has_its_own_namespace() -> None:
-    """Whoever deletes one overlay deletes its namespace, and all that is in it."""
+    """Deleting one overlay deletes its namespace with everything in it."""
     names = [
         each["metadata"]["name"]
         for overlay in OVERLAYS
@@ -138,7 +138,7 @@ def test_deployment_one_account_has_one_trader_with_a_kept_state(folder: str) ->
     spec = stateful_set(folder)["spec"]
     assert spec["replicas"] == 1
     assert spec["podManagementPolicy"] == "Parallel"
-    # One claim for all replicas: by its lock a second one finds the first.
+    # One claim for all replicas: its lock lets a second replica find the first.
     assert "volumeClaimTemplates" not in spec
     (pod,) = pods(folder)
     (mount,) = [e for e in pod["containers"][0]["volumeMounts"] if e["mountPath"] == "/state"]
@@ -171,7 +171,7 @@ def test_deployment_trader_of_real_money_is_not_evicted() -> None:
         assert len(budgets) == (folder == "overlays/mainnet")
     (budget,) = [e["spec"] for e in rendered("overlays/mainnet") if "Budget" in e["kind"]]
     assert budget["maxUnavailable"] == 0
-    # With AlwaysAllow a degraded trader would be evicted, positions open.
+    # With AlwaysAllow a degraded trader would be evicted with open positions.
     assert budget["unhealthyPodEvictionPolicy"] == "IfHealthyBudget"
     labels = stateful_set("overlays/mainnet")["spec"]["template"]["metadata"]["labels"]
     assert budget["selector"]["matchLabels"].items() <= labels.items()
@@ -216,7 +216,7 @@ def test_deployment_config_maps_exist_by_the_names_that_pods_use(folder: str) ->
 
 @pytest.mark.parametrize("folder", ALL)
 def test_deployment_job_waits_for_the_exchange_longer_than_kubelets_back_off(folder: str) -> None:
-    """4 minutes inside, and not a back-off of up to 5; the others keep the file's deadline."""
+    """The job retries for 4 minutes inside; kubelet's back-off reaches 5 minutes."""
     for each in containers(folder):
         variables = {entry["name"]: entry.get("value") for entry in each.get("env", [])}
         assert variables.get("WARMUP_DEADLINE") == ("4m" if each["name"] == "warmup" else None)
@@ -278,7 +278,7 @@ def test_deployment_lasting_refresh_failure_makes_the_pod_unready() -> None:
     assert refresh["args"] == ["run", "--repeat-every", "5m"]
     assert int(most_s) == 3 * 300
     assert probe["failureThreshold"] == 1
-    assert probe["timeoutSeconds"] >= 3  # it is a Python of its own
+    assert probe["timeoutSeconds"] >= 3  # the probe starts a separate Python
 
 
 def test_deployment_job_is_not_retried_where_that_cannot_help() -> None:
@@ -298,7 +298,7 @@ def test_deployment_job_is_not_retried_where_that_cannot_help() -> None:
 
 
 def test_deployment_hanging_run_does_not_block_the_next_one() -> None:
-    """Forbid waits for what hangs, such as for an image that is not there, whatever is mended."""
+    """Forbid waits for a hanging run, such as one without its image, even after a repair."""
     (spec,) = [e["spec"] for e in rendered("overlays/cronjob") if e["kind"] == "CronJob"]
     assert spec["concurrencyPolicy"] == "Forbid"
     assert spec["schedule"] == "*/5 * * * *"
@@ -321,7 +321,7 @@ def test_deployment_probes_ask_what_the_trader_answers(folder: str) -> None:
     liveness = trader["livenessProbe"]
     assert liveness["failureThreshold"] > 1  # one slow answer is no reason to kill a trader
     found_s = liveness["periodSeconds"] * liveness["failureThreshold"] + liveness["timeoutSeconds"]
-    assert found_s + liveness["terminationGracePeriodSeconds"] <= 25  # it does not hear SIGTERM
+    assert found_s + liveness["terminationGracePeriodSeconds"] <= 25  # it does not handle SIGTERM
     assert trader["readinessProbe"]["failureThreshold"] == 1
     assert pod["terminationGracePeriodSeconds"] >= 20  # docs/trading.md: some 15 s
     for each in pod["initContainers"]:
@@ -331,7 +331,7 @@ def test_deployment_probes_ask_what_the_trader_answers(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", ALL)
 def test_deployment_config_maps_can_be_loaded(folder: str, tmp_path: Path) -> None:
-    """The files as they are mounted, and the settings as the containers have them."""
+    """Load the files as they are mounted, with the environment of the containers."""
     (files,) = [e["data"] for e in rendered(folder) if "-files-" in e["metadata"]["name"]]
     (settings,) = [e["data"] for e in rendered(folder) if "-settings-" in e["metadata"]["name"]]
     for name, text in files.items():
@@ -353,7 +353,7 @@ def test_deployment_config_maps_can_be_loaded(folder: str, tmp_path: Path) -> No
 
 
 def test_deployment_compose_mounts_no_folder_with_keys() -> None:
-    """An env_file is its trader's; a folder is whoever's it is mounted for."""
+    """An env_file reaches only its trader; a folder reaches every container that mounts it."""
     files = {each["env_file"] for each in COMPOSED.values() if "env_file" in each}
     assert len(files) == 3
     for name, service in COMPOSED.items():
@@ -402,7 +402,7 @@ def test_deployment_compose_profile_has_its_own_volumes_and_its_trader_waits_for
 
 
 def test_deployment_compose_live_profiles_have_a_job_that_fails_without_a_snapshot() -> None:
-    """Live trading demands one, and neither compose nor a pod runs a job again that said 0."""
+    """Live trading requires a snapshot, and a job that exited with 0 does not run again."""
     settings = [
         each["data"] for folder in ALL if "checks/" not in folder
         for each in rendered(folder) if "data" in each

@@ -1,4 +1,4 @@
-"""The detector is the one that its users tuned: every formula against an independent one."""
+"""The detector equals the one that its users tuned: every formula against an independent one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wilder(values: list[float], n: int) -> list[float]:
 
 
 def reference(bars: list[DetectorBar], s: DetectorSettings) -> dict[str, float]:
-    """The formulas again, over whole lists, written without the detector."""
+    """Compute the same formulas over whole lists, without the detector's code."""
 
     def ema(n: int) -> float:
         value = sum(bar.close for bar in bars[:n]) / n
@@ -141,7 +141,7 @@ def test_detector_state_is_the_same_bit_for_bit_for_the_same_bars() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_detector_values_equal_ta_libs(seed: int) -> None:
-    """TA-Lib sums where Wilder averages, and starts otherwise: after convergence all is one."""
+    """TA-Lib sums where Wilder averages, and starts differently: both converge to one value."""
     bars = market(2000, seed)
     detector = feed(bars)
     high, low, close = (

@@ -1,4 +1,4 @@
-"""What docs/ shows works as it is written."""
+"""The examples in docs/ work as written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAYS = {
 
 @pytest.fixture(scope="module")
 def volume(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A volume with a snapshot of the demo's."""
+    """Return a volume with a snapshot of the demo."""
     root = tmp_path_factory.mktemp("docs") / "snapshot"
     done = job("run", "--config", "configs/demo.yaml", "--root", root, env=exchange.env())
     assert done.code == 0, done.err

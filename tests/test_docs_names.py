@@ -23,14 +23,14 @@ PLACES = [
     *(REPO / name for name in ("Dockerfile", "Makefile", "docker-compose.yml")),
     *sorted((REPO / "k8s").rglob("*.yaml")),
 ]
-"""Pages, and whatever else runs or names a module of ours."""
+"""Pages, and other files that run or name one of our modules."""
 ARCHITECTURE = (REPO / "docs/architecture.md").read_text()
 NOT_OURS = {"my_strategy.py", "bots/my_bot/strategy.py"}
-"""Files of a user's own in the examples."""
+"""A user's files in the examples."""
 
 
 def module_file(path: str) -> Path | None:
-    """The file that docs call ``path``: from the repository's root, or from warmup_job's."""
+    """Return the file that docs call ``path``: relative to the repository or to warmup_job/."""
     for base in (REPO, PACKAGE):
         if (base / path).is_file():
             return base / path
@@ -50,7 +50,7 @@ def defined_names(file: Path) -> set[str]:
 
 
 def section(page: str, heading: str) -> str:
-    """What stands below a heading, up to the next one of its level."""
+    """Return the text below a heading, up to the next one of its level."""
     found = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     assert found, heading
     return found
@@ -73,7 +73,7 @@ def test_docs_and_manifests_name_no_module_that_does_not_exist(page: Path) -> No
 
 
 def is_module(path: str) -> bool:
-    """Whether a module or a package is there."""
+    """Return whether this module or package exists."""
     return (REPO / f"{path}.py").is_file() or (REPO / path / "__init__.py").is_file()
 
 
@@ -174,7 +174,7 @@ def test_python_examples_import_what_there_is(page: Path) -> None:
 
 
 def test_docs_names_of_variables_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In docs, compose files, manifests and configurations: none of them would be warned of."""
+    """Every variable in docs, compose files, manifests and configurations is a known one."""
     from warmup_job.cli.config_options import unread_variables
 
     places = [REPO / name for name in ("README.md", "Dockerfile", "docker-compose.yml", "Makefile")]

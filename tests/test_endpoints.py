@@ -1,4 +1,4 @@
-"""A bot is warmed by the venue that it trades on: our hosts are those of Nautilus' adapter."""
+"""A bot uses history of the venue that it trades on: our hosts are those of Nautilus' adapter."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def problems_of(market: Market, base: str | None, ws: str | None, **api: Any) ->
         ("um", PRODUCTION, None, {"testnet": False}),
         ("um", TESTNET, None, {}),
         ("um", TESTNET, None, {"testnet": True}),
-        ("um", DEMO, TESTNET_WS, {"testnet": True}),  # what Nautilus' own tables say
+        ("um", DEMO, TESTNET_WS, {"testnet": True}),  # as in Nautilus' own tables
         ("um", DEMO, DEMO_WS, {"environment": "demo"}),
         ("um", None, TESTNET_WS, {}),
         ("um", f"{PRODUCTION}/", f"{WS}/market/ws", {}),
@@ -209,7 +209,7 @@ def test_endpoints_known_host_determines_the_environment(
 
 @pytest.mark.e2e
 def test_endpoints_trader_refuses_what_the_job_warns_of(exchange: Exchange, tmp_path: Path) -> None:
-    """naut_hedgegrid's own files have a base_url and no ws_url."""
+    """The files of naut_hedgegrid have a base_url and no ws_url."""
     config = write_config(
         tmp_path, exchange.url, snapshot={"root": str(tmp_path / "snapshot")}, ws_url=None
     )

@@ -1,4 +1,4 @@
-"""Variables of ours that nothing reads are told; those that something reads are not."""
+"""Unknown WARMUP_… variables cause a warning; known ones do not."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from warmup_job import errors
 from warmup_job.errors import UnusableVolumeError, WarmupError
 
 PASSING = {10, 11, 12, 13, 14, 15, 16}
-"""What `on_failure: proceed` turns into 0 with a warning."""
+"""Exit codes that `on_failure: proceed` turns into 0 with a warning."""
 
 
 def all_of(kind: type[WarmupError]) -> Iterator[type[WarmupError]]:
@@ -21,5 +21,5 @@ def test_errors_proceed_hides_exactly_the_codes_10_to_16() -> None:
     kinds = {each for each in all_of(WarmupError) if each.__module__ == errors.__name__}
     assert {each.exit_code for each in kinds} == {1, 2, *PASSING, 20, 21, 22, 143}
     hidden = {each for each in kinds if each.may_proceed}
-    # A volume that can never be written is no matter of trying again.
+    # Retrying does not help for a volume that can never be written.
     assert hidden == {each for each in kinds if each.exit_code in PASSING} - {UnusableVolumeError}

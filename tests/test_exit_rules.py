@@ -1,4 +1,4 @@
-"""What a restart finds at the exchange: lots that together are the position, never more."""
+"""A restart turns orders and position into lots: their sum is the position, never more."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_exit_rules_position_with_both_exits_is_taken_over_unchanged() -> None:
 @pytest.mark.parametrize("book", BOOKS)
 @pytest.mark.parametrize("legs", [("T", "S"), ("T",), ("S",)])
 def test_exit_rules_lot_is_taken_over_at_its_fill_price(book: Book, legs: tuple[Leg, ...]) -> None:
-    """Half of a step from it is where the next rung may stand: a tick can decide about an order."""
+    """The next rung may be half a step away: one tick can decide whether an order is sent."""
     wrong = 0
     for tenths in range(500_000, 503_000):
         entry = D(tenths) / 10
@@ -64,7 +64,7 @@ def test_exit_rules_lot_is_taken_over_at_its_fill_price(book: Book, legs: tuple[
         assert abs(lot.entry - entry) <= TICK
         wrong += lot.entry != entry
     below: tuple[Leg, ...] = ("S",) if book == "LONG" else ("T",)
-    # With nothing but the exit below the entry, one tick in a hundred cannot be told from the next.
+    # From the exit below the entry alone, one tick in a hundred cannot be distinguished.
     assert wrong < 30 if legs == below else wrong == 0
 
 
@@ -90,7 +90,7 @@ def test_exit_rules_position_without_exits_is_one_lot_at_its_average_price() -> 
 
 
 def test_exit_rules_exits_beyond_the_position_are_surplus() -> None:
-    """The stop of one lot was filled while nobody looked: its target is still there."""
+    """The stop of one lot was filled while no trader ran: its target is still open."""
     left_behind = exit_of("a", "T", "0.004")
     lots, too_many = found(
         "0.004", left_behind, exit_of("b", "S", "0.004"), exit_of("b", "T", "0.004")
@@ -166,7 +166,7 @@ def test_exit_rules_stop_counts_as_passed_within_the_buffer(mid: str, passed: bo
     assert is_stop_reached("SHORT", D(100), 200 - D(mid), D(5)) is passed
 
 
-# -- what is kept ----------------------------------------------------------------------------------
+# -- saved state ---------------------------------------------------------------------------------
 
 
 def test_exit_rules_saved_state_is_restored_digit_for_digit() -> None:

@@ -34,7 +34,7 @@ def test_healthcheck_prints_what_the_port_answers(exchange: Exchange) -> None:
 def test_healthcheck_asks_the_traders_port_by_default(exchange: Exchange) -> None:
     port = exchange.url.rpartition(":")[2]
     assert probe(WARMUP_HTTP_PORT=port).returncode == 1  # this one has no /healthz
-    assert probe().returncode == 0  # no port: nothing to ask
+    assert probe().returncode == 0  # no port: no request
     odd = probe(WARMUP_HTTP_PORT="http")
     assert (odd.returncode, odd.stderr.count("\n")) == (1, 1)
 
@@ -52,7 +52,7 @@ def test_healthcheck_fails_for_a_silent_or_closed_port(listens: bool) -> None:
 
 
 def runs(path: Path, ago_s: float | None, failed: int = 0) -> str:
-    """A job's status.json whose last success was so long ago."""
+    """Write a job's status.json whose last success was this long ago."""
     last_ms = None if ago_s is None else int((time.time() - ago_s) * 1000)
     status = {"message": "no answer", "failed_in_a_row": failed, "last_success_ms": last_ms}
     path.write_text(json.dumps(status))

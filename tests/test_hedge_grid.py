@@ -40,7 +40,7 @@ from warmup_job.regime.detector import DetectorBar, Regime
 OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
 REFUSED = OrderStatus.REJECTED
 LOOK_NS = START_NS + 61 * SECOND_NS
-"""When the account is looked after: balance_check_interval_seconds after the first news."""
+"""First check of the account: balance_check_interval_seconds after the first market data."""
 LADDER = [
     ("BUY", "49950.00", "0.004"), ("SELL", "50050.00", "0.004"),
     ("BUY", "49900.00", "0.004"), ("SELL", "50100.10", "0.004"),
@@ -150,7 +150,7 @@ def test_hedge_grid_without_maker_only_no_order_is_post_only(engine: BacktestEng
 
 
 def test_hedge_grid_ladder_is_complete_when_the_market_returns_before_the_cancels() -> None:
-    """What is being cancelled serves no rung any more."""
+    """An order whose cancel is pending serves no rung any more."""
     engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
     market = begun().quote(50, "51000").bar(62, "51000").quote(62.3, "50000").bar(62.5, "50000")
     for second in (65, 66, 70, 75):
@@ -165,7 +165,7 @@ def test_hedge_grid_ladder_is_complete_when_the_market_returns_before_the_cancel
 def test_hedge_grid_ladder_moved_by_one_step_keeps_the_common_rungs(
     engine: BacktestEngine,
 ) -> None:
-    """One step up: the lowest rung goes, one comes on top, and the two between stay."""
+    """One step up: the lowest rung is cancelled, a new one is added on top, and two stay."""
     market = begun().quote(50, "50050").bar(62, "50050").quote(63, "50050")
     orders = run(engine, long_only(recenter_trigger_bps=5.0), market)
     assert summarised(orders) == [*LADDER[::2], ("BUY", "49999.90", "0.004")]
@@ -190,9 +190,9 @@ def test_hedge_grid_filled_rung_gets_exits_and_is_refilled_after_they_close_it(
     market = (
         begun()
         .quote(10, "49890")          # fills the first two LONG rungs
-        .bar(62, "49890")            # the filled ones are not laid again
+        .bar(62, "49890")            # the filled ones are not sent again
         .quote(70, "49960")          # closes the lower one: 49900 · 1.001
-        .bar(122, "49960")           # now that one is laid again
+        .bar(122, "49960")           # now that one is sent again
         .quote(130, "49960")
     )  # fmt: skip
     orders = run(engine, warmed(), market)
@@ -256,7 +256,7 @@ def test_hedge_grid_partly_filled_target_shrinks_the_stop(engine: BacktestEngine
 
 
 def test_hedge_grid_partial_fill_of_any_size_gets_exits(engine: BacktestEngine) -> None:
-    """Worth 50, where an entry needs 100: what closes is let through."""
+    """The exit is worth 50 and an entry needs 100: the exchange accepts closing orders."""
     market = begun().quote(10, "49949.95", size="0.001").quote(11, "49960")
     orders = run(engine, long_only(grid_levels_long=1), market)
     exits = [order for order in orders if order.is_reduce_only]
@@ -274,7 +274,7 @@ def test_hedge_grid_rest_of_a_target_of_any_size_keeps_a_stop(engine: BacktestEn
 def run_where_small_exits_are_refused(
     engine: BacktestEngine, strategy: HedgeGridV1, market: Market
 ) -> list[Any]:
-    """All orders but the refused ones, of which there are some."""
+    """Return all orders except the refused ones, of which there must be some."""
     engine.add_strategy(strategy)
     feed(engine, market)
     strategy.clock.set_time_alert_ns(
@@ -289,7 +289,7 @@ def run_where_small_exits_are_refused(
 
 
 def test_hedge_grid_part_below_the_minimum_waits_for_more(engine: BacktestEngine) -> None:
-    """0.001 at 49,950 is below the least notional of 100: no exit of it would be let through."""
+    """0.001 at 49,950 is below the minimum notional of 100: any exit of it would be refused."""
     market = begun().quote(10, "49949.95", size="0.001").quote(20, "49949.95").quote(21, "49960")
     entry, *exits = run_where_small_exits_are_refused(engine, long_only(grid_levels_long=1), market)
     assert [str(fill.last_qty) for fill in entry.events[-2:]] == ["0.001", "0.003"]
@@ -324,7 +324,7 @@ def test_hedge_grid_part_below_the_minimum_joins_no_lot_while_more_may_fill(
 
 
 def two_filled_and_the_lower_ones_target_in_part() -> Market:
-    """Two LONG rungs of 0.004; of the lower one 0.001 is left, too little for a stop."""
+    """Two LONG rungs of 0.004; of the lower one 0.001 remains, too little for a stop."""
     market = begun().quote(10, "49890").quote(20, "49950.00", size="0.003")
     return market.quote(21, "49910").quote(22, "49910").quote(23, "49910")
 
@@ -374,7 +374,7 @@ def test_hedge_grid_rest_of_the_only_lot_keeps_its_target_and_joins_the_next_fil
 
 
 def test_hedge_grid_passed_stop_is_sent_as_a_market_order(engine: BacktestEngine) -> None:
-    """Halted while the price fell through the stop: it closes as soon as exits may leave."""
+    """The price passes the stop during a halt: the lot closes as soon as exits may leave."""
     strategy = long_only(grid_levels_long=1, sl_steps=2)
     halted = type("Event", (), {"state": TradingState.HALTED})()
     active = type("Event", (), {"state": TradingState.ACTIVE})()
@@ -416,7 +416,7 @@ def test_hedge_grid_exits_wait_while_halted_and_leave_while_reducing(
 def test_hedge_grid_passed_target_is_sent_on_the_makers_side(
     engine: BacktestEngine,
 ) -> None:
-    """The target is behind the market already: a post-only exit there would be rejected."""
+    """The market has already passed the target: a post-only exit there would be rejected."""
     strategy = long_only(grid_levels_long=1)
     market = begun().quote(10, "49940").quote(10.001, "51000").bar(62, "51000").quote(63, "51100")
     orders = run(engine, strategy, market)
@@ -426,7 +426,7 @@ def test_hedge_grid_passed_target_is_sent_on_the_makers_side(
 
 
 def test_hedge_grid_stop_refused_as_passed_is_replaced_by_a_market_order() -> None:
-    """It takes a second to the exchange, and the market has run through it meanwhile."""
+    """The stop takes a second to reach the exchange, and the market passes it in that time."""
     engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
     market = begun().quote(5, "49945").quote(5.5, "49700")
     for second in (8, 14, 20):
@@ -496,7 +496,7 @@ def test_hedge_grid_refused_target_is_retried_and_then_with_the_next_bar(
 
 
 def test_hedge_grid_ignores_quotes_from_before_a_halt(engine: BacktestEngine) -> None:
-    """No quote has come since: it is the newest close that the ladder follows."""
+    """No quote has arrived since, so the ladder follows the newest close."""
     strategy = long_only()
     engine.add_strategy(strategy)
     feed(engine, begun().bar(62, "51000"))
@@ -534,7 +534,7 @@ def test_hedge_grid_manually_closed_position_cancels_its_exits(
 def test_hedge_grid_exit_sent_again_after_a_takeover_has_a_new_id(
     engine: BacktestEngine,
 ) -> None:
-    """Somebody cancels the target and buys: S1 alone tells of the lot, and T2 was used."""
+    """Another party cancels the target and buys: only S1 identifies the lot, and T2 is used up."""
     strategy = long_only(grid_levels_long=1, base_qty=D("0.008"))
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
@@ -557,7 +557,7 @@ def test_hedge_grid_exit_sent_again_after_a_takeover_has_a_new_id(
 def test_hedge_grid_exit_with_a_refused_cancel_shrinks_on_the_next_bar(
     engine: BacktestEngine,
 ) -> None:
-    """Else it would close more than is left of its lot."""
+    """Otherwise it would close more than the rest of its lot."""
     refuse_cancels(engine, until_s=40)
     market = (
         begun().quote(10, "49945").quote(20, "50000.05", size="0.012").quote(21, "49960")
@@ -574,7 +574,7 @@ def test_hedge_grid_exit_with_a_refused_cancel_shrinks_on_the_next_bar(
 def test_hedge_grid_exit_of_a_closed_lot_with_a_refused_cancel_is_cancelled_on_the_next_bar(
     engine: BacktestEngine,
 ) -> None:
-    """Else it would close what another rung holds."""
+    """Otherwise it would close the lot of another rung."""
     refuse_cancels(engine, until_s=40)
     market = begun().quote(10, "49945").quote(20, "50001").quote(21, "50001").bar(62, "50001")
     entry, stop, target = run(engine, long_only(grid_levels_long=1), market.quote(63, "50001"))[:3]
@@ -597,7 +597,7 @@ def test_hedge_grid_denied_exit_is_sent_again(
 
 
 def expire_at(engine: BacktestEngine, strategy: HedgeGridV1, kind: str, second: float) -> None:
-    """The exchange ends the one order of this kind."""
+    """Let the exchange expire the one order of this kind."""
 
     def expire(_: Any) -> None:
         (order,) = of_kind(orders_of(engine), kind)
@@ -627,7 +627,7 @@ def test_hedge_grid_expired_target_is_sent_again_at_once(engine: BacktestEngine)
 def test_hedge_grid_expired_entry_is_sent_one_tick_further_away_unless_partly_filled(
     engine: BacktestEngine, filled: str, again: list[str]
 ) -> None:
-    """Binance expires a post-only order that would have taken."""
+    """Binance expires a post-only order that would have taken liquidity."""
     strategy = long_only(grid_levels_long=1, base_qty=D("0.020"))
     engine.add_strategy(strategy)
     market = begun()

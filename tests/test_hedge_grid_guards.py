@@ -1,4 +1,4 @@
-"""The guards: how much may be held, what funding may cost, when the grid stops itself."""
+"""The guards: the largest position, the largest funding cost, and when the grid stops itself."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_hedge_grid_caps_full_book_keeps_the_liquidation_buffer() -> None:
     quote = book_cap(emergency_liquidation_buffer=D("0.25"), leverage=D(100))
     assert 1000 - quote * D("0.25") == pytest.approx(
         quote * D("0.05")
-    )  # what is left is the maintenance
+    )  # the rest is the maintenance margin
 
 
 def test_hedge_grid_caps_books_share_the_leverage_equally() -> None:
@@ -143,7 +143,7 @@ def test_hedge_grid_caps_450_admits_two_rungs_of_200(
 
 
 def fallen(engine: BacktestEngine, to: str, **changes: Any) -> list[Any]:
-    """A LONG rung is filled, and the price falls without reaching its stop; the entries."""
+    """Fill a LONG rung, let the price fall without reaching its stop; return the entries."""
     strategy = warmed(
         grid_levels_short=0, grid_levels_long=1, counter_qty_scale=D(1), **changes
     )  # fmt: skip
@@ -182,7 +182,7 @@ def test_hedge_grid_caps_without_position_validation_limit_only_the_inventory(
 def test_hedge_grid_caps_full_book_is_replaced_only_after_the_old_orders_are_gone(
     engine: BacktestEngine,
 ) -> None:
-    """Both at once could be filled together, and would be beyond the cap."""
+    """If both were open, both could fill and exceed the cap."""
     strategy = warmed(max_inventory_quote=D(650), grid_levels_short=0)
     market = begun().quote(50, "51000").bar(62, "51000").quote(63, "51000")
     orders = run(engine, strategy, market)
@@ -228,7 +228,7 @@ def test_hedge_grid_retry_price_moves_away_from_the_market_within_a_limit(
 
 
 def falling_behind(**changes: Any) -> list[Any]:
-    """Orders reach the exchange a second late, and the market has passed the rung meanwhile."""
+    """Orders reach the exchange a second late, after the market has passed the rung."""
     late = LatencyModel(base_latency_nanos=SECOND_NS)
     engine = make_engine(latency_model=late)
     market = (
@@ -246,7 +246,7 @@ def falling_behind(**changes: Any) -> list[Any]:
 def test_hedge_grid_retry_of_a_taking_order_stays_post_only(
     changes: dict[str, Any],
 ) -> None:
-    """And it is no error: no breaker opens by it."""
+    """The rejection is no error and does not count for the circuit breaker."""
     orders = falling_behind(**changes)
     prices = [price for _, price, _ in summarised(orders)]
     assert list(zip(prices, [order.status for order in orders], strict=True)) == [
@@ -267,7 +267,7 @@ def test_hedge_grid_retry_disabled_waits_for_the_next_bar(changes: dict[str, Any
 
 
 def refusing_entries(engine: BacktestEngine, **changes: Any) -> HedgeGridV1:
-    """An exchange where every entry would have taken."""
+    """Return an exchange where every entry would have taken liquidity."""
     strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
     engine.add_strategy(strategy)
     refuse(engine, strategy, lambda order: True, "would take", due_post_only=True)
@@ -302,7 +302,7 @@ def test_hedge_grid_retry_is_not_sent_while_entries_are_blocked(engine: Backtest
 
 
 def test_hedge_grid_caps_count_the_rest_of_a_partly_filled_rung(engine: BacktestEngine) -> None:
-    """100 of it are held and 100 wait: the second rung of 200 still fits below 450."""
+    """100 of it are filled and 100 open: the second rung of 200 still fits below 450."""
     market = begun().quote(10, "49949.95", size="0.002").quote(11, "49960").bar(62, "49960")
     strategy = warmed(grid_levels_short=0, grid_levels_long=2, max_inventory_quote=D(450))
     entries = of_kind(run(engine, strategy, market.quote(63, "49960")), "E")
@@ -326,7 +326,7 @@ def test_hedge_grid_caps_new_rung_waits_for_the_cancel_of_the_old_one() -> None:
 def test_hedge_grid_passed_rung_waits_for_the_price_to_return(
     engine: BacktestEngine,
 ) -> None:
-    """Stopped out below: buying at once where the market is now would be no grid."""
+    """After a stop below the rung, an immediate entry at the market would be no grid."""
     market = begun().quote(10, "49945").quote(50, "49700").bar(62, "49700").quote(63, "49700")
     market.bar(122, "49700").quote(170, "49990").bar(182, "49990").quote(183, "49990")
     strategy = warmed(grid_levels_short=0, grid_levels_long=1, sl_steps=3)
@@ -368,7 +368,7 @@ def test_hedge_grid_funding_above_the_limit_removes_the_paying_side(engine: Back
     assert sum(order.status == OrderStatus.ACCEPTED for order in orders) == 3
 
 
-# -- stops of the whole ----------------------------------------------------------------------------
+# -- circuit breaker -------------------------------------------------------------------------------
 
 
 def test_hedge_grid_circuit_breaker_opens_on_errors_and_closes_after_the_cooldown() -> None:
@@ -410,7 +410,7 @@ def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
 
 
 def falling_far(engine: BacktestEngine, **changes: Any) -> list[Any]:
-    """A LONG rung is filled, 1 % of the equity is lost, and the price comes back."""
+    """Fill a LONG rung, lose 1 % of the equity, and let the price return."""
     strategy = warmed(
         base_qty=D("0.9"), sl_steps=60, max_drawdown_pct=D(1), max_inventory_quote=D(10**6),
         grid_levels_long=1, grid_levels_short=1, max_position_size=D(9), **changes,
@@ -446,7 +446,7 @@ def test_hedge_grid_stale_bar_sends_nothing(engine: BacktestEngine) -> None:
 def test_hedge_grid_circuit_breaker_ignores_denials_while_halted(
     engine: BacktestEngine,
 ) -> None:
-    """It was on its way when a gap opened."""
+    """The order was in flight when a gap opened."""
     strategy = warmed(max_errors_per_minute=1)
     strategy._on_risk_event(type("Event", (), {"state": TradingState.HALTED})())
     engine.add_strategy(strategy)

@@ -1,4 +1,4 @@
-"""HedgeGridV1 over whole price paths: what holds on each of them, and after every restart."""
+"""HedgeGridV1 over whole price paths: invariants on each path, and after every restart."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CAPS: dict[str, Any] = {
 
 
 class Watched(HedgeGridV1):
-    """Looks at itself after each piece of market news."""
+    """Checks its own invariants after each piece of market data."""
 
     engine: BacktestEngine
 
@@ -60,7 +60,7 @@ class Watched(HedgeGridV1):
         self.look()
 
     def look(self) -> None:
-        """Caps hold, lots are the position and have their exits, all earnings are counted."""
+        """Check the caps, that lots sum to the position and have exits, and the realised profit."""
         waiting, leaving = self._entries.open_entries()
         earned = (self._account.balance() or D(0)) - BALANCE
         # Account and position round every fill to 8 decimals by themselves.
@@ -80,12 +80,12 @@ class Watched(HedgeGridV1):
         for leg in "ST":
             order = self.cache.order(ClientOrderId(lot.legs[leg]))
             assert not order.is_closed, f"{leg} of what is held is gone"
-            if not order.is_pending_cancel:  # else it is on its way to another size
+            if not order.is_pending_cancel:  # otherwise a change of its size is in flight
                 assert order.leaves_qty.as_decimal() == lot.quantity, f"{leg} is of another size"
 
 
 class WatchedSmall(Watched):
-    """At an exchange that refuses exits which are too small."""
+    """The same at an exchange that refuses exits below its minimum."""
 
     def look_at_exits(self, lot: Any) -> None:
         exits = [self.cache.order(ClientOrderId(order_id)) for order_id in lot.legs.values()]
@@ -110,7 +110,7 @@ class WatchedSmall(Watched):
 
 
 class Restarting(Watched):
-    """Forgets all that it was not asked to keep, before every n-th quote."""
+    """Restarts before every n-th quote and keeps only its saved state."""
 
     every = 4
 
@@ -135,7 +135,7 @@ BALANCE = D(100_000)
 
 
 def along(prices: list[D], sizes: tuple[str, ...] = ("10.000",)) -> Market:
-    """A quote every 20 s, of these sizes in turn, and a bar every minute."""
+    """Send a quote every 20 s, with these sizes in turn, and a bar every minute."""
     market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
     for at, price in enumerate(prices):
         second = 22 + 20 * at
@@ -211,7 +211,7 @@ def test_hedge_grid_paths_restarts_do_not_change_the_orders(prices: list[D]) -> 
 @FEW
 @given(st.lists(st.integers(-3, 3), min_size=3, max_size=30))
 def test_hedge_grid_paths_mirrored_path_mirrors_the_books(moves: list[int]) -> None:
-    """Prices stay between rungs, so that the tick's rounding decides nothing."""
+    """Prices stay between rungs, so that rounding to the tick has no effect."""
     away = [50 * D(each) + 20 for each in itertools.accumulate(moves)]
     changes: dict[str, Any] = CAPS | {
         "recenter_trigger_bps": 10_000.0, "counter_levels": 9, "counter_qty_scale": D(1),
@@ -245,7 +245,7 @@ def recorded(path: Path, bar_type: BarType, precision: int, size_precision: int)
 
 @pytest.mark.skipif(not MONTH.is_file(), reason="needs the recordings")
 def test_hedge_grid_paths_recorded_month_has_no_error_and_no_unexplained_reject() -> None:
-    """Every order goes through, but for such as the market was past: those are said to be."""
+    """The exchange accepts every order, except those that the market has passed."""
     bar_type = BarType.from_str("LINKUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
     (described,) = [
         each
@@ -272,7 +272,7 @@ def test_hedge_grid_paths_recorded_month_has_no_error_and_no_unexplained_reject(
         engine.run()
         orders = orders_of(engine)
         refused = [order for order in orders if order.status == OrderStatus.REJECTED]
-        # A maker's order that would have taken, or a stop that the market was past: no error.
+        # A post-only order that would have taken, or a stop that the market has passed: no error.
         explained = [
             order.last_event.due_post_only or "in the market" in order.last_event.reason
             for order in refused

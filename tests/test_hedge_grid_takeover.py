@@ -1,4 +1,4 @@
-"""A live restart: the grid goes on with what Nautilus' reconciliation finds at the exchange."""
+"""A live restart: the grid takes over the orders and positions that Nautilus reconciles."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ACCOUNT = AccountId("BINANCE-001")
 
 
 def order(order_id: str, side: str, quantity: str, price: str, filled: str = "0.000") -> Any:
-    """As Binance's client reports one that is open, after a restart."""
+    """Return an open order as Binance's client reports it after a restart."""
     kind = order_id[0]
     value = Price.from_str(price)
     at: dict[str, Any] = {"price": value}
@@ -83,10 +83,10 @@ class Restarted:
     strategy: HedgeGridV1
     cache: Cache
     sent: list[Any]
-    """What it has told the execution engine to do."""
+    """Commands that the strategy sent to the execution engine."""
 
     def bar(self, price: str) -> list[tuple[str, ...]]:
-        """A closed bar; what is sent for it."""
+        """Deliver a closed bar; return the commands that follow it."""
         value, now_ns = Price.from_str(price), self.strategy.clock.timestamp_ns()
         size = Quantity.from_str("1.000")
         self.strategy.on_bar(Bar(BAR_TYPE, value, value, value, value, size, now_ns, now_ns))
@@ -111,7 +111,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def restart(loop: asyncio.AbstractEventLoop, *found: Any) -> Restarted:
-    """Nautilus' live engine finds this at the exchange, and then the strategy is started."""
+    """Let Nautilus' live engine reconcile these reports, then start the strategy."""
     clock, trader_id = LiveClock(), TraderId("WARMUP-001")
     msgbus, cache = MessageBus(trader_id, clock), Cache()
     cache.add_instrument(instrument())
@@ -146,7 +146,7 @@ def restart(loop: asyncio.AbstractEventLoop, *found: Any) -> Restarted:
 
 
 def test_hedge_grid_takeover_continues_a_complete_grid(loop: asyncio.AbstractEventLoop) -> None:
-    """One LONG rung is held and has its exits, one waits, as does one SHORT rung: three lack."""
+    """One LONG rung is filled, one LONG and one SHORT rung are open, three are missing."""
     restarted = restart(
         loop,
         order("E-b", "BUY", "0.004", "49900.00"), order("E-c", "SELL", "0.004", "50050.00"),
@@ -180,7 +180,7 @@ def test_hedge_grid_takeover_sends_missing_exits(
 def test_hedge_grid_takeover_shrinks_a_stop_larger_than_its_lot(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
-    """Its target was filled in part, and then the process was killed."""
+    """The target was partly filled before the process was killed."""
     restarted = restart(
         loop,
         order("S1-a", "SELL", "0.010", "48473.00"),

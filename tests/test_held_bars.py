@@ -1,4 +1,4 @@
-"""The seam: history and live together are the exchange's closed bars, each once, in order."""
+"""History and live bars together are the exchange's closed bars, each once, in order."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_held_bars_skips_a_hole_of_the_venue() -> None:
 
 @dataclass
 class Consumer:
-    """What a strategy would have seen."""
+    """Bars that a strategy would have received."""
 
     seen: list[int] = field(default_factory=list)
     live: list[int] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Consumer:
 def test_held_bars_come_once_and_in_order_for_any_interleaving(
     data: st.DataObject,
 ) -> None:
-    """Duplicates, reordering, outages and partial answers, with a clock that runs on."""
+    """Test duplicates, reordering, outages and partial responses while the clock runs."""
     cursor = data.draw(st.integers(0, 5))
     holes = data.draw(st.sets(st.integers(cursor + 1, 25), max_size=4))
     exist = [minute for minute in range(cursor + 1, 30) if minute not in holes]
@@ -149,25 +149,25 @@ def test_held_bars_next_check_is_exactly_when_a_bar_is_due(
 
 @dataclass
 class Venue:
-    """What exists when: REST shows a kline once it has closed and ``late`` ms have passed."""
+    """A venue whose REST shows a kline ``late`` ms after its close."""
 
     holes: set[int]
     late_ms: int
 
     def exist(self, now_ms: int) -> list[int]:
-        """The minutes whose klines have closed."""
+        """Return the minutes whose klines have closed."""
         last = (MINUTE.last_closed(now_ms) - START) // M
         return [minute for minute in range(1, last + 1) if minute not in self.holes]
 
     def rest(self, span: Span, last_ms: int, now_ms: int) -> list[int]:
-        """From the span's start to what was the newest when it was asked for."""
+        """Return the bars from the span's start to the newest one at the time of the request."""
         shown = self.exist(now_ms - self.late_ms)
         return [minute for minute in shown if span.first_ms <= at(minute) <= last_ms]
 
 
 @dataclass
 class Stream:
-    """The handoff, driven as a feed drives it; and what a strategy has of it."""
+    """The handoff with the events of a feed, and the bars that a strategy receives."""
 
     venue: Venue
     gate: HeldBars[int]
@@ -182,14 +182,14 @@ class Stream:
     passed: list[Span] = field(default_factory=list)
 
     def arrived(self, minute: int) -> None:
-        """By the websocket, at once, again, or out of order."""
+        """Deliver these bars by the websocket: once, twice, or out of order."""
         if not self.gate.offer(at(minute), minute):
             return
         if self.contiguous and self.gate.missing(self.now_ms - self.grace_ms) is None:
             self.hand_on()
 
     def hand_on(self) -> None:
-        """What may be handed on; that is all that has closed, but for the grace."""
+        """Hand on the complete bars: all that have closed, except within the grace period."""
         assert self.gate.missing(self.now_ms - self.grace_ms) is None
         released = self.gate.take_complete(self.now_ms)
         self.contiguous, self.grace_ms = True, 2_000
@@ -201,13 +201,13 @@ class Stream:
         assert set(due) <= set(self.seen)
 
     def rows(self) -> list[int]:
-        """A whole answer to what was asked for."""
+        """Return a complete response to the request."""
         if self.asked is None:
             return []
         return self.venue.rest(self.asked, MINUTE.last_closed(self.asked_ms), self.now_ms)
 
     def turn(self, rows: list[int] | None) -> None:
-        """An answer to what was asked for (None: there is none), and then the next question."""
+        """Process the response to the last request (None: there is none), then send the next."""
         if self.asked is not None and rows is not None:
             answer = [(at(minute), minute) for minute in rows]
             verdict, left = self.gate.take_answer(self.asked, answer, self.now_ms - self.grace_ms)
@@ -264,7 +264,7 @@ def test_held_bars_any_events_end_with_the_bars_of_the_venue(data: st.DataObject
         elif event == "fail" or (event == "turn" and stream.asked is None):
             stream.turn(None)
 
-    # All is well again: REST answers, and a kline after any hole has closed.
+    # The faults end: REST answers, and a kline after any hole has closed.
     venue.late_ms, stream.now_ms = 0, max(stream.now_ms, at(27))
     for _ in range(2 * len(holes) + 4):
         if stream.asked is not None or not stream.contiguous:

@@ -1,4 +1,4 @@
-"""What a trader's history comes from: the snapshot, refreshed or not, a fetch, or nothing."""
+"""The source of a trader's history: the snapshot, refreshed or not, a fetch, or none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MINUTE = Interval.parse("1m")
 
 @pytest.fixture
 def situation(tmp_path: Path, start_exchange: Callable[..., Exchange]) -> Situation:
-    """A volume with a snapshot of `EARLY_MS`."""
+    """Return a volume with a snapshot from `EARLY_MS`."""
     made = Situation(tmp_path, start_exchange)
     made.at(EARLY_MS)
     assert made.run(require="proven").errors == []
@@ -95,7 +95,7 @@ def test_history_asks_only_for_what_a_stale_snapshot_lacks(
 
 
 def test_history_proof_has_every_bar_but_the_newest(situation: Situation) -> None:
-    """The newest bar is delivered live; with it the proof is the snapshot's certificate."""
+    """The newest bar is delivered live; after it the proof equals the snapshot's certificate."""
     situation.at(EARLY_MS)
     history, _ = load_one(situation)
     proof, newest = history.proof, detector_bar(history.bars[-1])
@@ -126,7 +126,7 @@ def test_history_is_empty_if_nothing_can_be_fetched_either(situation: Situation)
     history, lines = load_one(situation, cut_off=True)
     assert (list(history.bars), history.instrument, history.certificate) == ([], None, None)
     assert history.wanted > 0
-    assert history.proof is not None  # no order leaves before the certificate closes
+    assert history.proof is not None  # no order leaves before the certificate is proven
     assert any("STARTING COLD" in line for line in lines)
 
 

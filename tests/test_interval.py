@@ -1,4 +1,4 @@
-"""Binance's intervals: weeks from Monday, real months, and no other interval in place of one."""
+"""Binance's intervals: weeks from Monday, calendar months, and no silent replacement of one."""
 
 from __future__ import annotations
 

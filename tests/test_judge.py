@@ -1,4 +1,4 @@
-"""The judgement of one stream's bars: how many it takes, what is proven, and why not."""
+"""The judgement of one stream's bars: how many are needed, what is proven, and why not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXTREMES = Bounds(BARS.bounds.low * 0.71234, BARS.bounds.high * 1.51234)
 
 
 def flat(bars: int) -> Window:
-    """A market that stands still: it never forgets what was before."""
+    """Return a market without movement, in which older data never loses its weight."""
     return Window.of([100.0] * bars, [100.0] * bars, [100.0] * bars)
 
 

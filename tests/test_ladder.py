@@ -61,7 +61,7 @@ def test_ladder_paying_side_is_scaled_by_its_share() -> None:
 
 
 def test_ladder_small_order_is_raised_so_that_its_exits_meet_the_minimum() -> None:
-    """0.005 at 20,020 would have the notional, but not when it is stopped or closed below."""
+    """0.005 at 20,020 has the minimum notional, but not at its stop or target below."""
     rungs = ladder(D(20000), base_qty=D("0.0001"), qty_scale=D(1))
     assert {str(rung.quantity) for rung in rungs} == {"0.006"}
 

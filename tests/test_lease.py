@@ -1,4 +1,4 @@
-"""Single flight: one holder at a time, whatever happens to him, and nobody behind his back."""
+"""The lease: one holder at a time, whatever happens to it, and no second one unnoticed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def take(
 
 
 async def all_wait(waits: list[str], count: int) -> None:
-    """Until so many have said that they wait."""
+    """Wait until ``count`` jobs have reported that they wait."""
     async with asyncio.timeout(HANG_S):
         while len(waits) < count:
             await asyncio.sleep(0.01)
@@ -36,7 +36,7 @@ async def all_wait(waits: list[str], count: int) -> None:
 
 @contextmanager
 def held(root: Path) -> Iterator[Lease]:
-    """The lease, by this process."""
+    """Hold the lease in this process."""
     prepare_volume(root)
     lease = asyncio.run(take(root))
     assert isinstance(lease, Lease)
@@ -55,7 +55,7 @@ time.sleep(600)
 
 @contextmanager
 def another_holder(root: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the lease."""
+    """Run another process that holds the lease."""
     prepare_volume(root)
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(root)], stdout=subprocess.PIPE, text=True
@@ -113,7 +113,7 @@ def test_lease_of_a_holder_without_a_result_goes_to_one_waiter(tmp_path: Path) -
 def test_lease_of_a_killed_holder_is_taken_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And not when its lease is stale, which it never gets here."""
+    """The takeover does not wait until the lease is stale, which it never is here."""
     monkeypatch.setattr(leases, "STALE_S", 2 * HANG_S)
     with another_holder(tmp_path) as other:
         other.kill()

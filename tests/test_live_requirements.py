@@ -38,7 +38,7 @@ GOOD = FuturesAccount(
 
 @pytest.fixture
 def ready(tmp_path: Path) -> WarmupPlan:
-    """A plan that live trading has nothing against."""
+    """Return a plan that meets every requirement of live trading."""
     path = write_config(
         tmp_path, "http://127.0.0.1:9", warmup={"require": "proven"},
         venue={"trading": {"hedge_mode": True, "leverage": 10}},
@@ -97,7 +97,7 @@ def test_an_account_that_is_set_up_has_no_problems(ready: WarmupPlan) -> None:
 
 
 def test_what_the_account_did_not_tell_is_no_problem_of_its_own(ready: WarmupPlan) -> None:
-    """A refused request is in ``problems``; nothing is guessed from the answers that lack."""
+    """A refused request is in ``problems``; missing responses cause no further problems."""
     account = FuturesAccount(problems=("the key lacks a permission",))
     assert account_problems(ready.venue, account) == ["the key lacks a permission"]
 
@@ -134,7 +134,7 @@ UNPROVEN = msgspec.structs.replace(
 
 
 def history(**changes: Any) -> History:
-    """A stream of ten bars, as many as are wanted."""
+    """Return a stream of ten bars, the required number."""
     made = History(
         BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"), Interval.parse("1m"),
         bars=[object()] * 10, wanted=10,  # only their number counts
