@@ -9,10 +9,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -20,7 +16,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.commands import job_process
+from tests.support.commands import job_process, run_as_script
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.signature import Credentials
@@ -636,18 +632,7 @@ def test_local_binance_account_accepts_ccxt_only_with_the_secret() -> None:
 
 
 def test_local_binance_account_nautilus_execution_client_connects_and_reconciles() -> None:
-    # Its logging is process-wide and its node wants a process of its own, as in production.
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    child = subprocess.run(
-        [sys.executable, __file__],
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
-        env=environment,
-    )
-    assert child.returncode == 0, child.stdout + child.stderr
-    log, result = child.stdout.splitlines()[:-1], child.stdout.splitlines()[-1]
+    *log, result = run_as_script(__file__)
     # The order is refused on purpose; nothing else may be worth a warning.
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     assert [entry for entry in complaints if "takes no orders" not in entry] == []

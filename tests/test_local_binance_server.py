@@ -11,15 +11,13 @@ import json
 import os
 import signal
 import socket as sockets
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
+from tests.support.commands import run_as_script
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.exchange_options import ExchangeOptions
@@ -623,18 +621,7 @@ def test_local_binance_server_works_with_ccxt() -> None:
 
 
 def test_local_binance_server_works_with_nautilus_data_clients() -> None:
-    # Its logging is process-wide and its node wants a process of its own, as in production.
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    child = subprocess.run(
-        [sys.executable, __file__],
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
-        env=environment,
-    )
-    *log, result = child.stdout.splitlines()
-    assert child.returncode == 0, child.stdout + child.stderr
+    *log, result = run_as_script(__file__)
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     # A node for data only says so; nothing else may be worth a warning.
     ours = [c for c in complaints if "exec_clients" not in c and "No clients to connect" not in c]

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 
 from tests.support.job_server import MOST_BYTES
 from tests.support.suite import HANG_S, REPO
+from tests.support.waiting import until_logged
 
 _NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """What is imported starts no thread then: a fork has only the one that called it."""
@@ -163,6 +163,23 @@ def job_process(
             process.communicate()
 
 
+def run_as_script(test_file: str) -> list[str]:
+    """Run a test file as a script, which must succeed; return the lines that it prints.
+
+    NautilusTrader's logging is process-wide, and its node needs its own process as in production.
+    """
+    done = subprocess.run(
+        [sys.executable, test_file],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
 def trade_until(words: str, *arguments: object, env: dict[str, str] | None = None) -> Result:
     """Run ``warmup-job trade`` until its log has ``words``, then stop it by SIGTERM.
 
@@ -171,11 +188,7 @@ def trade_until(words: str, *arguments: object, env: dict[str, str] | None = Non
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with job_process("trade", *arguments, env=env, log=log) as trader:
-            deadline = time.monotonic() + HANG_S
-            while words not in log.read_text():
-                assert trader.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+            until_logged(words, log, trader)
             trader.terminate()
             out, _ = trader.communicate(timeout=HANG_S)
         return Result(trader.returncode, out, log.read_text())

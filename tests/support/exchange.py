@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.suite import HANG_S
+from tests.support.waiting import until
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.server import start
 
@@ -48,11 +49,8 @@ class Exchange:
             return list(json.load(answer)["requests"])
 
     def await_request(self) -> None:
-        """Until somebody has asked for something."""
-        deadline = time.monotonic() + HANG_S
-        while not self.requests():
-            assert time.monotonic() < deadline, "nobody asked for anything"
-            time.sleep(0.05)
+        """Wait until the server has counted a request."""
+        until(self.requests, "a request")
 
     def klines(self) -> list[dict[str, Any]]:
         """The requests for bars among them: all klines but the months that give the bounds."""

@@ -124,9 +124,8 @@ def atr_error(window: Window, period: int, bounds: Bounds) -> float:
         Price units.
     """
     widest = bounds.high - bounds.low
-    second = float(
-        window[:2].true_ranges()[-1]
-    )  # 0 for a window of one bar, which is a valid value too
+    # 0 for a window of one bar, which is a valid value too.
+    second = float(window[:2].true_ranges()[-1])
     left = float(powers(wilder_decay(period), len(window))[-1])
     return left * max(second, widest - second) + 2.0 * rounding(period, len(window)) * widest
 

@@ -107,8 +107,8 @@ class WeightMeter:
 
     def used(self, market: Market, address: str) -> int:
         """Return the weight that an address has used in the minute of its last request."""
-        account = self._addresses.get((market, address))
-        return account.used if account else 0
+        record = self._addresses.get((market, address))
+        return record.used if record else 0
 
     def charge(self, market: Market, address: str, weight: int, now_ms: int) -> None:
         """Count a request's weight.
@@ -116,23 +116,23 @@ class WeightMeter:
         Raises:
             ErrorAnswer: 429 if it exceeds the limit, 418 during a ban.
         """
-        account = self._addresses.setdefault((market, address), _Address())
-        if now_ms < account.banned_until_ms:
-            raise self._banned(account, now_ms)
+        record = self._addresses.setdefault((market, address), _Address())
+        if now_ms < record.banned_until_ms:
+            raise self._banned(record, now_ms)
         minute = now_ms // MINUTE_MS
-        if minute != account.minute:
-            account.minute, account.used, account.refused = minute, 0, 0
-        account.used += weight
+        if minute != record.minute:
+            record.minute, record.used, record.refused = minute, 0, 0
+        record.used += weight
         self._book((market, address), minute * MINUTE_MS, weight)
         limit = self.limit(market)
-        if account.used <= limit:
+        if record.used <= limit:
             return
-        account.refused += 1
-        if account.refused > PATIENCE:
-            account.banned_until_ms = now_ms + self.ban_ms * 2**account.bans
-            account.bans += 1
-            account.refused = 0
-            raise self._banned(account, now_ms)
+        record.refused += 1
+        if record.refused > PATIENCE:
+            record.banned_until_ms = now_ms + self.ban_ms * 2**record.bans
+            record.bans += 1
+            record.refused = 0
+            raise self._banned(record, now_ms)
         raise ErrorAnswer(
             429,
             -1003,
@@ -158,20 +158,20 @@ class WeightMeter:
                     most[minute_ms] = max(weight, most.get(minute_ms, 0))
         return dict(sorted(most.items()))
 
-    def _book(self, account: tuple[Market, str], minute_ms: int, weight: int) -> None:
-        spent = self._spent.setdefault(account, {})
+    def _book(self, address: tuple[Market, str], minute_ms: int, weight: int) -> None:
+        spent = self._spent.setdefault(address, {})
         spent[minute_ms] = spent.get(minute_ms, 0) + weight
         if len(spent) > _KEPT_MINUTES:
             del spent[next(iter(spent))]
 
     @staticmethod
-    def _banned(account: _Address, now_ms: int) -> ErrorAnswer:
+    def _banned(record: _Address, now_ms: int) -> ErrorAnswer:
         return ErrorAnswer(
             418,
             -1003,
-            f"Way too many requests; IP banned until {account.banned_until_ms}. "
+            f"Way too many requests; IP banned until {record.banned_until_ms}. "
             "Please use the websocket for live updates to avoid bans.",
-            retry_after_s=_seconds(account.banned_until_ms - now_ms),
+            retry_after_s=_seconds(record.banned_until_ms - now_ms),
         )
 
 
