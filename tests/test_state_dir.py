@@ -22,11 +22,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.made_up_market import make_engine
 from tests.support.suite import HANG_S
-<<<<<<< HEAD
 from tests.support.waiting import until
-=======
-from tests.support.waiting import until_logged
->>>>>>> 7554ee6 (Tests: one wait for a line in a process's log, one way to run a test file as a script)
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff import saved_state as saved
 from warmup_job.handoff.state_dir import LOCK, StateDir, held_state_dir
@@ -242,11 +238,7 @@ def test_state_dir_second_trader_exits_with_21_without_any_request(
     trade = ("trade", "--config", config, "--root", tmp_path / "snapshot")
     log = tmp_path / "log"
     with job_process(*trade, "--mode", "paper", log=log) as first:
-<<<<<<< HEAD
         until(lambda: "live: contiguous" in log.read_text(), process=first)
-=======
-        until_logged("live: contiguous", log, first)
->>>>>>> 7554ee6 (Tests: one wait for a line in a process's log, one way to run a test file as a script)
         report = tmp_path / "state" / f"{second}.json"
         there = report.exists()
         elsewhere = start_exchange()  # whatever asks this one is the second trader
@@ -262,11 +254,7 @@ def test_state_dir_second_trader_exits_with_21_without_any_request(
         first.wait()
     again = tmp_path / "again"
     with job_process(*trade, "--mode", "paper", log=again) as third:  # the kernel has freed it
-<<<<<<< HEAD
         until(lambda: "live: contiguous" in again.read_text(), process=third)
-=======
-        until_logged("live: contiguous", again, third)
->>>>>>> 7554ee6 (Tests: one wait for a line in a process's log, one way to run a test file as a script)
 
 
 @pytest.mark.e2e
@@ -296,11 +284,7 @@ def test_state_dir_paper_trades_without_it_and_warns_once(
     log = tmp_path / "log"
     trade = ("trade", "--config", config, "--root", tmp_path / "snapshot", "--mode", "paper")
     with job_process(*trade, log=log) as trader:
-<<<<<<< HEAD
         until(lambda: "live: contiguous" in log.read_text(), process=trader)
-=======
-        until_logged("live: contiguous", log, trader)
->>>>>>> 7554ee6 (Tests: one wait for a line in a process's log, one way to run a test file as a script)
         trader.terminate()
         trader.wait(HANG_S)
     lines = [json.loads(line) for line in log.read_text().splitlines() if line[:1] == "{"]

@@ -29,7 +29,7 @@ def lines(log: Path) -> list[tuple[str, str]]:
     return [(each["level"], each["message"]) for each in parsed]
 
 
-def logged_line(log: Path, word: str, process: Any) -> tuple[str, str]:
+def until_logged(log: Path, word: str, process: Any) -> tuple[str, str]:
     """Wait for a line with that word."""
     deadline = time.monotonic() + HANG_S
     while True:
@@ -66,11 +66,11 @@ def test_repeated_runs_that_fail_are_counted_and_reported(
     running.fault("503@*")
     every = ("run", "--config", config, "--root", root, "--repeat-every", "10ms")
     with job_process(*every, log=log) as process:
-        level, message = logged_line(log, "3 run(s) in a row have failed", process)
+        level, message = until_logged(log, "3 run(s) in a row have failed", process)
         assert level == "ERROR"
         assert "the last success was" in message
         assert f"the current snapshot, {first['snapshot']}, has lacked newer bars for" in message
-        assert logged_line(log, "1 run(s) in a row have failed", process)[0] == "WARNING"
+        assert until_logged(log, "1 run(s) in a row have failed", process)[0] == "WARNING"
         messages = " ".join(message for _, message in lines(log))
         assert "exiting 0 because" not in messages
         assert "the bot" not in messages
@@ -84,8 +84,8 @@ def test_repeated_runs_that_fail_are_counted_and_reported(
 
     running.clear_faults()
     with job_process(*every, "--deadline", "60s", log=log) as process:
-        assert logged_line(log, "the run succeeded after ", process)[0] == "INFO"
-        logged_line(log, "next run in", process)
+        assert until_logged(log, "the run succeeded after ", process)[0] == "INFO"
+        until_logged(log, "next run in", process)
         assert json.loads((root / "status.json").read_text())["failed_in_a_row"] == 0
         assert probe(root, 600).returncode == 0
 
@@ -114,6 +114,6 @@ def test_repeated_runs_are_counted_without_a_writable_status(
     config = write_config(tmp_path, running.url)
     every = ("run", "--config", config, "--root", root, "--repeat-every", "10ms")
     with job_process(*every, log=log) as process:
-        level, message = logged_line(log, "3 run(s) in a row have failed", process)
+        level, message = until_logged(log, "3 run(s) in a row have failed", process)
     assert level == "ERROR"
     assert f"none has succeeded yet; {root} holds no usable snapshot" in message

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ import pytest
 
 from tests.support.job_server import MOST_BYTES
 from tests.support.suite import HANG_S, REPO
-from tests.support.waiting import until_logged
 
 _NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """What is imported starts no thread then: a fork has only the one that called it."""
@@ -188,7 +188,11 @@ def trade_until(words: str, *arguments: object, env: dict[str, str] | None = Non
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with job_process("trade", *arguments, env=env, log=log) as trader:
-            until_logged(words, log, trader)
+            deadline = time.monotonic() + HANG_S
+            while words not in log.read_text():
+                assert trader.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
             trader.terminate()
             out, _ = trader.communicate(timeout=HANG_S)
         return Result(trader.returncode, out, log.read_text())

@@ -6,10 +6,6 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Callable
-<<<<<<< HEAD
-=======
-from pathlib import Path
->>>>>>> 7554ee6 (Tests: one wait for a line in a process's log, one way to run a test file as a script)
 from typing import Any
 
 from tests.support.suite import HANG_S
@@ -27,15 +23,6 @@ def until(
         assert process is None or process.poll() is None, f"the process ended before: {what}"
         assert time.monotonic() < give_up_at, f"still not: {what}"
         time.sleep(0.02)
-
-
-def until_logged(words: str, log: Path, process: Any) -> None:
-    """Wait until a process's log has ``words``; fail with the log if the process ends before."""
-    give_up_at = time.monotonic() + HANG_S
-    while words not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < give_up_at, log.read_text()
-        time.sleep(0.05)
 
 
 async def until_async(condition: Callable[[], object], most_s: float = HANG_S) -> None:
