@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.config_files import write_config
-from tests.support.stream_plans import MINUTE, OPEN_MS, acquired, packed, stream_plan
+from tests.support.stream_plans import DETECTOR, MINUTE, OPEN_MS, acquired, packed, stream_plan
 from warmup_job.acquire.acquire_bars import AcquiredBars
-from warmup_job.acquire.judge import Verdict
+from warmup_job.acquire.judge import Verdict, judge
 from warmup_job.config import load
 from warmup_job.errors import (
     DataInvalidError,
@@ -26,7 +26,8 @@ from warmup_job.market.rows import Gap
 from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.warmup_plan import WarmupPlan
-from warmup_job.snapshot.manifest import InstrumentEntry
+from warmup_job.proof.window import Window
+from warmup_job.snapshot.manifest import IndicatorEntry, InstrumentEntry
 
 INSTRUMENT = InstrumentEntry(
     symbol="BTCUSDT",
@@ -56,6 +57,23 @@ def test_check_describes_a_stream_by_its_bars() -> None:
     assert entry.bar_type == "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
     assert (entry.bar_count, entry.first_open) == (3, OPEN_MS)
     assert entry.last_close == OPEN_MS + 4 * 60_000 - 1
+
+
+def test_check_describes_what_is_proven_of_a_stream() -> None:
+    certificate = judge(
+        FIXED, Window.of([5.0] * 3, [5.0] * 3, [5.0] * 3), None, from_listing=True
+    ).certificate
+    assert certificate is not None
+    gaps, indicators = (
+        [Gap(OPEN_MS + 120_000, OPEN_MS + 120_000, 1)],
+        (IndicatorEntry("ema", 9, 3),),
+    )
+    verdict = Verdict(3, certificate, indicators)
+    bars = acquired(packed(0, 1, 3), gaps=gaps, from_listing=True, verdict=verdict)
+    entry = stream_entry(FIXED, bars, INSTRUMENT)
+    assert (entry.gaps, entry.from_listing) == (gaps, True)
+    assert (entry.detector, entry.certificate) == (DETECTOR, certificate)
+    assert entry.indicators == list(indicators)
 
 
 def test_check_mark_prices_have_eight_decimals() -> None:
@@ -123,6 +141,15 @@ def test_check_publishes_the_streams_that_passed_with_the_errors_of_the_others(
     (error,) = [each for each in checked.errors if not isinstance(each, NotConvergedError)]
     assert isinstance(error, UnknownSymbolError)
     assert "does not list the symbol ETHUSDT" in str(error)
+
+
+def test_check_publishes_a_degraded_stream_with_its_errors(plan: WarmupPlan) -> None:
+    gaps = [Gap(OPEN_MS + 60_000, OPEN_MS + 120_000, 2)]
+    degraded = acquired(packed(0, 3, 4), gaps=gaps)
+    checked = check(plan, downloaded(plan, degraded, ExchangeUnreachableError("away")))
+    assert [each.entry.symbol for each in checked.streams] == ["BTCUSDT"]
+    assert checked.streams[0].bars is degraded.bars
+    assert {type(error) for error in checked.errors} == {DataInvalidError, ExchangeUnreachableError}
 
 
 def test_check_raises_the_worst_error_if_no_stream_passed(plan: WarmupPlan) -> None:

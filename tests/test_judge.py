@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.stream_plans import DETECTOR, stream_plan
@@ -50,6 +52,16 @@ def test_judge_bounds_are_rounded_outward_to_three_digits() -> None:
     assert certificate == certify(Evidence.of(DETECTOR, BARS), bounds)
 
 
+def test_judge_bounds_include_the_bars_of_the_window() -> None:
+    inside = Bounds(BARS.bounds.low * 1.001, BARS.bounds.high * 0.999)
+    certificate = judge(stream_plan(), BARS, inside, from_listing=False).certificate
+    assert certificate is not None
+    assert certificate.lowest <= BARS.bounds.low
+    assert certificate.highest >= BARS.bounds.high
+    for price in (certificate.lowest, certificate.highest):
+        assert price == float(f"{price:.3g}")
+
+
 @pytest.mark.parametrize(("have", "takes"), [(70, 125), (125, 250), (250, 499), (499, 499)])
 def test_judge_asks_for_the_next_number_while_nothing_is_proven(have: int, takes: int) -> None:
     verdict = judge(stream_plan(), flat(have), Bounds(50.0, 200.0), from_listing=False)
@@ -82,6 +94,9 @@ def test_judge_of_a_whole_history_is_exact_and_needs_no_bounds() -> None:
     assert verdict.certificate is not None
     assert (verdict.certificate.exact, verdict.certificate.bars) == (True, 80)
     assert verdict.shortcomings == ()
+    configured = judge(stream_plan(auto=False, bars=100), flat(80), None, from_listing=True)
+    assert configured.certificate == verdict.certificate
+    assert (configured.bars, configured.shortcomings) == (100, ())
 
 
 def test_judge_of_declared_indicators_alone() -> None:
@@ -96,6 +111,18 @@ def test_judge_of_declared_indicators_alone() -> None:
     assert (enough.bars, enough.shortcomings) == (250, ())
     young = judge(plan, BARS[-125:], None, from_listing=True)
     assert young.shortcomings == ()  # a whole history is always enough
+    configured = replace(plan, auto=False, bars=100)
+    assert judge(configured, BARS[-100:], None, from_listing=False).bars == 100
+
+
+def test_judge_of_an_indicator_that_has_not_converged_takes_the_largest_number() -> None:
+    declared = (DeclaredIndicator("adx", 100, 0),)
+    plan = stream_plan(detector=None, indicators=declared)
+    verdict = judge(plan, BARS[-125:], EXTREMES, from_listing=False)
+    assert [each.bars_needed for each in verdict.indicators] == [None]
+    assert verdict.bars == 499
+    (shortcoming,) = verdict.shortcomings
+    assert "adx 100 needs more bars, but there are 125" in str(shortcoming)
 
 
 def test_judge_takes_as_many_bars_as_the_longest_indicator_needs() -> None:
