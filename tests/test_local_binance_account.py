@@ -1,6 +1,6 @@
 """The local exchange's account over real HTTP: keys, signatures, settings, the listen key.
 
-Run as a script, this file is the process in which NautilusTrader's own execution client comes up.
+Run as a script, this file is the process that starts NautilusTrader's own execution client.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def with_exchange[T](use: Callable[[RunningExchange], Awaitable[T]], **options: 
 
 
 def signature_of(payload: str, secret: str = SECRET) -> str:
-    """What the documentation says, written without the exchange's own code."""
+    """Return the signature by the documentation's rule, without the exchange's own code."""
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
@@ -82,7 +82,7 @@ async def ask(
     key: str | None = KEY,
     **params: object,
 ) -> Answer:
-    """Ask as a client does whose clock is the exchange's, unless ``timestamp`` says otherwise."""
+    """Send a signed request with the exchange's time, or with ``timestamp``."""
     query = urlencode({"timestamp": exchange.now_ms(), **params})
     signed = f"{query}&signature={signature_of(query, secret)}"
     return await send(exchange, method, f"{path}?{signed}", key=key)
@@ -108,7 +108,7 @@ async def seen(exchange: RunningExchange) -> Any:
         return await response.json()
 
 
-# --- who may ask ---
+# --- authentication ---
 
 
 def test_local_binance_account_signed_request_returns_the_balance_as_text() -> None:
@@ -145,7 +145,7 @@ def test_local_binance_account_accepts_only_its_own_key() -> None:
         assert await refused(send(exchange, "POST", LISTEN_KEY, key="somebody-else")) == (
             401, -2015,
         )  # fmt: skip
-        # Public data needs no key, and minds none.
+        # Public data needs no key, and a key does no harm.
         assert (await send(exchange, "GET", "/fapi/v1/time", key=None))[0] == 200
         assert (await send(exchange, "GET", "/fapi/v1/time", key="somebody-else"))[0] == 200
 
@@ -173,7 +173,7 @@ def test_local_binance_account_signature_covers_the_whole_request() -> None:
         ):
             assert await refused(get(tampered)) == (400, -1022), tampered
         assert await refused(get(good)) == (400, -1102)
-        # Characters count, not what they stand for.
+        # The signature covers the characters, not their meaning.
         coded = f"note=a%20b&timestamp={now}"
         assert (await get(f"{coded}&signature={signature_of(coded)}"))[0] == 200
         plain = coded.replace("%20", "+")
@@ -216,7 +216,7 @@ def test_local_binance_account_timestamp_must_be_in_the_receive_window() -> None
 
         outside = "Timestamp for this request is outside of the recvWindow."
         ahead = "Timestamp for this request was 1000ms ahead of the server's time."
-        # Wide of the edge where time runs towards it: a request takes its own.
+        # Far from the limit where time runs towards it: a request takes time.
         assert (await at(-3_000))[0] == 200
         assert await at(-5_001) == (400, {"code": -1021, "msg": outside})
         assert (await at(-6_000, recvWindow=10_000))[0] == 200
@@ -245,7 +245,7 @@ def test_local_binance_account_skewed_clock_refuses_a_correct_client(skew: str, 
             status, body = await ask(exchange, path, timestamp=right)
             assert (status, body["code"]) == (400, -1021)
             assert words in body["msg"]
-        # Who asks for the time first, is let in.
+        # A client that asks for the time first is accepted.
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{exchange.url}/fapi/v1/time") as response,
@@ -258,7 +258,7 @@ def test_local_binance_account_skewed_clock_refuses_a_correct_client(skew: str, 
     with_exchange(use)
 
 
-# --- what the account is ---
+# --- account settings ---
 
 
 def test_local_binance_account_hedge_mode_is_the_default() -> None:
@@ -375,7 +375,7 @@ def test_local_binance_account_has_no_orders_trades_or_positions() -> None:
             assert await refused(ask(exchange, path, symbol="BTCUSDT", orderId=1)) == (400, -2013)
             away = ask(exchange, path, "DELETE", symbol="BTCUSDT", orderId=1)
             assert await refused(away) == (400, -2011)
-            # Signed first, refused then.
+            # The signature is checked first, then the request is refused.
             forged = ask(exchange, path, "POST", secret="another-secret", **order)
             assert await refused(forged) == (400, -1022)
 
@@ -402,7 +402,7 @@ def test_local_binance_account_weights_are_binances() -> None:
         await granted(exchange, MODE)
         await ask(exchange, "/fapi/v1/order", "POST", symbol="BTCUSDT")
         await send(exchange, "POST", LISTEN_KEY)
-        await refused(ask(exchange, ACCOUNT, key=None))  # who is refused has asked all the same
+        await refused(ask(exchange, ACCOUNT, key=None))  # a refused request counts too
         return [request["weight"] for request in (await seen(exchange))["requests"]]
 
     assert with_exchange(use) == [30, 0, 1, 5]
@@ -587,7 +587,7 @@ def test_local_binance_account_command_reads_its_keys_from_the_environment_and_h
     assert not any(value in line + out + err for value in pair.values())
 
 
-# --- the clients of the field ---
+# --- ccxt and NautilusTrader ---
 
 
 @pytest.mark.usefixtures("whole_ccxt")
@@ -612,7 +612,7 @@ def test_local_binance_account_accepts_ccxt_only_with_the_secret() -> None:
             assert await owner.fapiPrivateGetPositionSideDual() == {"dualSidePosition": True}
             assert await owner.fapiPrivateV3GetPositionRisk() == []
             assert (await owner.privateGetAccount())["accountType"] == "SPOT"
-            # It sends these in the body.
+            # ccxt sends these in the body.
             await owner.fapiPrivatePostLeverage({"symbol": "BTCUSDT", "leverage": 9})
             (config,) = await owner.fapiPrivateGetSymbolConfig({"symbol": "BTCUSDT"})
             assert config["leverage"] in (9, "9")
@@ -633,7 +633,7 @@ def test_local_binance_account_accepts_ccxt_only_with_the_secret() -> None:
 
 def test_local_binance_account_nautilus_execution_client_connects_and_reconciles() -> None:
     *log, result = run_as_script(__file__)
-    # The order is refused on purpose; nothing else may be worth a warning.
+    # The exchange refuses the order on purpose; there may be no other warning.
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     assert [entry for entry in complaints if "takes no orders" not in entry] == []
     assert any("Reconciliation for BINANCE succeeded" in entry for entry in log)
@@ -663,7 +663,7 @@ def test_local_binance_account_nautilus_execution_client_connects_and_reconciles
 
 
 async def meet_nautilus() -> None:
-    """Bring a node with Nautilus' execution client up, send an order, and take it down again."""
+    """Start a node with Nautilus' execution client, send an order, and stop the node."""
     from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
     from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
     from nautilus_trader.adapters.binance.config import (

@@ -1,4 +1,4 @@
-"""What goes wrong on request, as plain clients see it over real sockets."""
+"""Faults of the local exchange, as plain clients see them over real sockets."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Client:
         return await self.json("/_sim/requests")
 
     async def logged(self) -> list[tuple[Any, ...]]:
-        """Of each request: status, fault and weight."""
+        """Return status, fault and weight of each request."""
         return [(r["status"], r["fault"], r["weight"]) for r in (await self.log())["requests"]]
 
     async def control(self, method: str, path: str = "/_sim/faults", **how: Any) -> tuple[int, Any]:
@@ -89,11 +89,11 @@ def with_client[T](use: Callable[[Client], Awaitable[T]], *faults: str, **option
 
 
 def opens(rows: list[Any]) -> list[int]:
-    """Open times in minutes from the start of the forming one."""
+    """Return open times in minutes from the start of the forming kline."""
     return [(row[0] - MINUTE_START) // MINUTE_MS for row in rows]
 
 
-# --- reading ---
+# --- parsing ---
 
 
 def test_local_binance_faults_spec_is_parsed() -> None:
@@ -279,7 +279,7 @@ def test_local_binance_faults_apply_in_order() -> None:
         hit = board.request_faults(FaultTarget(path), klines=path == FUTURES)
         return [fault.kind for fault in hit]
 
-    # One answer after the other, and what would spoil a good one has not had its turn.
+    # One response after the other; a fault that spoils a good response is not used up yet.
     assert kinds(FUTURES) == ["delay", "delay", "503"]
     assert kinds(FUTURES) == ["delay", "delay", "429"]
     assert kinds(FUTURES) == ["delay", "delay", "duplicate", "nan", "cut"]
@@ -301,7 +301,7 @@ def test_local_binance_faults_are_all_documented_with_valid_examples() -> None:
         assert parse_fault(spec).spec == spec
 
 
-# --- answers in the exchange's stead ---
+# --- responses in place of the exchange's ---
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_local_binance_faults_are_all_documented_with_valid_examples() -> None:
         ("504", 504, -1007, None, 1),
         ("521", 521, -1000, None, 1),
         ("400", 400, -1000, None, 1),
-        # Not from the exchange itself: it has no weight to tell.
+        # The response is not from the exchange itself: it has no weight header.
         ("451", 451, 0, None, 0),
         ("403", 403, None, None, 0),
         ("403=60", 403, None, "60", 0),
@@ -342,7 +342,7 @@ def test_local_binance_faults_error_answers(
         if status == 418:
             until_ms = int(json.loads(body)["msg"].rstrip(".").split()[-1])
             assert 0 <= client.exchange.now_ms() + 120_000 - until_ms < 2_000
-        # Only once, and then the exchange goes on as if nothing had been.
+        # Only once; then the exchange answers normally.
         _, headers, _ = await client.get("/fapi/v1/ping")
         assert headers[USED] == str(weight + 1)
         kind = spec.partition("=")[0]
@@ -380,7 +380,7 @@ def test_local_binance_faults_answers_without_content(spec: str, body: bytes) ->
         status, headers, seen = await client.get(FUTURES, **params)
         assert (status, seen, headers[USED]) == (200, body, "2")
         assert headers["Content-Type"].startswith("application/json")
-        # An object is a fault only where rows are expected; nothing at all is one everywhere.
+        # An object is a fault only where rows are expected; an empty response is one everywhere.
         _, _, seen = await client.get("/fapi/v1/ping")
         assert seen == (b"{}" if spec == "object" else body)
         assert await client.status("/nothing") == 404
@@ -391,7 +391,7 @@ def test_local_binance_faults_answers_without_content(spec: str, body: bytes) ->
     with_client(use, spec)
 
 
-# --- answers that come late, damaged, or not at all ---
+# --- late, damaged and missing responses ---
 
 
 def test_local_binance_faults_late_answer_has_the_content_of_its_request_time() -> None:
@@ -413,7 +413,7 @@ def test_local_binance_faults_stall_never_answers() -> None:
         stalled = asyncio.create_task(client.get("/fapi/v1/ping"))
         while not await client.logged():
             await asyncio.sleep(0.01)
-        assert await client.status("/api/v3/ping") == 200  # nobody else notices
+        assert await client.status("/api/v3/ping") == 200  # no other request is affected
         assert not stalled.done()
         assert await client.logged() == [(None, "stall", 1), (200, None, 1)]
         assert (await client.log())["by_status"] == {"200": 1}
@@ -422,7 +422,7 @@ def test_local_binance_faults_stall_never_answers() -> None:
         while (await client.log())["by_status"] != {"200": 1, "none": 1}:
             await asyncio.sleep(0.01)
         assert (await client.logged())[0] == (None, "stall", 1)
-        # One that ends after everything was forgotten is not counted.
+        # A request that ends after the reset is not counted.
         stalled = asyncio.create_task(client.get("/fapi/v1/ping"))
         while len(await client.logged()) < 3:
             await asyncio.sleep(0.01)
@@ -453,7 +453,7 @@ def test_local_binance_faults_stop_ends_stalled_requests() -> None:
 
 def test_local_binance_faults_reset_resets_the_connection() -> None:
     async def use(client: Client) -> None:
-        # With nothing but a socket: an end would read as b"", a reset raises.
+        # A plain socket: a normal end reads as b"", a reset raises.
         reader, writer = await asyncio.open_connection(client.exchange.host, client.exchange.port)
         writer.write(b"GET /fapi/v1/ping HTTP/1.1\r\nHost: x\r\n\r\n")
         with pytest.raises(ConnectionResetError):
@@ -463,7 +463,7 @@ def test_local_binance_faults_reset_resets_the_connection() -> None:
             await client.get("/api/v3/ping")
         assert caught.value.errno == errno.ECONNRESET
         assert await client.status("/fapi/v1/ping") == 200
-        # One by the plain socket and two by aiohttp, which repeats a GET once without telling.
+        # One by the plain socket and two by aiohttp, which silently repeats a GET once.
         assert await client.logged() == [*[(None, "reset", 1)] * 3, (200, None, 1)]
         assert (await client.log())["by_status"] == {"none": 3, "200": 1}
 
@@ -493,7 +493,7 @@ def test_local_binance_faults_cut_answer_is_shorter_than_its_content_length(enco
                 assert len(received) == int(length * share)
             async with session.get(url) as response:
                 whole = await response.read()
-            assert abs(len(whole) - length) < 50  # the forming row is not the same any more
+            assert abs(len(whole) - length) < 50  # the forming row has changed
         assert await client.logged() == [(200, "cut", 2), (200, "cut", 2), (200, None, 2)]
 
     with_client(use, "cut=0.25:times=1", "cut=0:times=1")
@@ -528,7 +528,7 @@ PAGE: dict[str, Any] = {
 
 
 def spoiled(spec: str, path: str = FUTURES, **params: object) -> tuple[list[Any], list[Any]]:
-    """A closed page as it is with the fault, and as it should be."""
+    """Return a page of closed klines with the fault, and the correct page."""
 
     async def use(client: Client) -> tuple[list[Any], list[Any]]:
         bad, good = [await client.klines(path, **(PAGE | params)) for _ in range(2)]
@@ -601,7 +601,7 @@ def test_local_binance_faults_forming_row_that_was_not_requested() -> None:
         bad = await client.klines(**page)
         assert opens(bad) == [-3, -2, -1, 0]
         assert bad[-1][6] > client.exchange.now_ms()
-        assert opens(await client.klines(limit=3)) == [-2, -1, 0]  # there already: not twice
+        assert opens(await client.klines(limit=3)) == [-2, -1, 0]  # already there: not twice
         client.exchange.clear_faults()
         assert opens(await client.klines(**page)) == [-3, -2, -1]
 
@@ -610,12 +610,12 @@ def test_local_binance_faults_forming_row_that_was_not_requested() -> None:
 
 def test_local_binance_faults_late_close_over_rest() -> None:
     async def use(client: Client) -> None:
-        # One second after the close, which REST learns of after forty.
+        # One second after the close; REST shows it after forty.
         assert opens(await client.klines(limit=3)) == [-4, -3, -2]
         assert opens(await client.klines(limit=3, endTime=MINUTE_START - 1)) == [-4, -3, -2]
         assert await client.klines(startTime=MINUTE_START - MINUTE_MS) == []
         assert opens(await client.klines(SPOT, limit=2)) == [-3, -2]
-        # Hours are as old as they are.
+        # Hourly klines closed long ago.
         hour = 60 * MINUTE_MS
         assert (await client.klines(interval="1h", limit=1))[0][0] == MINUTE_START // hour * hour
         client.exchange.add_fault("skew=+40s")
@@ -637,7 +637,7 @@ def test_local_binance_faults_of_rows_combine() -> None:
     with_client(use, "missing=2", "duplicate", "shape=strings", "shape=short")
 
 
-# --- the clock and the door ---
+# --- the clock and the port ---
 
 
 def test_local_binance_faults_skew_shifts_the_exchange_clock() -> None:
@@ -665,7 +665,7 @@ def test_local_binance_faults_skew_shifts_the_exchange_clock() -> None:
             assert opens(await client.klines(limit=2)) == [0, 1]
             entry = (await client.log())["requests"][-1]
             assert entry["time"] // MINUTE_MS == MINUTE_START // MINUTE_MS + 1
-            # Set right, it is back; the kline that has closed does not close again.
+            # After a correction the time is right; the kline that has closed does not close again.
             await client.control("DELETE", f"/_sim/faults/{fault_id}")
             ahead_ms = exchange.now_ms() - right_ms
             assert 0 <= ahead_ms <= (time.monotonic() - began) * 1000 + 1
@@ -673,7 +673,7 @@ def test_local_binance_faults_skew_shifts_the_exchange_clock() -> None:
                 pass
             assert seen == (0, False)
             assert opens(await client.klines(limit=1)) == [0]
-            # What was spent before the clock was set still counts.
+            # The weight that was spent before the clock was set still counts.
             minutes = (await client.log())["minutes"]["um"]
             assert minutes == {str(MINUTE_START): 1, str(MINUTE_START + MINUTE_MS): 3}
         exchange.add_fault("skew=-1h:for=3s")
@@ -690,7 +690,7 @@ def test_local_binance_faults_closed_port_opens_again() -> None:
         url = f"{exchange.ws_url}/ws/btcusdt@kline_1m"
         async with aiohttp.ClientSession() as other, other.ws_connect(url) as socket:
             assert (await other.get(exchange.url + "/fapi/v1/ping")).status == 200
-            # The one who asks for it gets an answer; everybody else is cut and refused.
+            # The client that sets the fault gets a response; all others are cut and refused.
             status, added = await client.control("POST", data="refuse:for=1h")
             assert status == 201
             with pytest.raises(aiohttp.ClientConnectorError) as caught:
@@ -699,11 +699,11 @@ def test_local_binance_faults_closed_port_opens_again() -> None:
             async for _ in socket:
                 pass
             assert socket.close_code in (None, 1006)
-            # On the connection that is still there it can be taken back.
+            # The remaining connection can remove the fault.
             status, _ = await client.control("DELETE", f"/_sim/faults/{added['id']}")
             assert status == 200
             assert (await other.get(exchange.url + "/fapi/v1/ping")).status == 200
-            # By itself it ends when it said, and clear_faults() ends it at once.
+            # It ends by itself at its stated time, and clear_faults() ends it at once.
             exchange.add_fault("refuse:for=1h")
             exchange.clear_faults()
             assert await client.status() == 200
@@ -717,7 +717,7 @@ def test_local_binance_faults_closed_port_opens_again() -> None:
                 except aiohttp.ClientConnectorError:
                     await asyncio.sleep(0.01)
             assert time.perf_counter() - began > 0.29
-            # Again and again, shut while it opens.
+            # Repeatedly: close the port while it opens.
             for _ in range(5):
                 exchange.add_fault("refuse:for=1h")
                 exchange.clear_faults()
@@ -739,7 +739,7 @@ def test_local_binance_faults_exchange_can_start_with_a_closed_port() -> None:
             assert (await session.get(exchange.url + "/fapi/v1/ping")).status == 200
             exchange.add_fault("refuse:for=1h")
             await exchange.stop()
-            # The port is free again, shut or not.
+            # The port is free again, whether it was closed or not.
             again = await start(ExchangeOptions(port=exchange.port))
             assert (await session.get(again.url + "/fapi/v1/ping")).status == 200
             await again.stop()
@@ -753,7 +753,7 @@ def test_local_binance_faults_exchange_can_start_with_a_closed_port() -> None:
 async def closings(
     socket: aiohttp.ClientWebSocketResponse, from_ms: int, until_ms: int
 ) -> list[int]:
-    """The seconds from ``from_ms`` that were told to have closed, until that of ``until_ms``."""
+    """Return the seconds from ``from_ms`` whose close was sent, up to that of ``until_ms``."""
     seen: list[int] = []
     while until_ms not in seen:
         event = await socket.receive_json()
@@ -772,7 +772,7 @@ def test_local_binance_faults_closed_klines_lost_or_sent_twice() -> None:
             client.session.ws_connect(f"{spot}/solusdt@kline_1s") as spared,
         ):
             sockets = (missed, missed_too, doubled, spared)
-            # From a moment on at which a second has been told by all, and the next has not closed.
+            # Start when all sockets have sent one second and the next has not closed.
             while True:
                 second = exchange.now_ms() // 1000 * 1000
                 await asyncio.gather(*(closings(socket, second, second) for socket in sockets))
@@ -791,7 +791,7 @@ def test_local_binance_faults_closed_klines_lost_or_sent_twice() -> None:
         rows = await client.klines(SPOT, interval="1s", startTime=first, limit=3)
         assert [row[0] for row in rows] == [first, first + 1000, first + 2000]
         _, (miss, double) = await client.control("GET")
-        # A message is one message, however many hear it.
+        # A message counts once, regardless of the number of receivers.
         closed = (exchange.now_ms() - first) // 1000
         assert 3 <= miss["seen"] <= closed
         assert 3 <= double["seen"] == double["fired"] <= closed
@@ -814,7 +814,7 @@ def test_local_binance_faults_connected_but_silent_websockets() -> None:
                 return heard
 
             async def hears_from(*symbols: str) -> set[str]:
-                """Who else was heard, until each of them was three times."""
+                """Return the other symbols, once each has sent three messages."""
                 counts: Counter[str] = Counter()
                 while any(counts[symbol] < 3 for symbol in symbols):
                     counts[(await socket.receive_json()).get("s", "an answer")] += 1
@@ -823,14 +823,14 @@ def test_local_binance_faults_connected_but_silent_websockets() -> None:
             async def subscribe(*streams: str) -> None:
                 await socket.send_json({"method": "SUBSCRIBE", "params": streams, "id": 1})
 
-            # One stream: the rest goes on, answers too.
+            # One stream: the others and the responses continue.
             await subscribe("btcusdt@kline_1m", "ethusdt@kline_1m")
             assert await socket.receive_json() == {"result": None, "id": 1}
             assert await hears_from("ETHUSDT") == set()
-            # Everything: not even an answer, yet the connection is there.
+            # Everything: not even a response, but the connection is open.
             fault_id = exchange.add_fault("ws-mute")
             while await hears_for(0.3):
-                pass  # what was on its way
+                pass  # messages in flight
             await subscribe("solusdt@kline_1m")
             assert await hears_for(0.5) == []
             assert not socket.closed
@@ -854,7 +854,7 @@ def test_local_binance_faults_websockets_dropped_and_refused() -> None:
                 pass
             return socket.close_code
 
-        # Futures only, for a while: all that is open is cut, nothing new gets in.
+        # Futures only, for a while: open connections are dropped, new ones refused.
         both = await connect(exchange.ws_url), await connect(exchange.ws_url)
         spot = await connect(exchange.spot_ws_url)
         exchange.add_fault("ws-drop@/ws/*:for=1h")
@@ -866,7 +866,7 @@ def test_local_binance_faults_websockets_dropped_and_refused() -> None:
         await (await connect(exchange.spot_ws_url)).close()
         assert not spot.closed
         exchange.clear_faults()
-        # By itself it ends when it said.
+        # It ends by itself at its stated time.
         began = time.perf_counter()
         exchange.add_fault("ws-drop@/ws/*:for=500ms")
         while True:
@@ -876,7 +876,7 @@ def test_local_binance_faults_websockets_dropped_and_refused() -> None:
             except aiohttp.WSServerHandshakeError:
                 await asyncio.sleep(0.01)
         assert time.perf_counter() - began > 0.49
-        # Once, with a goodbye, and nobody is refused.
+        # Once, with a close frame, and no connection is refused.
         exchange.add_fault("ws-drop=1012:times=0")
         assert [await close_code(socket) for socket in (again, spot)] == [1012, 1012]
         again = await connect(exchange.ws_url)
@@ -926,7 +926,7 @@ def test_local_binance_faults_are_set_listed_and_removed_over_http() -> None:
         assert (await client.control("DELETE", "/_sim/faults/3"))[0] == 200
         assert (await client.control("DELETE", "/_sim/faults/3"))[0] == 404
         await client.control("POST", data="500")
-        # Resetting what was counted leaves what goes wrong.
+        # Resetting the counters keeps the faults.
         await client.control("POST", "/_sim/reset")
         assert await client.status() == 500
         assert await client.logged() == [(500, "500", 1)]
@@ -970,7 +970,7 @@ def test_local_binance_faults_request_log_is_in_order_of_arrival() -> None:
                 await asyncio.sleep(0.01)
             if len(tasks) > 1:
                 await tasks[-1]
-        # It is there before it is answered.
+        # The log has it before the response.
         assert await client.logged() == [
             (None, "delay", 1), (200, None, 1), (None, "reset", 1), (None, "reset", 1),
             (200, "cut", 1),
@@ -990,7 +990,7 @@ def test_local_binance_faults_request_log_is_in_order_of_arrival() -> None:
 
 def test_local_binance_faults_count_toward_the_weight_budget() -> None:
     async def use(client: Client) -> None:
-        # Four that reach the exchange, one that does not, and the one that is too many.
+        # Four requests reach the exchange, one does not, and one exceeds the budget.
         statuses = [await client.status("/fapi/v1/ping") for _ in range(7)]
         assert statuses == [503, 429, 200, 403, 200, 429, 429]
         assert (await client.log())["minutes"]["um"] == {str(MINUTE_START): 6}

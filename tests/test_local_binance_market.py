@@ -1,4 +1,4 @@
-"""The deterministic market: exact aggregates, random access, and a path that keeps its promises."""
+"""The deterministic market: exact aggregates, random access, and a plausible price path."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def between(
 
 
 def joined(rows: list[Kline]) -> tuple[Decimal, ...]:
-    """What one kline over ``rows`` must say, worked out the plain way."""
+    """Compute the kline over ``rows`` in the straightforward way."""
     return (
         Decimal(rows[0].open),
         max(Decimal(row.high) for row in rows),
@@ -87,7 +87,7 @@ def assert_plausible(row: Kline) -> None:
 
 
 def test_local_binance_market_of_a_seed_is_pinned_digit_for_digit() -> None:
-    # If this changes, every test that names a seed means something else than before.
+    # If this changes, every test that names a seed tests another market.
     row = feed_of(seed=7).klines.latest(MINUTE, 1_700_000_000_000, 1, NOW)[0]
     assert row == GOLDEN
 

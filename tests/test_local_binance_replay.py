@@ -1,4 +1,4 @@
-"""Recorded klines served as if they were happening, held against answers that Binance gave."""
+"""Recorded klines, served as if they were live, compared with Binance's own responses."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def line(minute: int, close_ms: int | None = None, volume: str = "10.0") -> str:
     return f"{open_ms},5.000,5.010,4.990,5.005,{volume},{close},50.0100,20,4.0,20.0100,0"
 
 
-# --- against the exchange's own answers ---
+# --- compared with Binance's responses ---
 
 
 @needs_recordings
@@ -122,7 +122,7 @@ def test_local_binance_replay_aggregates_equal_the_recorded_ones_through_an_outa
     ours = minutes.klines.earliest(wanted, first, last, FOREVER, FOREVER)
     assert len(ours) > 700
     assert ours == theirs.klines.earliest(wanted, first, last, FOREVER, FOREVER)
-    assert 1_679_661_581_646 in {row.close_ms for row in ours}  # the outage closed one early
+    assert 1_679_661_581_646 in {row.close_ms for row in ours}  # the outage ended one early
 
 
 @needs_recordings
@@ -204,7 +204,7 @@ def test_local_binance_replay_forming_row_only_grows(tmp_path: Path) -> None:
 
 
 def test_local_binance_replay_other_intervals_are_made_of_minutes(tmp_path: Path) -> None:
-    minutes = [line(i) for i in range(7)]  # from 22:14 on: one minute, five, and half of one
+    minutes = [line(i) for i in range(7)]  # from 22:14 on: one minute, five, and half a minute
     one = csv_of(tmp_path / "um", "FILUSDT-1m-x.csv.gz", minutes)
     hour = csv_of(tmp_path / "spot", "XRPUSDT-1h-x.csv.gz", [line(i * 60 - 14) for i in range(3)])
     options = ExchangeOptions(replay=(str(one), str(hour)), now_ms=1_700_000_430_000)
@@ -226,7 +226,7 @@ def test_local_binance_replay_other_intervals_are_made_of_minutes(tmp_path: Path
     assert 4 < Decimal(five[2][5]) < 5  # half a minute of the third
     assert five[2][6] == 1_700_000_699_999
     assert refused == {"code": -1120, "msg": "Invalid interval."}
-    assert len(generated) == 2  # the rest of the market goes on at the same clock
+    assert len(generated) == 2  # the other symbols continue on the same clock
     assert generated[-1][0] == 1_700_000_400_000
     assert marks[0][1:6] == ["5.00000000", "5.01000000", "4.99000000", "5.00500000", "0"]
 
@@ -262,7 +262,7 @@ def test_local_binance_replay_streams_close_with_the_recorded_row(tmp_path: Path
             asyncio.timeout(HANG_S),
         ):
             events: set[str] = set()
-            while len(events) < 4:  # all of it is there; now it may close
+            while len(events) < 4:  # every event has come; now the kline may close
                 seen.append((await socket.receive_json())["data"])
                 events.add(seen[-1]["e"])
             exchange.add_fault("skew=+39s")

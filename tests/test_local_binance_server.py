@@ -1,6 +1,6 @@
 """The local exchange over real HTTP and websockets: plain clients, ccxt and NautilusTrader.
 
-Run as a script, this file is the process in which NautilusTrader's own node meets the exchange.
+Run as a script, this file is the process that runs NautilusTrader's own node on the exchange.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def test_local_binance_server_pages_follow_binances_rules() -> None:
         forming = 0
         t = MINUTE_START
         minute = MINUTE_MS
-        # Neither: the latest rows, the newest one forming.
+        # Neither startTime nor endTime: the latest rows, the newest one forming.
         assert await opens(limit=3) == [-2, -1, forming]
         assert len(await opens()) == 500
         assert len(await opens(limit=1500)) == 1500
@@ -268,7 +268,7 @@ def test_local_binance_server_budget_is_counted_then_429_then_418() -> None:
         assert (status, body["code"]) == (429, -1003)
         left_s = 60 - (exchange.now_ms() - MINUTE_START) / 1000
         assert left_s - 1 < int(headers["Retry-After"]) < left_s + 2
-        # Spot has its own budget and one header more.
+        # Spot has its own budget and one more header.
         status, headers, _ = await reply(exchange, "/api/v3/ping")
         assert (status, headers["X-MBX-USED-WEIGHT-1M"], headers["X-MBX-USED-WEIGHT"]) == (
             200,
@@ -376,7 +376,7 @@ def test_local_binance_server_closed_kline_is_sent_once_and_equals_rest(
         assert len(closed) == 1
         event, k = closed[0], closed[0]["k"]
         assert (event["e"], event["s"], k["s"], k["i"]) == ("kline", "BTCUSDT", "BTCUSDT", "1m")
-        # Whatever came before it was told before the close.
+        # Every earlier change was sent before the close.
         assert event["E"] > k["T"]
         assert all(e["E"] <= k["T"] for e in minutes[: minutes.index(event)])
         row = (
@@ -468,13 +468,13 @@ def test_local_binance_server_subscribe_and_unsubscribe() -> None:
             assert json.loads((await socket.receive()).data)["e"] == "bookTicker"
             listed = await ask(method="LIST_SUBSCRIPTIONS", id=2)
             assert listed == {"result": names, "id": 2}
-            await ask(method="SUBSCRIBE", params=names, id=3)  # twice is once
+            await ask(method="SUBSCRIBE", params=names, id=3)  # a second subscription has no effect
             assert (await ask(method="LIST_SUBSCRIPTIONS", id=4))["result"] == names
             assert (await ask(method="UNSUBSCRIBE", params=names, id="x"))["id"] == "x"
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.6):
                     await socket.receive()
-            # Coming back must not wake the old source as well: each change once.
+            # A new subscription must not also restart the old source: each change comes once.
             await ask(method="SUBSCRIBE", params=names, id=7)
             updates = [(await socket.receive_json())["u"] for _ in range(3)]
             assert updates == sorted(set(updates))
@@ -521,7 +521,7 @@ def test_local_binance_server_disconnects_only_the_client_that_does_not_read() -
                 if log["count"] >= 2 and log["websockets"] == 1:
                     break
             cut_ms, told_ms = exchange.now_ms(), 0
-            while told_ms <= cut_ms:  # the stream that both had goes on for who reads
+            while told_ms <= cut_ms:  # the shared stream continues for the client that reads
                 told_ms = (await diligent.receive_json())["E"]
         lazy.close()
 
@@ -568,7 +568,7 @@ def test_local_binance_server_runs_until_sigterm() -> None:
         sockets.create_connection(("127.0.0.1", ports[0]), 1).close()
 
 
-# --- the clients of the field ---
+# --- ccxt and NautilusTrader ---
 
 
 @pytest.mark.usefixtures("whole_ccxt")
@@ -623,7 +623,7 @@ def test_local_binance_server_works_with_ccxt() -> None:
 def test_local_binance_server_works_with_nautilus_data_clients() -> None:
     *log, result = run_as_script(__file__)
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
-    # A node for data only says so; nothing else may be worth a warning.
+    # A node for data only logs that; there may be no other warning.
     ours = [c for c in complaints if "exec_clients" not in c and "No clients to connect" not in c]
     assert ours == []
     seen = json.loads(result)
@@ -636,7 +636,7 @@ def test_local_binance_server_works_with_nautilus_data_clients() -> None:
 
 
 def meet_nautilus() -> None:
-    """Run a node with Nautilus' futures and spot data clients until each had a closed bar."""
+    """Run a node with Nautilus' futures and spot data clients until each received a closed bar."""
     from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
     from nautilus_trader.adapters.binance.config import BinanceDataClientConfig
     from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
@@ -711,7 +711,7 @@ def meet_nautilus() -> None:
         instruments = len(node.cache.instruments())
         report = {"instruments": instruments, "bars": bars, "others": sorted(others)}
         print("\n" + json.dumps(report), flush=True)
-        # Taking a node down has its own warnings and seconds; neither is the exchange's business.
+        # Stopping a node takes seconds and logs warnings; neither concerns the exchange.
         running.cancel()
         os._exit(0)
 

@@ -1,4 +1,4 @@
-"""What a trader's stderr has under JSON logs, seen from outside."""
+"""A trader's stderr with JSON logs, as another process sees it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ logger.warning("seen")
 
 
 def test_logs_keep_stdout_for_results() -> None:
-    """The node's own lines are shown from WARNING on, a strategy's from INFO on."""
+    """Nautilus' own lines appear from WARNING on, a strategy's from INFO on."""
     code = """
 import os
 from warmup_job.process.logs import reserve_stdout_for_results, set_up_logs

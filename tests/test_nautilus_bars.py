@@ -1,4 +1,4 @@
-"""Klines as Nautilus bars: one precision for all, which loses nothing of any of them."""
+"""Klines as Nautilus bars: one precision for all, which preserves every value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPEN_MS = 1_700_000_040_000
 
 @pytest.fixture(scope="session")
 def btcusdt(recordings: Path) -> Any:
-    """Recorded: prices of 2 decimals, quantities of 3."""
+    """Return a recorded instrument: prices with 2 decimals, quantities with 3."""
     info = json.loads((recordings / "um" / "exchangeInfo-mainnet-20241020.json").read_text())
     entry = next(each for each in info["symbols"] if each["symbol"] == "BTCUSDT")
     return parse_instrument("um", entry, 0)
@@ -57,7 +57,7 @@ def test_nautilus_bars_one_finer_kline_makes_all_bars_finer(btcusdt: Any) -> Non
 
 
 def test_nautilus_bars_that_continue_finer_ones_have_their_precision(btcusdt: Any) -> None:
-    """The tick and the step have become coarser since."""
+    """Binance has made the tick and the step coarser since."""
     before = instrument_bars([kline("65000.1234", "2.00001")], btcusdt, MINUTE)
     made = instrument_bars([kline("65000.1", "2", 1)], btcusdt, MINUTE, before)
     assert precisions(made) == precisions(before) == [(4, 5)]

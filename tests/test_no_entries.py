@@ -1,4 +1,4 @@
-"""A grid that cannot send any order says why, once; the same when nothing is wrong with it."""
+"""A grid that cannot send any order logs the reason once; a grid that can logs nothing."""
 
 from __future__ import annotations
 

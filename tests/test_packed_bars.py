@@ -1,4 +1,4 @@
-"""The encoder: byte for byte what Nautilus' own writer writes, and nothing is rounded."""
+"""The encoder: byte-identical to Nautilus' own writer, without rounding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPOT = "BTCUSDT.BINANCE-1-HOUR-LAST-EXTERNAL"
 
 
 def klines(count: int, prices: int, sizes: int, first: int = 0) -> Klines:
-    """A deterministic series whose decimals use all places now and then."""
+    """Return a deterministic series; some of its values use all decimal places."""
 
     def text(value: int, places: int) -> str:
         return f"{Decimal(value).scaleb(-places):f}"

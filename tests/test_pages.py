@@ -1,4 +1,4 @@
-"""Pages: exactly the bars that were asked for, at Binance's own prices in weight."""
+"""Pages: exactly the requested bars, at Binance's request weights."""
 
 from __future__ import annotations
 

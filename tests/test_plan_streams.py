@@ -1,4 +1,4 @@
-"""Which bars the configured strategies are warmed with, and how many."""
+"""The streams of the configured strategies, and the number of bars of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MINUTES = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
 
 
 def crossing(**config: Any) -> dict[str, Any]:
-    """A strategy file for Nautilus' own example of two averages."""
+    """Return a strategy file for Nautilus' own EMA cross example."""
     fields = {
         "instrument_id": "BTCUSDT-PERP.BINANCE",
         "bar_type": MINUTES,
@@ -38,7 +38,7 @@ def crossing(**config: Any) -> dict[str, Any]:
 
 
 def configured(folder: Path, *files: dict[str, Any], **changes: Any) -> WarmupConfig:
-    """A joining file for these strategy files; an empty one is that of HedgeGridV1."""
+    """Write a joining file for these strategy files; an empty one is HedgeGridV1's."""
     names = []
     for at, file in enumerate(files):
         name = f"s{at}.yaml"
@@ -95,7 +95,7 @@ def test_plan_streams_of_several_strategies(tmp_path: Path) -> None:
     plans = {str(each.stream): each for each in plan.streams}
     assert set(plans) == {"BTCUSDT 1m", "ETHUSDT 1m"}
     assert plans["BTCUSDT 1m"].detector is not None
-    assert plans["ETHUSDT 1m"].detector is None  # no regime of ours is of use to it
+    assert plans["ETHUSDT 1m"].detector is None  # it does not use our regime
     assert all(each.needs_proof for each in plans.values())
     assert [str(each.stream) for each in plan.strategy_streams] == list(plans)
     ids = [str(strategy.id) for strategy in make_strategies(plan.strategies)]
@@ -299,7 +299,7 @@ def proving(folder: Path, exchange: Exchange, periods: list[int], **warmup: Any)
 def test_plan_streams_job_counts_the_averages_of_an_imported_strategy(
     exchange: Exchange, tmp_path: Path
 ) -> None:
-    """No regime to prove: as many bars as its averages need, and not a certificate."""
+    """There is no regime to prove: as many bars as its averages need, and no certificate."""
     config, root = proving(tmp_path, exchange, [10, 40]), tmp_path / "snapshot"
     done = job(
         "run", "--config", config, "--strategy", tmp_path / "cross.yaml", "--root", root, "--json"

@@ -1,4 +1,4 @@
-"""The judge of what a power cut could take, on traces made by hand."""
+"""The judge of what a power cut could destroy, on handwritten traces."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def judge(trace: str) -> list[str]:
 
 
 def without(line: str) -> str:
-    """The good trace without the last such line."""
+    """Return the good trace without the last occurrence of this line."""
     head, found, tail = GOOD.rpartition(f"\n{line}\n")
     assert found
     return f"{head}\n{tail}"
 
 
 def later(line: str, after: str) -> str:
-    """The good trace with that line moved behind another one."""
+    """Return the good trace with this line moved after another one."""
     return without(line).replace(f"\n{after}\n", f"\n{after}\n{line}\n")
 
 

@@ -1,4 +1,4 @@
-"""The proxy variables: which one is in effect, what is refused, and what no message shows."""
+"""The proxy variables: which one is in effect, which are refused, and that no message leaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 def used(url: str = REST, **environ: str) -> str | None:
-    """The address of the proxy for ``url``."""
+    """Return the address of the proxy for ``url``."""
     proxy = proxy_for(url, environ)
     return None if proxy is None else proxy.address
 
@@ -135,7 +135,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]),
 def test_proxies_special_character_in_a_password_is_sent_unchanged(
     user: str, password: str
 ) -> None:
-    """Also unescaped, as people write it; a percent sign is one only when it is escaped."""
+    """Special characters also work unescaped; a percent sign must be escaped."""
     password = password.replace("%", "")
     proxy = proxy_for(REST, {"HTTPS_PROXY": f"http://{user}:{password}@host:1"})
     assert proxy is not None
@@ -168,7 +168,7 @@ def test_proxies_rest_and_websocket_of_a_trader_share_one_proxy() -> None:
 
 
 def test_proxies_no_proxy_host_is_passed_to_nautilus() -> None:
-    """Its REST client reads the environment by rules of its own."""
+    """Nautilus' REST client reads the environment by different rules."""
     environ = {"HTTPS_PROXY": "http://a:1", "NO_PROXY": "*.binance.com"}
     for _ in range(2):
         assert common_proxy(REST, STREAM, environ) is None

@@ -1,4 +1,4 @@
-"""What a configuration comes to: one plan, resolved once, the same whatever the time is."""
+"""The resolved configuration: one plan, resolved once, independent of the time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def listed(symbol: str = "BTCUSDT", interval: str = "1m", **more: Any) -> dict[s
     return {"symbol": symbol, "interval": interval} | more
 
 
-def test_equal_configurations_have_equal_plans_that_nobody_can_change(tmp_path: Path) -> None:
+def test_equal_configurations_have_equal_immutable_plans(tmp_path: Path) -> None:
     plan = resolved(tmp_path)
     assert plan == resolved(tmp_path)
     with pytest.raises(FrozenInstanceError):
@@ -77,7 +77,7 @@ def test_of_a_stream_that_is_listed_twice_the_larger_request_counts(
     ]
 
 
-def test_mark_prices_are_a_stream_of_their_own_that_proves_nothing(tmp_path: Path) -> None:
+def test_mark_prices_are_a_separate_stream_without_a_proof(tmp_path: Path) -> None:
     streams = [listed(), listed(price="mark")]
     plan = resolved(tmp_path, warmup={"streams": streams, "require": "proven"})
     assert [each.stream for each in plan.streams] == [
@@ -108,7 +108,7 @@ def test_only_a_required_proof_makes_the_trader_require_a_certificate(
         ({"warmup": {"indicators": [{"kind": "ema", "period": 9}]}}, False),
     ],
 )
-def test_the_settings_digest_changes_with_the_bars_and_with_nothing_else(
+def test_the_settings_digest_depends_only_on_settings_that_change_the_bars(
     tmp_path: Path, changes: dict[str, Any], same: bool
 ) -> None:
     plan, other = resolved(tmp_path / "a"), resolved(tmp_path / "b", **changes)

@@ -96,7 +96,7 @@ def test_retry_reads_a_ban_from_the_message(
 
 
 def test_retry_end_of_a_ban_is_on_the_exchange_clock() -> None:
-    """This machine's is an hour behind."""
+    """This machine's clock is an hour behind."""
     message, server_ms = BAN.format(NOW + 3_700_000), NOW + 3_600_000
     error = answer_error(URL, 418, -1003, {}, NOW, message=message, server_ms=server_ms)
     assert isinstance(error, RateLimitedError)
@@ -162,7 +162,7 @@ def test_retry_waits_double_up_to_a_ceiling_with_jitter() -> None:
 
 
 def test_retry_unreachable_exchange_is_retried_until_the_deadline() -> None:
-    """The last time half a second before it, and then it is given up with its own error."""
+    """The last retry is half a second before the deadline; then the exchange's error is raised."""
     error, deadline = ExchangeUnreachableError("no"), NOW + 60_000
     now = NOW
     attempts: list[int] = []
@@ -204,7 +204,7 @@ def test_retry_requests_nothing_after_the_deadline() -> None:
 
 
 class Clock:
-    """An exchange's clock that stands still until it is moved."""
+    """An exchange's clock that stands still until the test moves it."""
 
     def __init__(self) -> None:
         self.now = NOW // MINUTE_MS * MINUTE_MS + 1000
@@ -214,7 +214,7 @@ class Clock:
 
 
 def fits(budget: WeightBudget, weight: int) -> bool:
-    """Whether it can be spent without waiting."""
+    """Return whether this weight can be spent without waiting."""
 
     async def spend() -> bool:
         try:
@@ -268,7 +268,7 @@ def test_weight_budget_counts_pending_requests_in_the_new_minute() -> None:
 
 
 def test_weight_budget_keeps_its_usage_when_the_clock_is_set() -> None:
-    """This machine's clock is in another minute than the exchange's, as its answer tells."""
+    """The response shows that this machine's clock is in another minute than the exchange's."""
     clock = Clock()
     budget = WeightBudget(30, clock)
     minute = asyncio.run(budget.spend(1))

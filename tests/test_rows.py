@@ -1,4 +1,4 @@
-"""Nothing that the exchange sends is believed: shapes, decimals, order, alignment."""
+"""Every row of the exchange is validated: shape, decimals, order, alignment."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_rows_of_any_answer_are_refused_or_valid(answer: Any) -> None:
 
 
 def refused_or_sound(answer: Any) -> None:
-    """No other error than `DataInvalidError`, and what passes keeps what is promised of it."""
+    """Expect `DataInvalidError`, or rows that satisfy every promise of the parser."""
     end_ms = START + 10 * 60_000
     try:
         klines = parse_rows(answer, MINUTE, START, end_ms)

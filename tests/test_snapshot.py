@@ -1,4 +1,4 @@
-"""Publish and verify on a real folder: what a reader sees, whatever happened to the writer."""
+"""Publish and verify on a real folder: what a reader sees after any failure of the writer."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_snapshot_every_flipped_byte_is_found(tmp_path: Path) -> None:
     assert len(files) == 3
     for path in files:
         raw = path.read_bytes()
-        long = "crypto_perpetual" in path.parts  # its digest is what finds them, as of the bars
+        long = "crypto_perpetual" in path.parts  # its digest detects them, like those of the bars
         for position in range(0, len(raw), 17 if long else 1):
             path.write_bytes(raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :])
             with pytest.raises(SnapshotError):
@@ -312,7 +312,7 @@ def test_snapshot_leftovers_of_killed_jobs_are_removed(tmp_path: Path) -> None:
 def test_snapshot_is_not_published_without_the_lease(tmp_path: Path) -> None:
     first = make(tmp_path)
     lease = hold(tmp_path)
-    (tmp_path / ".lease").unlink()  # as a successor does, who puts his own in its place
+    (tmp_path / ".lease").unlink()  # as a successor does, which replaces it by its own
     later = msgspec.structs.replace(first.manifest, created_at=START + 60_000)
     with pytest.raises(VolumeError, match="took over"):
         publish(lease, later, lambda _: None, 3)

@@ -1,4 +1,4 @@
-"""Snapshots whose digests are all right and whose content is not: 20, and never a trace."""
+"""Snapshots with valid digests and invalid content: code 20, and never a traceback."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ DETECTOR = DetectorSettings(5, 10, 5, 5, 10.0)
 
 @cache
 def certificate() -> Any:
-    """Of bars that never moved."""
+    """Return a certificate of bars whose price never moved."""
     flat = [5.0] * BARS
     return certify(Evidence.of(DETECTOR, Window.of(flat, flat, flat)), Bounds(1.0, 9.0))
 
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A volume with a good snapshot, certificate and all; tests work on copies."""
+    """Return a volume with a good snapshot and its certificate; tests work on copies."""
     root = tmp_path_factory.mktemp("good") / "volume"
     make(root, BARS, detector=DETECTOR, certificate=certificate())
     verify(root, now_ms=NOW_MS)
@@ -57,7 +57,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def volume(good: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Return a copy of the good volume."""
     return Path(shutil.copytree(good, tmp_path / "volume", symlinks=True))
 
 
@@ -116,7 +116,7 @@ def test_snapshot_forged_bars_in_the_place_of_an_instrument_are_refused(volume: 
 def test_snapshot_forged_any_bytes_in_a_file_are_read_or_refused(
     good: Path, kind: str, edits: list[tuple[float, bytes]]
 ) -> None:
-    """A snapshot is good or refused, never a trace; a change that is harmless may pass."""
+    """A snapshot is accepted or refused, without a traceback; a harmless change may pass."""
     snapshot = open_snapshot(good)
     path, manifest = file_of(snapshot, kind), snapshot.folder / "manifest.json"
     raw, sealed = path.read_bytes(), manifest.read_bytes()
@@ -149,7 +149,7 @@ def set_at(*path: str | int, to: Any) -> Callable[[Any], None]:
 
 
 def digested(plain: Any) -> bytes:
-    """The bytes of a manifest in plain values, sealed as one would who knows how."""
+    """Return the bytes of a manifest from plain values, with valid digests."""
     unsigned = msgspec.json.encode(plain | {"digest": ""}, order="sorted")
     plain["digest"] = hashlib.sha256(unsigned).hexdigest()
     return msgspec.json.format(msgspec.json.encode(plain, order="sorted"), indent=2) + b"\n"
@@ -223,7 +223,7 @@ def sealed_bytes(good: Path) -> bytes:
 
 
 def read_or_refuse(raw: bytes) -> Manifest | None:
-    """What every reader of a manifest may rely on."""
+    """Read a manifest; check what every reader may rely on."""
     try:
         return parse_manifest(raw)
     except SnapshotError:
@@ -268,7 +268,7 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 def test_snapshot_forged_any_value_in_the_manifest_is_read_or_refused(
     good: Path, data: st.DataObject
 ) -> None:
-    """Whoever can write the volume can seal it again: readers end in order all the same."""
+    """A writer of the volume can seal a manifest again: readers still end in order."""
     folder = open_snapshot(good).folder
     path, sealed = folder / "manifest.json", sealed_bytes(good)
     manifest = json.loads(sealed)
@@ -277,7 +277,7 @@ def test_snapshot_forged_any_value_in_the_manifest_is_read_or_refused(
         try:
             set_at(*where, to=data.draw(JSON))(manifest)
         except (KeyError, IndexError, TypeError):
-            continue  # another change has taken its place away
+            continue  # another change has removed this place
     raw = digested(manifest)
     if read_or_refuse(raw) is None:
         return
@@ -319,7 +319,7 @@ def test_snapshot_forged_limit_of_any_bytes_is_ignored(tmp_path: Path) -> None:
 
 
 def test_snapshot_forged_detector_settings_never_crash_the_certificate() -> None:
-    """What `verify` computes again for whatever a manifest says."""
+    """Compute the certificate that `verify` computes for the settings of a manifest."""
     flat = [5.0] * 30
 
     @settings(max_examples=200 * SCALE, deadline=None)

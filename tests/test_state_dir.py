@@ -1,4 +1,4 @@
-"""The trader's own folder: one trader at a time, and what cannot be written is logged once."""
+"""The trader's state folder: one trader at a time, and write failures are logged once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ with held_state_dir(Path(sys.argv[1]), "live"):
 
 
 class Remembers(Strategy):
-    """Keeps one word, unless it is told to fail."""
+    """A strategy that saves one word, or fails if ``fails`` is set."""
 
     word = b"first"
     fails = False
@@ -55,7 +55,7 @@ class Remembers(Strategy):
 
 @pytest.fixture
 def remembers() -> Iterator[Callable[[], Remembers]]:
-    """Strategies that an engine knows, as on_save and on_load demand it; all have one id."""
+    """Make strategies registered with an engine, which on_save needs; all have one id."""
     engines: list[BacktestEngine] = []
 
     def make() -> Remembers:
@@ -71,7 +71,7 @@ def remembers() -> Iterator[Callable[[], Remembers]]:
 
 @pytest.fixture
 def logged() -> Iterator[list[tuple[str, str]]]:
-    """Level and message of all that is logged."""
+    """Collect level and message of every log record."""
     lines: list[tuple[str, str]] = []
     sink = logger.add(
         lambda line: lines.append((line.record["level"].name, line.record["message"]))
@@ -82,7 +82,7 @@ def logged() -> Iterator[list[tuple[str, str]]]:
 
 @contextmanager
 def another_trader(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that holds the folder for live trading."""
+    """Run a process that holds the folder for live trading."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
     )
@@ -138,7 +138,7 @@ def test_state_dir_unreadable_record_still_refuses_a_second_trader(
 
 
 def unusable(kind: str, folder: Path) -> Path:
-    """A state folder that cannot be used, also by root."""
+    """Return a state folder that cannot be used, not even by root."""
     (folder / "file").write_bytes(b"")
     if kind == "no folder":
         return folder / "file" / "state"
@@ -241,7 +241,7 @@ def test_state_dir_second_trader_exits_with_21_without_any_request(
         until(lambda: "live: contiguous" in log.read_text(), process=first)
         report = tmp_path / "state" / f"{second}.json"
         there = report.exists()
-        elsewhere = start_exchange()  # whatever asks this one is the second trader
+        elsewhere = start_exchange()  # any request here comes from the second trader
         other = write_config(tmp_path / "b", elsewhere.url, ws_url=elsewhere.ws_url)
         env = {"WARMUP_VENUE": str(other.with_name("venue.yaml"))}
         done = job(*trade, "--mode", second, env=env)
@@ -253,7 +253,7 @@ def test_state_dir_second_trader_exits_with_21_without_any_request(
         first.kill()
         first.wait()
     again = tmp_path / "again"
-    with job_process(*trade, "--mode", "paper", log=again) as third:  # the kernel has freed it
+    with job_process(*trade, "--mode", "paper", log=again) as third:  # the lock is free
         until(lambda: "live: contiguous" in again.read_text(), process=third)
 
 

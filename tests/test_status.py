@@ -1,4 +1,4 @@
-"""status.json and the termination message: what is counted, and what is not believed."""
+"""status.json and the termination message: counters, and unreadable or linked files."""
 
 from __future__ import annotations
 

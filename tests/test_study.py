@@ -1,4 +1,4 @@
-"""The study's detectors are the detector, and its figures are what they say."""
+"""The study's detectors equal the detector, and its figures are correct."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_study_series_too_short_for_one_start_is_refused() -> None:
     assert study(market(1, 400), USUAL, Bounds(1e-9, 1e12), (100,), burn_in=300)[0].starts == 1
 
 
-def test_study_wrong_certified_start_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_reports_a_wrong_certificate_as_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     window, settings = series(900), DetectorSettings(5, 12, 6, 4, 8)
 
     def liar(evidence: Evidence, bounds: Bounds) -> Certificate:
@@ -108,7 +108,7 @@ def test_study_wrong_certified_start_is_a_bug(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_study_shares_of_the_recorded_month_are_pinned(recordings: Path) -> None:
-    """February 2024: 70 bars, which everybody uses, misjudge one start in nine."""
+    """February 2024: the usual 70 bars misjudge one start in nine."""
     window = recorded(recordings / "spot/BTCUSDT-1m-202402.csv.gz")
     rows = study(window, USUAL, Bounds(3000, 130_000), (70, 300, 499), step=6, certify_every=40)
     assert rows[0].starts == len(range(3000, 41_760 - 499 + 1, 6))

@@ -1,4 +1,4 @@
-"""What Nautilus is given of exchangeInfo: the traded symbols, without what it does not know."""
+"""The part of exchangeInfo that Nautilus gets: traded symbols, without values unknown to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from warmup_job.local_binance.prices.symbols import default_symbols
 
 
 def entry(name: str) -> dict[str, Any]:
-    """A futures symbol's entry of exchangeInfo."""
+    """Return a futures symbol's entry of exchangeInfo."""
     return next(
         each.info() for each in default_symbols() if (each.market, each.name) == ("um", name)
     )

@@ -146,8 +146,8 @@ def test_each_situation_gives_its_state_and_reason(name: str) -> None:
     assert decide(seen) == Decision(state, reason)
 
 
-def test_the_first_reason_is_the_one_that_has_to_pass_first() -> None:
-    """Everything is wrong at once; one after the other is put right."""
+def test_the_reported_reason_is_the_one_that_must_be_solved_first() -> None:
+    """Start with every problem at once and solve one after the other."""
     wrong: dict[str, Any] = {
         "streams": (STUCK,), "unheard": QUOTES, "silent": ("btcusdt@kline_1m", 12.0),
         "fetching": True, "unlisted": ("ETHUSDT",), "cold": ("A-000 is cold",),
@@ -183,6 +183,6 @@ def test_a_degraded_trader_is_never_filling() -> None:
         assert decide(again).state in {"live", "degraded"}
 
 
-def test_bars_without_history_halt_nothing_if_the_policy_accepts_them() -> None:
+def test_bars_without_history_do_not_halt_trading_if_the_policy_accepts_them() -> None:
     seen = situation(MINUTES, unlisted=(ETH_MINUTES,))
     assert decide(seen, require_history=False) == Decision("live", LIVE)

@@ -1,4 +1,4 @@
-"""What counts as a message of Binance's, and when a stream counts as heard."""
+"""Which websocket messages are valid, and when a stream counts as received."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def quote(stream: str = "btcusdt@bookTicker", **changes: Any) -> bytes:
 def test_websocket_valid_message_gives_its_stream_and_event_time() -> None:
     assert check_message(kline()) == ("btcusdt@kline_1m", OPEN_MS + 60_000)
     assert check_message(kline(x=False)) == ("btcusdt@kline_1m", OPEN_MS + 60_000)
-    assert check_message(quote()) == ("btcusdt@bookTicker", None)  # spot's have no time
+    assert check_message(quote()) == ("btcusdt@bookTicker", None)  # spot's messages have no time
     assert check_message(quote(E=5)) == ("btcusdt@bookTicker", 5)
     assert check_message(b'{"result":null,"id":1}') == ("", None)
     trade = b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":7}}'
@@ -114,7 +114,7 @@ def test_websocket_any_field_of_a_kline_is_read_or_refused(changes: dict[str, An
         assert made["t"] % 60_000 == 0
 
 
-def test_websocket_stream_counts_as_heard_until_its_connection_is_lost() -> None:
+def test_websocket_stream_counts_as_received_until_its_connection_is_lost() -> None:
     heard = Heard(10)
     assert heard.silent_s("a", 5) is None
     assert [heard.note("a", 5), heard.note("a", 6)] == [True, False]
@@ -133,7 +133,7 @@ def test_websocket_silence_is_counted_from_the_last_message_or_the_loss() -> Non
     assert not heard.is_silent("a", 10)
     assert heard.is_silent("a", 10.1)
     heard.lose(["a"], 20)
-    heard.lose(["a"], 25)  # it is still lost since then
+    heard.lose(["a"], 25)  # the connection is still lost
     assert not heard.is_silent("a", 30)
     assert heard.is_silent("a", 30.1)
     assert not heard.is_silent("never", 1000)
