@@ -1,4 +1,4 @@
-"""What the tests share: a local exchange over real sockets, the job as a process, recordings."""
+"""Shared fixtures: a local exchange over real sockets, the job as a process, recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HedgeGridV1 with a journal: what it had, held and sent, for a test that reads it afterwards."""
+"""HedgeGridV1 with a journal of its bars, positions and orders, for a test to read later."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LEGS: tuple[Leg, Leg] = ("S", "T")
 
 
 class AuditedConfig(HedgeGridV1Config, frozen=True, kw_only=True):  # type: ignore[call-arg]
-    """And where its journal is."""
+    """HedgeGridV1's configuration and the path of the journal."""
 
     journal: str
 
 
 class Audited(HedgeGridV1):
-    """Writes a line for whatever happens; a line is there whole or not at all."""
+    """Writes one line per event; a line is written completely or not at all."""
 
     def __init__(self, config: AuditedConfig) -> None:
         super().__init__(config)
@@ -71,7 +71,7 @@ class Audited(HedgeGridV1):
     def on_order_event(self, event: Any) -> None:
         order = self.cache.order(event.client_order_id)
         if order is None:
-            return  # it is only just being made
+            return  # the strategy is still in its constructor
         price = order.price if order.has_price else getattr(order, "trigger_price", None)
         self.note(
             type(event).__name__, order_id=str(event.client_order_id), side=order.side_string(),
@@ -80,7 +80,7 @@ class Audited(HedgeGridV1):
         )  # fmt: skip
 
     def look(self) -> None:
-        """What waits and what is held, by Nautilus' cache, before a bar changes anything."""
+        """Note open orders and positions from Nautilus' cache, before a bar changes anything."""
         waiting, leaving = self._entries.open_entries()
         held = {book: self._account.position(book) for book in BOOKS}
         self.note(
@@ -102,6 +102,6 @@ class Audited(HedgeGridV1):
         )  # fmt: skip
 
     def open_of(self, order_id: str | None) -> str:
-        """What an exit still stands for, base currency; 0: it does not."""
+        """Return the open quantity of an exit in base currency; 0 if it is not open."""
         order = None if order_id is None else self.cache.order(ClientOrderId(order_id))
         return "0" if order is None or order.is_closed else str(order.leaves_qty)

@@ -24,7 +24,7 @@ from tests.support.job_server import MOST_BYTES
 from tests.support.suite import HANG_S, REPO
 
 _NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""What is imported starts no thread then: a fork has only the one that called it."""
+"""No import starts a thread then: a fork has only the thread that called it."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """Its result, parsed."""
+        """The command's result, parsed from stdout."""
         return json.loads(self.out)
 
     @property
     def messages(self) -> list[str]:
-        """The messages of its log."""
+        """The messages of the command's log."""
         return [json.loads(line)["message"] for line in self.err.splitlines() if line[:1] == "{"]
 
 
 def clean_env(**extra: str) -> dict[str, str]:
-    """This process's environment without anybody's WARMUP_… settings."""
+    """Return this process's environment without WARMUP_… variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WARMUP_")}
     return kept | extra
 
@@ -68,7 +68,7 @@ class Jobs:
         self._busy = False
 
     def close(self) -> None:
-        """No more jobs."""
+        """Stop the server; no more jobs can start."""
         self._channel.close()
         self._server.wait(HANG_S)
 

@@ -12,7 +12,7 @@ from tests.support.suite import REPO
 def write_config(
     folder: Path, exchange_url: str, *, ws_url: str | None = None, **changes: Any
 ) -> Path:
-    """A venue, a strategy and a joining file in ``folder``; ``changes`` go into the joining file.
+    """Write a venue, strategy and joining file to ``folder``; ``changes`` go into the joining file.
 
     Keys of ``changes`` are sections (warmup, snapshot, …), or venue/strategy for those files' text.
     """
@@ -34,7 +34,7 @@ def write_config(
     )
     text = (REPO / "configs/strategies/hedge_grid_v1.yaml").read_text()
     (folder / "strategy.yaml").write_text(text.replace("BTCUSDT-PERP.BINANCE", symbol))
-    # A proof is asked for where it is what the test is about.
+    # Only tests about the proof require one.
     changes["warmup"] = {"require": "bars"} | changes.get("warmup", {})
     changes["trade"] = {"state_dir": str(folder / "state")} | changes.get("trade", {})
     joined = {"venue": "venue.yaml", "strategy": "strategy.yaml"} | changes

@@ -49,7 +49,7 @@ class Done:
 
 @dataclass
 class Engine:
-    """Runs the image as it is shipped: read-only, without a capability, in a closed network."""
+    """Runs the image as shipped: read-only, without capabilities, in a closed network."""
 
     client: Any
     image: str
@@ -58,7 +58,7 @@ class Engine:
     begun: list[Any] = field(default_factory=list)
 
     def start(self, *command: str, **options: Any) -> Any:
-        """A container; it is removed with the test, whatever it does."""
+        """Start a container; it is removed when the test ends."""
         environment = {"WARMUP_CONFIG": "configs/demo.yaml", "WARMUP_ON_FAILURE": "fail"}
         environment |= {
             "WARMUP_EXCHANGE_URL": "http://exchange:8080",
@@ -75,7 +75,7 @@ class Engine:
         return container
 
     def run(self, *command: str, within_s: float = 90, **options: Any) -> Done:
-        """A container to its end."""
+        """Run a container to its end."""
         return self.end(self.start(*command, **options), within_s)
 
     def end(self, container: Any, within_s: float = 90) -> Done:
@@ -90,11 +90,11 @@ class Engine:
         )
 
     def volume(self, **options: Any) -> str:
-        """A new volume's name."""
+        """Create a volume and return its name."""
         return str(self.client.volumes.create(labels={LABEL: self.session}, **options).name)
 
     def look(self, volume: str, code: str, user: str = "10001:0") -> str:
-        """What a line of Python prints with the volume at /snapshot."""
+        """Run a line of Python with the volume at /snapshot; return its output."""
         done = self.run(
             "-c", code, entrypoint="python", user=user, volumes=mounts(volume), network="none",
             network_disabled=True,
@@ -110,7 +110,7 @@ class Engine:
         return printed.split()
 
     def clear(self) -> None:
-        """Remove what was begun."""
+        """Remove all containers and volumes."""
         for container in self.begun:
             container.remove(force=True, v=True)
         self.begun.clear()
@@ -123,28 +123,28 @@ class ExchangeContainer:
     container: Any
 
     def ask(self, method: str, path: str, body: str = "") -> Any:
-        """Its own port for tests, from inside: nothing of it is published."""
+        """Call its control port for tests from inside; no port is published."""
         code, output = self.container.exec_run(["python", "-c", FAULTS, method, path, body])
         assert code == 0, output
         return json.loads(output)
 
     def fault(self, spec: str) -> None:
-        """Let something go wrong."""
+        """Add a fault."""
         self.ask("POST", "faults", spec)
 
     def mend(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self.ask("DELETE", "faults")
 
 
 def mounts(snapshot: str, mode: str = "rw", **others: str) -> dict[str, dict[str, str]]:
-    """A snapshot volume, and other volumes by their path's name."""
+    """Return the mounts of a snapshot volume and of other volumes, by the name of their path."""
     made = {snapshot: {"bind": "/snapshot", "mode": mode}}
     return made | {name: {"bind": f"/{at}", "mode": "rw"} for at, name in others.items()}
 
 
 def wait_until(container: Any, word: str, within_s: float = 60) -> str:
-    """Until its log has the word; returns the log."""
+    """Wait until the container's log has the word; return the log."""
     deadline = time.monotonic() + within_s
     while True:
         log = str(container.logs().decode())
@@ -157,7 +157,7 @@ def wait_until(container: Any, word: str, within_s: float = 60) -> str:
 
 
 def command(*arguments: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> Any:
-    """A command of the host's to its end."""
+    """Run a command on the host to its end."""
     return subprocess.run(
         arguments,
         cwd=cwd,
@@ -169,7 +169,7 @@ def command(*arguments: str, env: dict[str, str] | None = None, cwd: Path = REPO
 
 
 def checked(*arguments: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> str:
-    """The same, which must succeed; returns its stdout."""
+    """Run a command that must succeed; return its stdout."""
     done = command(*arguments, env=env, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return str(done.stdout)
@@ -183,7 +183,7 @@ def health(*url: str) -> dict[str, Any]:
 
 
 def wait_until_healthy(container: Any, wanted: str = "healthy", within_s: float = 60) -> None:
-    """Until the engine's own health check says so."""
+    """Wait until the engine's health check reports healthy."""
     deadline = time.monotonic() + within_s
     while True:
         container.reload()
@@ -194,7 +194,7 @@ def wait_until_healthy(container: Any, wanted: str = "healthy", within_s: float 
         time.sleep(0.2)
 
 
-ENDS = {  # by exit code: what makes it, by environment, and by fault
+ENDS = {  # by exit code: its environment and its fault
     2: ({"WARMUP_REQUIRE": "luck"}, ""),
     10: ({"WARMUP_EXCHANGE_URL": "http://exchange:9", "WARMUP_DEADLINE": "8s"}, ""),
     11: ({}, "418@/fapi/*:for=600s"),

@@ -20,11 +20,11 @@ from warmup_job.local_binance.server import start
 
 MINUTE_MS = 60_000
 EARLY_S = 57.0
-"""So long before a close a test starts that wants none while the trader starts."""
+"""A test that wants no close while the trader starts begins this long before one."""
 
 
 def before_the_minute(seconds: float) -> int:
-    """A clock that has a minute close soon, so that no test waits long for one.
+    """Return a clock on which a minute closes soon, so that tests need not wait long.
 
     On a busy machine it may close before the trader has started: the next one is as good.
     """
@@ -34,7 +34,7 @@ def before_the_minute(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A running local exchange, and what it was asked."""
+    """A running local exchange and its request log."""
 
     url: str
     ws_url: str
@@ -53,7 +53,7 @@ class Exchange:
         until(self.requests, "a request")
 
     def klines(self) -> list[dict[str, Any]]:
-        """The requests for bars among them: all klines but the months that give the bounds."""
+        """Return the requests for bars: all klines except the months for the bounds."""
         asked = [each for each in self.requests() if each["path"].endswith("lines")]
         return [
             each
@@ -62,22 +62,22 @@ class Exchange:
         ]
 
     def fault(self, spec: str) -> None:
-        """Let something go wrong from now on (docs/local-exchange.md, "Faults")."""
+        """Add a fault from now on (docs/local-exchange.md, "Faults")."""
         request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")
         urllib.request.urlopen(request).close()
 
     def clear_faults(self) -> None:
-        """Let all go well again."""
+        """Remove all faults."""
         request = urllib.request.Request(f"{self.url}/_sim/faults", method="DELETE")
         urllib.request.urlopen(request).close()
 
     def minutes(self) -> dict[str, int]:
-        """The weight that was spent on futures in each calendar minute."""
+        """Return the request weight that futures requests used in each calendar minute."""
         with urllib.request.urlopen(f"{self.url}/_sim/requests") as answer:
             return dict(json.load(answer)["minutes"]["um"])
 
     def env(self) -> dict[str, str]:
-        """What points configs/venues/simulated.yaml to it, and a trader to a state of its own."""
+        """Return variables that point configs/venues/simulated.yaml here, and a state folder."""
         return {
             "WARMUP_EXCHANGE_URL": self.url,
             "WARMUP_EXCHANGE_WS_URL": self.ws_url,
@@ -87,7 +87,7 @@ class Exchange:
 
 @contextlib.contextmanager
 def running_exchange(**options: Any) -> Iterator[Exchange]:
-    """An exchange in a thread with a loop of its own."""
+    """Run an exchange in a thread with a separate event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -25,7 +25,7 @@ def file_of(snapshot: Snapshot, kind: str) -> Path:
 
 
 def sealed_again(snapshot: Snapshot, **changes: Any) -> None:
-    """Write the manifest anew, with ``changes`` and the digests of what lies there."""
+    """Rewrite the manifest with ``changes`` and with the digests of the current files."""
     files = [
         msgspec.structs.replace(
             entry,
@@ -45,7 +45,7 @@ def parquet(table: pa.Table, **options: Any) -> bytes:
 
 
 def rewritten(change: Callable[[pa.Table], pa.Table]) -> Callable[[bytes], bytes]:
-    """The file with another table in it."""
+    """Replace the file's table."""
     return lambda raw: parquet(change(pq.read_table(io.BytesIO(raw))))
 
 
@@ -58,7 +58,7 @@ def with_column(name: str, values: pa.Array) -> Callable[[pa.Table], pa.Table]:
 
 
 def raised(name: str, row: int, raw_value: int) -> Callable[[bytes], bytes]:
-    """The bars with another raw value (128 bits) at one place."""
+    """Return the bars with another raw value (128 bits) at one place."""
 
     def change(table: pa.Table) -> pa.Table:
         values = table.column(name).to_pylist()
@@ -88,7 +88,7 @@ def labelled(**labels: str) -> Callable[[bytes], bytes]:
 
 
 def nullable(table: pa.Table) -> pa.Table:
-    """The bars with opens that can be missing, and are."""
+    """Return the bars with nullable opens, some of them null."""
     field = pa.field("open", pa.binary(16))
     return table.set_column(0, field, pa.array([None] * BARS, pa.binary(16)))
 

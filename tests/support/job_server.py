@@ -21,7 +21,7 @@ MOST_BYTES = 65_536
 
 
 def serve(channel: socket.socket) -> list[str] | None:
-    """Answer requests until nobody asks any more; returns arguments in each fork, and None."""
+    """Serve requests until the client hangs up; return arguments in each fork, None at the end."""
     channel.send(b"ready")
     while True:
         raw, handles, *_ = socket.recv_fds(channel, MOST_BYTES, 3)
@@ -53,7 +53,7 @@ def serve(channel: socket.socket) -> list[str] | None:
 
 
 def be_watched(program: bytes) -> int:
-    """From here on, who holds the returned handle decides on the calls that the filter tells."""
+    """From here on, the holder of the returned handle decides on the calls of the filter."""
     code = ctypes.create_string_buffer(program)
     filters = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -66,7 +66,7 @@ def be_watched(program: bytes) -> int:
 
 
 def import_everything() -> None:
-    """What a job imports on its way, none of which starts a thread."""
+    """Import everything that a job imports; no import starts a thread."""
     import aiohttp  # noqa: F401
 
     import warmup_job.__main__
@@ -80,11 +80,11 @@ def import_everything() -> None:
 
     arrow.import_ahead()
     gc.collect()
-    gc.freeze()  # what is never looked at again is never copied
+    gc.freeze()  # untouched pages are never copied
 
 
 def main() -> None:
-    """Serve; or, in a fork, be the job."""
+    """Serve requests, or run the job in a fork."""
     import_everything()
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         arguments = serve(channel)

@@ -1,4 +1,4 @@
-"""Order ladders of made-up settings and instruments."""
+"""Order ladders for synthetic settings and instruments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDEWAYS, UP, DOWN = Regime.SIDEWAYS, Regime.UP, Regime.DOWN
 def listed(
     tick: str = "0.10", notional: int = 100, most: str = "1000", highest: str = "4000000"
 ) -> CryptoPerpetual:
-    """An instrument with these limits; quantities in thousandths."""
+    """Return an instrument with these limits; quantities in thousandths."""
     places = -D(tick).as_tuple().exponent  # type: ignore[operator]
     return CryptoPerpetual(
         InstrumentId.from_str("BTCUSDT-PERP.BINANCE"), Symbol("BTCUSDT"), BTC, USDT, USDT,

@@ -1,4 +1,4 @@
-"""A made-up market for HedgeGridV1 in Nautilus' own engine: quotes and bars to the second."""
+"""A synthetic market for HedgeGridV1 in Nautilus' own engine: quotes and bars to the second."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Market:
         return self
 
     def bar(self, second: float, price: str, late: float = 0) -> Market:
-        """A bar that closed ``late`` seconds before it came."""
+        """Add a bar that closed ``late`` seconds before it arrives."""
         at = START_NS + round(second * SECOND_NS)
         value = Price.from_str(price)
         closed_at = at - round(late * SECOND_NS)
@@ -83,7 +83,7 @@ class Market:
         return self
 
     def funding(self, second: float, rate: str, in_minutes: int = 60) -> Market:
-        """Mark price news: the next payment's rate, and when it is due."""
+        """Add a mark price update: the next funding rate, and its due time."""
         at = START_NS + round(second * SECOND_NS)
         price = Price.from_str("50000.00")
         update = BinanceFuturesMarkPriceUpdate(
@@ -110,7 +110,7 @@ def make_engine(balance: int = 100_000, **venue: Any) -> BacktestEngine:
 
 
 def answer_instead(engine: BacktestEngine, answer: Callable[[Any], bool]) -> None:
-    """Let ``answer`` see each command first; what it answers does not reach the exchange."""
+    """Let ``answer`` see each command first; one that it answers never reaches the exchange."""
     endpoint, ours = "ExecEngine.execute", engine.kernel.exec_engine
 
     def execute(command: Any) -> None:
@@ -122,7 +122,7 @@ def answer_instead(engine: BacktestEngine, answer: Callable[[Any], bool]) -> Non
 
 
 def refuse_cancels(engine: BacktestEngine, until_s: float) -> None:
-    """Until then the exchange answers each cancel with a refusal, and leaves the order."""
+    """Until then the exchange refuses each cancel and keeps the order."""
 
     def answer(command: Any) -> bool:
         now_ns = engine.kernel.clock.timestamp_ns()
@@ -141,7 +141,7 @@ def refuse_cancels(engine: BacktestEngine, until_s: float) -> None:
 
 
 def deny_exits(engine: BacktestEngine, until_s: float) -> None:
-    """Until then Nautilus lets no exit through."""
+    """Until then Nautilus denies every exit."""
 
     def answer(command: Any) -> bool:
         order, now_ns = getattr(command, "order", None), engine.kernel.clock.timestamp_ns()
@@ -184,7 +184,7 @@ def refuse(
 
 
 def refuse_small_exits(engine: BacktestEngine, strategy: HedgeGridV1) -> None:
-    """The exchange demands its least notional of 100 of what closes a position, too."""
+    """The exchange requires its minimum notional of 100 also for closing orders."""
 
     def is_small(order: Any) -> bool:
         if not order.is_reduce_only or price_of(order) == "market":
@@ -196,7 +196,7 @@ def refuse_small_exits(engine: BacktestEngine, strategy: HedgeGridV1) -> None:
 
 
 def run(engine: BacktestEngine, strategy: HedgeGridV1, market: Market) -> list[Any]:
-    """Play the market; the strategy's orders in the order they were made."""
+    """Play the market; return the strategy's orders in order of creation."""
     engine.add_strategy(strategy)
     feed(engine, market)
     engine.run()
@@ -211,17 +211,17 @@ def feed(engine: BacktestEngine, market: Market) -> None:
 
 
 def orders_of(engine: BacktestEngine) -> list[Any]:
-    """In the order that they were made: the stop loss of a pair before its take profit."""
+    """Return orders in order of creation: the stop loss of a pair before its take profit."""
 
     def made(order: Any) -> tuple[int, int, str]:
-        kind, _, key = order.client_order_id.value.partition("-")  # O-… is none of the grid's
+        kind, _, key = order.client_order_id.value.partition("-")  # O-… is not the grid's
         return order.init_event.ts_init, int(key.rpartition("-")[2]), kind
 
     return sorted(engine.cache.orders(), key=made)
 
 
 def price_of(order: Any) -> str:
-    """Its limit, or its trigger; a market order has neither."""
+    """Return the limit or trigger price, or "market"."""
     if order.order_type == OrderType.MARKET:
         return "market"
     return str(order.price if order.has_price else order.trigger_price)
@@ -233,5 +233,5 @@ def summarised(orders: list[Any]) -> list[tuple[str, str, str]]:
 
 
 def of_kind(orders: list[Any], letter: str) -> list[Any]:
-    """E: entries, T: take profits, S: stop losses."""
+    """Return orders of one kind: E entries, T take profits, S stop losses."""
     return [order for order in orders if order.client_order_id.value[0] == letter]

@@ -1,4 +1,4 @@
-"""docker-compose.yml and what kustomize makes of k8s/."""
+"""docker-compose.yml, and k8s/ as kustomize renders it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _kustomized(folder: Path) -> str:
     word = ["kustomize"] if tool == "kubectl" else ["build"]
     done = subprocess.run([tool, *word, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert not done.stderr, done.stderr  # nothing that kustomize calls deprecated
+    assert not done.stderr, done.stderr  # kustomize reports nothing as deprecated
     return done.stdout
 
 
 def rendered(folder: str) -> list[Any]:
-    """Every object that kustomize makes of a folder below k8s."""
+    """Return every object that kustomize renders from a folder below k8s."""
     return list(yaml.safe_load_all(_rendered(folder)))
 
 

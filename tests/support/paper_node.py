@@ -25,7 +25,7 @@ def make_grid(plan: WarmupPlan) -> HedgeGridV1:
 
 
 async def run_until(runner: PaperRunner, condition: Callable[[], object]) -> None:
-    """Run the node until that holds."""
+    """Run the node until the condition holds."""
     stop = asyncio.Event()
 
     async def watch() -> None:

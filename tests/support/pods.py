@@ -18,12 +18,12 @@ NAMED = {
     "NetworkPolicy",
     "PodDisruptionBudget",
     "Service",
-}  # podman plays none of these
+}  # podman plays none of these kinds
 
 
 @dataclass
 class Pods:
-    """What kustomize makes of an overlay, with names of this test's own."""
+    """Objects of an overlay, with names that are unique to this test."""
 
     folder: Path
     image: str
@@ -31,7 +31,7 @@ class Pods:
     played: list[Path] = field(default_factory=list)
 
     def play(self, documents: list[Any]) -> subprocess.CompletedProcess[str]:
-        """`podman kube play` of these."""
+        """Run `podman kube play` on these objects."""
         path = self.folder / f"{len(self.played)}.yaml"
         path.write_text(yaml.safe_dump_all(documents))
         self.played.append(path)
@@ -39,24 +39,24 @@ class Pods:
         return done
 
     def name(self, of: str) -> str:
-        """A name that nobody else on this engine has."""
+        """Return a name that is unique on this engine."""
         return f"{of}-{self.suffix}"
 
     def pod(self, **settings: str) -> list[Any]:
-        """The demo overlay, its exchange elsewhere, with these settings for its containers."""
+        """Return the demo overlay without its exchange, with these settings for its containers."""
         documents = [each for each in rendered("overlays/demo") if each["kind"] not in NAMED]
         (stateful_set,) = [each for each in documents if each["kind"] == "StatefulSet"]
         pod = _pod_of(stateful_set, self.name("trader"))
         documents[documents.index(stateful_set)] = pod
         note = "io.podman.annotations.init.container.type"
-        pod["metadata"]["annotations"][note] = "always"  # its log stays
+        pod["metadata"]["annotations"][note] = "always"  # keeps its log
         spec = pod["spec"]
         spec["initContainers"] = [e for e in spec["initContainers"] if e["name"] == "warmup"]
         self.adapt(spec, settings)
         return documents
 
     def adapt(self, pod: Any, settings: dict[str, str]) -> None:
-        """This test's image, exchange, volumes and settings."""
+        """Set this test's image, exchange, volumes and settings."""
         ours = {
             "WARMUP_EXCHANGE_URL": f"http://{self.name('exchange')}:8080",
             "WARMUP_EXCHANGE_WS_URL": f"ws://{self.name('exchange')}:8080",
@@ -67,7 +67,7 @@ class Pods:
                 {"name": name, "value": value} for name, value in ours.items()
             ]
         for each in pod["volumes"]:
-            if "emptyDir" in each:  # podman shares those of one name between pods
+            if "emptyDir" in each:  # podman shares volumes of one name between pods
                 renamed = self.name(each["name"])
                 for container in pod.get("initContainers", []) + pod["containers"]:
                     for mount in container["volumeMounts"]:
@@ -76,7 +76,7 @@ class Pods:
                 each["name"] = renamed
 
     def exchange(self, *faults: str) -> None:
-        """The demo's own exchange container, in a pod of its own."""
+        """Start the demo's exchange container in a separate pod."""
         (stateful_set,) = [e for e in rendered("overlays/demo") if e["kind"] == "StatefulSet"]
         spec = stateful_set["spec"]["template"]["spec"]
         (container,) = [e for e in spec["initContainers"] if e["name"] == "exchange"]
@@ -107,18 +107,18 @@ class Pods:
         return f"{self.name('trader')}-trader"
 
     def log(self, container: str) -> str:
-        """Both of its streams."""
+        """Return its stdout and stderr."""
         done = command("podman", "logs", container)
         return str(done.stdout + done.stderr)
 
     def clear(self) -> None:
-        """Take all of it down, volumes too."""
+        """Remove all pods and volumes."""
         for path in reversed(self.played):
             command("podman", "kube", "down", "--force", str(path))
 
 
 def _pod_of(stateful_set: Any, name: str) -> Any:
-    """The pod that a cluster makes of it."""
+    """Return the pod that a cluster would create from this object."""
     template = stateful_set["spec"]["template"]
     return {
         "apiVersion": "v1",

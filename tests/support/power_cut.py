@@ -1,4 +1,4 @@
-"""What a power cut could take from a volume, judged from the calls that were made on it."""
+"""Judge from the system calls on a volume what a power cut could destroy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.support.volume_trace import Call
 
 ASIDE = ".staging"
 IN_PLACE = (".lease", ".lock")
-"""They only matter to processes that live: no reader looks at them, and a power cut ends these."""
+"""They matter only to running processes, which a power cut ends; no reader uses them."""
 FOLDERS = (".", ASIDE, "snapshots")
 
 
 def lost_by_a_power_cut(calls: Iterable[Call]) -> list[str]:
-    """Each moment at which something was pointed to that the disk did not hold yet, one line each.
+    """Return one line for each moment at which a name led to data that was not on the disk yet.
 
     Empty: every name that a reader can come to was given by one rename, after all that it leads to
     was synced (files after their last write, folders after their last entry), and was itself synced
@@ -31,10 +31,10 @@ def lost_by_a_power_cut(calls: Iterable[Call]) -> list[str]:
 @dataclass(slots=True)
 class _Volume:
     unsynced: dict[str, str] = field(default_factory=dict)
-    """What is not on the disk: a path, and what happened to it last."""
+    """Changes that are not on the disk: a path, and its last change."""
     links: dict[str, str] = field(default_factory=dict)
     moved: list[str] = field(default_factory=list)
-    """What readers can see, but a power cut would undo."""
+    """Changes that readers can see and a power cut would undo."""
     problems: list[str] = field(default_factory=list)
 
     def follow(self, call: Call) -> None:
@@ -52,7 +52,7 @@ class _Volume:
             self._change(call)
 
     def tell_unsynced_moves(self, before: str) -> None:
-        """What was moved to where readers look ought to be on the disk before what comes next."""
+        """Report moves into the readers' view that are not on the disk before the next call."""
         for name in self.moved:
             where = posixpath.dirname(name) or "the root"
             self.problems.append(f"{name} was moved into {where}, not synced before {before}")
@@ -69,7 +69,7 @@ class _Volume:
             self.unsynced[_folder(path)] = f"{path} was made in it"
             if call.name.startswith("symlink"):
                 self.links[path] = call.to
-                return  # a link is on the disk with its folder
+                return  # a link is on the disk once its folder is
         self.unsynced[path] = f"{call.name} came after its last sync"
 
     def _move(self, old: str, new: str) -> None:

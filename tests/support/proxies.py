@@ -50,7 +50,7 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def tunnel_to(exchange: Exchange) -> Handler:
-    """Pass every connection on to the exchange."""
+    """Forward every connection to the exchange."""
     host, port = exchange.url.removeprefix("http://").split(":")
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,10 +61,10 @@ def tunnel_to(exchange: Exchange) -> Handler:
 
 
 def forward_proxy(exchange: Exchange, seen: list[str], login: str | None = None) -> Handler:
-    """An HTTP proxy: absolute requests and CONNECT, all of them to the exchange.
+    """Run an HTTP proxy that forwards absolute requests and CONNECT to the exchange.
 
     ``seen`` gets the first line of each request. With ``login`` (user:password) it answers 407 to
-    whoever does not send it.
+    a client that does not send it.
     """
     host, port = exchange.url.removeprefix("http://").split(":")
     wanted = None if login is None else f"Basic {base64.b64encode(login.encode()).decode()}"
@@ -72,7 +72,7 @@ def forward_proxy(exchange: Exchange, seen: list[str], login: str | None = None)
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        except asyncio.IncompleteReadError:  # nobody asked for anything
+        except asyncio.IncompleteReadError:  # no request came
             writer.close()
             return
         line, *headers = head.split("\r\n")
@@ -98,7 +98,7 @@ def forward_proxy(exchange: Exchange, seen: list[str], login: str | None = None)
 
 
 def proxied(url: str, no_proxy: str = "") -> dict[str, str]:
-    """The environment in which ``url`` is everybody's proxy, whatever this machine's own is."""
+    """Return an environment with ``url`` as the only proxy, whatever this machine's own is."""
     names = ("http_proxy", "https_proxy", "all_proxy")
     variables = dict.fromkeys(names, url) | {"no_proxy": no_proxy}
     return {each: url for name, url in variables.items() for each in (name, name.upper())}

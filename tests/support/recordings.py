@@ -12,6 +12,6 @@ RECORDINGS = REPO.parent / "shared" / "data"
 
 
 def recorded_rows(path: Path) -> list[dict[str, str]]:
-    """A recording's rows as text."""
+    """Return a recording's rows as text."""
     with gzip.open(path, "rt") as file:
         return list(csv.DictReader(file))

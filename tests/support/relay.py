@@ -19,7 +19,7 @@ type Rows = list[list[Any]]
 
 
 class Relay:
-    """Passes everything on, REST and websockets; its URLs take the exchange's place."""
+    """Forwards REST and websockets; its URLs replace the exchange's."""
 
     def __init__(self, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
         self._exchange = exchange
@@ -28,7 +28,7 @@ class Relay:
         self.url = ""
         self.ws_url = ""
         self.change: Callable[[Rows], Rows] = lambda rows: rows
-        """What becomes of the rows of a kline answer."""
+        """Changes the rows of a kline response."""
 
     async def start(self) -> web.AppRunner:
         """Listen on a free port."""
@@ -42,7 +42,7 @@ class Relay:
         return runner
 
     def say(self, *texts: str) -> None:
-        """Send these messages to every websocket, as if the exchange had sent them."""
+        """Send these messages to every websocket, as if they came from the exchange."""
 
         async def send() -> None:
             for text in texts:
@@ -83,7 +83,7 @@ class Relay:
             async def down() -> None:
                 async for message in upstream:
                     await socket.send_str(message.data)
-                await socket.close()  # the exchange cut it off, as it does with slow readers
+                await socket.close()  # the exchange disconnected it, like any slow reader
 
             task = asyncio.create_task(down())
             try:
@@ -98,7 +98,7 @@ class Relay:
 
 @contextlib.contextmanager
 def relaying(exchange: Exchange) -> Iterator[Relay]:
-    """A relay in a thread with a loop of its own."""
+    """Run a relay in a thread with a separate event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

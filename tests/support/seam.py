@@ -1,4 +1,4 @@
-"""The seam, driven and judged: a snapshot, a node that goes live from it, and what the venue has.
+"""Run and judge a handoff: a snapshot, a node that goes live from it, and the venue's bars.
 
 The judge is independent of what it judges: every kline is asked for anew afterwards, and a detector
 of its own is fed with the floats of their texts.
@@ -62,11 +62,11 @@ SPOT_GRID = {
 }  # fmt: skip
 """A small HedgeGridV1, quickly warm."""
 GRACE_MS = 2_000
-"""So late a kline may come by itself; trading goes on meanwhile."""
+"""A kline may arrive this late without halting trading."""
 
 
 def set_before_the_close(running: Exchange, seconds: float) -> int:
-    """Set the exchange's clock ahead to so long before a minute's close; returns that, UTC ms.
+    """Set the exchange's clock to this long before a minute's close; return that time, UTC ms.
 
     For `start_over` with ``faults_stay``.
     """
@@ -78,7 +78,7 @@ def set_before_the_close(running: Exchange, seconds: float) -> int:
 
 @dataclass
 class Seam:
-    """One start of a trader, and what came of it."""
+    """One start of a trader, and its results."""
 
     running: Exchange
     plan: WarmupPlan
@@ -87,7 +87,7 @@ class Seam:
     runner: BaseRunner = field(init=False)
     client: BinanceClient = field(init=False)
     klines: dict[BarType, list[Kline]] = field(default_factory=dict)
-    """What the venue has of all that is in the node's cache."""
+    """The venue's bars for everything in the node's cache."""
     since: dict[BarType, list[Kline]] = field(default_factory=dict)
     """The same, from the first bar on that a strategy has asked for itself."""
     states: list[str] = field(default_factory=list)
@@ -106,16 +106,16 @@ class Seam:
         return self.runner.node.kernel.risk_engine.trading_state
 
     def live(self, bars: int = 1) -> bool:
-        """Whether so many closed bars came by the websocket, and all is well."""
+        """Return whether this many closed bars came by the websocket and the trader is live."""
         return self.runner.delivered.live >= bars and self.runner.state == "live"
 
     def cached(self, bar_type: BarType) -> list[Bar]:
-        """The node's cache, oldest first."""
+        """Return the bars of the node's cache, oldest first."""
         return list(self.strategies[0].cache.bars(bar_type)[::-1])
 
 
 def minutes_config(tmp_path: Path, running: Exchange, **changes: Any) -> WarmupPlan:
-    """HedgeGridV1 on a futures' minutes, by the files that users have."""
+    """Configure HedgeGridV1 on 1m futures bars, with a user's files."""
     path = write_config(tmp_path / "config", running.url, ws_url=running.ws_url, **changes)
     return _loaded(path, tmp_path)
 
@@ -127,7 +127,7 @@ def spot_config(
     bars: int = 120,
     **changes: Any,
 ) -> WarmupPlan:
-    """HedgeGridV1 on spot, where seconds close soon."""
+    """Configure HedgeGridV1 on 1s spot bars, which close soon."""
     fields = SPOT_GRID | {"bar_type": str(bar_type)}
     return imported_config(
         tmp_path,
@@ -148,7 +148,7 @@ def imported_config(
     market: str = "um",
     **changes: Any,
 ) -> WarmupPlan:
-    """Strategies by class, configuration's class and fields, of BTCUSDT's streams."""
+    """Configure strategies on BTCUSDT by class, configuration class and fields."""
     return _loaded(
         imported_file(tmp_path, running, strategies, streams=streams, market=market, **changes),
         tmp_path,
@@ -164,7 +164,7 @@ def imported_file(
     market: str = "um",
     **changes: Any,
 ) -> Path:
-    """`imported_config` as a file, for the trader as a process."""
+    """Write `imported_config` to a file, for the trader as a process."""
     folder = tmp_path / "config"
     ws_url = running.ws_url if market == "um" else f"{running.ws_url}/spot"
     asked = [
@@ -192,7 +192,7 @@ def imported_file(
 
 
 def follower(*bar_types: BarType, **fields: Any) -> tuple[str, str, dict[str, Any]]:
-    """A `Follower` of these bar types, for `imported_config`."""
+    """Describe a `Follower` of these bar types, for `imported_config`."""
     named = {
         "instrument_id": str(bar_types[0].instrument_id),
         "bar_types": [str(each) for each in bar_types],
@@ -218,12 +218,12 @@ async def start_over(
     publish: bool = True,
     connect_timeout_s: float = 30.0,
 ) -> Seam:
-    """Snapshot, node, ``during``, stop; then ask the venue for all that it has.
+    """Publish a snapshot, run a node and ``during``, stop it; then fetch the venue's bars.
 
     Args:
-        snapshot_until: how old the snapshot is; None: as new as it can be.
-        after_loading: the histories are there, and what closes now is the node's to ask for.
-        impatient: with another strategy beside, which orders all the time.
+        snapshot_until: the age of the snapshot; None: as new as possible.
+        after_loading: called with the histories loaded; the node requests what closes then.
+        impatient: add a second strategy that sends orders all the time.
         publish: whether there is a snapshot at all.
     """
     if publish:
@@ -284,7 +284,7 @@ async def start_over(
 
 
 async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None) -> list[Kline]:
-    """What the venue has, from the first bar of the cache (or the one named) to its last."""
+    """Return the venue's bars, from the cache's first bar (or the named one) to its last."""
     interval, cached = interval_of(bar_type), seam.cached(bar_type)
     if not cached:
         return []
@@ -296,7 +296,7 @@ async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None
 
 
 def _strategies(plan: WarmupPlan) -> list[Strategy]:
-    """As the trader makes them; HedgeGridV1 as its recorder."""
+    """Create the strategies like the trader, with a `Recorder` in place of HedgeGridV1."""
     return [
         Recorder(each.config) if type(each) is HedgeGridV1 else each
         for each in make_strategies(plan.strategies)
@@ -307,7 +307,7 @@ def _strategies(plan: WarmupPlan) -> list[Strategy]:
 
 
 def assert_each_bar_once(seam: Seam, bar_type: BarType, seen: Sequence[int]) -> None:
-    """What was handed on is what the venue has, in order; and so is the cache, digit for digit."""
+    """Assert that the delivered bars and the cache equal the venue's bars, digit for digit."""
     interval, klines = interval_of(bar_type), seam.klines[bar_type]
     opens = [kline.open_ms for kline in klines]
     cached = seam.cached(bar_type)
@@ -319,13 +319,13 @@ def assert_each_bar_once(seam: Seam, bar_type: BarType, seen: Sequence[int]) -> 
 
 
 def assert_whole(seam: Seam, bar_type: BarType = MINUTES) -> None:
-    """The whole claim, for HedgeGridV1."""
+    """Assert everything that the handoff promises, for HedgeGridV1."""
     assert_same_state(seam, bar_type)
     assert_no_order_left_early(seam, bar_type)
 
 
 def assert_same_state(seam: Seam, bar_type: BarType) -> None:
-    """The detector's is that of one which was fed with all that the venue has."""
+    """Assert that the detector equals one that was fed with all bars of the venue."""
     grid, klines = seam.grid, seam.klines[bar_type]
     assert_each_bar_once(seam, bar_type, grid.opens)
     reference = RegimeDetector(grid.detector.settings)
@@ -337,7 +337,7 @@ def assert_same_state(seam: Seam, bar_type: BarType) -> None:
 
 
 def assert_no_order_left_early(seam: Seam, bar_type: BarType = MINUTES) -> None:
-    """Each order was sent by a warm strategy that had all that was closed, but for the grace."""
+    """Assert that each order came from a warm strategy with all closed bars, within the grace."""
     interval = interval_of(bar_type)
     shift_ms = seam.running.now_ms() - time.time_ns() // 1_000_000
     existing = [kline.open_ms for kline in seam.klines[bar_type]]

@@ -1,4 +1,4 @@
-"""Strategies of many kinds, for the situations of the seam; the trader imports them by path."""
+"""Strategies of many kinds for tests of the handoff; the trader imports them by path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from warmup_job.regime.detector import DetectorBar
 
 
 class Sent(NamedTuple):
-    """An order that left, and what its strategy knew then."""
+    """An order that was sent, and the strategy's state at that time."""
 
     at_ms: int
     newest_open_ms: int
@@ -34,7 +34,7 @@ class Sent(NamedTuple):
 
 
 class Recorder(HedgeGridV1):
-    """HedgeGridV1 itself, noting what it is given and what it knew when an order left."""
+    """HedgeGridV1 that records the bars it receives and its state at each order."""
 
     def __init__(self, config: HedgeGridV1Config) -> None:
         super().__init__(config)
@@ -65,7 +65,7 @@ class Recorder(HedgeGridV1):
 
 
 class Impatient(Strategy):
-    """Orders on every quote from its start on, whether or not anything is warm."""
+    """Sends an order on every quote from its start on, warm or not."""
 
     def __init__(self, grid: Recorder) -> None:
         super().__init__(StrategyConfig(order_id_tag="900", oms_type="HEDGING"))
@@ -101,7 +101,7 @@ class Impatient(Strategy):
 
 
 class FollowerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
-    """A strategy that averages closes, of one bar type or of several."""
+    """Configuration of a strategy that averages closes of one or several bar types."""
 
     instrument_id: InstrumentId
     bar_types: tuple[BarType, ...]
@@ -115,10 +115,10 @@ class FollowerConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
     also: str = ""
     """What it follows beside them, and its configuration does not name: 1-SECOND-LAST-EXTERNAL."""
     also_on_history: bool = False
-    """Follows it only when its history comes."""
+    """Follow it only when its history arrives."""
     stop_on_bar: bool = False
     buy_on_bar: bool = False
-    """At the market, without a look at quotes."""
+    """Send market orders without looking at quotes."""
     fail_in: str = ""
     keep: bool = False
 
@@ -137,7 +137,7 @@ class Follower(Strategy):
         self.probe: Order | None = None
         self._sent = 0
 
-    # -- what it follows
+    # -- subscriptions
 
     def on_start(self) -> None:
         if not gc.isenabled():
@@ -156,7 +156,7 @@ class Follower(Strategy):
             self._begin()
 
     def _late(self) -> None:
-        """In a thread of the clock's own; what it asks for is answered on the loop."""
+        """Run in the clock's thread; responses arrive on the event loop."""
         if self.config.request_late:
             (bar_type,) = self.config.bar_types
             start = self.clock.utc_now() - timedelta(hours=1)
@@ -205,7 +205,7 @@ class Follower(Strategy):
         while self._sent < self.config.orders:
             self._order(f"{10_000 + self._sent}.00", reduce_only=bool(self._sent % 2))
 
-    # -- what it keeps
+    # -- saved state
 
     def on_save(self) -> dict[str, bytes]:
         return {"bars": str(sum(map(len, self.seen.values()))).encode()} if self.config.keep else {}
@@ -213,7 +213,7 @@ class Follower(Strategy):
     def on_load(self, state: dict[str, bytes]) -> None:
         self.given = dict(state)
 
-    # -- what it sends
+    # -- orders
 
     def _order(self, price: str, *, reduce_only: bool) -> Order:
         instrument = self.cache.instrument(self.config.instrument_id)
@@ -233,7 +233,7 @@ class Follower(Strategy):
 
 
 class WitnessConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
-    """A strategy that notes what it is given, how and in which order."""
+    """Configuration of a strategy that records its bars, their source and order."""
 
     instrument_id: InstrumentId
     bar_types: tuple[BarType, ...]
@@ -243,13 +243,13 @@ class WitnessConfig(StrategyConfig, frozen=True):  # type: ignore[call-arg]
     """before or after: whether it requests bars before or after it subscribes; or both."""
     request_minutes: int = 60
     orders: bool = False
-    """Whether it sends an order in each on_bar."""
+    """Send an order in each on_bar."""
     terminate: bool = False
-    """Whether it tells its own process to end right after that."""
+    """End its own process right after that."""
 
 
 class Given(NamedTuple):
-    """One bar as it was given: by on_bar or as history, and what became of an order on it."""
+    """One received bar: by on_bar or as history, and the outcome of an order on it."""
 
     way: str
     bar_type: str
@@ -258,7 +258,7 @@ class Given(NamedTuple):
 
 
 class ByHand(Strategy):
-    """Updates itself in on_bar alone, as many strategies do."""
+    """Updates itself only in on_bar, as many strategies do."""
 
     def __init__(self, config: WitnessConfig) -> None:
         super().__init__(config)
@@ -307,7 +307,7 @@ class ByHand(Strategy):
         self.given.append(Given(way, str(bar.bar_type), close_ms, order))
 
     def closes(self, way: str, bar_type: BarType | None = None) -> list[int]:
-        """When the bars closed that were given in this way."""
+        """Return the close times of the bars that were received in this way."""
         wanted = None if bar_type is None else str(bar_type)
         return [
             each.close_ms
@@ -317,14 +317,14 @@ class ByHand(Strategy):
 
 
 class Witness(ByHand):
-    """Takes history as well."""
+    """Also accepts history."""
 
     def on_historical_data(self, data: Any) -> None:
         self.note("history", data)
 
 
 class Emulating(Witness):
-    """Leaves emulated orders around the market, which Nautilus sends when they are triggered."""
+    """Places emulated orders around the market, which Nautilus sends when they trigger."""
 
     def on_start(self) -> None:
         self.events: list[str] = []
@@ -332,7 +332,7 @@ class Emulating(Witness):
         super().on_start()
 
     def place(self) -> None:
-        """Buy orders below and above the market, so close that some are triggered soon."""
+        """Place buy orders so close below and above the market that some trigger soon."""
         instrument = self.cache.instrument(self.config.instrument_id)
         quote = self.cache.quote_tick(instrument.id)
         bid, ask = quote.bid_price.as_decimal(), quote.ask_price.as_decimal()
@@ -353,7 +353,7 @@ class Emulating(Witness):
 
 
 class FailingOnce(Witness):
-    """Has a mistake that shows on its first on_bar alone."""
+    """Raises only in its first on_bar."""
 
     def on_bar(self, bar: Bar) -> None:
         super().on_bar(bar)

@@ -20,7 +20,7 @@ EARLY_MS = 1_780_000_203_000  # 3 s into a minute
 
 
 class Situation:
-    """One exchange address whose clock is set anew for each run, one volume to go on with."""
+    """One exchange address whose clock is set for each run, and one volume."""
 
     def __init__(self, folder: Path, start: Callable[..., Exchange], **exchange: Any) -> None:
         self.folder = folder
@@ -31,7 +31,7 @@ class Situation:
         self.log: list[str] = []
 
     def at(self, now_ms: int, **changes: Any) -> Exchange:
-        """The exchange as it is at ``now_ms``."""
+        """Run the exchange at ``now_ms``."""
         if self.running is not None:
             self.running.stop()
         options = self._exchange | changes
@@ -40,7 +40,7 @@ class Situation:
         return self.running
 
     def run(self, *, root: Path | None = None, full: bool = False, **warmup: Any) -> Outcome:
-        """A run against it; ``root``: another volume."""
+        """Run the job against it; ``root``: another volume."""
         assert self.running is not None
         market = warmup.pop("market", "um")
         warmup = {"on_failure": "fail", "max_gap_bars": 1000} | warmup
@@ -55,7 +55,7 @@ class Situation:
             logger.remove(sink)
 
     def whole(self, **warmup: Any) -> str:
-        """The content digest of a whole fetch, on a fresh volume."""
+        """Return the content digest of a full fetch on a fresh volume."""
         root = self.folder / f"fresh{len(list(self.folder.iterdir()))}"
         return digest(self.run(root=root, **warmup))
 

@@ -1,4 +1,4 @@
-"""Snapshots of made-up bars on a real volume."""
+"""Snapshots of synthetic bars on a real volume."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def bars(count: int, missing: frozenset[int] = frozenset()) -> arrow.BarSeries:
 
 @cache
 def instrument() -> arrow.PackedInstrument:
-    """BTCUSDT of the futures as Nautilus makes it; its precisions are 2 and 3."""
+    """Return Nautilus' futures BTCUSDT; its precisions are 2 and 3."""
     symbols = default_symbols()
     entry = next(each for each in symbols if (each.market, each.name) == ("um", "BTCUSDT"))
     return pack_instrument(parse_instrument("um", entry.info(), 0))
 
 
 def hold(root: Path) -> Lease:
-    """The lease of the volume, prepared for a job."""
+    """Hold the lease of a volume that is prepared for a job."""
     prepare_volume(root)
     lease = asyncio.run(acquire_lease(root, lambda _: None, timeout_s=5, on_wait=lambda _: None))
     assert isinstance(lease, Lease)
@@ -59,7 +59,7 @@ def hold(root: Path) -> Lease:
 def make(
     root: Path, count: int = 10, *, at_s: int = 0, keep: int = 3, **changes: Any
 ) -> PublishedSnapshot:
-    """Publish a snapshot of ``count`` minutes; ``changes`` go into what the manifest says."""
+    """Publish a snapshot of ``count`` minutes; ``changes`` go into the manifest."""
     packed = changes.pop("packed", None) or bars(count)
     settings = changes.pop("settings", "")
     entry: dict[str, Any] = {

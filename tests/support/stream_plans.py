@@ -1,4 +1,4 @@
-"""Plans of one stream, and packed bars, for tests of what lies below the two programs."""
+"""Plans of one stream, and packed bars, for tests of the code below the two programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DETECTOR = DetectorSettings(5, 12, 6, 4, 0)
 
 
 def stream_plan(**changes: Any) -> StreamPlan:
-    """A plan of BTCUSDT 1m that proves a quick detector's regime with as many bars as it takes."""
+    """Return a plan of BTCUSDT 1m with `bars: auto` and a quick detector."""
     values: dict[str, Any] = {
         "stream": StreamId("BTCUSDT", MINUTE),
         "bars": 125,
@@ -35,7 +35,7 @@ def stream_plan(**changes: Any) -> StreamPlan:
 
 
 def packed(*minutes: int, price: str = "5.0", volume: str = "1") -> BarSeries:
-    """Bars that open so many minutes after `OPEN_MS`."""
+    """Return bars that open these minutes after `OPEN_MS`."""
     opens = [OPEN_MS + minute * 60_000 for minute in minutes]
     prices, closes, one = [price] * len(opens), [at + 59_999 for at in opens], ["1"] * len(opens)
     rest = (closes, one, [1] * len(opens), one, one)

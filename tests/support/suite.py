@@ -1,4 +1,4 @@
-"""How much the suite tests, how long it waits, and where the repository is."""
+"""The size of property tests, the limit of waits, and the repository's path."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 SCALE = int(os.environ.get("WARMUP_TEST_SCALE", "1"))
-"""By how much `make test-full` multiplies the cases of the property tests."""
+"""Factor by which `make test-full` multiplies the cases of the property tests."""
 
 HANG_S = 300.0
-"""What takes longer than this hangs; it is no claim about how long anything takes."""
+"""A test that takes longer hangs. No test asserts how long something takes."""
 
 REPO = Path(__file__).resolve().parent.parent.parent
 

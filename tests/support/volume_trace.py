@@ -1,8 +1,8 @@
 """Watch a process at every system call that touches a volume; let it go on, fail or die there.
 
 The kernel stops the calling thread before the call and asks (seccomp's user notification), so the
-watcher sees the volume exactly as it is between two calls, and a process can be killed, or told
-that the disk is full, at one named call instead of after so many milliseconds. No tracer is
+watcher sees the volume exactly as it is between two calls, and a process can be killed, or get
+"disk full", at one named call instead of after a number of milliseconds. No tracer is
 needed, and reading the rest of the disk costs the process nothing.
 """
 
@@ -33,7 +33,7 @@ from tests.support.suite import HANG_S
 Effect = Literal["make", "write", "mode", "settle", "move", "remove", "lock", "look"]
 
 GO_ON, KILL = 0, -1
-"""What a watcher decides on a call; any other number is the error that the call ends with."""
+"""A watcher's decision on a call; any other number is the errno that the call returns."""
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _AT_FDCWD = -100
@@ -85,45 +85,45 @@ class Call:
     effect: Effect
     path: str
     to: str = ""
-    """Where it is moved to; or what the link that is made says."""
+    """The target of a move or of a new link."""
     pid: int = 0
     by_main: bool = True
-    """Whether the process's first thread makes it."""
+    """Whether the process's first thread makes the call."""
 
     @property
     def point(self) -> str:
-        """The call and its path without what differs from run to run."""
+        """Return the call and its path without the parts that differ between runs."""
         return f"{self.name} {settled_name(self.path)}"
 
 
 @dataclass(slots=True)
 class Watched:
-    """How a watched process ended, and what it did to the volume until then."""
+    """How a watched process ended, and its calls on the volume until then."""
 
     result: Result = field(default_factory=lambda: Result(-1, "", ""))
     calls: list[Call] = field(default_factory=list)
     died_at: Call | None = None
 
     def points(self) -> list[str]:
-        """Each call by a name that is the same in every run: its point, and a number."""
+        """Return each call by a name that is the same in every run: its point and a number."""
         names = []
         seen: Counter[str] = Counter()
         for call in self.calls:
             if call.path == ".lease" and not call.by_main:
-                continue  # beats come with time
+                continue  # heartbeats depend on time
             seen[call.point] += 1
             names.append(f"{call.point} #{seen[call.point]}")
         return names
 
 
 def settled_name(path: str) -> str:
-    """A path without the times and random parts of its names."""
+    """Return a path without the times and random parts of its names."""
     path = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{8}", "ID", path)
     return re.sub(r"(?<=[./])([0-9a-f]{8}|[0-9a-f]{16})(?=$|/)", "R", path)
 
 
 def at(point: str, verdict: int) -> Callable[[Call], int]:
-    """The decision to let everything pass but the one call of that name (`Watched.points`)."""
+    """Return a decision that allows every call except the named one (`Watched.points`)."""
     name, _, number = point.rpartition(" #")
     seen = 0
 
@@ -188,12 +188,12 @@ def _answer(
             assert time.monotonic() < until_s, f"it hangs; its last calls: {watched.calls[-5:]}"
             for _, event in poll.poll(1000):
                 if not event & select.POLLIN:
-                    return  # hung up: the last thread is gone
+                    return  # closed: the last thread has ended
                 try:
                     asked = fcntl.ioctl(listener, 0xC0502100, bytes(80))
                 except OSError as error:
                     if error.errno in {errno.ENOENT, errno.EINTR}:
-                        continue  # who asked was killed, or stopped and will ask again
+                        continue  # the caller was killed, or stopped and will ask again
                     raise
                 question, thread, _, number, _, _, *values = struct.unpack("QIIiIQ6Q", asked)
                 call = _read_call(thread, pid, _NAMES[number], values, str(root))
@@ -213,7 +213,7 @@ def _answer(
 
 
 def _read_call(thread: int, pid: int, name: str, values: list[int], root: str) -> Call | None:
-    """What is about to be called, if it touches the volume."""
+    """Return the pending call, if it touches the volume."""
     _, effect, places = (_CHANGES | _LOOKS)[name]
     try:
         paths = [_place(thread, place[0], int(place[1]), values) for place in places.split()]
@@ -239,7 +239,7 @@ def _read_call(thread: int, pid: int, name: str, values: list[int], root: str) -
 
 
 def _place(thread: int, kind: str, position: int, values: list[int]) -> str:
-    """An argument as an absolute path, or as the text that it is."""
+    """Return an argument as an absolute path, or as text."""
     if kind == "f":
         return _of_handle(thread, values[position])
     if kind == "t":

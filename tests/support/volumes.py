@@ -1,4 +1,4 @@
-"""Volumes to break jobs on: how they look before, who reads them meanwhile, how they must end."""
+"""Volumes for fault tests: their content, readers during a run, and checks afterwards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DOCUMENTED = {"current", "snapshots", ".staging", "status.json", "limits.json", 
 
 @dataclass(frozen=True, slots=True)
 class Hourly:
-    """An exchange that stands at half past the hour, and a job that wants its hours."""
+    """An exchange whose clock stands at half past the hour, and a job on 1h klines."""
 
     exchange: Exchange
     config: Path
@@ -43,18 +43,18 @@ class Hourly:
     jobs: WatchedJobs
 
     def run(self, root: Path, *options: str) -> Result:
-        """Run the job on that volume to its end."""
+        """Run the job on this volume to its end."""
         return self.jobs.run("run", "--config", self.config, "--root", root, *options)
 
     def volume(self, path: Path, *, holds: bool = True) -> Path:
-        """A volume at ``path``: a copy of `held`, or nothing at all."""
+        """Return a volume at ``path``: a copy of `held`, or an empty one."""
         if holds:
             shutil.copytree(self.held, path, symlinks=True)
         return path
 
 
 def set_clock(exchange: Exchange, ahead: str | None) -> None:
-    """Let the exchange's clock be ahead (``+1h``) or behind (``-1h``) of what it was; or not."""
+    """Set the exchange's clock ahead (``+1h``) or back (``-1h``) from its start, or reset it."""
     request = urllib.request.Request(f"{exchange.url}/_sim/faults", method="DELETE")
     urllib.request.urlopen(request).close()
     if ahead is not None:
@@ -71,10 +71,10 @@ def fill(hourly: Hourly) -> None:
 
 
 def read_whole(root: Path) -> str:
-    """Read what is current as a stranger would, down to the rows; returns its id.
+    """Read the current snapshot like a foreign reader, down to the rows; return its id.
 
     Raises:
-        AssertionError, OSError, ValueError: it is not whole.
+        AssertionError, OSError, ValueError: the snapshot is incomplete.
     """
     folder = root / (root / "current").readlink()
     manifest = json.loads((folder / "manifest.json").read_bytes())
@@ -89,7 +89,7 @@ def read_whole(root: Path) -> str:
 
 @dataclass(slots=True)
 class Reader:
-    """What one saw who read again and again."""
+    """Snapshots that a repeated reader saw."""
 
     reads: int = 0
     seen: list[str] = field(default_factory=list)
@@ -97,7 +97,7 @@ class Reader:
     problems: list[str] = field(default_factory=list)
 
     def read(self, root: Path) -> None:
-        """Verify and read once. Nothing at all is fine as long as there was nothing before."""
+        """Verify and read once. An empty volume is valid until the first snapshot appears."""
         if not self.seen and not (root / "current").is_symlink():
             return
         try:
@@ -114,7 +114,7 @@ class Reader:
 
 @contextmanager
 def reading(root: Path, every_s: float = 0.004) -> Iterator[Reader]:
-    """Somebody reads ``root`` in a loop meanwhile, and once more at the end."""
+    """Read ``root`` in a loop during the block, and once more at its end."""
     reader, done = Reader(), threading.Event()
 
     def read() -> None:
@@ -132,7 +132,7 @@ def reading(root: Path, every_s: float = 0.004) -> Iterator[Reader]:
 
 
 def assert_in_order(root: Path) -> None:
-    """After a run that succeeded: nothing but whole snapshots and the documented files."""
+    """Assert that a volume has only complete snapshots and the documented files."""
     assert {path.name for path in root.iterdir()} <= DOCUMENTED
     assert list((root / ".staging").iterdir()) == []
     assert (root / "current").readlink().parts[0] == "snapshots"
@@ -142,7 +142,7 @@ def assert_in_order(root: Path) -> None:
 
 
 def assert_whole(folder: Path) -> None:
-    """A snapshot's folder, current or not, holds what its manifest says and nothing else."""
+    """Assert that a snapshot's folder has exactly the files of its manifest."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     listed = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
     there = {
@@ -155,18 +155,18 @@ def assert_whole(folder: Path) -> None:
 
 
 def snapshots(root: Path) -> list[str]:
-    """The ids of those that are there, oldest first."""
+    """Return the ids of the existing snapshots, oldest first."""
     return sorted(path.name for path in root.glob("snapshots/*"))
 
 
 def current(root: Path) -> str | None:
-    """The id of the one that is current, if there is one."""
+    """Return the id of the current snapshot, or None."""
     link = root / "current"
     return link.readlink().name if link.is_symlink() else None
 
 
 def assert_refused(result: Result, code: int, *words: str) -> None:
-    """It ended with that code, and with one line of the log that says why."""
+    """Assert that a command exited with this code and logged the reason in one line."""
     assert result.code == code, result.err
     assert "Traceback" not in result.err + result.out
     lines = [line for line in result.messages if all(word in line for word in words)]
@@ -175,29 +175,29 @@ def assert_refused(result: Result, code: int, *words: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A small file system of its own at ``path``, for processes that are started in it."""
+    """A small file system at ``path``, visible to processes that are started in it."""
 
     path: Path
     keeper: int
-    """The process that keeps it."""
+    """The process that holds the mount."""
 
     @property
     def root(self) -> Path:
-        """What lies there, as seen from outside."""
+        """Return the file system's content, as seen from outside."""
         return Path(f"/proc/{self.keeper}/root{self.path}")
 
     def job(self, *arguments: object) -> Result:
-        """Run ``warmup-job`` to its end where the file system is."""
+        """Run ``warmup-job`` to its end inside the mount."""
         done = self._inside([sys.executable, "-m", "warmup_job", *map(str, arguments)])
         return Result(done.returncode, done.stdout, done.stderr)
 
     def remount(self, options: str) -> None:
-        """Change its size, or whether it can be written."""
+        """Change the file system's size, or whether it is writable."""
         done = self._inside(["mount", "-o", f"remount,{options}", str(self.path)])
         assert done.returncode == 0, done.stderr
 
     def used_kib(self) -> int:
-        """How much of it is taken."""
+        """Return the used space, KiB."""
         found = os.statvfs(self.root)
         return (found.f_blocks - found.f_bfree) * found.f_frsize // 1024
 
@@ -211,7 +211,7 @@ class Mount:
 
 @contextmanager
 def mounted(path: Path, options: str) -> Iterator[Mount]:
-    """A tmpfs at ``path`` that nobody else sees; skipped where the kernel does not allow that."""
+    """Mount a private tmpfs at ``path``; skip where the kernel does not allow it."""
     path.mkdir()
     mount = 'mount -t tmpfs -o "$1" none "$0" && echo done && exec cat'
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Windows of made-up and recorded bars for the detector and its certificate."""
+"""Windows of synthetic and recorded bars for the detector and its certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USUAL = DetectorSettings(20, 50, 14, 14, 10)
 
 
 def named(settings: DetectorSettings) -> str:
-    """A test's name for settings."""
+    """Return a test's name for settings."""
     return f"{settings.ema_fast}-{settings.ema_slow}-{settings.adx_len}"
 
 
@@ -34,7 +34,7 @@ SETTINGS = (
 
 
 def market(seed: int, count: int = 700, *, tick: float = 0.0) -> Window:
-    """Bars with what markets do to a detector: trends, calm, chop, jumps, halts, dead flat."""
+    """Return bars with trends, calm, chop, jumps, halts and flat prices."""
     rng = random.Random(seed)
     price = 10.0 ** rng.choice((-8, -2, 2, 2, 2, 5, 9))
     bars: list[tuple[float, float, float]] = []
@@ -81,7 +81,7 @@ def recorded(path: Path) -> Window:
 
 
 def counted_market(count: int) -> Window:
-    """Bars from whole numbers only: the same floats on every machine."""
+    """Return bars computed from integers: the same floats on every machine."""
     number, close, bars = 1, 100_000, []
     for _ in range(count):
         number = number * 48_271 % 2_147_483_647
