@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,53 +11,40 @@ from aiohttp import web
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.listen_key import ListenKeys
 from warmup_job.local_binance.account.signature import (
-    ClientRequest,
     Credentials,
-    read_client_request,
 )
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 from warmup_job.local_binance.exchange_clock import ExchangeClock
 from warmup_job.local_binance.exchange_options import ExchangeOptions
-from warmup_job.local_binance.faults.distortion import error_answer_of
 from warmup_job.local_binance.faults.fault_board import FaultBoard
 from warmup_job.local_binance.faults.fault_spec import (
     FAULT_KINDS,
     Fault,
     FaultStage,
-    FaultTarget,
     parse_fault,
 )
-from warmup_job.local_binance.listening_socket import ListeningSocket, reset
+from warmup_job.local_binance.listening_socket import ListeningSocket
 from warmup_job.local_binance.prices.generated_market import generated_feed
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
-from warmup_job.local_binance.rest.account_rest import CLIENT_REQUEST, AccountRest
-from warmup_job.local_binance.rest.error_answers import ErrorAnswer
-from warmup_job.local_binance.rest.market_rest import KLINE_PATHS, MarketRest
+from warmup_job.local_binance.rest.account_rest import AccountRest
+from warmup_job.local_binance.rest.market_rest import MarketRest
 from warmup_job.local_binance.rest.request_log import RequestLog
+from warmup_job.local_binance.rest.request_middlewares import RequestMiddlewares
 from warmup_job.local_binance.rest.responses import (
-    FAULTS,
     answer,
-    cut,
-    error_answer,
-    first,
-    html_answer,
 )
-from warmup_job.local_binance.rest.weight_meter import WeightMeter, request_weight
+from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
 from warmup_job.market.recording import read_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.local_binance.rest.responses import Handler
     from warmup_job.market.pages import Market
 
 _MARKETS: tuple[Market, ...] = ("um", "spot")
-_BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
-_LOOK_SECONDS = 0.02  # between two checks whether the client of an unanswered request is connected
 
 
 class ExchangeApp:
@@ -112,11 +98,13 @@ class ExchangeApp:
         self.websocket_api = websocket_api.WebsocketApi(credentials, listen_keys, self.clock)
         self._socket: ListeningSocket | None = None
         self._reopening: asyncio.TimerHandle | None = None
-        self._stopping = asyncio.Event()
+        self._middlewares = RequestMiddlewares(
+            self.clock, self.faults, self.meter, self.log, options.latency_ms
+        )
 
     def application(self) -> web.Application:
         """Return the web application with its routes and middlewares."""
-        app = web.Application(middlewares=[self._record, self._interfere, self._meter])
+        app = web.Application(middlewares=self._middlewares.in_order())
         for path, handler in self._market_rest.routes().items():
             app.router.add_get(path, handler)
         for method, path, handler in self._account_rest.routes():
@@ -139,139 +127,6 @@ class ExchangeApp:
         app.router.add_delete("/_sim/faults", self._remove_faults)
         app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
         return app
-
-    # --- middlewares, outermost first ---
-
-    @web.middleware
-    async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Log the request and its status, and decide which faults hit it.
-
-        The control interface (/_sim) has no faults and is not logged.
-        """
-        path = request.path
-        if path.startswith("/_sim/"):
-            return await handler(request)
-        market = _rest_market(path)
-        at_ms = self.clock.now_ms()
-        params: Mapping[str, str] = request.query
-        faults: tuple[Fault, ...] = ()
-        if market is None:
-            if _wants_websocket(request):
-                return await self._record_websocket(request, handler, at_ms)
-        else:
-            params = (await _read_request(request)).params
-            target = FaultTarget(path, params.get("symbol", ""), params.get("interval", ""))
-            faults = self.faults.request_faults(target, klines=path in KLINE_PATHS)
-        free = market is None or first(faults, FaultStage.FRONT)
-        weight = 0 if free else request_weight(path, params, request.method)
-        request[FAULTS] = faults
-        arrival = self.log.begin(request.method, path, params, weight, at_ms, faults)
-        status: int | None = None if first(faults, FaultStage.NO_ANSWER) else 500
-        try:
-            response = await handler(request)
-            if status is not None:
-                status = response.status
-        finally:
-            arrival.ended(status)
-        return response
-
-    async def _record_websocket(
-        self, request: web.Request, handler: Handler, at_ms: int
-    ) -> web.StreamResponse:
-        refused = self.faults.handshake_fault(FaultTarget(request.path))
-        faults = () if refused is None else (refused,)
-        arrival = self.log.begin(request.method, request.path, request.query, 0, at_ms, faults)
-        # Logged at the start, because a websocket may last for days.
-        arrival.ended(101 if refused is None else 503)
-        if refused is not None:
-            return web.Response(status=503)
-        return await handler(request)
-
-    @web.middleware
-    async def _interfere(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Act as the network between client and exchange.
-
-        A request is delayed by ``latency_ms`` and may be answered by a firewall; an answer may be
-        late, damaged or lost.
-        """
-        if request.path.startswith("/_sim/"):
-            return await self._found(request, handler)
-        if self.options.latency_ms:
-            await asyncio.sleep(self.options.latency_ms / 1000)
-        faults: tuple[Fault, ...] = request.get(FAULTS, ())
-        front = first(faults, FaultStage.FRONT)
-        response = (
-            await self._found(request, handler) if front is None else self._shown_in_front(front)
-        )
-        delay_s = sum(fault.number or 0 for fault in faults if fault.stage is FaultStage.DELAY)
-        if delay_s:
-            await self._client_leaves(request, delay_s)
-        silence = first(faults, FaultStage.NO_ANSWER)
-        if silence is not None:
-            if silence.kind == "stall":
-                await self._client_leaves(request)
-            if request.transport is not None:
-                reset(request.transport)
-            return response
-        body = first(faults, FaultStage.BODY)
-        if body is not None and body.kind == "cut" and isinstance(response, web.Response):
-            return await cut(request, response, body.number or 0.0)
-        return response
-
-    async def _found(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPNotFound:
-            return error_answer(ErrorAnswer(404, -1, "Unknown path."))
-        except web.HTTPMethodNotAllowed:
-            return error_answer(ErrorAnswer(405, -1, "Method not allowed."))
-
-    def _shown_in_front(self, fault: Fault) -> web.Response:
-        """Return the answer of a firewall, CDN or gateway in front of the exchange."""
-        if fault.kind == "html":
-            return html_answer(int(fault.number or 200))
-        response = error_answer(
-            error_answer_of(fault, self.clock.now_ms(), self.faults.seconds_left(fault))
-        )
-        return response if fault.kind == "451" else html_answer(response.status, response.headers)
-
-    async def _client_leaves(self, request: web.Request, at_most_s: float | None = None) -> None:
-        """Wait until the client has disconnected, the exchange stops, or the time is over."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(at_most_s):
-                while not self._stopping.is_set():
-                    if request.transport is None or request.transport.is_closing():
-                        return
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
-
-    @web.middleware
-    async def _meter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Count the request's weight, and send error answers in Binance's format."""
-        market = _rest_market(request.path)
-        if market is None:
-            return await handler(request)
-        address = request.remote or ""
-        try:
-            weight = request_weight(request.path, request[CLIENT_REQUEST].params, request.method)
-            self.meter.charge(market, address, weight, self.clock.now_ms())
-            faults = request[FAULTS]
-            instead = first(faults, FaultStage.ANSWER)
-            response = await handler(request) if instead is None else self._answered(instead)
-        except ErrorAnswer as refused:
-            response = error_answer(refused)
-        used = str(self.meter.used(market, address))
-        response.headers["X-MBX-USED-WEIGHT-1M"] = used
-        if market == "spot":
-            response.headers["X-MBX-USED-WEIGHT"] = used
-        return response
-
-    def _answered(self, fault: Fault) -> web.Response:
-        """Return the exchange's answer that a fault sends instead of the requested one."""
-        body = _BODIES.get(fault.kind)
-        if body is None:
-            raise error_answer_of(fault, self.clock.now_ms(), self.faults.seconds_left(fault))
-        return web.Response(body=body, content_type="application/json", charset="utf-8")
 
     # --- websockets ---
 
@@ -365,7 +220,7 @@ class ExchangeApp:
 
     async def close_socket(self) -> None:
         """Stop listening, and release the requests that still wait for an answer."""
-        self._stopping.set()
+        self._middlewares.release()
         if self._reopening is not None:
             self._reopening.cancel()
         if self._socket is not None:
@@ -394,22 +249,3 @@ def _spec_in(text: str) -> str:
     except (msgspec.DecodeError, msgspec.ValidationError):
         raise ConfigError('the body must be a SPEC, a JSON string or {"spec": "SPEC"}.') from None
     return body if isinstance(body, str) else body.get("spec", "")
-
-
-async def _read_request(request: web.Request) -> ClientRequest:
-    """Read the request's parameters and store them with the request."""
-    _, _, query = request.raw_path.partition("?")
-    body = b"" if request.method in ("GET", "HEAD") else await request.read()
-    sent = read_client_request(query, body.decode(errors="replace"))
-    request[CLIENT_REQUEST] = sent
-    return sent
-
-
-def _rest_market(path: str) -> Market | None:
-    if path.startswith("/fapi/"):
-        return "um"
-    return "spot" if path.startswith("/api/") else None
-
-
-def _wants_websocket(request: web.Request) -> bool:
-    return request.headers.get("Upgrade", "").lower() == "websocket"
