@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,13 @@ from warmup_job.acquire.acquire_bars import AcquiredBars, acquire_bars
 from warmup_job.acquire.reuse import ASKED_AGAIN, ReusableBars
 from warmup_job.binance.client import BinanceClient
 from warmup_job.catalog.packed_bars import content_digest
+from warmup_job.errors import RateLimitedError
+from warmup_job.market.interval import Interval
+from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.stream_plan import DeclaredIndicator, StreamPlan
 
 NOW_MS = 1_780_000_203_000  # 3 s into a minute
+WEEKS = StreamId("BTCUSDT", Interval.parse("1w"))
 Start = Callable[..., Exchange]
 
 
@@ -105,3 +110,48 @@ def test_reusable_bars_that_binance_lost_have_changed(start_exchange: Start, los
     opens_ms = stored.asked_again.opens_ms
     assert stored.changed(bars.bars) == []
     assert stored.changed(bars.bars.without_last(lost)) == list(opens_ms[ASKED_AGAIN - lost :])
+
+
+def test_acquire_asks_once_more_for_bars_missing_in_an_answer(start_exchange: Start) -> None:
+    running = start_exchange(now_ms=NOW_MS)
+    running.fault("missing=2@klines/BTCUSDT/1m:times=1")
+    plan = stream_plan(auto=False, bars=130)
+    got = acquire(running, plan)
+    assert limits(running) == [130, 2, 2]  # two older ones in their place, and then the missing
+    assert (got.bars.rows, got.gaps) == (130, [])
+    assert content_digest(got.bars) == content_digest(acquire(running, plan).bars)
+
+
+def test_acquire_of_a_young_symbol_returns_its_whole_history(start_exchange: Start) -> None:
+    running = start_exchange(now_ms=NOW_MS)
+    plan = stream_plan(stream=WEEKS, auto=False, bars=1000)
+    got = acquire(running, plan)
+    assert (got.bars.rows < 499, got.from_listing) == (True, True)
+    assert got.verdict.certificate is not None
+    assert (got.verdict.certificate.exact, got.verdict.shortcomings) == (True, ())
+    # Bars older than those that may be judged make their certificate inexact.
+    longer = acquire(running, replace(plan, bar_counts=(70, 125, 250)))
+    assert (longer.bars.rows, longer.from_listing) == (got.bars.rows, True)
+    assert longer.verdict.certificate is not None
+    assert (longer.verdict.certificate.exact, longer.verdict.certificate.bars) == (False, 250)
+    # A part of the history is not from the listing.
+    enough = acquire(running, replace(plan, auto=True, bars=499))
+    assert (enough.bars.rows, enough.from_listing) == (enough.verdict.bars, False)
+
+
+def test_acquire_without_price_bounds_has_the_bars_and_no_certificate(
+    start_exchange: Start,
+) -> None:
+    running = start_exchange(now_ms=NOW_MS)
+    running.fault("400@klines/BTCUSDT/1M")
+    got = acquire(running, stream_plan(auto=False, bars=130))
+    assert (got.bars.rows, got.verdict.certificate) == (130, None)
+    (shortcoming,) = got.verdict.shortcomings
+    assert "lowest and highest price are unknown" in str(shortcoming)
+
+
+def test_acquire_stops_if_the_price_bounds_are_rate_limited(start_exchange: Start) -> None:
+    running = start_exchange(now_ms=NOW_MS)
+    running.fault("429=120@klines/BTCUSDT/1M")
+    with pytest.raises(RateLimitedError):
+        acquire(running, stream_plan(auto=False, bars=130))
