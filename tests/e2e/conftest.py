@@ -1,4 +1,4 @@
-"""What the tests of the volume share."""
+"""Shared fixtures of the volume tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from warmup_job.market.interval import Interval
 
 @pytest.fixture(scope="session", autouse=True)
 def _all_is_ready() -> None:
-    """Import and compute now what would take a busy machine longer than a request may."""
+    """Import and compute in advance what could exceed a request's timeout on a busy machine."""
     start_jobs()
     options = ExchangeOptions()
     (bitcoin,) = [s for s in default_symbols() if (s.market, s.name) == ("um", "BTCUSDT")]
@@ -34,7 +34,7 @@ def _all_is_ready() -> None:
 
 @pytest.fixture(scope="session")
 def hourly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hourly]:
-    """A job whose exchange has closed one hour more than its volume holds."""
+    """Return a job whose exchange has one more closed hour than its volume."""
     folder = tmp_path_factory.mktemp("hourly")
     with running_exchange(now_ms=HALF_PAST_MS) as exchange:
         config = write_config(
@@ -55,7 +55,7 @@ def hourly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hourly]:
 
 @pytest.fixture(scope="session")
 def other_jobs() -> Iterator[WatchedJobs]:
-    """WatchedJobs that run while one of an `Hourly` stands still."""
+    """Return WatchedJobs that run while a job of an `Hourly` is stopped."""
     with contextlib.closing(WatchedJobs()) as jobs:
         yield jobs
 

@@ -1,4 +1,4 @@
-"""Proxies, certificates and secrets: what a company's network asks for, and what must not leak."""
+"""Proxies, certificates and secrets: requirements of a company's network, and no leaks."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def run(config: Path, root: Path, **env: str) -> tuple[int, str]:
 
 
 LOGIN = "some one:pa#ss/w@rd?"
-OF_LOGIN = "http://some%20one:pa#ss/w@rd?@"  # as people write it
+OF_LOGIN = "http://some%20one:pa#ss/w@rd?@"  # a common notation
 
 
 def test_proxy_of_the_environment_is_used(exchange: Exchange, tmp_path: Path) -> None:
-    """With a password whose special characters are not escaped."""
+    """The password has special characters that are not escaped."""
     config = write_config(tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail"})
     seen: list[str] = []
     with serving(forward_proxy(exchange, seen, LOGIN)) as port:
@@ -49,7 +49,7 @@ def test_proxy_of_the_environment_is_used(exchange: Exchange, tmp_path: Path) ->
 
 
 def live_trader(config: Path, folder: Path, env: dict[str, str]) -> str:
-    """The log of a paper trader that was stopped when it was live."""
+    """Run a paper trader until it is live, stop it, and return its log."""
     log = folder / "log"
     with job_process(
         "--log-level", "DEBUG", "trade", "--config", config, "--root", folder / "s",
@@ -113,7 +113,7 @@ def test_unusable_proxy_exits_with_2(
 
 
 def test_proxy_refuses_the_password(exchange: Exchange, tmp_path: Path) -> None:
-    """Nothing is gained by asking until the deadline."""
+    """The job does not retry until the deadline, which would not help."""
     config = write_config(
         tmp_path, "http://exchange.invalid", warmup={"on_failure": "fail", "deadline": "10m"}
     )
@@ -141,7 +141,7 @@ def test_proxy_that_is_down_is_named(tmp_path: Path) -> None:
 def certificate(
     folder: Path, host: str = "localhost", days: tuple[int, int] = (-1, 1)
 ) -> tuple[ssl.SSLContext, Path]:
-    """A server context for ``host``, valid between ``days`` from now, and its authority's file."""
+    """Return a server context for ``host``, valid for ``days`` from now, and its CA's file."""
     now, key = dt.datetime.now(dt.UTC), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a company's own authority")])
     made = (
@@ -203,7 +203,7 @@ def test_certificate_authority_of_the_company_is_used(
 def test_certificate_is_not_accepted(
     exchange: Exchange, tmp_path: Path, host: str, days: tuple[int, int], trusted: bool, words: str
 ) -> None:
-    """It is said at once and not asked for again until the deadline."""
+    """The job reports the certificate at once and does not retry until the deadline."""
     context, authority = certificate(tmp_path, host, days)
     with serving(tunnel_to(exchange), context) as port:
         config = write_config(
@@ -219,7 +219,7 @@ def test_certificate_is_not_accepted(
 
 
 def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -> None:
-    """At the most talkative level, in success and in failure."""
+    """Check the most verbose log level, in success and in failure."""
     api = {
         "api_key": KEY,
         "api_secret": SECRET,
@@ -253,7 +253,7 @@ def test_secrets_are_in_no_log_and_no_file(exchange: Exchange, tmp_path: Path) -
 
 
 def test_redirect_is_not_followed(exchange: Exchange, tmp_path: Path) -> None:
-    """Not even to a good exchange; and klines need no key, so none is sent along either."""
+    """The client does not even follow one to a valid exchange, and sends no key with klines."""
     heads: list[bytes] = []
 
     async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

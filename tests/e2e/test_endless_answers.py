@@ -1,4 +1,4 @@
-"""Answers without an end, plain and packed: they are cut off before they fill the memory."""
+"""Endless responses, plain and compressed: they are cut off before they fill the memory."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.support.suite import REPO
 
 pytestmark = pytest.mark.e2e
 MIB = 1024 * 1024
-LIMIT_MIB = 512  # of the job's container
+LIMIT_MIB = 512  # memory limit of the job's container
 MEASURE = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(code)
 """
-"""A small parent in between: a process starts with the peak of whoever forked it."""
+"""A small parent process: a process starts with its parent's peak of memory."""
 
 
 def packer() -> zlib._Compress:
@@ -36,13 +36,13 @@ def packer() -> zlib._Compress:
 
 @cache
 def bomb() -> bytes:
-    """Less than a MiB that unpacks to 600 MiB."""
+    """Return less than one MiB that decompresses to 600 MiB."""
     packing, piece = packer(), b" " * MIB
     return b"".join([*(packing.compress(piece) for _ in range(600)), packing.flush()])
 
 
 def spoiling(exchange: Exchange, path: str, how: str, sent: list[int]) -> Handler:
-    """The exchange, but for ``path``, whose answer does not end; ``sent`` gets its bytes."""
+    """Forward to the exchange, but send endless bytes for ``path``; ``sent`` counts them."""
     host, port = exchange.url.removeprefix("http://").split(":")
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,7 +81,7 @@ def spoiling(exchange: Exchange, path: str, how: str, sent: list[int]) -> Handle
     ],
 )  # fmt: skip
 def test_endless_answer_is_cut_off(exchange: Exchange, tmp_path: Path, path: str, how: str) -> None:
-    """At once, with 10, and within the memory of the job's container."""
+    """The job exits with 10 at once, and within the memory of its container."""
     sent: list[int] = []
     with serving(spoiling(exchange, path, how, sent)) as port:
         config = write_config(
@@ -102,4 +102,4 @@ def test_endless_answer_is_cut_off(exchange: Exchange, tmp_path: Path, path: str
     assert "Traceback" not in output
     assert "KiB" in output
     assert int(process.stdout.split()[-1]) / 1024 < LIMIT_MIB
-    assert sum(sent) < 32 * MIB  # of a plain one what is allowed, and what sockets hold
+    assert sum(sent) < 32 * MIB  # for a plain response: the allowed size and socket buffers

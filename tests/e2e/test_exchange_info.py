@@ -1,4 +1,4 @@
-"""exchangeInfo: what it costs, that the plan says so, and values that nobody knows yet."""
+"""exchangeInfo: its weight, the plan's weight, and values that are not known yet."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def config_of(folder: Path, exchange: Exchange, market: str, streams: list[dict[
 @pytest.mark.parametrize(
     ("market", "weights"),
     [
-        # Three streams of 300 bars and one of 600, and the months of each.
+        # Three streams of 300 bars and one of 600, and the monthly klines of each.
         ("um", {"time": 1, "exchange_info": 1, "klines": 3 * 2 + 5, "bounds": 4}),
         ("spot", {"time": 1, "exchange_info": 20, "klines": 3 * 2 + 2, "bounds": 8}),
     ],
@@ -59,8 +59,8 @@ def test_plan_weight_equals_the_spent_weight(
     assert planned["weight"] == sum(weights.values())
 
     done = job("run", "--config", config, "--root", tmp_path / "s", "--json")
-    assert done.code in {0, 14}, done.err  # 300 bars need not prove a regime
-    # On a busy machine an answer can take longer than the client waits: then it asks once more.
+    assert done.code in {0, 14}, done.err  # 300 bars do not have to prove a regime
+    # On a busy machine a response can exceed the client's timeout: then it asks once more.
     asked = [(each["path"], str(each["params"]), each["weight"]) for each in running.requests()]
     assert sum(weight for *_, weight in set(asked)) == planned["weight"]
     assert done.json["manifest"]["weight_spent"] == sum(weight for *_, weight in asked)
@@ -73,7 +73,7 @@ def info_requests(running: Exchange) -> list[dict[str, Any]]:
 def test_spot_symbol_missing_in_exchange_info_is_reported(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    """Spot refuses all for one, without a name: the others are published nevertheless."""
+    """Spot refuses the whole request because of one symbol: the others are still published."""
     running = prepared(start_exchange(seed=7), "spot")
     names = (*SYMBOLS, "NOSUCHUSDT")
     streams = [{"symbol": name, "interval": "1m", "bars": 50} for name in names]
@@ -89,7 +89,7 @@ def test_spot_symbol_missing_in_exchange_info_is_reported(
 def test_trader_starts_despite_values_that_nautilus_does_not_know(
     start_exchange: Callable[..., Exchange], tmp_path: Path, symbol: str
 ) -> None:
-    """Of another symbol, or of its own as far as no instrument is made of it."""
+    """The values belong to another symbol, or to fields from which no instrument is built."""
     running = start_exchange(seed=7)
     running.fault(f"enum={symbol}")
     config = write_config(tmp_path, running.url, ws_url=running.ws_url)

@@ -1,4 +1,4 @@
-"""Who can write the volume can seal a manifest: every command ends in order all the same."""
+"""Anyone with write access can seal a manifest again: every command still ends in order."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BAR_CHANGES, INSTRUMENT_CHANGES = dict(BAR_FILES), dict(INSTRUMENT_FILES)
 
 
 def a_file(kind: str, change: Callable[[bytes], bytes]) -> Forge:
-    """Replace a file of that kind, and seal the manifest again."""
+    """Return a function that replaces a file of this kind and seals the manifest again."""
 
     def forge(root: Path) -> None:
         snapshot = open_snapshot(root)
@@ -110,7 +110,7 @@ def test_study_reports_a_damaged_catalog(hourly: Hourly, tmp_path: Path) -> None
 
 
 def with_a_false_tick(root: Path) -> None:
-    """An instrument that could be, and is not the one that was written."""
+    """Replace the instrument by a valid one with another tick."""
     snapshot = open_snapshot(root)
     path = file_of(snapshot, "crypto_perpetual")
     path.write_bytes(text_column("taker_fee", "0.5")(path.read_bytes()))
@@ -128,7 +128,7 @@ def that_nautilus_cannot_decode(root: Path) -> None:
 def forged_for_trading(
     tmp_path_factory: pytest.TempPathFactory, exchange: Exchange
 ) -> tuple[Path, Path]:
-    """A configuration, and a volume with its snapshot."""
+    """Return a configuration and a volume with its snapshot."""
     folder = tmp_path_factory.mktemp("traded")
     config = write_config(folder, exchange.url, ws_url=exchange.ws_url)
     done = job("run", "--config", config, "--root", folder / "volume")
@@ -193,7 +193,7 @@ def test_trader_process_on_a_forged_snapshot(
 
 
 def test_forged_snapshots_have_valid_digests(hourly: Hourly, tmp_path: Path) -> None:
-    """Else these tests would show no more than that digests are looked at."""
+    """Otherwise these tests would show only that digests are checked."""
     root = hourly.volume(tmp_path / "volume")
     bars_as_instrument(root)
     snapshot = open_snapshot(root)

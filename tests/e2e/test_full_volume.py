@@ -1,4 +1,4 @@
-"""The volume is full, broken or read-only somewhere in the middle: one line, and nothing lost."""
+"""The volume fills up, breaks or becomes read-only during a run: one line, and no data loss."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ SHARES = 8 if FULL else 2
 def undisturbed(
     hourly: Hourly, *command: str, holds: bool = True, looks: bool = False
 ) -> list[str]:
-    """The calls that such a command makes on a volume when nothing is wrong."""
+    """Return the calls of such a command on a volume without errors."""
     root = hourly.volume(hourly.config.parent / "undisturbed", holds=holds)
     watched = hourly.jobs.watch(root, *on(hourly, root, *command), looks=looks)
     assert watched.result.code == 0, watched.result.err
@@ -91,7 +91,7 @@ def undisturbed(
 
 
 def on(hourly: Hourly, root: Path, command: str, *options: str) -> tuple[object, ...]:
-    """That command for that volume."""
+    """Return the command's arguments for this volume."""
     if command == "verify":
         return (command, root, *options)
     return (command, "--config", hourly.config, "--root", root, *options)
@@ -117,9 +117,9 @@ def test_error_at_any_call_is_one_line_and_loses_nothing(
         if points.index(point) <= points.index(SWAP):
             assert_refused(failed.result, 15, str(root), os.strerror(code))
             assert current(root) == before, where
-            if points.index(point) <= points.index(MOVE):  # later it lies there, whole, in wait
+            if points.index(point) <= points.index(MOVE):  # later the stage is complete
                 assert snapshots(root) == (snapshots(hourly.held) if holds else []), where
-        else:  # what comes after the swap is for tidiness, and for power cuts
+        else:  # the calls after the swap only clean up and sync
             expected = 15 if point == "fsync . #1" else 0
             assert failed.result.code == expected, f"{where}: {failed.result.err}"
             assert "Traceback" not in failed.result.err
@@ -133,7 +133,7 @@ def test_error_at_any_call_is_one_line_and_loses_nothing(
 
 
 def test_full_volume_is_hidden_by_proceed(hourly: Hourly, tmp_path: Path) -> None:
-    """Unlike one that is set up wrong (test_warm_run): found before anything is fetched too."""
+    """A volume that is set up wrong is not hidden (test_warm_up_run)."""
     with mounted(tmp_path / "mount", "size=1m") as mount:
         (mount.root / "volume").mkdir()
         taken = sum(1 for _ in mount.root.rglob("*")) + 1
@@ -149,7 +149,7 @@ def test_full_volume_is_hidden_by_proceed(hourly: Hourly, tmp_path: Path) -> Non
 def test_full_volume_while_a_long_history_is_stored_leaves_nothing_behind(
     hourly: Hourly, tmp_path: Path, verdict: int
 ) -> None:
-    """What is too much for the memory waits on the volume; it is no snapshot, and never stays."""
+    """Bars that exceed the memory are spilled to the volume; they are removed in any case."""
     root = hourly.volume(tmp_path / "volume")
     before = current(root)
     ended = hourly.jobs.watch(
@@ -181,7 +181,7 @@ COURTESIES = [
 def test_full_volume_at_an_optional_file_costs_only_that_file(
     hourly: Hourly, tmp_path: Path, point: str, name: str
 ) -> None:
-    """How the last run ended and which limits hold: the snapshot is published all the same."""
+    """Without status.json and limits.json the snapshot is still published."""
     root = hourly.volume(tmp_path / "volume")
     before, said_before = current(root), (root / "status.json").read_bytes()
     met = []
@@ -202,7 +202,7 @@ def test_full_volume_at_an_optional_file_costs_only_that_file(
     assert "Traceback" not in done.err
     assert current(root) != before
     if name == "status.json":
-        assert (root / "status.json").read_bytes() == said_before  # the last one, and whole
+        assert (root / "status.json").read_bytes() == said_before  # the last one, complete
     else:
         assert not (root / "limits.json").exists()
     assert_in_order(root)
@@ -211,7 +211,7 @@ def test_full_volume_at_an_optional_file_costs_only_that_file(
 def test_lease_is_held_although_its_heartbeat_cannot_be_written(
     hourly: Hourly, tmp_path: Path
 ) -> None:
-    """A beat rewrites what is there; where even that fails, the lock still says who is at work."""
+    """If even rewriting the file in place fails, the lock still identifies the holder."""
     root = hourly.volume(tmp_path / "volume")
     before, beats = current(root), []
 
@@ -221,7 +221,7 @@ def test_lease_is_held_although_its_heartbeat_cannot_be_written(
             return errno.ENOSPC
         return GO_ON
 
-    hourly.exchange.fault("delay=3s@klines:times=1")  # longer than a few beats
+    hourly.exchange.fault("delay=3s@klines:times=1")  # longer than a few heartbeats
     try:
         done = hourly.jobs.watch(root, *on(hourly, root, "run", "--full"), decide=decide).result
     finally:
@@ -232,13 +232,13 @@ def test_lease_is_held_although_its_heartbeat_cannot_be_written(
     assert_in_order(root)
 
 
-# -- errors in reading -----------------------------------------------------------------------------
+# -- read errors -----------------------------------------------------------------------------------
 
 READING = {"read", "pread64", "openat", "open", "newfstatat", "stat", "lstat", "getdents64"}
 
 
 def unreadable(path: str, code: int) -> Callable[[Call], int]:
-    """The decision to fail whatever wants to look at that path."""
+    """Return the decision to fail every call that reads this path."""
 
     def decide(call: Call) -> int:
         return code if call.path == path and call.name in READING and call.effect == "look" else 0
@@ -250,7 +250,7 @@ def unreadable(path: str, code: int) -> Callable[[Call], int]:
 def test_unreadable_snapshot_is_reported_and_fetched_again(
     hourly: Hourly, tmp_path: Path, name: str
 ) -> None:
-    """A worn disk, a folder of somebody else's, a network volume that has gone."""
+    """Examples: a worn disk, a folder of another user, a lost network volume."""
     code = getattr(errno, name)
     folder = hourly.held / (hourly.held / "current").readlink()
     inside = [path.relative_to(hourly.held).as_posix() for path in [folder, *folder.rglob("*")]]
@@ -274,7 +274,7 @@ def test_unreadable_snapshot_is_reported_and_fetched_again(
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_read_error_at_any_call_is_no_bug(hourly: Hourly, tmp_path: Path, share: int) -> None:
-    """What is there is fetched anew; or the volume is to blame, in one line."""
+    """The job fetches the bars again, or one line names the volume as the cause."""
     points = [
         point
         for point in undisturbed(hourly, "run", looks=True)
@@ -295,6 +295,6 @@ def test_read_error_at_any_call_is_no_bug(hourly: Hourly, tmp_path: Path, share:
         else:
             assert_refused(done, 15, "code 15", str(root))
             assert current(root) == read_whole(root), point
-            if point != "openat . #1":  # by then, it is to see the swap onto the disk
+            if point != "openat . #1":  # by then the job only syncs the swap
                 assert current(root) == before, point
         shutil.rmtree(root)

@@ -1,4 +1,4 @@
-"""The seam between snapshot and live stream, whatever happens while it is crossed."""
+"""The handoff from snapshot to live stream under faults of any kind."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Start = Callable[..., Exchange]
 def test_start_at_any_moment_around_a_close(
     start_exchange: Start, tmp_path: Path, to_close_s: float
 ) -> None:
-    """With a snapshot of before the close; the exchange's clock is set to the moment."""
+    """The snapshot is from before the close; the exchange's clock is set to the moment."""
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
     closes_ms: list[int] = []
 
@@ -88,9 +88,9 @@ def test_start_at_any_moment_around_a_close(
 @pytest.mark.parametrize(
     ("minutes", "asked"),
     [
-        (2, [2]),  # only what has closed since, by the node
+        (2, [2]),  # the node fetches only the bars that closed since
         (9, [9]),
-        (30, [30 + ASKED_AGAIN]),  # older than snapshot.max_age: by the loader
+        (30, [30 + ASKED_AGAIN]),  # older than snapshot.max_age: the loader fetches
         (600, [499]),  # fetching the whole window is cheaper
     ],
 )
@@ -122,7 +122,7 @@ def test_slow_start_requests_only_the_bars_closed_since(
 def test_rest_is_slow_while_a_minute_closes(
     start_exchange: Start, tmp_path: Path, delay_s: int, minutes: int
 ) -> None:
-    """The node asks for three minutes; for thirty the loader does, as the node's stream begins."""
+    """The node fetches three minutes; the loader fetches thirty, as the node's stream begins."""
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
 
     async def slow() -> None:
@@ -139,13 +139,13 @@ def test_rest_is_slow_while_a_minute_closes(
         )
     )  # fmt: skip
     assert_whole(seam)
-    # On a slow machine another minute may close before all of it has happened.
+    # On a slow machine another minute may close before the end of the scenario.
     assert len(seam.grid.opens) >= 499 + (4 if minutes == 3 else 1)
     assert seam.runner.delivered.live >= 1
 
 
 def test_websocket_is_silent_at_first(start_exchange: Start, tmp_path: Path) -> None:
-    """The newest bar is kept until orders may leave, so that it is acted on."""
+    """The newest bar is held until orders may leave, so that the strategy can act on it."""
     running = start_exchange(now_ms=before_the_minute(EARLY_S))
 
     async def mute(seam: Seam) -> None:
@@ -277,12 +277,12 @@ def test_exchange_restarts_over_a_close(start_exchange: Start, tmp_path: Path) -
         )
     )  # fmt: skip
     assert_whole(seam)
-    # Filling; and degraded, where the close was so far away that its silence was noticed before.
+    # Filling; or degraded, if the close was so far away that the silence was noticed first.
     assert {"filling", "degraded"} & {*seam.states[seam.states.index("live") :]}
 
 
 def test_machine_slept_for_minutes(start_exchange: Start, tmp_path: Path) -> None:
-    """Its idea of the exchange's time is that much behind: the live bars are from the future."""
+    """Its estimate of the exchange's time is behind, so live bars seem to be from the future."""
     running = start_exchange()
 
     async def during(seam: Seam) -> None:
@@ -298,7 +298,7 @@ def test_machine_slept_for_minutes(start_exchange: Start, tmp_path: Path) -> Non
         start_over(running, spot_config(tmp_path, running), during, faults_stay=True)
     )
     assert_same_state(seam, SPOT_SECONDS)
-    assert abs(seam.client.now_ms() - running.now_ms()) < 10_000  # and not 150 s behind any more
+    assert abs(seam.client.now_ms() - running.now_ms()) < 10_000  # no longer 150 s behind
     assert "filling" in seam.states[seam.states.index("live") :]
 
 
@@ -311,7 +311,7 @@ INTO_THE_HOLE_MS = OUT_OF_THE_HOLE_MS - 81 * MINUTE_MS
 def test_hole_of_the_venue_lies_at_the_handoff(
     start_exchange: Start, tmp_path: Path, recordings: Path, back_s: int, max_age: str
 ) -> None:
-    """80 minutes never were: snapshot before them, trader just before or well after their end."""
+    """Binance lacks 80 minutes: snapshot before them, trader just before or after their end."""
     options: dict[str, Any] = {
         "replay": (str(recordings / "spot" / "BTCUSDT-1m-20230310-20230408.csv.gz"),)
     }
@@ -339,12 +339,12 @@ def test_hole_of_the_venue_lies_at_the_handoff(
     passed = [line for line in seam.warnings if "the venue itself has no bars" in line]
     loaded_ms = open_ms_of(seam.histories[0].bars[-1], MINUTE)
     on_record = loaded_ms > INTO_THE_HOLE_MS  # the loader saw both of its ends
-    if max_age == "3h" or back_s > 0:  # else it may have asked before or after the second
+    if max_age == "3h" or back_s > 0:  # otherwise it may have asked before or after the second
         assert on_record == (max_age == "10m")
     assert ["2023-03-24T12:40" in line for line in passed] == ([] if on_record else [True])
 
 
-# -- strategies that are not ours ------------------------------------------------------------------
+# -- strategies of users ---------------------------------------------------------------------------
 
 EMA_CROSS = (
     "nautilus_trader.examples.strategies.ema_cross:EMACross",
@@ -364,7 +364,7 @@ GRID_OF_SECONDS = ("Recorder", "warmup_job.hedge_grid.strategy:HedgeGridV1Config
 def average_of_all(
     seam: Seam, bar_type: BarType, period: int, klines: list[Kline] | None = None
 ) -> float:
-    """An exponential average that was fed with every kline that the exchange has."""
+    """Return an exponential average of every kline that the exchange has."""
     average = ExponentialMovingAverage(period)
     instrument = seam.strategies[0].cache.instrument(bar_type.instrument_id)
     klines = seam.klines[bar_type] if klines is None else klines
@@ -374,7 +374,7 @@ def average_of_all(
 
 
 def assert_followed(seam: Seam, strategy: Any, *bar_types: BarType) -> None:
-    """A `Follower` had every bar of each of its types, and so had its averages."""
+    """Assert that a `Follower` and its averages received every bar of each of its types."""
     for bar_type in bar_types:
         seen, had = strategy.seen[bar_type], len(seam.klines[bar_type])
         assert_each_bar_once(seam, bar_type, seen[-had:])
@@ -385,7 +385,7 @@ def assert_followed(seam: Seam, strategy: Any, *bar_types: BarType) -> None:
 
 
 def klines_of(running: Exchange, bars: int, last_ms: int) -> list[Kline]:
-    """The last minutes that the exchange has, up to the one that opens at ``last_ms``."""
+    """Return the exchange's last minutes, up to the one that opens at ``last_ms``."""
 
     async def ask() -> list[Kline]:
         async with BinanceClient("um", running.url, weight_per_minute=2400) as client:
@@ -399,7 +399,7 @@ def klines_of(running: Exchange, bars: int, last_ms: int) -> list[Kline]:
 def test_strategy_that_requests_history_gets_each_bar_once_by_our_requests_only(
     start_exchange: Start, tmp_path: Path
 ) -> None:
-    """Nautilus' EMACross asks for a day; 60 bars are there, what is older is fetched by us."""
+    """Nautilus' EMACross requests a day; 60 bars exist, our client fetches the older ones."""
     running = start_exchange(now_ms=before_the_minute(5))
     config = imported_config(tmp_path, running, [EMA_CROSS], streams={"1m": 60})
     before: list[int] = []
@@ -425,7 +425,7 @@ def test_strategy_that_requests_history_gets_each_bar_once_by_our_requests_only(
     assert cross.slow_ema.value == average_of_all(seam, MINUTES, 20, klines)
     asked = [int(each["params"]["limit"]) for each in running.klines()[slice(*before)]]
     asked.remove(count - len(cached))
-    assert sum(asked) == len(cached) - 60 - seam.runner.delivered.live  # and what closed before it
+    assert sum(asked) == len(cached) - 60 - seam.runner.delivered.live  # and those before it
     assert cross.cache.orders_total_count() >= 1
 
 
@@ -456,7 +456,7 @@ def test_two_strategies_on_seconds_and_minutes_in_one_node(
 def test_strategy_that_subscribes_late_gets_every_bar(
     start_exchange: Start, tmp_path: Path, asks_first: bool
 ) -> None:
-    """Beside another that keeps the stream going; whether or not it asked for history before."""
+    """Another strategy keeps the stream subscribed; the late one requested history or not."""
     running = start_exchange()
     late = follower(SPOT_SECONDS, subscribe_after_s=3.3, request_first=asks_first)
     config = imported_config(
@@ -491,7 +491,7 @@ def test_strategy_subscribes_to_more_when_its_history_arrives(
 def test_order_right_after_subscribing_is_denied_until_the_stream_is_contiguous(
     start_exchange: Start, tmp_path: Path, asks_first: bool
 ) -> None:
-    """Trading is on, but the minutes that it has just subscribed to are minutes old."""
+    """Trading is active, but the stream that it has just subscribed to is minutes behind."""
     running = start_exchange(now_ms=before_the_minute(30))
     late = follower(
         SPOT_MINUTES, subscribe_after_s=2.3, request_late=asks_first, order_on_subscribing=True
@@ -514,7 +514,7 @@ def test_order_right_after_subscribing_is_denied_until_the_stream_is_contiguous(
 def test_stream_without_subscribers_does_not_halt_trading(
     start_exchange: Start, tmp_path: Path
 ) -> None:
-    """One lets go of its seconds, after which the other goes on with its minutes."""
+    """One strategy unsubscribes from seconds; the other continues with its minutes."""
     running = start_exchange(now_ms=before_the_minute(20))
     config = imported_config(
         tmp_path, running,
@@ -531,7 +531,7 @@ def test_stream_without_subscribers_does_not_halt_trading(
         before, let_go_ms = seconds(), running.now_ms()
         await until_async(
             lambda: running.now_ms() > let_go_ms + 8_000
-        )  # in which none may be asked for
+        )  # in which no bar may be requested
         minutes = len(other.live[SPOT_MINUTES])
         await until_async(lambda: len(other.live[SPOT_MINUTES]) > minutes)
         assert seconds() == before
@@ -544,7 +544,7 @@ def test_stream_without_subscribers_does_not_halt_trading(
 def test_bars_of_an_unlisted_stream_are_contiguous_after_the_subscription(
     start_exchange: Start, tmp_path: Path, require: str
 ) -> None:
-    """Under `proven` nothing vouches for them: trading stays halted; else it is said."""
+    """Under `proven` they have no proof: trading stays halted; otherwise a warning is logged."""
     running = start_exchange()
     config = imported_config(
         tmp_path, running, [follower(SPOT_MINUTES, also="1-SECOND-LAST-EXTERNAL")],
@@ -589,7 +589,7 @@ def test_strategy_that_raises_ends_the_trader_with_one_clear_line(
     assert not any("exception" in line for line in logged)
     assert any("a mistake of its own" in line["message"] for line in logged)
     ours = str(Path(warmup_job.__file__).parent)
-    assert ours not in done.err  # the trace of its own mistake is Nautilus' log
+    assert ours not in done.err  # the traceback of its error is in Nautilus' log
     assert "Follower" in done.messages[-1] or "a mistake of its own" in done.messages[-1]
     report = json.loads((tmp_path / "state" / "paper.json").read_text())
     assert (report["state"], report["orders_open"]) == ("stopping", 0)
@@ -614,7 +614,7 @@ def test_strategy_raises_on_a_late_history(start_exchange: Start, tmp_path: Path
 def test_trader_ends_when_all_strategies_have_stopped(
     start_exchange: Start, tmp_path: Path
 ) -> None:
-    """The node says that it runs, and nobody trades behind it."""
+    """The node reports that it runs, although no strategy trades."""
     running = start_exchange()
     stopping = follower(SPOT_SECONDS, stop_on_bar=True)
     config = imported_config(tmp_path, running, [stopping], streams={"1s": 30}, market="spot")
@@ -717,7 +717,7 @@ def test_saved_state_survives_a_restart_unless_altered(
 
     async def during(seam: Seam) -> None:
         await until_async(lambda: seam.strategies[0].live[MINUTES])
-        # While it runs: a SIGKILL would lose nothing.
+        # The state is saved while it runs: a SIGKILL would lose nothing.
         await until_async(lambda: list((tmp_path / "state" / "paper").glob("Follower*.json")))
 
     def start() -> Seam:
@@ -740,7 +740,7 @@ def test_saved_state_survives_a_restart_unless_altered(
     assert 30 <= int(base64.b64decode(restored)) < 99
 
 
-# -- what it says of itself ------------------------------------------------------------------------
+# -- reports and logs ------------------------------------------------------------------------------
 
 
 def probe(url: str, path: str) -> tuple[int, str]:
@@ -752,7 +752,7 @@ def probe(url: str, path: str) -> tuple[int, str]:
 
 
 def metric(text: str, name: str) -> float:
-    """The value of a metric, once all of the text was found to be well formed."""
+    """Check that the whole text is well-formed; return the value of a metric."""
     values = {}
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -771,7 +771,7 @@ def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: 
             "silence": "10m",
         },
     )  # fmt: skip
-    running.fault("503@klines")  # until it was asked how it is
+    running.fault("503@klines")  # until its probe was read
     lines: list[str] = []
     arguments = ("trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper")
 
@@ -828,7 +828,7 @@ def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: 
 
 
 def test_node_ends_if_its_data_client_never_connects(start_exchange: Start, tmp_path: Path) -> None:
-    """Ours had its answers; Nautilus' own question for the instruments is never answered well."""
+    """Our requests succeed; Nautilus' own request for the instruments never does."""
     running = start_exchange()
 
     async def break_it() -> None:

@@ -1,4 +1,4 @@
-"""The job dies at every call that touches the volume: readers and the next run never notice."""
+"""The job dies at every call that touches the volume: readers and the next run are unaffected."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ BAR_TYPE = "BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL"
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the killed job finds and does, and at how many points it is killed by default."""
+    """A killed job's start and options, and at how many points it is killed by default."""
 
     name: str
     holds: bool
     options: tuple[str, ...]
     spread: int
-    """So many points, evenly spread, besides the ones that matter most."""
+    """Number of evenly spread points besides the crucial ones."""
     crucial: bool = False
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ SHARES = 12 if FULL else 2
 
 @cache
 def undisturbed(situation: Situation, hourly: Hourly, folder: Path) -> Watched:
-    """The situation without a fault: what calls there are."""
+    """Run the situation without a fault; return its calls."""
     root = hourly.volume(folder / "undisturbed", holds=situation.holds)
     watched = hourly.jobs.watch(root, *situation.run(hourly, root), looks=FULL)
     assert watched.result.code == 0, watched.result.err
@@ -72,14 +72,14 @@ def undisturbed(situation: Situation, hourly: Hourly, folder: Path) -> Watched:
 
 
 def is_crucial(point: str) -> bool:
-    """Where names change, and where the manifest gets to the disk."""
+    """Return whether a call changes names or syncs the manifest."""
     return point.startswith(("rename", "symlink")) or (
         point.startswith("fsync") and "manifest.json" in point
     )
 
 
 def chosen(situation: Situation, points: list[str]) -> list[str]:
-    """All, or those that matter most and some of the others."""
+    """Return all points, or the crucial ones and some of the others."""
     if FULL:
         return points
     crucial = [point for point in points if situation.crucial and is_crucial(point)]
@@ -115,7 +115,7 @@ def test_job_killed_at_any_call_leaves_a_usable_volume(
         assert_in_order(root)
         assert after.json["manifest"]["streams"][0]["bar_count"] == BARS
         assert reader.seen[-1] == current(root) != before
-        assert len(reader.seen) <= 3  # the old one, the killed job's, the next one's
+        assert len(reader.seen) <= 3  # the old one, that of the killed job, that of the next job
         catalog = ParquetDataCatalog(str(root / "current" / "catalog"))
         assert len(catalog.bars(bar_types=[BAR_TYPE])) == BARS
         reads += reader.reads
@@ -127,7 +127,7 @@ def test_job_killed_at_any_call_leaves_a_usable_volume(
 def test_reader_finds_a_complete_snapshot_between_any_two_calls(
     hourly: Hourly, tmp_path: Path, situation: Situation
 ) -> None:
-    """And one that found the old snapshot can still read it when the job has ended."""
+    """A reader that resolved the old snapshot can still read it after the job."""
     root = hourly.volume(tmp_path / "volume", holds=situation.holds)
     before = current(root)
     reader = Reader()
@@ -149,7 +149,7 @@ def test_reader_finds_a_complete_snapshot_between_any_two_calls(
 def test_power_cut_loses_nothing_that_readers_can_see(hourly: Hourly, situation: Situation) -> None:
     watched = undisturbed(situation, hourly, hourly.config.parent)
     effects = {call.effect for call in watched.calls}
-    assert effects >= {"make", "write", "settle", "move"}  # it did see what there is to judge
+    assert effects >= {"make", "write", "settle", "move"}  # the trace has the calls to judge
     assert lost_by_a_power_cut(watched.calls) == []
 
 
@@ -177,7 +177,7 @@ def test_job_that_dies_in_a_heartbeat_is_replaced_at_once(
 def test_job_stopped_by_sigterm_at_any_call_cleans_up(
     hourly: Hourly, tmp_path: Path, share: int
 ) -> None:
-    """Whatever it was doing: SIGTERM leaves what was there, or the whole new snapshot."""
+    """At any call, SIGTERM leaves the previous state or the complete new snapshot."""
     situation = SITUATIONS[0]
     points = undisturbed(situation, hourly, hourly.config.parent).points()
     for number, point in enumerate(points[:: 1 if FULL else 12][share::SHARES]):
@@ -202,7 +202,7 @@ def test_job_stopped_by_sigterm_at_any_call_cleans_up(
 
 
 def test_slow_reader_reads_one_snapshot_to_its_end(hourly: Hourly, tmp_path: Path) -> None:
-    """It resolves the link once; two more are published before it opens a file."""
+    """It resolves the link once; two more snapshots are published before it opens a file."""
     root = hourly.volume(tmp_path / "volume")
     folder = (root / "current").resolve()
     for _ in range(2):

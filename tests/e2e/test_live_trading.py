@@ -1,4 +1,4 @@
-"""Live trading: what it demands, all of it said at once, and a node on the account."""
+"""Live trading: its requirements, all reported at once, and a node on the account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINUTE_MS = 60_000
 
 
 def live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
-    """A configuration that lacks nothing; ``changes`` go into its sections."""
+    """Return a complete configuration; ``changes`` go into its sections."""
     venue: dict[str, Any] = {
         "api": {
             "base_url": exchange.url,
@@ -53,7 +53,7 @@ def go_live(config: Path, *options: str, key: str = KEY, secret: str = SECRET) -
 
 
 def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET) -> Result:
-    """A trader that is told to stop when the exchange has had an order of it."""
+    """Run a trader and stop it once the exchange has received an order."""
     log = config.with_name("log")
     options = ("--config", config, "--mode", "live", "--json")
     with job_process("trade", *options, env={"KEY": KEY, "SECRET": secret}, log=log) as trader:
@@ -68,7 +68,7 @@ def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET
 
 
 def refusals(done: Result) -> str:
-    """The last word of a start that was refused."""
+    """Return the last message of a refused start."""
     assert done.code == 22, done.err
     assert "Traceback" not in done.err
     assert KEY not in done.err
@@ -96,7 +96,7 @@ def test_live_trading_starts_when_every_requirement_is_met(
     assert done.json["warm_start"] is True
     assert done.json["live_after_s"] > 0
     least = 10 if done.json["regime"] == "SIDEWAYS" else 8
-    assert done.json["orders"] >= least  # sent, though this exchange takes none
+    assert done.json["orders"] >= least  # sent, although this exchange accepts none
     asked = paths(running)
     assert {"/fapi/v1/positionSide/dual", "/fapi/v1/listenKey"} <= asked
     status = json.loads((tmp_path / "state" / "live.json").read_text())
@@ -108,8 +108,8 @@ def test_live_trading_starts_when_every_requirement_is_met(
 def test_live_trading_starts_with_an_ed25519_key(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    """By PEM from the environment; Nautilus logs on by websocket with it, and asks for no REST
-    listen key. The job needs no key, and is not stopped by one in several lines."""
+    """The PEM is in the environment; Nautilus logs on by websocket with it, and requests no REST
+    listen key. The job needs no key, and a key in several lines does not stop it."""
     running = start_exchange(api_secret=public_pem())
     config = live_config(tmp_path, running)
     done = job("run", "--config", config, env={"KEY": KEY, "SECRET": ED25519})
@@ -168,7 +168,7 @@ def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
         assert words in refusal, refusal
     assert "8 requirement(s)" in refusal
     assert refusal.count("  - ") == 8
-    # The node would have asked for these.
+    # Only a node sends these requests.
     assert not {"/fapi/v1/exchangeInfo", "/fapi/v1/listenKey"} & paths(running)
 
 
@@ -207,7 +207,7 @@ def test_live_trading_with_rejected_keys_says_what_to_check(
 def test_live_trading_with_a_wrong_clock_is_refused(
     start_exchange: Callable[..., Exchange], tmp_path: Path, skew_ms: int
 ) -> None:
-    """Nautilus signs by this machine's clock: more than a second ahead of theirs, or 5 behind."""
+    """Nautilus signs by this machine's clock: over 1 s ahead of the exchange, or 5 s behind."""
     running = start_exchange(clock_skew_ms=skew_ms)
     config = live_config(tmp_path, running)
     warmed(config)
@@ -217,7 +217,7 @@ def test_live_trading_with_a_wrong_clock_is_refused(
 def test_live_trading_updates_an_old_snapshot(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    """A container that restarts in its pod finds the snapshot of its first start."""
+    """A container that restarts in its pod has only the snapshot of its first start."""
     running = start_exchange()
     config = live_config(tmp_path, running)
     warmed(config, "--until", "-100m")
@@ -251,7 +251,7 @@ def test_live_trading_refuses_an_unproven_regime(
 def test_live_trading_with_an_unreachable_account_exits_with_another_code(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    """Nothing is missing, the exchange is in trouble: that passes, and has a code of its own."""
+    """No requirement is missing: a failing exchange is temporary and has a different exit code."""
     running = start_exchange()
     config = live_config(tmp_path, running)
     warmed(config)

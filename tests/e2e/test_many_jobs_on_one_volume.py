@@ -1,4 +1,4 @@
-"""Many jobs on one volume: one works, the others have its result, and none undoes another's."""
+"""Many jobs on one volume: one works, the others use its result, and none destroys another's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.e2e
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A job at work, and what it has said so far."""
+    """A running job and its log so far."""
 
     process: subprocess.Popen[bytes]
     out: Path
@@ -51,14 +51,14 @@ class Running:
         return words in self.err.read_text()
 
     def end(self, timeout: float = HANG_S) -> Result:
-        """How it ended."""
+        """Wait for the end of the job and return its result."""
         code = self.process.wait(timeout)
         return Result(code, self.out.read_text(), self.err.read_text())
 
 
 @contextmanager
 def running(folder: Path, count: int, *arguments: object) -> Iterator[list[Running]]:
-    """So many jobs at once; whoever is left at the end is killed."""
+    """Run these jobs at once; kill those that still run at the end."""
     jobs: list[Running] = []
     try:
         for _ in range(count):
@@ -79,7 +79,7 @@ def running(folder: Path, count: int, *arguments: object) -> Iterator[list[Runni
 
 
 def options_of(exchange: Exchange, folder: Path, **warmup: Any) -> tuple[object, ...]:
-    """A job of hours on a volume in ``folder``."""
+    """Return the options of a job on 1h klines with a volume in ``folder``."""
     streams = [{"symbol": "BTCUSDT", "interval": "1h", "bars": BARS}]
     settings = {"streams": streams, "on_failure": "fail", "deadline": "2m"} | warmup
     config = write_config(folder, exchange.url, warmup=settings)
@@ -118,12 +118,12 @@ def test_jobs_take_the_place_of_a_killed_one_at_once(
         lease = (tmp_path / "volume" / ".lease").stat().st_ino
         working.process.kill()
         until(lambda: len(exchange.klines()) == 2, "a second request for klines")
-        # One that had become stale is replaced.
+        # A stale snapshot is replaced.
         assert (tmp_path / "volume" / ".lease").stat().st_ino == lease
         ended = [each.end() for each in [holder, *others] if each is not working]
     assert [each.code for each in ended] == [0] * 3, {each.err for each in ended}
     clock = [each for each in exchange.requests() if each["path"].endswith("/time")]
-    assert (len(clock), len(exchange.klines())) == (2, 2)  # who waited asks for nothing
+    assert (len(clock), len(exchange.klines())) == (2, 2)  # a job that waited sends no request
     assert {each.json["snapshot"] for each in ended} == set(snapshots(tmp_path / "volume"))
     assert_in_order(tmp_path / "volume")
 
@@ -132,7 +132,7 @@ def test_jobs_take_the_place_of_a_killed_one_at_once(
 def test_job_started_while_another_works_is_not_disturbed(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, share: int
 ) -> None:
-    """At each of its first calls, before it has any lock, another job runs from start to end."""
+    """Before each of its first calls, while it has no lock, another job runs to its end."""
     root = hourly.volume(tmp_path / "undisturbed")
     points = hourly.jobs.watch(root, *run_on(hourly, root), looks=FULL).points()
     early = points[: points.index("flock .lock #1") + 1]
@@ -164,10 +164,10 @@ def test_job_started_while_another_works_is_not_disturbed(
 def test_job_frozen_while_fetching_is_taken_over(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    """As when a machine sleeps: it wakes, has its klines, and must not publish them."""
+    """As on a sleeping machine: the job wakes up with its klines and must not publish them."""
     exchange = start_exchange(now_ms=HALF_PAST_MS)
     root, options = tmp_path / "volume", options_of(exchange, tmp_path)
-    exchange.fault("delay=9s@klines:times=1")  # it cannot have its answer before it stands still
+    exchange.fault("delay=9s@klines:times=1")  # the response comes after the stop
     with running(tmp_path, 1, *options) as (sleeper,):
         until(exchange.klines, "a request for klines")
         sleeper.process.send_signal(signal.SIGSTOP)
@@ -200,9 +200,9 @@ def stopped_at(
     behind: bool = False,
     looks: bool = False,
 ) -> Watched:
-    """A job stands still before that call; ``meanwhile`` is done, and then it goes on.
+    """Stop a job before this call, run ``meanwhile``, and continue the job.
 
-    ``behind``: not before that call but before the next one.
+    ``behind``: stop it before the next call instead.
     """
     there = at(point, 1)
     passed = met = False
@@ -236,7 +236,7 @@ CLEARING = [("flock .lock #2", True), ("getdents64 .staging #1", False)]
 def test_job_that_wakes_up_removes_nothing_of_its_successor(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str, behind: bool
 ) -> None:
-    """It had just taken the lease and was about to remove leftovers; there lies another's work."""
+    """It has just taken the lease and is about to remove leftovers; another job's stage exists."""
     root = hourly.volume(tmp_path / "volume")
     (root / ".staging" / "left").mkdir()
     staged, cleared = threading.Event(), threading.Event()
@@ -267,7 +267,7 @@ def test_job_that_wakes_up_removes_nothing_of_its_successor(
     assert current(root) == other.json["snapshot"] == read_whole(root)
     if taken_over == [True]:
         assert_refused(woken, 15, "code 15", str(root), "another job took over")
-    else:  # it stood still with a lock that kept the other one out
+    else:  # it was stopped with a lock that kept the other job out
         assert woken.code == 0, woken.err
     assert hourly.run(root, "--full").code == 0
     assert_in_order(root)
@@ -314,7 +314,7 @@ def test_job_frozen_at_a_call_does_not_publish_over_its_successor(
 def test_job_frozen_in_the_swap_is_waited_for(
     hourly: Hourly, other_jobs: WatchedJobs, tmp_path: Path, point: str
 ) -> None:
-    """For those moments nobody can tell what it will do next; the other says so, in time."""
+    """Its next step is unknown at that time; the other job waits and reports that in time."""
     root = hourly.volume(tmp_path / "volume")
     before = current(root)
     others: list[Result] = []
@@ -335,21 +335,21 @@ def test_job_frozen_in_the_swap_is_waited_for(
 # -- waiting ---------------------------------------------------------------------------------------
 
 
-def test_job_that_waits_in_vain_exits_in_time_and_names_the_holder(
+def test_job_whose_wait_fails_exits_in_time_and_names_the_holder(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     exchange = start_exchange(now_ms=HALF_PAST_MS)
     root, options = tmp_path / "volume", options_of(exchange, tmp_path)
-    exchange.fault("stall@klines")  # and again, until we have seen who waits
+    exchange.fault("stall@klines")  # and again, until the waiting job is visible
     with running(tmp_path, 1, *options, "--deadline", "1h") as (holder,):
         until(exchange.klines, "a request for klines")
         waiter = job("run", *options, "--deadline", "6s")
-        assert holder.process.poll() is None  # it was not waited for to the end
+        assert holder.process.poll() is None  # the job did not wait for its end
         assert_refused(waiter, 15, "code 15", str(root), f":{holder.process.pid})")
         count = len(exchange.klines())
         exchange.clear_faults()
         assert holder.end().code == 0
-    assert len(exchange.klines()) <= count + 1  # all of them the holder's
+    assert len(exchange.klines()) <= count + 1  # all requests are the holder's
     assert_in_order(root)
 
 

@@ -1,4 +1,4 @@
-"""Volumes that are missing, read-only, or hold what nobody expects: one line, nothing touched."""
+"""Missing, read-only and unexpected volumes: one line, and their content is unchanged."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def asked(hourly: Hourly) -> int:
     return len(hourly.exchange.requests())
 
 
-# -- where nothing can be written ------------------------------------------------------------------
+# -- volumes without write access ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("holds", [True, False], ids=["with a snapshot", "empty"])
 def test_volume_is_mounted_read_only(hourly: Hourly, tmp_path: Path, holds: bool) -> None:
-    """A reader needs no more than that; the job says what to do."""
+    """A reader needs no write access; the job's error contains the remedy."""
     with mounted(tmp_path / "mount", "size=1m") as mount:
         root, inside = mount.root / "volume", mount.path / "volume"
         hourly.volume(root, holds=holds)
@@ -45,7 +45,7 @@ def test_volume_is_mounted_read_only(hourly: Hourly, tmp_path: Path, holds: bool
         mount.remount("ro")
         done = mount.job("run", "--config", hourly.config, "--root", inside)
         assert_refused(done, 15, "code 15", str(inside), "Read-only file system", "read-write")
-        assert asked(hourly) == asked_before  # known before anybody is asked for anything
+        assert asked(hourly) == asked_before  # detected before any request
         assert current(root) == before
         if holds:
             verified = mount.job("verify", inside)
@@ -67,7 +67,7 @@ UNSUPPORTED = [
 def test_volume_lacks_what_publishing_needs(
     hourly: Hourly, tmp_path: Path, call: str, name: str, what: str, holds: bool
 ) -> None:
-    """vfat and some FUSE and network volumes: known, and named, before anybody is asked."""
+    """vfat and some FUSE and network volumes lack it: detected and named before any request."""
     root = hourly.volume(tmp_path / "volume", holds=holds)
     before, asked_before = current(root), asked(hourly)
     code = getattr(errno, name)
@@ -104,7 +104,7 @@ def test_volume_path_is_a_file(hourly: Hourly, tmp_path: Path, where: str) -> No
 def test_volume_has_a_file_or_folder_in_the_place_of_ours(
     hourly: Hourly, tmp_path: Path, name: str
 ) -> None:
-    """A folder where a file or a link should be, and a file where a folder should be."""
+    """There is a folder in place of a file or link, or a file in place of a folder."""
     root = tmp_path / "volume"
     root.mkdir()
     if name in {".staging", "snapshots"}:
@@ -156,7 +156,7 @@ def test_volume_linked_file_keeps_its_target(hourly: Hourly, tmp_path: Path, nam
     root = hourly.volume(tmp_path / "volume")
     (root / name).unlink(missing_ok=True)
     (root / name).symlink_to(outside)
-    if name == "limits.json":  # it is only written when there is a limit
+    if name == "limits.json":  # the job writes it only if there is a limit
         hourly.exchange.fault("429=1@klines:times=1")
     try:
         done = hourly.run(root)
@@ -212,7 +212,7 @@ def test_volume_bad_current_link_is_refused_and_replaced(hourly: Hourly, tmp_pat
 
 @pytest.mark.parametrize("place", ["snapshots", "{id}", "{id}/catalog", "{id}/catalog/data/bar"])
 def test_volume_reader_is_not_led_outside(hourly: Hourly, tmp_path: Path, place: str) -> None:
-    """A folder of it is a link to one that holds the very same."""
+    """A folder of the snapshot is a link to an identical folder outside."""
     root = hourly.volume(tmp_path / "volume")
     folder = root / place.format(id=(root / "current").readlink())
     folder.rename(tmp_path / "outside")
@@ -221,7 +221,7 @@ def test_volume_reader_is_not_led_outside(hourly: Hourly, tmp_path: Path, place:
         verify(root, now_ms=HALF_PAST_MS)
 
 
-# -- what is not what its name says ----------------------------------------------------------------
+# -- unexpected content ----------------------------------------------------------------------------
 
 
 def deep(path: Path) -> None:
@@ -284,9 +284,9 @@ def test_volume_odd_file_of_ours_blocks_no_job(
     for name in names.split():
         (root / name).unlink(missing_ok=True)
         make(root / name)
-    done = hourly.run(root, "--deadline", "1h")  # which would count as hanging
+    done = hourly.run(root, "--deadline", "1h")  # which would count as a hang
     assert "Traceback" not in done.err
-    if done.code == 15:  # the volume's lock cannot be had: that is said
+    if done.code == 15:  # the job reports that it cannot lock the volume
         assert_refused(done, 15, "code 15", str(root))
         assert (names, make) == (".lease", os.mkfifo)
     else:

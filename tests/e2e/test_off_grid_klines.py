@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 ODD_BARS = 120
 LAST_MS = EARLY_MS // MINUTE_MS * MINUTE_MS - MINUTE_MS
 FIRST_MS = LAST_MS - (ODD_BARS - 1) * MINUTE_MS
-"""Of the bars after those that do not open on the grid."""
+"""Bars after those that do not open on the grid."""
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_off_grid_klines_bars_after_them_are_published_with_the_reason(
     snapshot = open_snapshot(situation.root)
     (stream,) = snapshot.manifest.streams
     assert (stream.bar_count, stream.first_open) == (ODD_BARS, FIRST_MS)
-    assert not stream.from_listing  # there are older ones: nothing may be proven by their absence
+    assert not stream.from_listing  # older klines exist: their absence proves nothing
     assert stream.gaps == []
     assert snapshot.manifest.degraded == [str(error)]
     assert find_problems(snapshot) == []

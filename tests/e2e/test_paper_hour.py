@@ -1,4 +1,4 @@
-"""An hour of the paper trader over two restarts, one announced and one not, on a faster clock."""
+"""An hour of the paper trader over two restarts (SIGTERM and SIGKILL), on a faster clock."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tests.support.suite import HANG_S
 pytestmark = pytest.mark.e2e
 SPEED = 90
 START_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z: the same market each time
-BARS = 22  # live, of each life: 3 × 21 minutes between the first and the last
+BARS = 22  # live minutes of each run: 3 × 21 minutes in total
 ENDS = (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM)
 MOST_QUOTE, MOST_HELD = Decimal(1500), Decimal("0.03")
 GRID = SPOT_GRID | {
     "instrument_id": str(MINUTES.instrument_id), "bar_type": str(MINUTES), "grid_step_bps": 5,
     "sl_steps": 6, "recenter_trigger_bps": 15.0, "max_inventory_quote": str(MOST_QUOTE),
     "max_position_size": str(MOST_HELD),
-    "max_bar_staleness_seconds": 10**9,  # by this machine's clock all of it is long past
+    "max_bar_staleness_seconds": 10**9,  # by this machine's clock every bar is old
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Life:
-    """One run of the trader: how it ended, what its strategy noted, and its log."""
+    """One run of the trader: its exit code, its strategy's journal, and its log."""
 
     code: int
     journal: list[dict[str, Any]]
@@ -46,7 +46,7 @@ class Life:
 
     @property
     def opens(self) -> list[int]:
-        """Of all bars that it had, in the order that it had them."""
+        """Return the open times of its bars, in order of arrival."""
         return [each["open_ms"] for each in self.noted("history", "bar")]
 
     def filled(self, leg: str) -> int:
@@ -54,7 +54,7 @@ class Life:
 
 
 def live_until(trader: Any, journal: Path, ending: signal.Signals) -> int:
-    """Let its strategy have its bars and its trades, then end it."""
+    """Run the trader until its strategy has enough bars and trades, then end it."""
     deadline = time.monotonic() + HANG_S
     while not is_enough(journal):
         assert trader.poll() is None, "the trader has ended"
@@ -65,7 +65,7 @@ def live_until(trader: Any, journal: Path, ending: signal.Signals) -> int:
 
 
 def is_enough(journal: Path) -> bool:
-    """Whether a life has what is judged afterwards; how long it takes is the machine's affair."""
+    """Return whether a run has enough to judge; its duration does not matter."""
     text = journal.read_text() if journal.exists() else ""
     if text.count('"kind":"bar"') < BARS:
         return False
@@ -84,7 +84,7 @@ def test_paper_hour_over_two_restarts(tmp_path: Path) -> None:
 
 
 def live_through(folder: Path) -> list[Life]:
-    """Three lives in a row on one state and one exchange."""
+    """Run the trader three times in a row on one state and one exchange."""
     lives = []
     with running_exchange(speed=SPEED, seed=11, now_ms=START_MS) as running:
         for at, ending in enumerate(ENDS):
@@ -118,7 +118,7 @@ def nothing_went_wrong(lives: list[Life]) -> None:
         errors = [line for line in life.log if "[ERROR]" in line or '"level": "ERROR"' in line]
         assert all("stopped by a signal" in line for line in errors), errors
         assert not [line for line in life.log if "Traceback" in line or "taken over" in line]
-        # Nautilus lets a hundred orders a second leave, which here is a minute and a half.
+        # Nautilus allows 100 orders per second, which is a minute and a half here.
         denied = {each["reason"] for each in life.noted("OrderDenied")}
         assert denied <= {"Exceeded MAX_ORDER_SUBMIT_RATE"}
         unexplained = [
@@ -140,13 +140,13 @@ def every_life_traded_and_none_sent_anything_twice(lives: list[Life]) -> None:
             rungs = Counter(map(tuple, look["entries"]))
             assert all(count == 1 for count in rungs.values()), "the same rung twice"
             assert max(Counter(book for book, _ in rungs).values(), default=0) <= 3
-        # A bar is two thirds of a second here, in which a busy machine may not have sent them.
+        # A bar lasts two thirds of a second here, which may be too short for a busy machine.
         assert any(look["entries"] for look in looks[1 : BARS // 2]), "the ladder does not stand"
 
 
 def what_was_held_had_its_exits_and_was_within_the_caps(lives: list[Life]) -> None:
     for life in lives:
-        bare: set[str] = set()  # of one look: an exit may be on its way to another size
+        bare: set[str] = set()  # a change of the exit's size may be in flight
         quotes = 0
         for bar, look in zip(life.noted("bar"), life.noted("look"), strict=False):
             for book in ("LONG", "SHORT"):
@@ -168,7 +168,7 @@ def the_centre_and_what_was_earned_survived(lives: list[Life]) -> None:
     assert not lives[0].noted("loaded")
     for before, after in pairwise(lives):
         (loaded,) = after.noted("loaded")
-        # One that is killed may be between making it and having it on disk.
+        # A killed trader may have created the state but not yet written it.
         assert loaded["kept"] in [each["kept"] for each in before.noted("saved")[-2:]]
         assert Decimal(loaded["kept"]["realised"]) != 0
         assert loaded["kept"]["center"] is not None
