@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.background_loop import background_loop
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 from warmup_job.local_binance.exchange_options import ExchangeOptions
@@ -88,23 +89,18 @@ class Exchange:
 @contextlib.contextmanager
 def running_exchange(**options: Any) -> Iterator[Exchange]:
     """Run an exchange in a thread with a separate event loop."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    starting = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop)
-    running = starting.result(HANG_S)
-    stopped = threading.Event()
+    with background_loop() as loop:
+        starting = asyncio.run_coroutine_threadsafe(start(ExchangeOptions(**options)), loop)
+        running = starting.result(HANG_S)
+        stopped = threading.Event()
 
-    def stop() -> None:
-        if not stopped.is_set():
-            stopped.set()
-            asyncio.run_coroutine_threadsafe(running.stop(), loop).result(HANG_S)
+        def stop() -> None:
+            if not stopped.is_set():
+                stopped.set()
+                asyncio.run_coroutine_threadsafe(running.stop(), loop).result(HANG_S)
 
-    try:
-        with tempfile.TemporaryDirectory() as state:
-            yield Exchange(running.url, running.ws_url, running.now_ms, stop, state)
-    finally:
-        stop()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(HANG_S)
-        loop.close()
+        try:
+            with tempfile.TemporaryDirectory() as state:
+                yield Exchange(running.url, running.ws_url, running.now_ms, stop, state)
+        finally:
+            stop()

@@ -6,9 +6,9 @@ import asyncio
 import base64
 import contextlib
 import ssl
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 
+from tests.support.background_loop import background_loop
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 
@@ -18,27 +18,22 @@ type Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 @contextlib.contextmanager
 def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """A TCP server in a thread; yields its port."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    server = asyncio.run_coroutine_threadsafe(
-        asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls), loop
-    ).result(HANG_S)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
+    with background_loop() as loop:
+        server = asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls), loop
+        ).result(HANG_S)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
 
-        async def end() -> None:
-            server.close()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async def end() -> None:
+                server.close()
+                tasks = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(end(), loop).result(HANG_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(HANG_S)
-        loop.close()
+            asyncio.run_coroutine_threadsafe(end(), loop).result(HANG_S)
 
 
 async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

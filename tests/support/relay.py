@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from tests.support.background_loop import background_loop
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 
@@ -99,15 +99,10 @@ class Relay:
 @contextlib.contextmanager
 def relaying(exchange: Exchange) -> Iterator[Relay]:
     """Run a relay in a thread with a separate event loop."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    relay = Relay(exchange, loop)
-    runner = asyncio.run_coroutine_threadsafe(relay.start(), loop).result(HANG_S)
-    try:
-        yield relay
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(HANG_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(HANG_S)
-        loop.close()
+    with background_loop() as loop:
+        relay = Relay(exchange, loop)
+        runner = asyncio.run_coroutine_threadsafe(relay.start(), loop).result(HANG_S)
+        try:
+            yield relay
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(HANG_S)
