@@ -25,6 +25,14 @@ def position_id(instrument_id: InstrumentId, book: Book) -> PositionId:
     return PositionId(f"{instrument_id}-{book}")
 
 
+def unrealised_of(book: Book, position: BookPosition, price: Decimal | None) -> Decimal:
+    """Return a position's unrealised result at ``price``; 0 if the price is unknown."""
+    if price is None:
+        return Decimal(0)
+    gain = price - position.price if book == "LONG" else position.price - price
+    return position.quantity * gain
+
+
 class GridAccount:
     """Reads one instrument's positions and the account's balance from Nautilus' cache."""
 
@@ -40,6 +48,10 @@ class GridAccount:
             return BookPosition(Decimal(0), Decimal(0))
         return BookPosition(position.quantity.as_decimal(), Decimal(str(position.avg_px_open)))
 
+    def positions(self) -> dict[Book, BookPosition]:
+        """Return the positions of both books."""
+        return {book: self.position(book) for book in BOOKS}
+
     def open_positions(self) -> list[Position]:
         """Return Nautilus' open positions of both books."""
         found = (self._cache.position(position_id(self._instrument.id, book)) for book in BOOKS)
@@ -53,12 +65,10 @@ class GridAccount:
 
     def unrealised(self, mid: Decimal | None) -> Decimal:
         """Return the unrealised result of both books at ``mid``, quote currency."""
-        profit = Decimal(0)
-        if mid is not None:
-            for book in BOOKS:
-                quantity, price = self.position(book)
-                profit += quantity * (mid - price if book == "LONG" else price - mid)
-        return profit
+        return sum(
+            (unrealised_of(book, position, mid) for book, position in self.positions().items()),
+            Decimal(0),
+        )
 
     def exposure(self, mid: Decimal, orders: Iterable[OpenEntry] = ()) -> dict[Book, Exposure]:
         """Return each book's exposure if all ``orders`` fill.

@@ -6,9 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from nautilus_trader.model.events import PositionClosed, PositionEvent, PositionOpened
+from nautilus_trader.model.events import (
+    OrderFilled,
+    PositionClosed,
+    PositionEvent,
+    PositionOpened,
+)
 from nautilus_trader.model.identifiers import PositionId
-from nautilus_trader.model.objects import Money
+from nautilus_trader.model.objects import Currency, Money
 from nautilus_trader.model.position import Position
 
 
@@ -21,6 +26,8 @@ class GridPnl:
     realised: Decimal = Decimal(0)
     peak: Decimal = Decimal(0)
     """The highest sum of realised and unrealised result so far."""
+    fees: Decimal = Decimal(0)
+    """The fees in quote currency, which ``realised`` already lacks; a rebate is negative."""
     _counted: dict[PositionId, Decimal] = field(default_factory=dict)
     """For each open position, the part of its realised result that ``realised`` already has."""
 
@@ -41,6 +48,12 @@ class GridPnl:
         self._counted[event.position_id] = realised
         if isinstance(event, PositionClosed):
             del self._counted[event.position_id]
+
+    def count_fee(self, fill: OrderFilled, quote_currency: Currency) -> None:
+        """Add a fill's fee; one in another currency, such as BNB, is no part of the result."""
+        fee = fill.commission
+        if fee is not None and fee.currency == quote_currency:
+            self.fees += fee.as_decimal()
 
     def drawdown_pct(self, unrealised: Decimal) -> Decimal:
         """Update the peak and return the loss from it in percent of capital plus peak."""

@@ -41,6 +41,7 @@ from warmup_job.hedge_grid.grid_config import (
     grid_settings,
     make_circuit_breaker,
 )
+from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder
 from warmup_job.hedge_grid.market_prices import MarketPrices
@@ -83,6 +84,7 @@ class HedgeGridV1(Strategy):
 
     def __init__(self, config: HedgeGridV1Config) -> None:
         super().__init__(config)
+        self._has_started = False
         self.detector = RegimeDetector(detector_settings(config))
         self.grid = grid_settings(config)
         self.breaker = make_circuit_breaker(config)
@@ -95,6 +97,7 @@ class HedgeGridV1(Strategy):
         self._block_reason = ""
         self._no_entries_kind: str | None = None  # as last logged
         self._pnl = GridPnl()
+        self._drawdown_pct = Decimal(0)
         self._stopped = False  # by the drawdown limit
 
     # -- warm-up ---------------------------------------------------------------------------------
@@ -162,6 +165,7 @@ class HedgeGridV1(Strategy):
             )
             self.stop()
             return
+        self._has_started = True
         self._account = GridAccount(self.cache, instrument)
         client = self._client = OrderClient(self, instrument)
         self._entries = EntryOrders(
@@ -271,6 +275,7 @@ class HedgeGridV1(Strategy):
         if pnl.capital is None:
             pnl.capital = self._account.balance()
         drawdown = pnl.drawdown_pct(self._account.unrealised(self._prices.mid))
+        self._drawdown_pct = drawdown
         if not self.config.enable_drawdown_protection:
             return
         if drawdown >= self.config.max_drawdown_pct and not self._stopped:
@@ -365,6 +370,7 @@ class HedgeGridV1(Strategy):
         order_id = event.client_order_id.value
         order = self.cache.order(event.client_order_id)
         is_closed = order is not None and order.is_closed
+        self._pnl.count_fee(event, self._client.instrument.quote_currency)
         price, quantity = event.last_px.as_decimal(), event.last_qty.as_decimal()
         entry, found = self._entries.find(order_id), self._exits.find(order_id)
         if is_closed:
@@ -437,6 +443,35 @@ class HedgeGridV1(Strategy):
     def on_position_event(self, event: PositionEvent) -> None:
         """Count the realised result, commissions included."""
         self._pnl.count(event)
+
+    # -- for operators ---------------------------------------------------------------------------
+
+    def figures(self) -> GridFigures | None:
+        """Return the grid's present figures; None before the strategy has started."""
+        if not self._has_started:
+            return None
+        instrument, price = self._client.instrument, self._prices.mid
+        orders = self._client.open_orders()
+        books = book_figures(self._account.positions(), orders, price)
+        unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
+        balance = self._account.balance()
+        return GridFigures(
+            at_ms=self.clock.timestamp_ms(),
+            instrument_id=instrument.id.value,
+            quote_currency=instrument.quote_currency.code,
+            base_currency=instrument.base_currency.code,
+            regime=self.detector.regime.value,
+            equity=None if balance is None else balance + unrealised,
+            realised=self._pnl.realised + self._pnl.fees,
+            unrealised=unrealised,
+            fees=self._pnl.fees,
+            funding=Decimal(0),
+            drawdown_pct=self._drawdown_pct,
+            is_stopped=self._stopped,
+            block_reason=self._find_block_reason(),
+            books=books,
+            open_orders=count_open_orders(orders),
+        )
 
     def _count_error(self, message: str) -> None:
         self.log.warning(message)

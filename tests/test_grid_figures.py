@@ -1,0 +1,103 @@
+"""The grid's figures for an operator, in Nautilus' own engine and on its own account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal as D
+from typing import Any
+
+import msgspec
+import pytest
+from nautilus_trader.backtest.engine import BacktestEngine
+
+from tests.support.made_up_market import Market, config, deny_exits, feed, make_engine, run, warm
+from warmup_job.hedge_grid.grid_figures import GridFigures, order_kind
+from warmup_job.hedge_grid.strategy import HedgeGridV1
+
+
+@pytest.fixture
+def engine() -> Iterator[BacktestEngine]:
+    made = make_engine()
+    yield made
+    made.dispose()
+
+
+def warmed(**changes: Any) -> HedgeGridV1:
+    strategy = HedgeGridV1(config(**changes))
+    warm(strategy)
+    return strategy
+
+
+def begun() -> Market:
+    return Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+
+
+def shown(strategy: HedgeGridV1) -> GridFigures:
+    figures = strategy.figures()
+    assert figures is not None
+    return figures
+
+
+def test_grid_figures_before_the_start_are_none() -> None:
+    assert warmed().figures() is None
+
+
+def test_grid_figures_show_a_fill_its_exits_and_the_resting_entries(engine: BacktestEngine) -> None:
+    strategy = warmed()
+    run(engine, strategy, begun().quote(10, "49940").quote(11, "49960"))
+    figures = shown(strategy)
+    assert figures.open_orders == {"entry": 5, "take_profit": 1, "stop_loss": 1, "other": 0}
+    book = figures.books["LONG"]
+    assert (book.quantity, book.entry_price, book.unprotected) == (
+        D("0.004"),
+        D(49950),
+        D(0),
+    )
+    assert book.unrealised == D("0.04")  # 10 USDT a coin
+    assert figures.books["SHORT"].quantity == 0
+    assert (figures.regime, figures.is_stopped) == ("SIDEWAYS", False)
+    assert (figures.quote_currency, figures.base_currency) == ("USDT", "BTC")
+
+
+def test_grid_figures_result_is_the_change_of_the_wallet(engine: BacktestEngine) -> None:
+    strategy = warmed()
+    market = begun().quote(10, "49940").quote(20, "50010").quote(30, "50060").quote(40, "50055")
+    run(engine, strategy, market)
+    figures = shown(strategy)
+    assert figures.realised == D("0.2")  # 0.004 from 49,950 to 50,000
+    assert figures.fees > 0
+    account = engine.cache.accounts()[0]
+    (balance,) = account.balances_total().values()
+    assert figures.realised - figures.fees + figures.funding == balance.as_decimal() - 100_000
+    assert figures.equity == balance.as_decimal() + figures.unrealised
+
+
+def test_grid_figures_quantity_without_a_confirmed_stop_is_unprotected(
+    engine: BacktestEngine,
+) -> None:
+    strategy = warmed()
+    deny_exits(engine, 1000)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49940"))
+    engine.run()
+    figures = shown(strategy)
+    assert figures.books["LONG"].unprotected == figures.unprotected == D("0.004")
+    assert figures.open_orders["stop_loss"] == 0
+
+
+def test_grid_figures_are_json_with_exact_decimals(engine: BacktestEngine) -> None:
+    strategy = warmed()
+    run(engine, strategy, begun())
+    figures = shown(strategy)
+    assert msgspec.json.decode(msgspec.json.encode(figures), type=GridFigures) == figures
+
+
+@pytest.mark.parametrize(
+    ("order_id", "kind"),
+    [
+        ("E-1", "entry"), ("T1-1", "take_profit"), ("S12-1", "stop_loss"),
+        ("Tom-made-it", "other"), ("O-1", "other"),
+    ],
+)  # fmt: skip
+def test_grid_figures_order_kind_is_read_from_the_id(order_id: str, kind: str) -> None:
+    assert order_kind(order_id) == kind

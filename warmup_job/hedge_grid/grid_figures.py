@@ -1,0 +1,116 @@
+"""The grid's figures for an operator: what it holds, what it has earned, and its open orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+from nautilus_trader.model.orders import Order
+
+from warmup_job.hedge_grid.exit_orders import leg_and_key
+from warmup_job.hedge_grid.exit_rules import BookPosition
+from warmup_job.hedge_grid.grid_account import unrealised_of
+from warmup_job.hedge_grid.ladder import BOOKS, Book
+from warmup_job.hedge_grid.order_client import book_of
+
+OrderKind = Literal["entry", "take_profit", "stop_loss", "other"]
+"""What an order is for, by its id; ``other``: its id is not the grid's."""
+ORDER_KINDS: tuple[OrderKind, ...] = ("entry", "take_profit", "stop_loss", "other")
+
+
+class BookFigures(msgspec.Struct, frozen=True):
+    """One book's position."""
+
+    quantity: Decimal
+    """Base currency."""
+    entry_price: Decimal
+    """Average entry price; 0 without a position."""
+    unrealised: Decimal
+    """Quote currency, at the newest middle price."""
+    unprotected: Decimal
+    """The part of ``quantity`` without an open stop loss at the exchange, base currency."""
+
+
+class GridFigures(msgspec.Struct, frozen=True):
+    """The figures of one grid at one moment; amounts in quote currency.
+
+    The result since the first start is ``realised - fees + funding + unrealised``.
+    """
+
+    at_ms: int
+    """When they were computed, Unix ms."""
+    instrument_id: str
+    quote_currency: str
+    base_currency: str
+    regime: str
+    """UP, DOWN or SIDEWAYS."""
+    equity: Decimal | None
+    """The account's balance plus the unrealised result; None until the account is known."""
+    realised: Decimal
+    """The result of closed quantities since the first start, before fees and funding."""
+    unrealised: Decimal
+    """Of both books."""
+    fees: Decimal
+    """Fees paid in quote currency since the first start; a rebate is negative."""
+    funding: Decimal
+    """Funding received since the first start; paid funding is negative."""
+    drawdown_pct: Decimal
+    """The loss from the highest equity, percent of that equity."""
+    is_stopped: bool
+    """Whether ``max_drawdown_pct`` has stopped all entries."""
+    block_reason: str
+    """Why no entry may be sent now; empty if entries may be sent."""
+    books: Mapping[Book, BookFigures]
+    open_orders: Mapping[OrderKind, int]
+    """Orders that the exchange has confirmed as open."""
+
+    @property
+    def unprotected(self) -> Decimal:
+        """The quantity of both books without an open stop loss, base currency."""
+        return sum((each.unprotected for each in self.books.values()), Decimal(0))
+
+
+def order_kind(order_id: str) -> OrderKind:
+    """Return what an order is for, by its client order id."""
+    if order_id.startswith("E-"):
+        return "entry"
+    found = leg_and_key(order_id)
+    if found is None:
+        return "other"
+    return "take_profit" if found[0] == "T" else "stop_loss"
+
+
+def count_open_orders(orders: Iterable[Order]) -> dict[OrderKind, int]:
+    """Count the confirmed open orders of each kind."""
+    counts: dict[OrderKind, int] = dict.fromkeys(ORDER_KINDS, 0)
+    for order in orders:
+        if order.is_open:
+            counts[order_kind(order.client_order_id.value)] += 1
+    return counts
+
+
+def book_figures(
+    positions: Mapping[Book, BookPosition], orders: Iterable[Order], price: Decimal | None
+) -> dict[Book, BookFigures]:
+    """Return the figures of both books.
+
+    Args:
+        positions: The positions.
+        orders: The instrument's orders. A stop loss counts once the exchange has confirmed it.
+        price: The price of the unrealised result; None: it is 0.
+    """
+    stopped = dict.fromkeys(BOOKS, Decimal(0))
+    for order in orders:
+        if order.is_open and order_kind(order.client_order_id.value) == "stop_loss":
+            stopped[book_of(order, closes=True)] += order.leaves_qty.as_decimal()
+    return {
+        book: BookFigures(
+            quantity=position.quantity,
+            entry_price=position.price,
+            unrealised=unrealised_of(book, position, price),
+            unprotected=max(position.quantity - stopped[book], Decimal(0)),
+        )
+        for book, position in positions.items()
+    }
