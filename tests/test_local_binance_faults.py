@@ -123,7 +123,7 @@ def test_local_binance_faults_spec_is_parsed() -> None:
     ("spec", "why"),
     [
         ("", "no kind ''"),
-        ("nonsense", "no kind 'nonsense'; the kinds are 400…599 delay stall"),
+        ("nonsense", "no kind 'nonsense'; the kinds are 400…599 delay slow stall"),
         ("399", "no kind '399'"),
         ("600", "no kind '600'"),
         ("429=", "the argument after 429= is missing"),
@@ -154,6 +154,10 @@ def test_local_binance_faults_spec_is_parsed() -> None:
         ("refuse", "needs for="),
         ("refuse:for=1s:p=0.5", "does not take the option p"),
         ("ws-miss=1:times=1", "mean the same"),
+        ("unknown=maybe", "done, lost, done/503 or lost/503"),
+        ("reject=4118", "not one of Binance's error codes"),
+        ("history=0", "is not a whole number >= 1"),
+        ("user-expire:times=1", "does not take the option times"),
     ],
 )
 def test_local_binance_faults_bad_spec_is_refused_in_one_line(spec: str, why: str) -> None:
@@ -194,6 +198,39 @@ def test_local_binance_faults_apply_to_the_named_paths(
 
     assert [applies(name) for name in meets] == [True] * len(meets)
     assert [applies(name) for name in spares] == [False] * len(spares)
+
+
+@pytest.mark.parametrize(
+    ("spec", "meets", "spares"),
+    [
+        ("reject", ["POST order", "PUT order", "POST algoOrder", "POST batchOrders"],
+         ["DELETE order", "GET order", "GET openOrders", "POST listenKey"]),
+        ("reject-cancel",
+         ["DELETE order", "DELETE algoOrder", "DELETE allOpenOrders", "DELETE batchOrders"],
+         ["POST order", "GET order", "DELETE listenKey"]),
+        ("unknown", ["POST order", "PUT order", "DELETE algoOrder"],
+         ["GET order", "GET openAlgoOrders", "POST leverage"]),
+        ("overload@algoOrder", ["POST algoOrder", "DELETE algoOrder"],
+         ["GET algoOrder", "POST order"]),
+        ("unknown@POST/*", ["POST order", "POST algoOrder"], ["DELETE order"]),
+        ("503@DELETE/order", ["DELETE order"], ["POST order", "GET order", "DELETE algoOrder"]),
+        ("503@DELETE/fapi/v1/order", ["DELETE order"], ["POST order"]),
+        ("503@*/order/BTCUSDT", ["DELETE order", "GET order"], ["GET openOrders"]),
+        ("503@GET/order/ETHUSDT", [], ["GET order"]),
+        ("history", ["GET userTrades"], ["GET allOrders"]),
+    ],
+)  # fmt: skip
+def test_local_binance_faults_apply_to_the_named_methods(
+    spec: str, meets: list[str], spares: list[str]
+) -> None:
+    fault = parse_fault(spec)
+
+    def applies(request: str) -> bool:
+        method, name = request.split()
+        return fault.applies(FaultTarget(f"/fapi/v1/{name}", "BTCUSDT", method=method))
+
+    assert [name for name in meets if not applies(name)] == []
+    assert [name for name in spares if applies(name)] == []
 
 
 @pytest.mark.parametrize(
@@ -296,7 +333,7 @@ def test_local_binance_faults_are_all_documented_with_valid_examples() -> None:
     for kind in FAULT_KINDS[1:]:
         assert re.search(rf"`{kind}[`\[]", kinds), kind
     specs = re.findall(r"^\| `([^`]+)` \|", examples, re.MULTILINE)
-    assert len(specs) == 7
+    assert len(specs) == 9
     for spec in specs:
         assert parse_fault(spec).spec == spec
 

@@ -37,6 +37,7 @@ from warmup_job.local_binance.rest.responses import (
 from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
+from warmup_job.local_binance.websocket.user_data_stream import UserDataStream
 from warmup_job.market.recording import read_recording
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class ExchangeApp:
         )
         listen_keys = ListenKeys(lambda key: self.hub.end("um", key))
         self.log = RequestLog(credentials.concealed)
-        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, listen_keys)
+        self.user_data = UserDataStream(listen_keys, self.clock, self.faults)
+        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, self.user_data)
         self._market_rest = MarketRest(self.feeds, self.clock, self.meter, self.faults)
         self._account_rest = AccountRest(account, credentials, listen_keys, self.clock)
         self.websocket_api = websocket_api.WebsocketApi(credentials, listen_keys, self.clock)
@@ -196,8 +198,10 @@ class ExchangeApp:
     def set_fault(self, fault: Fault, *, spare: asyncio.Transport | None = None) -> str:
         """Add a fault and return its id; a fault that cuts connections does not cut ``spare``."""
         fault_id = self.faults.add(fault).id
-        if fault.stage is FaultStage.WEBSOCKET:
+        if fault.stage in (FaultStage.WEBSOCKET, FaultStage.USER_STREAM):
             self.hub.drop(fault)
+        if fault.stage is FaultStage.LISTEN_KEY:
+            self.user_data.expire()
         if fault.stage is FaultStage.PORT and self._socket is not None:
             self._socket.refuse(spare=spare)
         self._reopen_when_due()

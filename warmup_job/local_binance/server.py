@@ -87,6 +87,7 @@ class RunningExchange:
     async def stop(self) -> None:
         """Close all connections and release the port."""
         await self._exchange.close_socket()
+        self._exchange.user_data.close()
         await self._exchange.hub.close()
         await self._exchange.websocket_api.close()
         await self._runner.cleanup()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,11 @@ from warmup_job.market.interval import MINUTE_MS
 LIFE_MS = 60 * MINUTE_MS
 """Validity of a listen key after it was issued or kept alive (Binance: 60 minutes)."""
 _KEY_BYTES = 32  # 64 hexadecimal digits, like Binance's
+
+
+def has_listen_key(text: str) -> bool:
+    """Return whether a path or a stream's name contains a listen key, valid or not."""
+    return re.search(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text) is not None
 
 
 @dataclass(slots=True)
@@ -47,6 +53,12 @@ class ListenKeys:
         revoked, self._newest = self._newest, ""
         self._until_ms.pop(revoked, None)
         self.on_revoked(revoked)
+
+    def expire(self, now_ms: int) -> str:
+        """Let the newest key expire now, and return it; empty: there is none."""
+        if self._newest in self._until_ms:
+            self._until_ms[self._newest] = min(now_ms, self._until_ms[self._newest])
+        return self._newest
 
     def is_valid(self, key: str, now_ms: int) -> bool:
         """Return whether ``key`` opens a stream now."""

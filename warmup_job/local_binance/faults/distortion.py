@@ -6,6 +6,7 @@ import math
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
+from warmup_job.local_binance.rest import error_answers
 from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 
 if TYPE_CHECKING:
@@ -29,10 +30,26 @@ _ERRORS: dict[int, tuple[int, str]] = {
     504: (-1007, "Timeout waiting for response from backend server."),
 }
 _OTHER_ERROR = (-1000, "The request was refused.")
+_REJECTIONS: dict[int, str] = {
+    -1003: "Too many requests. Please use the websocket for live updates.",
+    -2010: "Order would immediately match and take.",
+    -2011: "Unknown order sent.",
+    -2013: "Order does not exist.",
+    -2018: "Balance is insufficient.",
+    -2019: "Margin is insufficient.",
+    -2021: "Order would immediately trigger.",
+    -2022: "ReduceOnly Order is rejected.",
+    -2027: "Exceeded the maximum allowable position at current leverage.",
+    -4045: "Reach max stop order limit.",
+    -4118: "ReduceOnly Order Failed. Please check your existing position and open orders.",
+    -4131: "The counterparty's best price does not meet the PERCENT_PRICE filter limit.",
+    -4164: "Order's notional must be no smaller than 5 (unless you choose reduce only).",
+    -5022: "Due to the order could not be executed as maker, the Post Only order will be rejected.",
+}
 
 
 def error_answer_of(fault: Fault, now_ms: int, left_s: float | None) -> ErrorAnswer:
-    """Return the error answer of a fault whose kind is a status, ``banned`` or ``symbol-status``.
+    """Return the error answer of a fault whose kind is a status or the name of an error.
 
     Args:
         fault: The fault.
@@ -41,6 +58,13 @@ def error_answer_of(fault: Fault, now_ms: int, left_s: float | None) -> ErrorAns
     """
     if fault.kind == "symbol-status":
         return ErrorAnswer(400, -1122, "Invalid symbol status.")
+    if fault.kind == "stale":
+        return error_answers.outside_receive_window()
+    if fault.kind == "overload":
+        return error_answers.overloaded()
+    if fault.kind in ("reject", "reject-cancel"):
+        code = int(fault.number or 0)
+        return ErrorAnswer(400, code, _REJECTIONS.get(code, "The order was rejected."))
     if fault.kind == "banned":  # as through a proxy that drops Retry-After
         until_ms = now_ms + round((fault.number or 0) * 1000)
         return ErrorAnswer(418, -1003, f"Way too many requests; IP banned until {until_ms}.")
@@ -52,6 +76,13 @@ def error_answer_of(fault: Fault, now_ms: int, left_s: float | None) -> ErrorAns
         until_ms = now_ms + retry_after_s * 1000
         message = f"Way too many requests; IP banned until {until_ms}."
     return ErrorAnswer(status, code, message, retry_after_s=retry_after_s)
+
+
+def unknown_answer_of(fault: Fault) -> ErrorAnswer:
+    """Return the answer that does not tell whether a request had an effect."""
+    if fault.word.endswith("/503"):
+        return error_answers.unknown_error()
+    return error_answers.backend_timeout()
 
 
 def html_page(status: int) -> str:

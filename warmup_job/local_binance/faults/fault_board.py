@@ -86,16 +86,33 @@ class FaultBoard:
         """
         if not self._armed:
             return ()
-        delays = self._hits(target, FaultStage.DELAY)
-        instead = (FaultStage.FRONT, FaultStage.ANSWER, FaultStage.NO_ANSWER)
+        delays = self._hits(target, FaultStage.LATE, FaultStage.DELAY)
+        instead = (
+            FaultStage.FRONT,
+            FaultStage.ANSWER,
+            FaultStage.NO_ANSWER,
+            FaultStage.UNKNOWN,
+        )
         if answer := self._hits(target, *instead, at_most_one=True):
             return (*delays, *answer)
         rows = self._hits(target, FaultStage.ROWS) if klines else []
-        return (*delays, *rows, *self._hits(target, FaultStage.BODY, at_most_one=True))
+        history = self._hits(target, FaultStage.HISTORY)
+        body = self._hits(target, FaultStage.BODY, at_most_one=True)
+        return (*delays, *rows, *history, *body)
 
-    def handshake_fault(self, target: FaultTarget) -> Fault | None:
-        """Return the fault that refuses a websocket, if any."""
-        return next(iter(self._hits(target, FaultStage.WEBSOCKET, at_most_one=True)), None)
+    def handshake_fault(self, target: FaultTarget, *, user_data: bool) -> Fault | None:
+        """Return the fault that refuses a websocket, if any.
+
+        Args:
+            target: The websocket.
+            user_data: Whether it carries the user data stream.
+        """
+        stages = [FaultStage.WEBSOCKET, *([FaultStage.USER_STREAM] if user_data else [])]
+        return next(iter(self._hits(target, *stages, at_most_one=True)), None)
+
+    def event_faults(self, target: FaultTarget) -> list[Fault]:
+        """Return the faults that hit an event of the user data stream."""
+        return self._hits(target, FaultStage.USER_EVENT) if self._armed else []
 
     def message_copies(self, target: FaultTarget) -> int:
         """Return how many times to send a websocket message: 0, 1 or 2."""

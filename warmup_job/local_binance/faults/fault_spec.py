@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class FaultStage(Enum):
     """The step of a request or websocket message that a fault affects."""
 
+    LATE = auto()
+    """The request takes effect later. Several such delays add up."""
     DELAY = auto()
     """The answer is made at once and sent later. Several delays add up."""
     FRONT = auto()
@@ -30,6 +32,10 @@ class FaultStage(Enum):
     """The exchange answers with something else than what was requested."""
     NO_ANSWER = auto()
     """The exchange receives the request but sends no answer."""
+    UNKNOWN = auto()
+    """The answer does not tell whether the request had an effect."""
+    HISTORY = auto()
+    """An answer about the past has only the newest entries."""
     ROWS = auto()
     """The rows of a kline answer are wrong. All matching faults apply, in order."""
     BODY = auto()
@@ -44,15 +50,24 @@ class FaultStage(Enum):
     """Websockets are closed and new ones refused."""
     MESSAGE = auto()
     """Websocket messages are dropped or sent twice."""
+    USER_STREAM = auto()
+    """The websockets of the user data stream are closed and new ones refused."""
+    LISTEN_KEY = auto()
+    """The listen key expires when the fault is added."""
+    USER_EVENT = auto()
+    """Events of the user data stream are dropped, late, sent twice or swapped."""
 
 
 class FaultTarget(NamedTuple):
     """The properties of a REST request, websocket handshake or websocket message to match."""
 
     path: str
-    """The request's path; for a message ``/MARKET/STREAM``, e.g. ``/um/btcusdt@kline_1m``."""
+    """The request's path; for a message ``/MARKET/STREAM``, e.g. ``/um/btcusdt@kline_1m``; for an
+    event of the user data stream ``/user/EVENT``, e.g. ``/user/ORDER_TRADE_UPDATE``."""
     symbol: str = ""
     interval: str = ""
+    method: str = ""
+    """The HTTP method of a REST request."""
     closes: bool = False
     """Whether the message announces a closed kline."""
 
@@ -71,7 +86,10 @@ class Fault:
     word: str = ""
     """ARG as text, for the kinds that take text."""
     where: str = "*"
-    """A glob for a tail of the path, for ``path/SYMBOL`` or for ``path/SYMBOL/INTERVAL``."""
+    """A glob for a tail of the path, for ``path/SYMBOL`` or for ``path/SYMBOL/INTERVAL``, each
+    alone or after ``METHOD/``."""
+    methods: tuple[str, ...] = ()
+    """The HTTP methods of the requests that it can hit; empty: all."""
     times: int | None = None
     every: int = 1
     after: int = 0
@@ -82,6 +100,8 @@ class Fault:
     def applies(self, target: FaultTarget) -> bool:
         """Return whether the fault is about this request or message."""
         if self.kind in ("ws-miss", "ws-double") and not target.closes:
+            return False
+        if self.methods and target.method not in self.methods:
             return False
         return any(fnmatchcase(name, self.where) for name in _names(target))
 
@@ -108,11 +128,14 @@ def _names(target: FaultTarget) -> Iterable[str]:
     parts = target.path.split("/")
     for first in range(len(parts)):
         tail = "/".join(parts[first:])
-        yield tail
+        names = [tail]
         if target.symbol:
-            yield f"{tail}/{target.symbol}"
+            names.append(f"{tail}/{target.symbol}")
             if target.interval:
-                yield f"{tail}/{target.symbol}/{target.interval}"
+                names.append(f"{tail}/{target.symbol}/{target.interval}")
+        yield from names
+        if target.method:
+            yield from (f"{target.method}/{name.removeprefix('/')}" for name in names)
 
 
 # --- parsing ------------------------------------------------------------------------------------
@@ -122,7 +145,11 @@ _COUNT = re.compile(r"\d{1,9}")
 _SHARE = re.compile(r"0(?:\.\d{1,9})?|\.\d{1,9}")
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _OPTIONS = ("times", "every", "after", "for", "p")
+_GLOBAL = (FaultStage.CLOCK, FaultStage.PORT, FaultStage.LISTEN_KEY)
 _KLINES = "*[kK]lines"  # the endpoints that answer with rows
+_ORDERS = "*[oO]rder*"  # the endpoints that place, change or cancel orders, with the methods below
+_PLACING = ("POST", "PUT")
+_CANCELLING = ("DELETE",)
 
 
 class _BadPartError(Exception):
@@ -149,7 +176,7 @@ def _parse(spec: str) -> Fault:
     kind = _kind(name)
     if (at and not where) or re.search(r"\s", where):
         raise _BadPartError("after @ write a path, a glob or path/SYMBOL, without spaces")
-    if where and kind.stage in (FaultStage.CLOCK, FaultStage.PORT):
+    if where and kind.stage in _GLOBAL:
         raise _BadPartError(f"{name} affects all requests, so it takes no @WHERE")
     if equals and not argument:
         raise _BadPartError(f"the argument after {name}= is missing")
@@ -159,7 +186,7 @@ def _parse(spec: str) -> Fault:
         if options.times is not None:
             raise _BadPartError("ws-miss=N and times=N mean the same; write only one of them")
         options = options._replace(times=int(number))
-    return Fault(spec, name, kind.stage, number, word, where or kind.where, *options)
+    return Fault(spec, name, kind.stage, number, word, where or kind.where, kind.methods, *options)
 
 
 class _Options(NamedTuple):
@@ -181,7 +208,7 @@ def _parse_options(kind_name: str, kind: _Kind, texts: list[str]) -> _Options:
         if name in given:
             raise _BadPartError(f"the option {name} is given twice")
         given[name] = value
-    uncounted = kind.stage in (FaultStage.CLOCK, FaultStage.PORT, FaultStage.LISTING)
+    uncounted = kind.stage in (*_GLOBAL, FaultStage.LISTING)
     if uncounted and (others := [name for name in given if name != "for"]):
         raise _BadPartError(
             f"{kind_name} does not count requests, so it does not take the option {others[0]}"
@@ -192,7 +219,11 @@ def _parse_options(kind_name: str, kind: _Kind, texts: list[str]) -> _Options:
         )
     return _Options(
         # times=0 makes sense only for a fault that also acts when it is added.
-        times=_parse_count(given, "times", 0 if kind.stage is FaultStage.WEBSOCKET else 1),
+        times=_parse_count(
+            given,
+            "times",
+            0 if kind.stage in (FaultStage.WEBSOCKET, FaultStage.USER_STREAM) else 1,
+        ),
         every=_parse_count(given, "every", 1) or 1,
         after=_parse_count(given, "after", 0) or 0,
         for_s=_seconds_of(given["for"]) if "for" in given else None,
@@ -277,6 +308,18 @@ def _close_code(text: str) -> _Argument:
     return float(text), ""
 
 
+def _effect(text: str) -> _Argument:
+    if text not in ("done", "lost", "done/503", "lost/503"):
+        raise _BadPartError("the argument must be done, lost, done/503 or lost/503")
+    return None, text
+
+
+def _error_code(text: str) -> _Argument:
+    if not re.fullmatch(r"-[1-9]\d{3}", text):
+        raise _BadPartError(f"{text!r} is not one of Binance's error codes, e.g. -2022")
+    return float(text), ""
+
+
 def _row_shape(text: str) -> _Argument:
     if text not in ("short", "types", "strings"):
         raise _BadPartError("the argument must be short, types or strings")
@@ -313,10 +356,12 @@ class _Kind(NamedTuple):
     default: str = ""
     """ARG if it is omitted."""
     where: str = "*"
+    methods: tuple[str, ...] = ()
 
 
 _KINDS: dict[str, _Kind] = {
     "delay": _Kind(FaultStage.DELAY, _duration, "1s"),
+    "slow": _Kind(FaultStage.LATE, _duration, "1s"),
     "stall": _Kind(FaultStage.NO_ANSWER),
     "reset": _Kind(FaultStage.NO_ANSWER),
     "refuse": _Kind(FaultStage.PORT),
@@ -326,6 +371,12 @@ _KINDS: dict[str, _Kind] = {
     "banned": _Kind(FaultStage.ANSWER, _duration, "2m"),
     "symbol-status": _Kind(FaultStage.ANSWER, where=_KLINES),
     "enum": _Kind(FaultStage.BODY, _symbol, "XRPUSDT", "exchangeInfo"),
+    "stale": _Kind(FaultStage.ANSWER),
+    "reject": _Kind(FaultStage.ANSWER, _error_code, "-2010", _ORDERS, _PLACING),
+    "reject-cancel": _Kind(FaultStage.ANSWER, _error_code, "-2011", _ORDERS, _CANCELLING),
+    "overload": _Kind(FaultStage.ANSWER, where=_ORDERS, methods=(*_PLACING, *_CANCELLING)),
+    "unknown": _Kind(FaultStage.UNKNOWN, _effect, "done", _ORDERS, (*_PLACING, *_CANCELLING)),
+    "history": _Kind(FaultStage.HISTORY, _row_count, "20", "userTrades"),
     "empty": _Kind(FaultStage.ANSWER),
     "null": _Kind(FaultStage.ANSWER),
     "object": _Kind(FaultStage.ANSWER, where=_KLINES),
@@ -345,6 +396,12 @@ _KINDS: dict[str, _Kind] = {
     "ws-mute": _Kind(FaultStage.MESSAGE),
     "ws-miss": _Kind(FaultStage.MESSAGE, _optional_count),
     "ws-double": _Kind(FaultStage.MESSAGE),
+    "user-drop": _Kind(FaultStage.USER_STREAM, _close_code),
+    "user-expire": _Kind(FaultStage.LISTEN_KEY),
+    "user-mute": _Kind(FaultStage.USER_EVENT),
+    "user-late": _Kind(FaultStage.USER_EVENT, _duration, "3s"),
+    "user-double": _Kind(FaultStage.USER_EVENT),
+    "user-swap": _Kind(FaultStage.USER_EVENT),
 }
 _FRONT_STATUSES = ("403", "451")  # sent by a firewall or a CDN, not by the exchange itself
 

@@ -108,6 +108,130 @@ def no_listen_key() -> ErrorAnswer:
     return ErrorAnswer(400, -1125, "This listenKey does not exist.")
 
 
+def backend_timeout() -> ErrorAnswer:
+    """Return −1007: the request may have had its effect."""
+    return ErrorAnswer(
+        408,
+        -1007,
+        "Timeout waiting for response from backend server. Send status unknown; execution status "
+        "unknown.",
+    )
+
+
+def unknown_error() -> ErrorAnswer:
+    """Return the 503 after which a request may have had its effect."""
+    return ErrorAnswer(503, -1000, "Unknown error, please check your request or try again later.")
+
+
+def overloaded() -> ErrorAnswer:
+    """Return −1008: the request had no effect, because the exchange is overloaded."""
+    return ErrorAnswer(
+        503,
+        -1008,
+        "Request throttled by system-level protection. Reduce-only/close-position orders are "
+        "exempt. Please try again.",
+    )
+
+
+def not_required(parameter: str) -> ErrorAnswer:
+    """Return −1106: a parameter does not go with the others."""
+    return ErrorAnswer(400, -1106, f"Parameter '{parameter}' sent when not required.")
+
+
+def neither_sent(one: str, other: str) -> ErrorAnswer:
+    """Return −1102: one of two parameters is needed."""
+    return ErrorAnswer(
+        400, -1102, f"Param '{one}' or '{other}' must be sent, but both were empty/null!"
+    )
+
+
+def too_precise() -> ErrorAnswer:
+    """Return −1111: a price or quantity has too many decimals."""
+    return ErrorAnswer(400, -1111, "Precision is over the maximum defined for this asset.")
+
+
+def invalid_time_in_force() -> ErrorAnswer:
+    """Return −1115: there is no such time in force."""
+    return ErrorAnswer(400, -1115, "Invalid timeInForce.")
+
+
+def invalid_order_type() -> ErrorAnswer:
+    """Return −1116: there is no such order type."""
+    return ErrorAnswer(400, -1116, "Invalid orderType.")
+
+
+def invalid_side() -> ErrorAnswer:
+    """Return −1117: the side is neither BUY nor SELL."""
+    return ErrorAnswer(400, -1117, "Invalid side.")
+
+
+def invalid_position_side() -> ErrorAnswer:
+    """Return −4060: the position side is none of BOTH, LONG and SHORT."""
+    return ErrorAnswer(400, -4060, "Invalid position side.")
+
+
+def invalid_client_id() -> ErrorAnswer:
+    """Return −4015: a client id is empty, too long or has other characters."""
+    return ErrorAnswer(400, -4015, "Client order id is not valid.")
+
+
+def invalid_callback_rate() -> ErrorAnswer:
+    """Return −2007: the callback rate of a trailing stop is out of range."""
+    return ErrorAnswer(400, -2007, "Invalid callBackRate.")
+
+
+def invalid_good_till_date() -> ErrorAnswer:
+    """Return −5040: a GTD order would expire within ten minutes."""
+    return ErrorAnswer(
+        400,
+        -5040,
+        "The goodTillDate timestamp must be greater than the current time plus 600 seconds and "
+        "smaller than 253402300799000.",
+    )
+
+
+def invalid_price_match() -> ErrorAnswer:
+    """Return −5037: the book cannot decide the price."""
+    return ErrorAnswer(400, -5037, "Invalid price match.")
+
+
+def invalid_self_trade_prevention() -> ErrorAnswer:
+    """Return −5039: there is no such mode of self-trade prevention."""
+    return ErrorAnswer(400, -5039, "Invalid self trade prevention mode.")
+
+
+def price_not_positive() -> ErrorAnswer:
+    """Return −4001: a price is 0."""
+    return ErrorAnswer(400, -4001, "Price less than or equal to zero.")
+
+
+def quantity_not_positive() -> ErrorAnswer:
+    """Return −4003: a quantity is 0."""
+    return ErrorAnswer(400, -4003, "Quantity less than or equal to zero.")
+
+
+def wrong_batch_size() -> ErrorAnswer:
+    """Return −4082: a batch has no orders or too many."""
+    return ErrorAnswer(400, -4082, "Invalid number of batch place orders.")
+
+
+def belongs_to_the_algo_service() -> ErrorAnswer:
+    """Return −4120: conditional orders go to /fapi/v1/algoOrder."""
+    return ErrorAnswer(
+        400,
+        -4120,
+        "Order type not supported for this endpoint. Please use the Algo Order API endpoints "
+        "instead.",
+    )
+
+
+def too_many_orders(limit: int, interval: str) -> ErrorAnswer:
+    """Return −1015: the account has sent too many orders in an interval."""
+    return ErrorAnswer(
+        429, -1015, f"Too many new orders; current limit is {limit} orders per {interval}."
+    )
+
+
 def takes_no_orders() -> ErrorAnswer:
     """Return −2010: the local exchange does not support orders."""
     return ErrorAnswer(400, -2010, "The local exchange takes no orders.")

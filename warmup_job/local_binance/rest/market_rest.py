@@ -17,6 +17,7 @@ from warmup_job.local_binance.faults.fault_spec import FaultStage
 from warmup_job.local_binance.prices import kline_pages as klines
 from warmup_job.local_binance.prices.generated_market import funding_time_ms
 from warmup_job.local_binance.rest import error_answers
+from warmup_job.local_binance.rest.order_rate import order_limits
 from warmup_job.local_binance.rest.responses import FAULTS, answer, first
 
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3
 _FUNDING_RATE = "0.00010000"
 _INTEREST_RATE = "0.00010000"
 _ORDER_LIMITS: dict[Market, list[dict[str, Any]]] = {
-    "um": [
-        {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},
-        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
-    ],
+    "um": order_limits(),
     "spot": [
         {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
         {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200000},

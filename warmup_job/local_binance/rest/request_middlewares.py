@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from warmup_job.local_binance.account.listen_key import has_listen_key
 from warmup_job.local_binance.account.signature import ClientRequest, read_client_request
-from warmup_job.local_binance.faults.distortion import error_answer_of
+from warmup_job.local_binance.faults.distortion import error_answer_of, unknown_answer_of
 from warmup_job.local_binance.faults.fault_spec import Fault, FaultStage, FaultTarget
 from warmup_job.local_binance.listening_socket import reset
 from warmup_job.local_binance.rest.account_rest import CLIENT_REQUEST
@@ -91,7 +92,9 @@ class RequestMiddlewares:
                 return await self._record_websocket(request, handler, at_ms)
         else:
             params = (await _read_request(request)).params
-            target = FaultTarget(path, params.get("symbol", ""), params.get("interval", ""))
+            target = FaultTarget(
+                path, params.get("symbol", ""), params.get("interval", ""), request.method
+            )
             faults = self._faults.request_faults(target, klines=path in KLINE_PATHS)
         free = market is None or first(faults, FaultStage.FRONT)
         weight = 0 if free else request_weight(path, params, request.method)
@@ -109,7 +112,9 @@ class RequestMiddlewares:
     async def _record_websocket(
         self, request: web.Request, handler: Handler, at_ms: int
     ) -> web.StreamResponse:
-        refused = self._faults.handshake_fault(FaultTarget(request.path))
+        refused = self._faults.handshake_fault(
+            FaultTarget(request.path), user_data=has_listen_key(request.raw_path)
+        )
         faults = () if refused is None else (refused,)
         arrival = self._log.begin(request.method, request.path, request.query, 0, at_ms, faults)
         # Logged at the start, because a websocket may last for days.
@@ -130,6 +135,9 @@ class RequestMiddlewares:
         if self._latency_ms:
             await asyncio.sleep(self._latency_ms / 1000)
         faults: tuple[Fault, ...] = request.get(FAULTS, ())
+        late_s = sum(fault.number or 0 for fault in faults if fault.stage is FaultStage.LATE)
+        if late_s:
+            await asyncio.sleep(late_s)
         front = first(faults, FaultStage.FRONT)
         response = (
             await self._found(request, handler) if front is None else self._shown_in_front(front)
@@ -188,7 +196,14 @@ class RequestMiddlewares:
             self._meter.charge(market, address, weight, self._clock.now_ms())
             faults = request[FAULTS]
             instead = first(faults, FaultStage.ANSWER)
-            response = await handler(request) if instead is None else self._answered(instead)
+            unknown = first(faults, FaultStage.UNKNOWN)
+            response: web.StreamResponse
+            if unknown is not None:
+                response = await self._answered_without_knowing(request, handler, unknown)
+            elif instead is not None:
+                response = self._answered(instead)
+            else:
+                response = await handler(request)
         except ErrorAnswer as refused:
             response = error_answer(refused)
         used = str(self._meter.used(market, address))
@@ -196,6 +211,15 @@ class RequestMiddlewares:
         if market == "spot":
             response.headers["X-MBX-USED-WEIGHT"] = used
         return response
+
+    async def _answered_without_knowing(
+        self, request: web.Request, handler: Handler, fault: Fault
+    ) -> web.Response:
+        """Handle the request unless the fault loses it, and hide the outcome."""
+        if fault.word.startswith("done"):
+            with contextlib.suppress(ErrorAnswer):
+                await handler(request)
+        return error_answer(unknown_answer_of(fault))
 
     def _answered(self, fault: Fault) -> web.Response:
         """Return the exchange's answer that a fault sends instead of the requested one."""

@@ -29,6 +29,7 @@ _FLAT: dict[str, int] = {
     "/fapi/v1/allAlgoOrders": 5,
     "/fapi/v1/allOrders": 5,
     "/fapi/v1/commissionRate": 20,
+    "/fapi/v1/income": 30,
     "/fapi/v1/multiAssetsMargin": 30,
     "/fapi/v1/positionSide/dual": 30,
     "/fapi/v1/symbolConfig": 5,
@@ -43,8 +44,16 @@ _FLAT: dict[str, int] = {
     "/api/v3/exchangeInfo": 20,
     "/api/v3/klines": 2,
 }
-# New orders count against a separate limit per account.
-_FREE_POSTS = frozenset({"/fapi/v1/order", "/fapi/v1/algoOrder"})
+# What changes the account costs 1, except these. New and changed orders also count against a
+# separate limit of the account (`order_rate`).
+_CHANGES: dict[tuple[str, str], int] = {
+    ("POST", "/fapi/v1/order"): 0,
+    ("PUT", "/fapi/v1/order"): 0,
+    ("POST", "/fapi/v1/algoOrder"): 0,
+    ("POST", "/fapi/v1/batchOrders"): 5,
+    ("PUT", "/fapi/v1/batchOrders"): 5,
+    ("POST", "/fapi/v1/countdownCancelAll"): 10,
+}
 # (with a symbol, without)
 _BY_SYMBOL: dict[str, tuple[int, int]] = {
     "/fapi/v1/openAlgoOrders": (1, 40),
@@ -61,7 +70,7 @@ _BY_LIMIT = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines"})
 def request_weight(path: str, params: Mapping[str, str], method: str = "GET") -> int:
     """Return a request's weight, by Binance's documentation of its endpoint."""
     if method not in ("GET", "HEAD"):
-        return 0 if method == "POST" and path in _FREE_POSTS else 1
+        return _CHANGES.get((method, path), 1)
     if path in _BY_LIMIT:
         return _futures_kline_weight(params.get("limit", "500"))
     if path in _BY_SYMBOL:

@@ -15,8 +15,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from loguru import logger
 
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.account.listen_key import has_listen_key
 from warmup_job.local_binance.faults.distortion import book_with_decimals
-from warmup_job.local_binance.faults.fault_spec import FaultTarget
+from warmup_job.local_binance.faults.fault_spec import FaultStage, FaultTarget
 from warmup_job.local_binance.prices.generated_market import funding_time_ms, trade_id
 from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.market.interval import Interval
@@ -24,11 +25,11 @@ from warmup_job.market.interval import Interval
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from warmup_job.local_binance.account.listen_key import ListenKeys
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import FaultBoard
     from warmup_job.local_binance.faults.fault_spec import Fault
     from warmup_job.local_binance.prices.price_feed import PriceFeed
+    from warmup_job.local_binance.websocket.user_data_stream import UserDataStream
     from warmup_job.market.kline import Kline
     from warmup_job.market.pages import Market
 
@@ -84,7 +85,7 @@ class StreamHub:
         clock: The exchange's clock.
         kline_ms: Time between two updates of a forming kline.
         faults: The faults that drop or repeat messages.
-        listen_keys: The account's listen keys.
+        user_data: The events of the account.
     """
 
     def __init__(
@@ -93,9 +94,9 @@ class StreamHub:
         clock: ExchangeClock,
         kline_ms: int,
         faults: FaultBoard,
-        listen_keys: ListenKeys,
+        user_data: UserDataStream,
     ) -> None:
-        self._listen_keys = listen_keys
+        self._user_data = user_data
         self._faults = faults
         self._feeds = feeds
         self._clock = clock
@@ -149,6 +150,10 @@ class StreamHub:
         """Close the websockets that a fault applies to; abort them if it has no close code."""
         for connection in tuple(self._connections):
             if not fault.applies(FaultTarget(connection.path)):
+                continue
+            if fault.stage is FaultStage.USER_STREAM and not any(
+                has_listen_key(stream) for stream in connection.streams
+            ):
                 continue
             if fault.number is not None:
                 self._close(connection, int(fault.number))
@@ -230,8 +235,8 @@ class StreamHub:
 
     def _messages(self, market: Market, stream: str) -> AsyncIterator[_Message] | None:
         """Return the messages of a stream, or None if the stream does not exist."""
-        if market == "um" and self._listen_keys.is_valid(stream, self._clock.now_ms()):
-            return self._account_messages(stream)
+        if market == "um" and (events := self._user_data.listen(stream)) is not None:
+            return self._account_messages(events)
         name, _, kind = stream.partition("@")
         feed = self._feeds.get((market, name.upper()))
         if feed is None or name != name.lower():
@@ -278,15 +283,9 @@ class StreamHub:
                     yield _kline_message(feed, interval, forming, now_ms, closed=False)
                 update_ms = now_ms + self._kline_ms
 
-    async def _account_messages(self, listen_key: str) -> AsyncIterator[_Message]:
-        """Yield only the expiry of the listen key, because the account never changes."""
-        while (until_ms := self._listen_keys.until_ms(listen_key)) is not None:
-            now_ms = self._clock.now_ms()
-            if now_ms >= until_ms:
-                event = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key}
-                yield _Message(_json(event))
-                return
-            await self._clock.sleep_until(until_ms)
+    async def _account_messages(self, events: AsyncIterator[str]) -> AsyncIterator[_Message]:
+        async for event in events:
+            yield _Message(event)
 
     async def _book_messages(self, feed: PriceFeed) -> AsyncIterator[_Message]:
         """Yield the top of the book when it has changed, checked every `SLOT_MS`."""
