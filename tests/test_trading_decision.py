@@ -24,6 +24,7 @@ QUOTES = ("btcusdt@bookTicker",)
 
 FOUR_SILENT = tuple(f"{name}usdt@kline_1m" for name in ("btc", "eth", "link", "sol"))
 LIVE = "contiguous to 2023-11-14T22:14:59Z"
+BY = "paused by the operator since 2023-11-14T22:00:00Z"
 NO_SUBSCRIBER = "no strategy has subscribed to bars of the venue yet"
 
 
@@ -45,6 +46,12 @@ TABLE: dict[str, tuple[Situation, State, str]] = {
     "bars built from ticks beside a stream halt nothing": (
         situation(MINUTES, tick_built=("X-100-TICK-LAST-INTERNAL",)), "live", LIVE,
     ),
+    # -- the operator
+    "paused by the operator": (situation(MINUTES, state="live", operator=BY), "paused", BY),
+    "paused while bars are missing": (
+        situation(FILLING, operator=BY), "filling", "BTCUSDT 1m: 2 bar(s) are missing from 22:13",
+    ),
+    "it recovers into the pause": (situation(MINUTES, state="degraded", operator=BY), "paused", BY),
     # -- no stream
     "no subscriber yet": (situation(delivering=True), "filling", NO_SUBSCRIBER),
     "no subscriber, heard": (situation(), "degraded", NO_SUBSCRIBER),
@@ -180,7 +187,7 @@ def test_a_degraded_trader_is_never_filling() -> None:
         again = Situation(
             **{name: getattr(seen, name) for name in seen.__slots__} | {"state": "degraded"}
         )
-        assert decide(again).state in {"live", "degraded"}
+        assert decide(again).state in {"live", "paused", "degraded"}
 
 
 def test_bars_without_history_do_not_halt_trading_if_the_policy_accepts_them() -> None:

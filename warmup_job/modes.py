@@ -11,3 +11,5 @@ FirstBar = Literal["history", "on_bar"]
 """Where a stream's newest bar goes at the start if it closed more than a minute ago."""
 Replay = Literal["none", "on_bar"]
 """Whether history is replayed through on_bar to strategies that receive it in no other way."""
+OperatorState = Literal["trading", "paused", "flattening"]
+"""What the operator wants: orders, exits only, or no position at all."""

@@ -12,6 +12,7 @@ from warmup_job.cli.plan_command import plan
 from warmup_job.cli.run_command import run
 from warmup_job.cli.study_command import study
 from warmup_job.cli.trade_command import trade
+from warmup_job.cli.trader_command import trader
 from warmup_job.cli.verify_command import verify
 from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.process.logs import LogFormat, set_up_logs, stderr_as_json
@@ -49,5 +50,5 @@ def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
         resume_garbage_collector()
 
 
-for _command in (plan, run, verify, inspect, study, trade, exchange):
+for _command in (plan, run, verify, inspect, study, trade, trader, exchange):
     cli.add_command(_command)

@@ -10,13 +10,18 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["starting", "verifying", "warming", "filling", "live", "degraded", "stopping"]
+from warmup_job.modes import OperatorState
+
+State = Literal[
+    "starting", "verifying", "warming", "filling", "live", "paused", "degraded", "stopping"
+]
 STATES: tuple[State, ...] = (
     "starting",
     "verifying",
     "warming",
     "filling",
     "live",
+    "paused",
     "degraded",
     "stopping",
 )
@@ -53,6 +58,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the process' start until it was live for the first time."""
     trading: bool = False
     """Whether orders may leave."""
+    operator: OperatorState = "trading"
+    """What the operator wants (``warmup-job trader pause | resume | flatten``)."""
     orders_open: int = 0
     positions_open: int = 0
     streams: tuple[StreamReport, ...] = ()

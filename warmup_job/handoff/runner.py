@@ -29,6 +29,7 @@ from warmup_job.handoff.report import Report, State, now_ms, process_started_ms
 from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
 from warmup_job.handoff.situation import is_warm_start, situation_of
+from warmup_job.handoff.strategy_features import HeedsOperator
 from warmup_job.handoff.stream_history import History
 from warmup_job.handoff.trading_decision import decide
 from warmup_job.handoff.trading_policy import TradingPolicy
@@ -174,6 +175,8 @@ class BaseRunner(ABC):
                 task.cancel()
         if self.node is not None:
             announce_trading_state(self.node)
+        self._tell_operator_state()
+        self.policy.operator.on_change = self._on_operator
         self._warmup_strategy()
         self.start_task(self._watch_node(), "watch")
         self.start_task(self._watch.keep_clock(), "clock")
@@ -270,8 +273,7 @@ class BaseRunner(ABC):
             if not node.trader.is_running or not any(s.is_running for s in self.strategies):
                 raise TraderError("the trader is no longer running; see its log above")
             self._watch.look(self._expected())
-            if self.state == "degraded":  # what was on its way may have been accepted since
-                self._cancel(self.policy.on_gap)
+            self._cancel_unwanted()  # what was on its way may have been accepted since
             waited_s = loop.time() - started_at
             if not self.websockets.heard.ever and waited_s > self.settings.connect_timeout_s:
                 raise TraderError(f"no websocket message within {waited_s:.0f} s: check api.ws_url")
@@ -290,11 +292,27 @@ class BaseRunner(ABC):
         if self.streams.delivery.has_begun and self._started_warm is None:
             self._started_warm = is_warm_start(self.streams, self.strategies)
         situation = situation_of(
-            self.state, self.streams, self.websockets, self._expected(), self.strategies
-        )
+            self.state, self.streams, self.websockets, self._expected(), self.strategies,
+            self.policy.operator.reason,
+        )  # fmt: skip
         state, reason = decide(situation, require_history=self.policy.proven)
         self.set_trading(TradingState.ACTIVE if state == "live" else TradingState.HALTED)
         self.enter(state, reason)
+
+    def _on_operator(self) -> None:
+        """Act on a new wish of the operator."""
+        try:
+            self.on_change()  # first, so that a strategy that may trade again can do so at once
+            self._tell_operator_state()
+            self._cancel_unwanted()
+            self.on_report(self.report())
+        except Exception as error:  # noqa: BLE001 - the strategy's own code
+            self.on_failure(error)
+
+    def _tell_operator_state(self) -> None:
+        for strategy in self.strategies:
+            if isinstance(strategy, HeedsOperator):
+                strategy.on_operator_state(self.policy.operator.state)
 
     def on_connection_change(self) -> None:
         """Decide again, and deliver the first bars once every websocket stream is heard."""
@@ -351,9 +369,15 @@ class BaseRunner(ABC):
             self._live_after_s = (self._since_ms - self._started_ms) / 1000
         log = logger.warning if state == "degraded" else logger.info
         log("{}: {}", state, why)
-        if state == "degraded":
-            self._cancel(self.policy.on_gap)
+        self._cancel_unwanted()
         self.on_report(self.report())
+
+    def _cancel_unwanted(self) -> None:
+        """Cancel what must not rest while bars are missing, or while the operator has paused."""
+        if self.state == "degraded":
+            self._cancel(self.policy.on_gap)
+        if self.policy.operator.state != "trading" and self.state != "stopping":
+            self._cancel("cancel_entries")
 
     def _cancel(self, policy: Orders) -> None:
         if self.node is not None:
@@ -394,6 +418,7 @@ class BaseRunner(ABC):
             started_ms=self._started_ms,
             live_after_s=self._live_after_s,
             trading=active,
+            operator=self.policy.operator.state,
             orders_open=orders,
             positions_open=positions,
             streams=tuple(

@@ -19,6 +19,7 @@ def situation_of(
     websockets: Websockets,
     expected: Sequence[str],
     strategies: Sequence[Strategy],
+    operator: str,
 ) -> Situation:
     """Return what the decision depends on.
 
@@ -28,6 +29,7 @@ def situation_of(
         websockets: the node's connections.
         expected: the websocket streams that have to be heard.
         strategies: what the node runs.
+        operator: why the operator holds entries back; empty: the operator does not.
     """
     followed, delivering = streams.followed, streams.delivery.is_under_way()
     kept = list(followed.kept)
@@ -53,6 +55,7 @@ def situation_of(
         unlisted=tuple(map(str, followed.unlisted)),
         cold=tuple(followed.cold()),
         cold_strategies=tuple(str(each.id) for each in strategies if not is_warm(each)),
+        operator=operator,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from nautilus_trader.model.data import BarType
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar
 
 
@@ -47,6 +48,18 @@ class FollowsOneBarType(Protocol):
     """A strategy's configuration that names the bars that the strategy trades on."""
 
     bar_type: BarType
+
+
+@runtime_checkable
+class HeedsOperator(Protocol):
+    """A strategy that knows that the operator has paused it, or closes its positions.
+
+    A strategy that does not needs nothing: its entries are denied and cancelled, and its positions
+    are closed, as those of any other.
+    """
+
+    def on_operator_state(self, state: OperatorState) -> None:
+        """Send no entries unless ``trading``, and no orders at all while ``flattening``."""
 
 
 def is_warm(strategy: Strategy) -> bool:

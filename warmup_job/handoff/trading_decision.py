@@ -39,6 +39,7 @@ class Situation:
         unlisted: followed bar types that `warmup.streams` does not list, without history.
         cold: why followers are cold although their history was there.
         cold_strategies: ids of strategies that report that they are not warm.
+        operator: why the operator holds entries back; empty: the operator does not.
     """
 
     state: State
@@ -51,6 +52,7 @@ class Situation:
     unlisted: tuple[str, ...] = ()
     cold: tuple[str, ...] = ()
     cold_strategies: tuple[str, ...] = ()
+    operator: str = ""
 
 
 class Decision(NamedTuple):
@@ -63,13 +65,16 @@ class Decision(NamedTuple):
 def decide(situation: Situation, *, require_history: bool = True) -> Decision:
     """Decide whether trading is on (``live``), about to begin (``filling``) or ``degraded``.
 
-    A trader that is degraded stays so until it is live again.
+    A trader that is degraded stays so until it is live again. It is ``paused`` if it would be live
+    but for its operator.
 
     Args:
         situation: of the running node.
         require_history: whether a followed stream without history keeps trading halted.
     """
     reason = next(_reasons_to_halt(situation, require_history=require_history), "")
+    if not reason and situation.operator:
+        return Decision("paused", situation.operator)
     if not reason:
         contiguous_ms = max(each.contiguous_to_ms for each in situation.streams)
         return Decision("live", f"contiguous to {utc_text(contiguous_ms)}")

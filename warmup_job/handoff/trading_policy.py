@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import FirstBar, Orders, Replay
 
@@ -29,3 +30,5 @@ class TradingPolicy:
     silence_s: float = 10.0
     """How many seconds a websocket stream may be silent before trading halts."""
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    operator: OperatorControl = field(default_factory=OperatorControl)
+    """What the operator wants; the default is a control that nobody else holds."""

@@ -47,6 +47,7 @@ from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.no_entries import explain_no_entries
 from warmup_job.hedge_grid.order_client import OrderClient
+from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
 __all__ = ["HedgeGridV1", "HedgeGridV1Config"]
@@ -99,6 +100,7 @@ class HedgeGridV1(Strategy):
         self._pnl = GridPnl()
         self._drawdown_pct = Decimal(0)
         self._stopped = False  # by the drawdown limit
+        self._operator: OperatorState = "trading"
 
     # -- warm-up ---------------------------------------------------------------------------------
 
@@ -172,8 +174,9 @@ class HedgeGridV1(Strategy):
             client, self._prices, self.config, lambda: not self._find_block_reason()
         )
         self._exits = ExitOrders(
-            client, self._prices, self.config, lambda: not self._is_halted, self._entries.is_open
-        )
+            client, self._prices, self.config,
+            lambda: not self._is_halted and self._operator != "flattening", self._entries.is_open,
+        )  # fmt: skip
         self._take_over()
         self._pnl.begin(self._account.open_positions())
         self.msgbus.subscribe(topic="events.risk", handler=self._on_risk_event)
@@ -234,6 +237,19 @@ class HedgeGridV1(Strategy):
         elif was_halted:
             self._exits.protect_all()
 
+    # -- the operator ----------------------------------------------------------------------------
+
+    def on_operator_state(self, state: OperatorState) -> None:
+        """Send the ladder, or cancel the entries; no exits leave while positions are closed."""
+        before, self._operator = self._operator, state
+        if state != "trading":
+            self._entries.cancel_all()
+        if before == "flattening" and state != before:  # its positions and exits have changed
+            self._take_over()
+            self._exits.protect_all()
+        if state == "trading" and state != before:
+            self._update_entries()
+
     # -- market data -----------------------------------------------------------------------------
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
@@ -259,7 +275,7 @@ class HedgeGridV1(Strategy):
         """Compare the lots with the positions, send missing exits and check the drawdown."""
         if self._is_halted:
             return
-        for book in BOOKS:
+        for book in BOOKS if self._operator != "flattening" else ():
             if self._exits.quantity(book) != self._account.position(book).quantity:
                 self.log.warning(
                     f"Another client has changed the {book} position; taking over its new size"
@@ -292,6 +308,8 @@ class HedgeGridV1(Strategy):
     def _find_block_reason(self) -> str:
         """Return why no entry may be sent now; empty if entries may be sent."""
         now_ns = self.clock.timestamp_ns()
+        if self._operator != "trading":
+            return "the operator has paused trading"
         if self._trading != TradingState.ACTIVE:
             return "trading is not active"
         if not self.detector.is_warm:

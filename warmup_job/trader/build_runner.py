@@ -12,6 +12,7 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.binance.api_keys import signing_secret
 from warmup_job.handoff.live_runner import LiveRunner
 from warmup_job.handoff.node import NodeSettings
+from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
@@ -32,6 +33,7 @@ def build_runner(
     strategies: Sequence[Strategy],
     state_dir: StateDir | None = None,
     connect_timeout_s: float = 30.0,
+    operator: OperatorControl | None = None,
 ) -> BaseRunner:
     """Build a runner for strategies that have been made; nothing is started.
 
@@ -42,6 +44,7 @@ def build_runner(
         strategies: what the node runs, see `make_strategies`.
         state_dir: where strategies keep what they save; None: nowhere.
         connect_timeout_s: how many seconds the node may take to connect.
+        operator: what the operator wants; None: trade.
 
     Returns:
         The runner, without histories: give `BaseRunner.run` the function that loads them.
@@ -53,6 +56,7 @@ def build_runner(
         state_dir=state_dir,
         silence_s=plan.trader.silence_ms / 1000,
         delivery=DeliveryPolicy(plan.trader.first_bar, plan.trader.replay),
+        operator=operator or OperatorControl(),
     )
     instrument_ids = [
         InstrumentId.from_str(each)

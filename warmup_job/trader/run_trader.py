@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.http_port import serving
+from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.report import Reporter
 from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.modes import Mode
 from warmup_job.plan.venue_client import check_network, open_client
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.rate_limits import record_limit, wait_for_limit
+from warmup_job.trader.control_server import controlled
 from warmup_job.trader.summary import TradeSummary
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
         # First of all: a second trader must neither change the state nor send a request.
         state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
         reporter = Reporter(mode, state_dir.write_report)
+        operator = OperatorControl(state_dir)
+        await stack.enter_async_context(controlled(state_dir, operator, reporter.now))
         http = serving(settings.http_host, settings.http_port, reporter.now)
         await stack.enter_async_context(http)
         # The job records rate limits on the snapshot volume, the trader in its own state.
@@ -64,7 +68,7 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
             asyncio.to_thread(import_module, "warmup_job.trader.session"), _read_clock(client)
         )
         summary: TradeSummary = await session.run_session(
-            plan, mode, client, stop, reporter, state_dir
+            plan, mode, client, stop, reporter, state_dir, operator
         )
         return summary
 

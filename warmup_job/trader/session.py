@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.report import Reporter
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
@@ -30,6 +31,7 @@ async def run_session(
     stop: asyncio.Event,
     reporter: Reporter,
     state_dir: StateDir,
+    operator: OperatorControl,
 ) -> TradeSummary:
     """Warm up, go live and trade until ``stop`` is set or a signal comes.
 
@@ -40,6 +42,7 @@ async def run_session(
         stop: set it to shut the trader down.
         reporter: publishes the runner's reports.
         state_dir: where the strategies' states are saved.
+        operator: what the operator wants.
 
     Raises:
         LiveRefusedError: in live mode, a requirement is not met.
@@ -47,7 +50,8 @@ async def run_session(
         TraderError: the node did not start, or could not continue.
     """
     resume_garbage_collector()
-    runner = build_runner(plan, mode, client, make_strategies(plan.strategies), state_dir)
+    strategies = make_strategies(plan.strategies)
+    runner = build_runner(plan, mode, client, strategies, state_dir, operator=operator)
     runner.on_report, reporter.make = reporter.publish, runner.report
     runner.enter("verifying", str(plan.root))
     load = check_live_requirements if mode == "live" else load_histories

@@ -1,0 +1,60 @@
+"""An operator at the command line of a running trader."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.commands import Result, job, job_process
+from tests.support.suite import HANG_S
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True)
+class OperatedTrader:
+    """A trader's process, and the commands that talk to it."""
+
+    process: subprocess.Popen[str]
+    state_dir: Path
+    log: Path
+
+    def ask(self, command: str, *options: str) -> Result:
+        """Run ``warmup-job trader COMMAND --json``."""
+        return job("trader", command, "--state-dir", self.state_dir, "--json", *options)
+
+    def report(self) -> dict[str, Any]:
+        """Return the trader's report; empty before its socket is there."""
+        done = self.ask("status")
+        return dict(done.json["report"]) if done.code == 0 else {}
+
+    def until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Wait until a report meets the condition, and return it."""
+        seen: list[dict[str, Any]] = [{}]
+
+        def met() -> object:
+            seen[0] = self.report()
+            return seen[0] and condition(seen[0])
+
+        until(met, lambda: f"{seen[0]}\n{self.log.read_text()}", process=self.process)
+        return seen[0]
+
+    def stop(self) -> int:
+        """End the trader by SIGTERM and return its exit code."""
+        self.process.terminate()
+        self.process.communicate(timeout=HANG_S)
+        return self.process.returncode
+
+
+@contextlib.contextmanager
+def operated(
+    config: Path, mode: str, state_dir: Path, env: dict[str, str] | None = None
+) -> Iterator[OperatedTrader]:
+    """Run a trader whose state is in ``state_dir``."""
+    log = state_dir.with_name(f"{state_dir.name}.log")
+    options = ("--config", config, "--mode", mode, "--state-dir", state_dir)
+    with job_process("trade", *options, env=env, log=log) as process:
+        yield OperatedTrader(process, state_dir, log)

@@ -1,0 +1,226 @@
+"""The operator's wish, and the socket by which the trader takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import job
+from warmup_job.errors import TraderError
+from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
+from warmup_job.handoff.report import Report
+from warmup_job.handoff.state_dir import StateDir
+from warmup_job.trader.control_client import ask_trader
+from warmup_job.trader.control_messages import ControlMessage
+from warmup_job.trader.control_server import controlled
+from warmup_job.trader.control_socket import SOCKET, connect_socket, listening_socket
+
+REPORT = Report(state="live", why="", mode="paper", at_ms=2_000, since_ms=1_000, started_ms=0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a state folder whose path is too long for a unix socket's address."""
+    made = tmp_path / ("a" * 100) / ("b" * 100)
+    made.mkdir(parents=True)
+    return made
+
+
+@asynccontextmanager
+async def trader(folder: Path) -> AsyncIterator[OperatorControl]:
+    """Serve the socket of a folder."""
+    state_dir = StateDir(folder, "paper")
+    operator = OperatorControl(state_dir)
+    async with controlled(state_dir, operator, lambda: REPORT):
+        yield operator
+
+
+def with_trader[T](folder: Path, act: Callable[[OperatorControl], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with trader(folder) as operator:
+            return await act(operator)
+
+    return asyncio.run(run())
+
+
+# -- the wish --------------------------------------------------------------------------------------
+
+
+def test_wish_survives_a_restart(folder: Path) -> None:
+    assert OperatorControl(StateDir(folder, "live")).state == "trading"
+    assert OperatorControl(StateDir(folder, "live")).set("paused", "uid 0")
+    again = OperatorControl(StateDir(folder, "live"))
+    assert again.state == "paused"
+    assert "uid 0" in again.reason
+    assert again.set("trading")
+    assert not OperatorControl(StateDir(folder, "live")).reason
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"state":"asleep","since_ms":1}', b"\xff"])
+def test_unreadable_wish_counts_as_a_pause(folder: Path, content: bytes) -> None:
+    (folder / "operator.json").write_bytes(content)
+    assert OperatorControl(StateDir(folder, "live")).state == "paused"
+
+
+def test_wish_that_cannot_be_written_is_acted_on_and_reported(tmp_path: Path) -> None:
+    seen = []
+    operator = OperatorControl(StateDir(tmp_path / "file" / "below", "live"))
+    (tmp_path / "file").write_text("")
+    operator.on_change = lambda: seen.append(operator.state)
+    assert not operator.set("paused")
+    assert seen == ["paused"]
+
+
+# -- the socket ------------------------------------------------------------------------------------
+
+
+def test_requests_arrive_over_a_path_that_is_too_long_for_a_socket(folder: Path) -> None:
+    async def act(operator: OperatorControl) -> list[ControlMessage]:
+        paused = await asyncio.to_thread(ask_trader, folder, "pause")
+        assert operator.reason.startswith("paused")
+        assert f"uid {os.getuid()}" in operator.reason
+        asked = await asyncio.to_thread(ask_trader, folder, "status")
+        resumed = await asyncio.to_thread(ask_trader, folder, "resume")
+        assert not operator.reason
+        return [paused, asked, resumed]
+
+    assert len(os.fsencode(folder)) > 108
+    for message in with_trader(folder, act):
+        assert message.done
+        assert message.kept
+        assert message.report == REPORT
+
+
+def test_flatten_answers_when_it_is_flat(folder: Path) -> None:
+    closed = ClosedPosition(position="BTCUSDT-PERP.BINANCE-LONG", quantity=1)  # type: ignore[arg-type]
+
+    async def act(operator: OperatorControl) -> tuple[list[str], ControlMessage]:
+        def flatten() -> None:
+            if operator.state == "flattening":
+                operator.progress("closing")
+                operator.flattened(FlatReport(flat=True, closed=(closed,)))
+
+        operator.on_change = flatten
+        steps: list[str] = []
+        message = await asyncio.to_thread(ask_trader, folder, "flatten", steps.append)
+        assert operator.state == "paused"
+        return steps, message
+
+    steps, message = with_trader(folder, act)
+    assert steps == ["closing"]
+    assert message.flat == FlatReport(flat=True, closed=(closed,))
+    assert OperatorControl(StateDir(folder, "paper")).state == "paused"
+
+
+def test_resume_ends_a_flatten_that_waits(folder: Path) -> None:
+    async def act(operator: OperatorControl) -> ControlMessage:
+        begun = asyncio.Event()
+        operator.on_change = begun.set
+        waiting = asyncio.create_task(asyncio.to_thread(ask_trader, folder, "flatten"))
+        await begun.wait()
+        await asyncio.to_thread(ask_trader, folder, "resume")
+        return await waiting
+
+    flat = with_trader(folder, act).flat
+    assert flat is not None
+    assert not flat.flat
+    assert "trading" in flat.why_not
+
+
+def test_socket_is_for_its_user_only_and_goes_with_the_trader(folder: Path) -> None:
+    async def act(_: OperatorControl) -> int:
+        return stat.S_IMODE((folder / SOCKET).stat().st_mode)
+
+    before = os.umask(0)
+    try:
+        assert with_trader(folder, act) == 0o600
+    finally:
+        os.umask(before)
+    assert not (folder / SOCKET).exists()
+
+
+def test_socket_of_a_dead_trader_is_replaced(folder: Path) -> None:
+    with listening_socket(folder):
+        (folder / SOCKET).rename(folder / "kept")
+    (folder / "kept").rename(folder / SOCKET)
+    with pytest.raises(TraderError, match=r"no trader listens at .*: start one"):
+        ask_trader(folder, "status")
+
+    async def act(_: OperatorControl) -> ControlMessage:
+        return await asyncio.to_thread(ask_trader, folder, "status")
+
+    assert with_trader(folder, act).report == REPORT
+
+
+def test_client_that_leaves_or_sends_garbage_harms_nobody(folder: Path) -> None:
+    def misbehave() -> bytes:
+        with connect_socket(folder) as leaving:
+            leaving.sendall(b'{"command":"flatten"}\n')
+        with connect_socket(folder) as long:
+            long.sendall(b"x" * 100)
+        with connect_socket(folder) as other:
+            other.sendall(b'nonsense\n{"command":"sell"}\n{"command":"status"}\n')
+            lines = other.makefile("rb")
+            return b"".join(next(lines) for _ in range(3))
+
+    async def act(operator: OperatorControl) -> bytes:
+        answers = await asyncio.to_thread(misbehave)
+        operator.flattened(FlatReport(flat=True))
+        return answers
+
+    first, second, third = with_trader(folder, act).splitlines()
+    assert "not a request" in json.loads(first)["error"]
+    assert "not a request" in json.loads(second)["error"]
+    assert json.loads(third)["report"]["state"] == "live"
+
+
+def test_trader_without_a_usable_folder_has_no_socket(tmp_path: Path) -> None:
+    async def run() -> None:
+        state_dir = StateDir(tmp_path, "paper", usable=False)
+        async with controlled(state_dir, OperatorControl(state_dir), lambda: REPORT):
+            pass
+
+    asyncio.run(run())
+    assert not list(tmp_path.iterdir())
+
+
+def test_trader_that_ends_during_a_flatten_is_named(folder: Path) -> None:
+    async def run() -> None:
+        async with trader(folder) as operator:
+            begun = asyncio.Event()
+            operator.on_change = begun.set
+            waiting = asyncio.create_task(asyncio.to_thread(ask_trader, folder, "flatten"))
+            await begun.wait()
+        with pytest.raises(TraderError, match="goes on when it starts again"):
+            await waiting
+        assert OperatorControl(StateDir(folder, "paper")).state == "flattening"
+
+    asyncio.run(run())
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "flatten", "status"])
+def test_command_without_a_trader_exits_with_21(tmp_path: Path, command: str) -> None:
+    done = job("trader", command, "--state-dir", tmp_path)
+    assert done.code == 21
+    assert f"no trader listens at {tmp_path}" in done.err
+    assert "start one" in done.err
+
+
+def test_command_finds_the_folder_in_the_configuration(tmp_path: Path) -> None:
+    done = job("trader", "status", "--config", "configs/demo.yaml")
+    assert done.code == 21
+    assert ".demo/state" in done.err
+    done = job("trader", "status", env={"WARMUP_STATE_DIR": str(tmp_path)})
+    assert str(tmp_path) in done.err
+    assert job("trader", "status", "--config", tmp_path / "none.yaml").code == 2
+    assert job("trader", "sell").code == 2

@@ -1,0 +1,118 @@
+"""``warmup-job trader``: pause, resume, flatten and inspect a running trader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from warmup_job.cli.shared_options import as_json_option
+from warmup_job.errors import TraderError
+
+if TYPE_CHECKING:
+    from warmup_job.trader.control_messages import ControlCommand, ControlMessage
+
+
+def _on_state_dir[R](command: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options that name the trader's folder."""
+    for option in (
+        as_json_option,
+        click.option(
+            "--config", "config_path", envvar="WARMUP_CONFIG", show_envvar=True,
+            default="configs/warmup.yaml", show_default=True, type=click.Path(path_type=Path),
+            help="The trader's warmup.yaml, which names the folder; not read with --state-dir.",
+        ),
+        click.option(
+            "--state-dir", envvar="WARMUP_STATE_DIR", show_envvar=True,
+            type=click.Path(path_type=Path), help="The trader's trade.state_dir.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group()
+def trader() -> None:
+    """Pause, resume, flatten or inspect the trader that runs on a state folder.
+
+    The commands talk to it by a unix socket in trade.state_dir, on paper and live. They exit with
+    21 if no trader answers.
+    """
+
+
+@trader.command()
+@_on_state_dir
+def pause(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
+    """Cancel all entries and send no more; keep exits. A restart does not change that."""
+    _report(
+        _ask("pause", state_dir, config_path), as_json, "paused: entries are held back, exits stay"
+    )
+
+
+@trader.command()
+@_on_state_dir
+def resume(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
+    """Trade again after a pause or a flatten."""
+    _report(_ask("resume", state_dir, config_path), as_json, "resumed")
+
+
+@trader.command()
+@_on_state_dir
+def flatten(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
+    """Close all positions of the traded instruments, and stay paused.
+
+    Entries and take profits are cancelled, the positions are closed by reduce-only market orders,
+    and when the exchange reports no position any more, stop losses are cancelled too. Ctrl-C ends
+    this command only: the trader goes on.
+    """
+    message = _ask("flatten", state_dir, config_path)
+    flat = message.flat
+    if as_json or flat is None or not flat.flat:
+        _report(message, as_json, "")
+    else:
+        for each in flat.closed:
+            price = "" if each.price is None else f" at {each.price}"
+            click.echo(f"closed {each.quantity} of {each.position}{price}")
+        left = f"; {flat.orders_left} exit(s) are still being cancelled" if flat.orders_left else ""
+        click.echo(f"flat: the exchange reports no position{left}; the trader stays paused")
+    if flat is not None and not flat.flat:
+        raise TraderError(f"not flat: {flat.why_not}")
+
+
+@trader.command()
+@_on_state_dir
+def status(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
+    """Print the trader's report."""
+    from warmup_job.trader.status_text import status_lines
+
+    message = _ask("status", state_dir, config_path)
+    if message.report is not None:
+        _report(message, as_json, "\n".join(status_lines(message.report)))
+
+
+def _ask(command: ControlCommand, state_dir: Path | None, config_path: Path) -> ControlMessage:
+    from warmup_job.trader.control_client import ask_trader
+
+    if state_dir is None:
+        from warmup_job.config import load
+
+        state_dir = load(config_path).trade.state_dir
+    message = ask_trader(state_dir, command, lambda text: click.echo(text, err=True))
+    if message.error:
+        raise TraderError(f"the trader refuses the request: {message.error}")
+    return message
+
+
+def _report(message: ControlMessage, as_json: bool, text: str) -> None:
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(message), ensure_ascii=False, indent=2))
+    elif text:
+        click.echo(text)
+    if not message.kept:
+        click.echo(
+            "WARNING: the trader cannot write its state folder, so a restart forgets this", err=True
+        )

@@ -1,0 +1,155 @@
+"""What the operator wants of a trader: kept in `trade.state_dir`, so that it survives a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+from loguru import logger
+
+from warmup_job.handoff.report import now_ms
+from warmup_job.handoff.state_dir import StateDir
+from warmup_job.market.times import utc_text
+from warmup_job.modes import OperatorState
+from warmup_job.snapshot.durable import read_regular_file
+
+FILE = "operator.json"
+_MOST_BYTES = 65_536
+
+
+class ClosedPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """A position that a flatten has closed."""
+
+    position: str
+    """Its id, such as ``BTCUSDT-PERP.BINANCE-LONG``."""
+    quantity: Decimal
+    """Base currency."""
+    price: Decimal | None = None
+    """The average price of its closing orders; None: the trader has seen no fill."""
+
+
+class FlatReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a flatten."""
+
+    flat: bool
+    """Whether the exchange reports no position of the traded instruments, and no entry is open."""
+    closed: tuple[ClosedPosition, ...] = ()
+    why_not: str = ""
+    """Why it is not flat; empty: it is."""
+    orders_left: int = 0
+    """Exits whose cancel was not confirmed."""
+
+
+type _Steps = asyncio.Queue[str | FlatReport]
+
+
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of the file."""
+
+    state: OperatorState
+    since_ms: int
+    by: str = ""
+
+
+class OperatorControl:
+    """Holds the operator's wish and passes it on.
+
+    Args:
+        state_dir: where the wish is kept; None: nowhere.
+    """
+
+    def __init__(self, state_dir: StateDir | None = None) -> None:
+        self._state_dir = state_dir
+        self._wish = _Wish(state="trading", since_ms=now_ms())
+        self._flattening: list[_Steps] = []
+        self.on_change: Callable[[], object] = lambda: None
+        """Called after every change."""
+        if state_dir is not None and state_dir.usable:
+            self._wish = _read(state_dir) or self._wish
+
+    @property
+    def state(self) -> OperatorState:
+        """What the operator wants now."""
+        return self._wish.state
+
+    @property
+    def reason(self) -> str:
+        """Why entries are held back; empty: they are not."""
+        if self.state == "trading":
+            return ""
+        verb = "paused" if self.state == "paused" else "being flattened"
+        by = f" ({self._wish.by})" if self._wish.by else ""
+        return f"{verb} by the operator since {utc_text(self._wish.since_ms)}{by}"
+
+    def set(self, state: OperatorState, by: str = "") -> bool:
+        """Note a wish on the disk, then act on it.
+
+        Args:
+            state: what the operator wants.
+            by: who that is, for the log.
+
+        Returns:
+            Whether the wish survives a restart. It is acted on in any case.
+        """
+        wish = _Wish(state=state, since_ms=now_ms(), by=by)
+        kept = self._keep(wish)
+        if state != self.state:
+            logger.warning("operator: {} → {}{}", self.state, state, f" ({by})" if by else "")
+            waiting: list[_Steps] = []
+            if state != "flattening":
+                waiting, self._flattening = self._flattening, []
+            self._wish = wish
+            self.on_change()
+            why = f"the operator has changed it to {state} before it was flat"
+            _tell(waiting, FlatReport(flat=False, why_not=why))
+        return kept
+
+    def _keep(self, wish: _Wish) -> bool:
+        if self._state_dir is None:
+            return False
+        return self._state_dir.write(self._state_dir.path / FILE, msgspec.json.encode(wish) + b"\n")
+
+    # -- a flatten's progress ----------------------------------------------------------------------
+
+    def follow(self) -> _Steps:
+        """Return a queue with a flatten's progress; it ends with a `FlatReport`."""
+        queue: _Steps = asyncio.Queue()
+        self._flattening.append(queue)
+        return queue
+
+    def progress(self, text: str) -> None:
+        """Log a step of a flatten, and pass it on."""
+        logger.info("flatten: {}", text)
+        for queue in self._flattening:
+            queue.put_nowait(text)
+
+    def flattened(self, report: FlatReport) -> None:
+        """Note that the trader is flat: it stays paused."""
+        waiting, self._flattening = self._flattening, []
+        self.set("paused", self._wish.by)
+        _tell(waiting, report)
+
+
+def _tell(waiting: list[_Steps], report: FlatReport) -> None:
+    for queue in waiting:
+        queue.put_nowait(report)
+
+
+def _read(state_dir: StateDir) -> _Wish | None:
+    path = state_dir.path / FILE
+    try:
+        wish = msgspec.json.decode(read_regular_file(path, _MOST_BYTES), type=_Wish)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        # Whether the operator had paused it is unknown, and a pause risks nothing.
+        logger.error(
+            "{} cannot be read ({}), so the trader starts paused: `warmup-job trader resume` lets "
+            "it trade", path, error,
+        )  # fmt: skip
+        return _Wish(state="paused", since_ms=now_ms(), by=f"{FILE} is unreadable")
+    if wish.state != "trading":
+        logger.warning("{} since {}: {}", wish.state, utc_text(wish.since_ms), path)
+    return wish

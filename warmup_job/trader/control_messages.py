@@ -1,0 +1,35 @@
+"""What `warmup-job trader` and the trader say to each other: JSON, one message a line."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from warmup_job.handoff.operator_control import FlatReport
+from warmup_job.handoff.report import Report
+
+ControlCommand = Literal["pause", "resume", "flatten", "status"]
+MAX_LINE_BYTES = 1 << 20
+
+
+class ControlRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request."""
+
+    command: ControlCommand
+
+
+class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of the trader's answer. Lines of progress come first; the last one has ``done``."""
+
+    done: bool = False
+    progress: str = ""
+    """A step of a flatten."""
+    error: str = ""
+    """Why the request was not served; empty: it was."""
+    kept: bool = True
+    """Whether the new state survives a restart."""
+    report: Report | None = None
+    """The trader's report after the request."""
+    flat: FlatReport | None = None
+    """The end of a flatten."""
