@@ -24,6 +24,7 @@ from warmup_job.local_binance.faults.fault_spec import (
     parse_fault,
 )
 from warmup_job.local_binance.listening_socket import ListeningSocket
+from warmup_job.local_binance.prices.funding_schedule import FundingSchedule
 from warmup_job.local_binance.prices.generated_market import generated_feed
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
@@ -82,6 +83,7 @@ class ExchangeApp:
         }
         for feed in recorded_feeds(recordings, listed):
             self.feeds[feed.symbol.market, feed.symbol.name] = feed
+        self.funding = FundingSchedule(options.funding)
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
         credentials = Credentials(options.api_key, options.api_secret)
         account = SimulatedAccount(
@@ -94,8 +96,12 @@ class ExchangeApp:
         listen_keys = ListenKeys(lambda key: self.hub.end("um", key))
         self.log = RequestLog(credentials.concealed)
         self.user_data = UserDataStream(listen_keys, self.clock, self.faults)
-        self.hub = StreamHub(self.feeds, self.clock, options.kline_ms, self.faults, self.user_data)
-        self._market_rest = MarketRest(self.feeds, self.clock, self.meter, self.faults)
+        self.hub = StreamHub(
+            self.feeds, self.clock, options.kline_ms, self.faults, self.user_data, self.funding
+        )
+        self._market_rest = MarketRest(
+            self.feeds, self.clock, self.meter, self.faults, self.funding
+        )
         self._account_rest = AccountRest(account, credentials, listen_keys, self.clock)
         self.websocket_api = websocket_api.WebsocketApi(credentials, listen_keys, self.clock)
         self._socket: ListeningSocket | None = None

@@ -52,3 +52,5 @@ class ExchangeOptions:
     """Whether the account reports ``canTrade: false``."""
     balance: str = "10000"
     """The account's balance on each market, USDT."""
+    funding: tuple[str, ...] = ()
+    """``SYMBOL=RATE[/HOURS]`` for perpetuals that do not pay 0.0001 every 8 hours."""

@@ -19,7 +19,7 @@ from warmup_job.local_binance.prices.hashed_numbers import four_draws, stream_ke
 from warmup_job.local_binance.prices.mark_series import MarkSeries
 from warmup_job.local_binance.prices.price_feed import SLOT_MS, BookTop, MarketTrade, fixed
 from warmup_job.local_binance.prices.trade_series import SLOTS_PER_MINUTE, TradeSeries
-from warmup_job.market.interval import DAY_MS, MINUTE_MS
+from warmup_job.market.interval import MINUTE_MS
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.prices.symbols import ListedSymbol
@@ -119,9 +119,3 @@ def generated_feed(seed: int, symbol: ListedSymbol, volatility_bps: float) -> Ge
 def trade_id(symbol: ListedSymbol, at_ms: int) -> int:
     """Return the id of the first trade of a minute; ids increase but are not contiguous."""
     return max(at_ms - symbol.onboard_ms, 0) // MINUTE_MS << 17
-
-
-def funding_time_ms(now_ms: int) -> int:
-    """Return the next funding time after ``now_ms``; funding is paid every eight hours."""
-    third = DAY_MS // 3
-    return (now_ms // third + 1) * third

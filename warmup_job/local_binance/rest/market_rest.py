@@ -15,7 +15,7 @@ from warmup_job.local_binance.faults.distortion import (
 )
 from warmup_job.local_binance.faults.fault_spec import FaultStage
 from warmup_job.local_binance.prices import kline_pages as klines
-from warmup_job.local_binance.prices.generated_market import funding_time_ms
+from warmup_job.local_binance.prices.funding_schedule import CAP, HOUR_MS, USUAL_HOURS
 from warmup_job.local_binance.rest import error_answers
 from warmup_job.local_binance.rest.order_rate import order_limits
 from warmup_job.local_binance.rest.responses import FAULTS, answer, first
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import FaultBoard
+    from warmup_job.local_binance.prices.funding_schedule import FundingSchedule
     from warmup_job.local_binance.prices.price_feed import KlineSource, PriceFeed
     from warmup_job.local_binance.prices.symbols import ListedSymbol
     from warmup_job.local_binance.rest.responses import Handler
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 KLINE_PATHS = frozenset({"/fapi/v1/klines", "/fapi/v1/markPriceKlines", "/api/v3/klines"})
 """The paths whose answers have kline rows."""
-_FUNDING_RATE = "0.00010000"
+_FUNDING_ROWS, _MOST_FUNDING_ROWS = 100, 1000
 _INTEREST_RATE = "0.00010000"
 _ORDER_LIMITS: dict[Market, list[dict[str, Any]]] = {
     "um": order_limits(),
@@ -55,6 +56,7 @@ class MarketRest:
         clock: The exchange's clock.
         meter: The weight limits in exchangeInfo.
         faults: The faults, for changed ticks and steps.
+        funding: Funding rates and times.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class MarketRest:
         clock: ExchangeClock,
         meter: WeightMeter,
         faults: FaultBoard,
+        funding: FundingSchedule,
     ) -> None:
         self._faults = faults
+        self._funding = funding
         self._feeds = feeds
         self._clock = clock
         self._meter = meter
@@ -78,6 +82,8 @@ class MarketRest:
             "/fapi/v1/klines": self._kline_handler("um", lambda feed: feed.klines),
             "/fapi/v1/markPriceKlines": self._kline_handler("um", lambda feed: feed.marks),
             "/fapi/v1/premiumIndex": self._premium_index,
+            "/fapi/v1/fundingInfo": self._funding_info,
+            "/fapi/v1/fundingRate": self._funding_rates,
             "/fapi/v1/ticker/bookTicker": self._book_handler("um"),
             "/fapi/v2/ticker/price": self._price_handler("um"),
             "/api/v3/ping": self._ping,
@@ -194,11 +200,60 @@ class MarketRest:
             "markPrice": mark,
             "indexPrice": mark,
             "estimatedSettlePrice": mark,
-            "lastFundingRate": _FUNDING_RATE,
+            "lastFundingRate": f"{self._funding.terms(feed.symbol.name, now_ms).rate:.8f}",
             "interestRate": _INTEREST_RATE,
-            "nextFundingTime": funding_time_ms(now_ms),
+            "nextFundingTime": self._funding.next_ms(feed.symbol.name, now_ms),
             "time": now_ms,
         }
+
+    async def _funding_info(self, request: web.Request) -> web.StreamResponse:
+        """Answer each symbol's funding interval; Binance lists only the unusual ones."""
+        now_ms = self._clock.now_ms()
+        rows = [
+            {
+                "symbol": feed.symbol.name,
+                "adjustedFundingRateCap": f"{CAP:.8f}",
+                "adjustedFundingRateFloor": f"{-CAP:.8f}",
+                "fundingIntervalHours": terms.hours,
+                "disclaimer": False,
+            }
+            for feed in self._all_feeds("um")
+            if (terms := self._funding.terms(feed.symbol.name, now_ms)).hours != USUAL_HOURS
+        ]
+        return answer(request, rows)
+
+    async def _funding_rates(self, request: web.Request) -> web.StreamResponse:
+        """Answer past rates: the first ones from startTime on, or else the last ones."""
+        params = request.query
+        feeds = self._all_feeds("um")
+        if "symbol" in params:
+            feeds = [self._feed("um", klines.read_symbol(params))]
+        now_ms = self._clock.now_ms()
+        start_ms, end_ms = (klines.read_number(params, name) for name in ("startTime", "endTime"))
+        limit = klines.read_number(params, "limit")
+        if limit is None:
+            limit = _FUNDING_ROWS
+        if not 1 <= limit <= _MOST_FUNDING_ROWS:
+            raise error_answers.invalid_value("limit")
+        until_ms = now_ms if end_ms is None else min(end_ms, now_ms)
+        # Every symbol pays at least this often, so the window has all rows that are asked for.
+        window_ms = limit * USUAL_HOURS * HOUR_MS
+        from_ms = until_ms - window_ms if start_ms is None else start_ms
+        until_ms = min(until_ms, from_ms + window_ms)
+        rows: list[dict[str, Any]] = [
+            {
+                "symbol": feed.symbol.name,
+                "fundingTime": at_ms,
+                "fundingRate": f"{self._funding.terms(feed.symbol.name, at_ms).rate:.8f}",
+                "markPrice": feed.mark_price(at_ms),
+            }
+            for feed in feeds
+            for at_ms in self._funding.times(
+                feed.symbol.name, max(from_ms - 1, feed.symbol.onboard_ms), until_ms
+            )
+        ]
+        rows.sort(key=lambda row: row["fundingTime"])
+        return answer(request, rows[-limit:] if start_ms is None else rows[:limit])
 
     def _book_handler(self, market: Market) -> Handler:
         def entry(feed: PriceFeed, now_ms: int) -> dict[str, Any]:

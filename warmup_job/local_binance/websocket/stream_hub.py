@@ -18,7 +18,7 @@ from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.listen_key import has_listen_key
 from warmup_job.local_binance.faults.distortion import book_with_decimals
 from warmup_job.local_binance.faults.fault_spec import FaultStage, FaultTarget
-from warmup_job.local_binance.prices.generated_market import funding_time_ms, trade_id
+from warmup_job.local_binance.prices.generated_market import trade_id
 from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.market.interval import Interval
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import FaultBoard
     from warmup_job.local_binance.faults.fault_spec import Fault
+    from warmup_job.local_binance.prices.funding_schedule import FundingSchedule
     from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.local_binance.websocket.user_data_stream import UserDataStream
     from warmup_job.market.kline import Kline
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 PING_SECONDS = 180.0
 QUEUE_MESSAGES = 1024
-_FUNDING_RATE = "0.00010000"
 
 _Address = tuple["Market", str]  # of a stream
 
@@ -86,6 +86,7 @@ class StreamHub:
         kline_ms: Time between two updates of a forming kline.
         faults: The faults that drop or repeat messages.
         user_data: The events of the account.
+        funding: Funding rates and times.
     """
 
     def __init__(
@@ -95,7 +96,9 @@ class StreamHub:
         kline_ms: int,
         faults: FaultBoard,
         user_data: UserDataStream,
+        funding: FundingSchedule,
     ) -> None:
+        self._funding = funding
         self._user_data = user_data
         self._faults = faults
         self._feeds = feeds
@@ -347,8 +350,8 @@ class StreamHub:
                     "p": mark,
                     "i": mark,
                     "P": mark,
-                    "r": _FUNDING_RATE,
-                    "T": funding_time_ms(now_ms),
+                    "r": f"{self._funding.terms(feed.symbol.name, now_ms).rate:.8f}",
+                    "T": self._funding.next_ms(feed.symbol.name, now_ms),
                 }
             )
             yield _Message(event)
