@@ -52,6 +52,20 @@ TABLE: dict[str, tuple[Situation, State, str]] = {
         situation(FILLING, operator=BY), "filling", "BTCUSDT 1m: 2 bar(s) are missing from 22:13",
     ),
     "it recovers into the pause": (situation(MINUTES, state="degraded", operator=BY), "paused", BY),
+    # -- the account
+    "the account differs": (
+        situation(MINUTES, state="live", account="order E-1: open at the exchange"),
+        "degraded",
+        "order E-1: open at the exchange",
+    ),
+    "the account is being read for the first time": (
+        situation(MINUTES, account="not read yet", account_unread=True), "filling", "not read yet",
+    ),
+    "bars are missing, and the account differs": (
+        situation(FILLING, account="differs"),
+        "filling",
+        "BTCUSDT 1m: 2 bar(s) are missing from 22:13",
+    ),
     # -- no stream
     "no subscriber yet": (situation(delivering=True), "filling", NO_SUBSCRIBER),
     "no subscriber, heard": (situation(), "degraded", NO_SUBSCRIBER),

@@ -382,16 +382,39 @@ class BinanceClient:
             self._used = None
             self._sent_at = time.monotonic()
             try:
-                if self._blocked_by is not None and (self._blocked_by.until_ms or 0) > _host_ms():
-                    raise self._blocked_by
+                self.check_allowed()
                 return await endpoint(params)
             finally:
                 self.budget.request_ended(weight, minute, self._used)
+
+    def check_allowed(self) -> None:
+        """Raise the error of a limit or block of this IP that has not ended yet.
+
+        Raises:
+            RateLimitedError: The exchange limits or bans this IP.
+            BlockedError: The exchange refuses this client.
+        """
+        if self._blocked_by is not None and (self._blocked_by.until_ms or 0) > _host_ms():
+            raise self._blocked_by
 
     def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
         lower = {name.lower(): value for name, value in headers.items()}
         used = lower.get("x-mbx-used-weight-1m", "")
         self._used = int(used) if _COUNT.fullmatch(used) else None
+        self.check_answer(status, headers, answer)
+
+    def check_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
+        """Raise if an answer is an error, and remember a limit or block of this IP.
+
+        Args:
+            status: The HTTP status.
+            headers: The HTTP headers.
+            answer: The parsed body; None: it is not JSON.
+
+        Raises:
+            WarmupError: The answer is an error.
+        """
+        lower = {name.lower(): value for name, value in headers.items()}
         if status == 200:
             if not isinstance(answer, dict | list):
                 raise ExchangeUnreachableError(f"{self.url} sent an answer that is not JSON")

@@ -5,12 +5,19 @@ from __future__ import annotations
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.identifiers import ClientId
 
-from warmup_job.binance.endpoints import account_ws_url
+from warmup_job.binance.account_reader import AccountReader
+from warmup_job.binance.endpoints import account_ws_url, rest_url
 from warmup_job.catalog.names import VENUE
+from warmup_job.errors import TraderError
+from warmup_job.handoff.account_client import AccountClient
+from warmup_job.handoff.account_watch import AccountWatch
 from warmup_job.handoff.exchange_info import ExecClientFactory
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
-from warmup_job.handoff.runner import BaseRunner
+from warmup_job.handoff.node_start import until_started
+from warmup_job.handoff.report import AccountReport
+from warmup_job.handoff.runner import BaseRunner, Load
 from warmup_job.market.symbol import venue_symbol
 
 
@@ -23,12 +30,52 @@ class LiveRunner(BaseRunner):
 
     mode = "live"
 
+    _account: AccountWatch | None = None
+
+    @property
+    def _is_futures(self) -> bool:
+        return self.settings.market == "um"
+
+    @property
+    def account_unread(self) -> bool:
+        """Whether the account has to be read before the trader can be live."""
+        return self._is_futures and (self._account is None or self._account.is_unread)
+
+    def account_problem(self) -> str:
+        """Return why the account or the clock forbids entries; empty: they do not."""
+        if self._account is None:
+            return "the account has not been read yet" if self._is_futures else ""
+        return self._account.reason
+
+    def account_report(self) -> AccountReport | None:
+        """Return how the account compares with Nautilus' cache; None: it is not compared."""
+        return None if self._account is None else self._account.report()
+
+    async def _begin(self, load: Load | None) -> None:
+        if self._is_futures:
+            self.start_task(self._watch_account(), "account")
+        await super()._begin(load)
+
+    async def _watch_account(self) -> None:
+        """Compare the account with Nautilus' cache from the start of the strategies on."""
+        settings, node = self.settings, self.node
+        client = None if node is None else node.kernel.exec_engine._clients.get(ClientId(VENUE))
+        if node is None or not isinstance(client, AccountClient):
+            raise TraderError("Nautilus has no execution client for Binance; see its log above")
+        await until_started(self.strategies, settings.connect_timeout_s + 5)
+        url = rest_url(settings.market, settings.environment, settings.rest_url)
+        key, secret = settings.api_key or "", settings.api_secret or ""
+        own_tag = f"-{node.trader_id.get_tag()}-"
+        async with AccountReader(self.client, url, key, secret, client.symbols) as reader:
+            self._account = AccountWatch(reader, client, node.cache, own_tag, self)
+            await self._account.run()
+
     def _add_execution(self, node: TradingNode) -> None:
         node.add_exec_client_factory(VENUE, ExecClientFactory)
 
     def _execution_configs(self) -> dict[str, object]:
         settings = self.settings
-        futures = settings.market == "um"
+        futures = self._is_futures
         symbols = [BinanceSymbol(venue_symbol(str(each))) for each in sorted(self.instrument_ids)]
         return {
             VENUE: BinanceExecClientConfig(

@@ -107,7 +107,11 @@ def make_node(
         data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),
         risk_engine=LiveRiskEngineConfig(graceful_shutdown_on_exception=True),
         exec_engine=LiveExecEngineConfig(
-            reconciliation=reconcile, graceful_shutdown_on_exception=True
+            reconciliation=reconcile,
+            # Nautilus would reject an order in flight as UNKNOWN although it may exist, and count
+            # one as cancelled although it may fill. `AccountWatch` finds out what became of them.
+            inflight_check_interval_ms=0,
+            graceful_shutdown_on_exception=True,
         ),
         data_clients={
             VENUE: BinanceDataClientConfig(

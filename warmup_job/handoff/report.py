@@ -43,6 +43,18 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """Why it blocks trading; empty: it does not."""
 
 
+class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How the account at the exchange compares with what the trader believes (live only)."""
+
+    state: Literal["ok", "differs", "unknown"]
+    why: str
+    """Why entries must not leave; empty: they may."""
+    event_age_ms: int | None = None
+    """For how many ms the user data stream has sent nothing; None: it has never sent anything."""
+    differences: tuple[str, ...] = ()
+    """The differences of the last reading, one line each; a passing one is normal."""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the whole trader. Times are UTC ms by this machine's clock."""
 
@@ -63,6 +75,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     orders_open: int = 0
     positions_open: int = 0
     streams: tuple[StreamReport, ...] = ()
+    account: AccountReport | None = None
+    """None on paper."""
 
     @property
     def ready(self) -> bool:

@@ -25,7 +25,7 @@ from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
 from warmup_job.handoff.open_orders import cancel_orders
 from warmup_job.handoff.quotes import QuoteSubscriber
-from warmup_job.handoff.report import Report, State, now_ms, process_started_ms
+from warmup_job.handoff.report import AccountReport, Report, State, now_ms, process_started_ms
 from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
 from warmup_job.handoff.situation import is_warm_start, situation_of
@@ -114,6 +114,19 @@ class BaseRunner(ABC):
     @abstractmethod
     def _execution_configs(self) -> dict[str, object]:
         """Return the execution clients' configurations, by venue."""
+
+    @property
+    def account_unread(self) -> bool:
+        """Whether the account has to be read before the trader can be live."""
+        return False
+
+    def account_problem(self) -> str:
+        """Return why the account or the clock forbids entries; empty: they do not."""
+        return ""
+
+    def account_report(self) -> AccountReport | None:
+        """Return how the account compares with Nautilus' cache; None: it is not compared."""
+        return None
 
     # -- the run -----------------------------------------------------------------------------------
 
@@ -294,6 +307,7 @@ class BaseRunner(ABC):
         situation = situation_of(
             self.state, self.streams, self.websockets, self._expected(), self.strategies,
             self.policy.operator.reason,
+            account=self.account_problem(), account_unread=self.account_unread,
         )  # fmt: skip
         state, reason = decide(situation, require_history=self.policy.proven)
         self.set_trading(TradingState.ACTIVE if state == "live" else TradingState.HALTED)
@@ -425,4 +439,5 @@ class BaseRunner(ABC):
                 stream.report(self.websockets.silent_ms(stream.websocket_name))
                 for stream in self.streams.streams.values()
             ),
+            account=self.account_report(),
         )

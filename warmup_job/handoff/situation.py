@@ -20,6 +20,9 @@ def situation_of(
     expected: Sequence[str],
     strategies: Sequence[Strategy],
     operator: str,
+    *,
+    account: str = "",
+    account_unread: bool = False,
 ) -> Situation:
     """Return what the decision depends on.
 
@@ -30,6 +33,8 @@ def situation_of(
         expected: the websocket streams that have to be heard.
         strategies: what the node runs.
         operator: why the operator holds entries back; empty: the operator does not.
+        account: why the account or the clock forbids entries; empty: they do not.
+        account_unread: whether the account has not been read since the start.
     """
     followed, delivering = streams.followed, streams.delivery.is_under_way()
     kept = list(followed.kept)
@@ -55,6 +60,8 @@ def situation_of(
         unlisted=tuple(map(str, followed.unlisted)),
         cold=tuple(followed.cold()),
         cold_strategies=tuple(str(each.id) for each in strategies if not is_warm(each)),
+        account=account,
+        account_unread=account_unread,
         operator=operator,
     )
 

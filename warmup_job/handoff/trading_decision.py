@@ -40,6 +40,8 @@ class Situation:
         cold: why followers are cold although their history was there.
         cold_strategies: ids of strategies that report that they are not warm.
         operator: why the operator holds entries back; empty: the operator does not.
+        account: why the account or the clock forbids entries; empty: they do not.
+        account_unread: whether the account has not been read since the start.
     """
 
     state: State
@@ -53,6 +55,8 @@ class Situation:
     cold: tuple[str, ...] = ()
     cold_strategies: tuple[str, ...] = ()
     operator: str = ""
+    account: str = ""
+    account_unread: bool = False
 
 
 class Decision(NamedTuple):
@@ -81,7 +85,8 @@ def decide(situation: Situation, *, require_history: bool = True) -> Decision:
     phases = {each.phase for each in situation.streams}
     lasting = "stuck" in phases or situation.silent or situation.state == "degraded"
     passing = _is_opening(situation) or situation.unheard or phases & {"filling", "waiting"}
-    return Decision("filling" if passing and not lasting else "degraded", reason)
+    is_passing = bool(passing) or situation.account_unread
+    return Decision("filling" if is_passing and not lasting else "degraded", reason)
 
 
 def _is_opening(situation: Situation) -> bool:
@@ -106,5 +111,7 @@ def _reasons_to_halt(situation: Situation, *, require_history: bool) -> Iterator
     yield from (f"{each.name}: {each.why_not}" for each in streams if each.why_not)
     for bar_type in situation.unlisted if require_history else ():
         yield f"{bar_type} is followed and has no history: list it in warmup.streams"
+    if situation.account:
+        yield situation.account
     yield from situation.cold
     yield from (f"{each} reports that it is still cold" for each in situation.cold_strategies)

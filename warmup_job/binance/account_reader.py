@@ -1,0 +1,135 @@
+"""Read the positions and open orders of a futures account while it is traded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from warmup_job.binance.client import BinanceClient, make_ccxt
+from warmup_job.binance.connection_errors import connection_error
+from warmup_job.binance.proxies import proxy_for
+from warmup_job.errors import ExchangeUnreachableError, WarmupError
+
+POSITIONS_WEIGHT, ORDERS_WEIGHT = 5, 2
+"""Request weight of the positions, and of one symbol's open orders and conditional orders.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api
+"""
+
+
+class OpenOrder(NamedTuple):
+    """An order that is open at the exchange."""
+
+    symbol: str
+    filled: Decimal
+    """How much of it has been filled, base currency."""
+
+
+class AccountSnapshot(NamedTuple):
+    """What the exchange says of an account."""
+
+    positions: Mapping[tuple[str, str], Decimal]
+    """Signed quantity by symbol and position side (LONG, SHORT or BOTH); never 0."""
+    orders: Mapping[str, OpenOrder]
+    """Open orders and conditional orders by client id."""
+
+
+class AccountReader:
+    """Reads an account; use it as ``async with AccountReader(...) as reader``.
+
+    It shares the client's weight budget, and sends nothing while the exchange limits or blocks this
+    IP. It signs with the exchange's time, so a wrong clock of this machine does not blind it.
+
+    Args:
+        client: The client of the market; its clock is the exchange's.
+        url: The REST base URL.
+        api_key: The API key.
+        api_secret: See `warmup_job.binance.api_keys.signing_secret`.
+        symbols: The traded symbols.
+    """
+
+    def __init__(
+        self,
+        client: BinanceClient,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        symbols: Iterable[str],
+    ) -> None:
+        self._client = client
+        self._symbols = tuple(symbols)
+        self._proxy = proxy_for(url)
+        self._ccxt = make_ccxt(
+            client.check_answer, proxy=self._proxy, api_key=api_key, api_secret=api_secret
+        )
+        urls = self._ccxt.urls["api"]
+        urls["fapiPrivate"], urls["fapiPrivateV3"] = f"{url}/fapi/v1", f"{url}/fapi/v3"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self._ccxt.close()
+
+    @property
+    def weight(self) -> int:
+        """Request weight of one `read`."""
+        return POSITIONS_WEIGHT + ORDERS_WEIGHT * len(self._symbols)
+
+    async def read(self) -> AccountSnapshot:
+        """Read the positions and the open orders of the traded symbols, once and without retry.
+
+        Raises:
+            WarmupError: The exchange did not answer, refused, or limits or blocks this IP.
+        """
+        client, ccxt = self._client, self._ccxt
+        minute = await client.budget.spend(self.weight)
+        try:
+            client.check_allowed()
+            ccxt.options["timeDifference"] = time.time_ns() // 1_000_000 - client.now_ms()
+            answers = await asyncio.gather(
+                ccxt.fapiPrivateV3GetPositionRisk({}),
+                *(ccxt.fapiPrivateGetOpenOrders({"symbol": each}) for each in self._symbols),
+                *(ccxt.fapiPrivateGetOpenAlgoOrders({"symbol": each}) for each in self._symbols),
+                return_exceptions=True,
+            )
+        finally:
+            client.budget.request_ended(self.weight, minute)
+        for answer in answers:
+            if isinstance(answer, WarmupError):
+                raise answer
+            if isinstance(answer, BaseException):
+                raise connection_error(answer, client.url, self._proxy) from None
+        try:
+            return _snapshot(answers[0], answers[1:], frozenset(self._symbols))
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
+            raise ExchangeUnreachableError(
+                f"{client.url} is not Binance's API: its answer is no account"
+            ) from None
+
+
+def _snapshot(positions: Any, orders: list[Any], symbols: frozenset[str]) -> AccountSnapshot:  # noqa: ANN401
+    held = {
+        (str(each["symbol"]), str(each["positionSide"])): Decimal(each["positionAmt"])
+        for each in positions
+        if each["symbol"] in symbols
+    }
+    return AccountSnapshot(
+        positions={key: quantity for key, quantity in held.items() if quantity},
+        orders={
+            str(each.get("clientAlgoId") or each["clientOrderId"]): OpenOrder(
+                str(each["symbol"]), Decimal(each.get("executedQty", "0"))
+            )
+            for answer in orders
+            for each in answer
+        },
+    )

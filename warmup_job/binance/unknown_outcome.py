@@ -1,0 +1,41 @@
+"""Answers after which an order may or may not exist, and the rejection that says it does not.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info (HTTP 503)
+https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
+"""
+
+from __future__ import annotations
+
+NO_SUCH_ORDER = -2013
+_OVERLOADED = -1008  # Binance drops the request before its matching engine sees it
+_UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
+_REQUEST_TIMEOUT, _FIRST_SERVER_ERROR = 408, 500
+_NOT_PLACED = "NOT_PLACED"
+
+
+def is_outcome_unknown(status: int, code: int | None) -> bool:
+    """Return whether an order may exist although Binance answered its request with an error.
+
+    Args:
+        status: The HTTP status; 200 means that the body was unreadable.
+        code: Binance's error code; None: the answer has none.
+    """
+    if code == _OVERLOADED:
+        return False
+    return (
+        code in _UNKNOWN_CODES or status in {200, _REQUEST_TIMEOUT} or status >= _FIRST_SERVER_ERROR
+    )
+
+
+def not_placed_reason(cause: str) -> str:
+    """Return the reason of a rejection after Binance has confirmed that the order does not exist.
+
+    Args:
+        cause: How the request for the order failed.
+    """
+    return f"{_NOT_PLACED}: the exchange does not know this order ({cause}); it may be sent again"
+
+
+def may_send_again(reason: str) -> bool:
+    """Return whether an order was rejected only because its request did not reach the exchange."""
+    return reason.startswith(_NOT_PLACED)

@@ -1,0 +1,201 @@
+"""Requests for orders whose outcome is always known: an unclear answer is followed by a query.
+
+Nautilus rejects an order at any error, also at -1007 and HTTP 503, after which it can rest at the
+exchange; and a dropped connection leaves an order in flight for ever. So these requests are wrapped
+where they leave, below everything else in Nautilus' client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import msgspec
+from loguru import logger
+from nautilus_trader.adapters.binance.common.enums import BinanceOrderStatus
+from nautilus_trader.adapters.binance.common.schemas.account import BinanceOrder
+from nautilus_trader.adapters.binance.futures.http.account import BinanceFuturesAccountHttpAPI
+from nautilus_trader.adapters.binance.futures.schemas.account import (
+    BinanceFuturesAlgoOrder,
+    BinanceFuturesAlgoOrderCancelResponse,
+)
+from nautilus_trader.adapters.binance.http.error import BinanceClientError, BinanceError
+from nautilus_trader.core.nautilus_pyo3 import HttpError, HttpTimeoutError
+
+from warmup_job.binance.unknown_outcome import (
+    NO_SUCH_ORDER,
+    is_outcome_unknown,
+    not_placed_reason,
+)
+
+ANSWER_S = 10.0
+"""How many seconds an answer may take; after that the outcome counts as unknown."""
+_ABSENT_AFTER_S = (0.0, 0.25, 0.5)
+"""Pauses before the queries that all have to find no order, until it counts as not placed."""
+_LONGEST_PAUSE_S = 8.0
+_LIMIT_PAUSE_S = 60.0  # after 429 and 418 without Retry-After
+_LIMITED = frozenset({418, 429})
+_OPEN_ALGO = frozenset({"NEW", "TRIGGERING", "TRIGGERED"})
+_OPEN = frozenset({BinanceOrderStatus.NEW, BinanceOrderStatus.PARTIALLY_FILLED})
+
+_NO_ANSWER = (HttpError, HttpTimeoutError, TimeoutError, msgspec.DecodeError)
+
+
+class _UnclearError(Exception):
+    """A request for an order whose outcome is unknown."""
+
+    def __init__(self, status: int, cause: str) -> None:
+        super().__init__(cause)
+        self.status, self.cause = status, cause
+
+
+class CertainOrders(BinanceFuturesAccountHttpAPI):
+    """Nautilus' futures account endpoints, with a query after every unclear answer to an order.
+
+    A request returns when the exchange has confirmed that the order exists (or, for a cancel, that
+    it is no longer open). It raises when the exchange has refused the request, or has confirmed
+    that the order does not exist; see `warmup_job.binance.unknown_outcome.may_send_again`. While
+    the exchange does not answer, it keeps asking.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
+        super().__init__(*args, **kwargs)
+        self.under_way: set[str] = set()
+        """Client ids of the orders whose request, or the query after it, is not answered yet."""
+
+    async def new_order(self, **order: Any) -> BinanceOrder:  # noqa: ANN401
+        """Place an order."""
+        order_id: str = order["new_client_order_id"]
+        query = partial(self.query_order, order["symbol"], orig_client_order_id=order_id)
+        return await self._place(order_id, super().new_order(**order), query)
+
+    async def new_algo_order(self, **order: Any) -> BinanceFuturesAlgoOrder:  # noqa: ANN401
+        """Place a conditional order."""
+        order_id: str = order["client_algo_id"]
+        query = partial(self.query_algo_order, client_algo_id=order_id)
+        return await self._place(order_id, super().new_algo_order(**order), query)
+
+    async def cancel_order(
+        self,
+        symbol: str,
+        order_id: int | None = None,
+        orig_client_order_id: str | None = None,
+        recv_window: str | None = None,
+    ) -> BinanceOrder:
+        """Cancel an order; if that is unclear, return once the order is known to be closed."""
+        client_id = orig_client_order_id or str(order_id)
+        sent = super().cancel_order(symbol, order_id, orig_client_order_id, recv_window)
+        with self._tracked(client_id):
+            try:
+                return await _answer(sent)
+            except _UnclearError as error:
+                query = partial(self.query_order, symbol, order_id, orig_client_order_id)
+                found = await self._query(client_id, query)
+                if found is None or found.status in _OPEN:
+                    raise _not_cancelled(error) from None
+                return found
+
+    async def cancel_algo_order(
+        self,
+        algo_id: int | None = None,
+        client_algo_id: str | None = None,
+        recv_window: str | None = None,
+    ) -> BinanceFuturesAlgoOrderCancelResponse:
+        """Cancel a conditional order; see `cancel_order`."""
+        client_id = client_algo_id or str(algo_id)
+        sent = super().cancel_algo_order(algo_id, client_algo_id, recv_window)
+        with self._tracked(client_id):
+            try:
+                return await _answer(sent)
+            except _UnclearError as error:
+                query = partial(self.query_algo_order, algo_id, client_algo_id)
+                found = await self._query(client_id, query)
+                if found is None or found.algoStatus in _OPEN_ALGO:
+                    raise _not_cancelled(error) from None
+                return BinanceFuturesAlgoOrderCancelResponse(
+                    algoId=found.algoId, clientAlgoId=found.clientAlgoId, code="200", msg="success"
+                )
+
+    @contextlib.contextmanager
+    def _tracked(self, order_id: str) -> Iterator[None]:
+        self.under_way.add(order_id)
+        try:
+            yield
+        finally:
+            self.under_way.discard(order_id)
+
+    async def _place[T](
+        self, order_id: str, sent: Awaitable[T], query: Callable[[], Awaitable[T]]
+    ) -> T:
+        with self._tracked(order_id):
+            try:
+                return await _answer(sent)
+            except _UnclearError as error:
+                failure = error
+            found = await self._query(order_id, query)
+            if found is None:
+                raise BinanceClientError(failure.status, not_placed_reason(failure.cause), {})
+            logger.info("order {} exists, although its request failed: {}", order_id, failure.cause)
+            return found
+
+    async def _query[T](self, order_id: str, query: Callable[[], Awaitable[T]]) -> T | None:
+        """Ask for an order until the exchange answers; return None if it does not exist."""
+        logger.warning("order {}: the outcome of its request is unknown; asking for it", order_id)
+        absent, failed = 0, 0
+        while absent < len(_ABSENT_AFTER_S):
+            await asyncio.sleep(_ABSENT_AFTER_S[absent])
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    return await query()
+            except BinanceError as error:
+                if error_code(error) == NO_SUCH_ORDER:
+                    absent += 1
+                    continue
+                pause_s = _pause_s(error, failed)
+            except _NO_ANSWER:
+                pause_s = _pause_s(None, failed)
+            failed += 1
+            await asyncio.sleep(pause_s)
+        return None
+
+
+async def _answer[T](sent: Awaitable[T]) -> T:
+    """Return the answer to a request.
+
+    Raises:
+        BinanceError: the exchange has refused the request.
+        _UnclearError: the request may have had its effect, or not.
+    """
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await sent
+    except BinanceError as error:
+        code = error_code(error)
+        if not is_outcome_unknown(error.status, code):
+            raise
+        raise _UnclearError(error.status, f"HTTP {error.status}, code {code}") from None
+    except _NO_ANSWER as error:
+        raise _UnclearError(0, f"no usable answer, {type(error).__name__}") from None
+
+
+def _not_cancelled(error: _UnclearError) -> BinanceClientError:
+    return BinanceClientError(
+        error.status, f"the cancel had no effect ({error.cause}); it may be sent again", {}
+    )
+
+
+def error_code(error: BinanceError) -> int | None:
+    """Return Binance's code in an error of Nautilus' client; None: it has none."""
+    code = error.message.get("code") if isinstance(error.message, dict) else None
+    return code if isinstance(code, int) else None
+
+
+def _pause_s(error: BinanceError | None, failed: int) -> float:
+    if error is not None and error.status in _LIMITED:
+        lower = {str(name).lower(): value for name, value in dict(error.headers or {}).items()}
+        after = str(lower.get("retry-after", ""))
+        return float(after) + 1 if after.isascii() and after.isdigit() else _LIMIT_PAUSE_S
+    return float(min(0.25 * 2**failed, _LONGEST_PAUSE_S))
