@@ -733,6 +733,39 @@ def test_config_one_problem_is_one_line(
     assert complaints(tmp_path, lambda: strategy(text)) == [f"s.yaml: {complaint}"]
 
 
+@pytest.mark.parametrize(
+    ("step", "stop_steps", "buffer", "distance"),
+    [("5", 1, "5", "5.00"), ("5", 4, "20", "19.99"), ("25", 1, "50", "25.00")],
+)
+def test_config_stop_within_the_buffer_is_a_problem_that_shows_the_numbers(
+    strategy: Callable[..., StrategyFile],
+    tmp_path: Path,
+    step: str,
+    stop_steps: int,
+    buffer: str,
+    distance: str,
+) -> None:
+    """Otherwise each fill is closed at market as soon as it has happened."""
+    text = STRATEGY.replace("grid_step_bps: 25.0", f"grid_step_bps: {step}")
+    text = text.replace("tp_steps: 2", "tp_steps: 1")
+    text = text.replace("sl_steps: 5", f"sl_steps: {stop_steps}")
+    text = text.replace("buffer_bps: 2.5", f"buffer_bps: {buffer}")
+    (complaint,) = complaints(tmp_path, lambda: strategy(text))
+    assert complaint == (
+        f"s.yaml: exit.sl_steps: the stop loss is {distance} bps from the entry (sl_steps "
+        f"{stop_steps}, grid.grid_step_bps {step}), which is within "
+        f"execution.tp_sl_adjustment_buffer_bps ({buffer}): every fill would be closed at market "
+        "at once; raise sl_steps or lower the buffer"
+    )
+
+
+def test_config_stop_just_beyond_the_buffer_is_accepted(
+    strategy: Callable[..., StrategyFile],
+) -> None:
+    text = STRATEGY.replace("sl_steps: 5", "sl_steps: 1").replace("tp_steps: 2", "tp_steps: 1")
+    assert strategy(text.replace("buffer_bps: 2.5", "buffer_bps: 24.9")).exit.sl_steps == 1
+
+
 def test_config_indicators_are_read(joined: Load) -> None:
     both = "[{kind: ema, period: 200}, {kind: mine, period: 5, bars: 80}]"
     config = joined(f"warmup: {{indicators: {both}}}")

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.made_up_market import config
-from warmup_job.hedge_grid.exit_orders import leg_and_key
+from tests.support.made_up_market import config, key
 from warmup_job.hedge_grid.exit_rules import (
     BookPosition,
-    Leg,
     Lot,
     OpenExit,
     is_stop_reached,
@@ -25,9 +23,11 @@ from warmup_job.hedge_grid.exit_rules import (
 from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.ladder import BOOKS, Book
+from warmup_job.hedge_grid.order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 TICK = D("0.1")
+KEY = key("a")
 GRID = grid_settings(config(grid_step_bps=D(10), tp_steps=2, sl_steps=8))
 
 
@@ -138,8 +138,10 @@ def test_exit_rules_lots_sum_to_the_position_and_each_exit_has_a_lot_or_is_surpl
 @pytest.mark.parametrize(
     ("order_id", "expected"),
     [
-        ("T1-20231114-1", ("T", "20231114-1")), ("S12-a", ("S", "a")), ("E-a", None),
-        ("O-20231114-1", None), ("TWAP-a", None), ("S-a", None), ("web_1", None), ("", None),
+        (f"T1-{KEY}", ("T", KEY)), (f"S12-{KEY}", ("S", KEY)),
+        (f"E-{KEY}", None), (f"O-{KEY}", None), (f"T-{KEY}", None), (f"T0-{KEY}", None),
+        (f"S1-{KEY}x", None), (f"S1-{KEY}\n", None), ("T1-20231114-1", None),
+        ("S1-manual", None), ("TWAP-a", None), ("web_1", None), ("", None),
     ],
 )  # fmt: skip
 def test_exit_rules_order_id_names_the_kind_and_the_lot(

@@ -10,7 +10,16 @@ import msgspec
 import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
 
-from tests.support.made_up_market import Market, config, deny_exits, feed, make_engine, run, warm
+from tests.support.made_up_market import (
+    Market,
+    config,
+    deny_exits,
+    feed,
+    key,
+    make_engine,
+    run,
+    warm,
+)
 from warmup_job.hedge_grid.grid_figures import GridFigures, order_kind
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
@@ -95,7 +104,8 @@ def test_grid_figures_are_json_with_exact_decimals(engine: BacktestEngine) -> No
 @pytest.mark.parametrize(
     ("order_id", "kind"),
     [
-        ("E-1", "entry"), ("T1-1", "take_profit"), ("S12-1", "stop_loss"),
+        (f"E-{key('a')}", "entry"), (f"T1-{key('a')}", "take_profit"),
+        (f"S12-{key('a')}", "stop_loss"), ("E-mail", "other"),
         ("Tom-made-it", "other"), ("O-1", "other"),
     ],
 )  # fmt: skip

@@ -374,20 +374,12 @@ def test_hedge_grid_rest_of_the_only_lot_keeps_its_target_and_joins_the_next_fil
 
 
 def test_hedge_grid_passed_stop_is_sent_as_a_market_order(engine: BacktestEngine) -> None:
-    """The price passes the stop during a halt: the lot closes as soon as exits may leave."""
+    """The price passes the stop while exits are denied: the lot closes as soon as they are not."""
     strategy = long_only(grid_levels_long=1, sl_steps=2)
-    halted = type("Event", (), {"state": TradingState.HALTED})()
-    active = type("Event", (), {"state": TradingState.ACTIVE})()
-    market = begun().quote(10, "49945").quote(30, "49700").bar(62, "49700").quote(63, "49700")
     engine.add_strategy(strategy)
+    market = begun().quote(10, "49945").quote(15, "49700").bar(62, "49700").quote(63, "49700")
     feed(engine, market)
-    second = START_NS + SECOND_NS
-    strategy.clock.set_time_alert_ns(
-        "halt", second + 4 * SECOND_NS, lambda _: strategy._on_risk_event(halted)
-    )
-    strategy.clock.set_time_alert_ns(
-        "go on", second + 39 * SECOND_NS, lambda _: strategy._on_risk_event(active)
-    )
+    deny_exits(engine, until_s=20)
     engine.run()
     closing = [order for order in engine.cache.orders() if order.is_reduce_only]
     assert REFUSED not in states(closing)
@@ -395,22 +387,39 @@ def test_hedge_grid_passed_stop_is_sent_as_a_market_order(engine: BacktestEngine
     assert engine.cache.positions_open() == []
 
 
-def test_hedge_grid_exits_wait_while_halted_and_leave_while_reducing(
-    engine: BacktestEngine,
+@pytest.mark.parametrize("state", [TradingState.HALTED, TradingState.REDUCING])
+def test_hedge_grid_exits_leave_in_every_trading_state(
+    engine: BacktestEngine, state: TradingState
 ) -> None:
+    """An entry that is filled during a gap in the bars must not stay without a stop."""
     strategy = long_only(grid_levels_long=1)
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
-    for second, state in ((5, TradingState.HALTED), (40, TradingState.REDUCING)):
-        event = type("Event", (), {"state": state})()
-        strategy.clock.set_time_alert_ns(
-            state.name, START_NS + second * SECOND_NS, lambda _, e=event: strategy._on_risk_event(e)
-        )
+    event = type("Event", (), {"state": state})()
+    at_ns = START_NS + 5 * SECOND_NS
+    strategy.clock.set_time_alert_ns("state", at_ns, lambda _: strategy._on_risk_event(event))
     engine.run()
     exits = [order for order in orders_of(engine) if order.is_reduce_only]
     assert [order.status for order in exits] == [OPEN, OPEN]
-    assert {order.init_event.ts_init for order in exits} == {START_NS + 40 * SECOND_NS}
+    assert {order.init_event.ts_init for order in exits} == {START_NS + 10 * SECOND_NS}
     assert len(orders_of(engine)) == 3, "and no entry"
+
+
+def test_hedge_grid_exits_ignore_prices_from_before_a_halt(engine: BacktestEngine) -> None:
+    """The last price seems to be beyond the stop; only the exchange knows the present one."""
+    strategy = long_only(grid_levels_long=1, sl_steps=2)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(20, "49960").quote(40, "49960"))
+    halted = type("Event", (), {"state": TradingState.HALTED})()
+
+    def halt(_: Any) -> None:
+        strategy._prices.quote(D(49700), D(49701))
+        strategy._on_risk_event(halted)
+
+    strategy.clock.set_time_alert_ns("halt", START_NS + 5 * SECOND_NS, halt)
+    engine.run()
+    assert [price_of(order) for order in of_kind(orders_of(engine), "S")] == ["49850.10"]
+    assert held(engine) == {"LONG": "0.004"}
 
 
 def test_hedge_grid_passed_target_is_sent_on_the_makers_side(

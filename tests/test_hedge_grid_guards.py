@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import LatencyModel
+from nautilus_trader.config import RiskEngineConfig
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.enums import OrderStatus, TradingState
 from nautilus_trader.model.events import OrderDenied
@@ -26,6 +27,7 @@ from tests.support.made_up_market import (
     of_kind,
     orders_of,
     refuse,
+    refuse_cancels,
     run,
     summarised,
     warm,
@@ -407,6 +409,47 @@ def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
     laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
                   engine.cache.orders())  # fmt: skip
     assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [second] * 3
+
+
+def test_hedge_grid_circuit_breaker_cancels_resting_entries_and_keeps_exits(
+    engine: BacktestEngine,
+) -> None:
+    strategy = warmed(max_errors_per_minute=1, grid_levels_short=0)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(10, "49945").quote(30, "49960").quote(50, "49960"))
+    at_ns = START_NS + 20 * SECOND_NS
+    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error("made up"))
+    engine.run()
+    entries = of_kind(orders_of(engine), "E")
+    assert [order.status for order in entries] == [OrderStatus.FILLED] + [OrderStatus.CANCELED] * 2
+    assert {order.ts_last for order in entries[1:]} == {at_ns}
+    exits = [order for order in orders_of(engine) if order.is_reduce_only]
+    assert [order.status for order in exits] == [OrderStatus.ACCEPTED] * 2
+
+
+def test_hedge_grid_circuit_breaker_repeats_cancels_that_were_refused(
+    engine: BacktestEngine,
+) -> None:
+    strategy = warmed(max_errors_per_minute=1, grid_levels_short=0)
+    engine.add_strategy(strategy)
+    feed(engine, begun().bar(62, "50000").quote(63, "50000"))
+    refuse_cancels(engine, until_s=40)
+    at_ns = START_NS + 20 * SECOND_NS
+    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error("made up"))
+    engine.run()
+    assert {order.status for order in orders_of(engine)} == {OrderStatus.CANCELED}
+
+
+def test_hedge_grid_circuit_breaker_ignores_denials_for_too_many_orders_at_once() -> None:
+    """Nautilus lets 100 orders leave within a second and denies the rest."""
+    engine = make_engine(balance=10**7, risk=RiskEngineConfig(max_order_submit_rate="10/00:00:01"))
+    strategy = warmed(grid_levels_long=8, grid_levels_short=8, max_errors_per_minute=1)
+    try:
+        orders = run(engine, strategy, begun().bar(62, "50000").quote(63, "50000"))
+        assert sum(order.status == OrderStatus.DENIED for order in orders) == 6
+        assert sum(order.status == OrderStatus.ACCEPTED for order in orders) == 16
+    finally:
+        engine.dispose()
 
 
 def falling_far(engine: BacktestEngine, **changes: Any) -> list[Any]:

@@ -45,13 +45,16 @@ from nautilus_trader.model.identifiers import (
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
 
-from tests.support.made_up_market import BAR_TYPE, config, instrument, price_of, warm
+from tests.support.made_up_market import BAR_TYPE, config, instrument, key, price_of, warm
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 ACCOUNT = AccountId("BINANCE-001")
 
 
-def order(order_id: str, side: str, quantity: str, price: str, filled: str = "0.000") -> Any:
+def order(
+    order_id: str, side: str, quantity: str, price: str, filled: str = "0.000",
+    *, reduce_only: bool = True,
+) -> Any:  # fmt: skip
     """Return an open order as Binance's client reports it after a restart."""
     kind = order_id[0]
     value = Price.from_str(price)
@@ -63,7 +66,7 @@ def order(order_id: str, side: str, quantity: str, price: str, filled: str = "0.
         OrderType.STOP_MARKET if kind == "S" else OrderType.LIMIT, TimeInForce.GTC,
         OrderStatus.PARTIALLY_FILLED if D(filled) else OrderStatus.ACCEPTED,
         Quantity.from_str(quantity), Quantity.from_str(filled), UUID4(), 1, 1, 1,
-        client_order_id=ClientOrderId(order_id), reduce_only=kind != "E", post_only=kind != "S",
+        client_order_id=ClientOrderId(order_id), reduce_only=reduce_only, post_only=kind != "S",
         avg_px=D(price) if D(filled) else None, **at,
     )  # fmt: skip
 
@@ -149,8 +152,10 @@ def test_hedge_grid_takeover_continues_a_complete_grid(loop: asyncio.AbstractEve
     """One LONG rung is filled, one LONG and one SHORT rung are open, three are missing."""
     restarted = restart(
         loop,
-        order("E-b", "BUY", "0.004", "49900.00"), order("E-c", "SELL", "0.004", "50050.00"),
-        order("S1-a", "SELL", "0.004", "48473.00"), order("T2-a", "SELL", "0.004", "50000.00"),
+        order(f"E-{key('b')}", "BUY", "0.004", "49900.00", reduce_only=False),
+        order(f"E-{key('c')}", "SELL", "0.004", "50050.00", reduce_only=False),
+        order(f"S1-{key('a')}", "SELL", "0.004", "48473.00"),
+        order(f"T2-{key('a')}", "SELL", "0.004", "50000.00"),
         position("LONG", "0.004", "49950.00"),
     )  # fmt: skip
     assert restarted.sent == []
@@ -183,11 +188,39 @@ def test_hedge_grid_takeover_shrinks_a_stop_larger_than_its_lot(
     """The target was partly filled before the process was killed."""
     restarted = restart(
         loop,
-        order("S1-a", "SELL", "0.010", "48473.00"),
-        order("T2-a", "SELL", "0.010", "50000.00", filled="0.004"),
+        order(f"S1-{key('a')}", "SELL", "0.010", "48473.00"),
+        order(f"T2-{key('a')}", "SELL", "0.010", "50000.00", filled="0.004"),
         position("LONG", "0.006", "49950.00"),
     )
-    assert restarted.bar("49960.00")[0] == ("cancel", "S1-a")
+    assert restarted.bar("49960.00")[0] == ("cancel", f"S1-{key('a')}")
+
+
+def test_hedge_grid_takeover_keeps_its_stop_although_it_returns_without_reduce_only(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """In hedge mode Binance does not store the flag of what was sent."""
+    stop = order(f"S1-{key('a')}", "SELL", "0.004", "48473.00", reduce_only=False)
+    target = order(f"T1-{key('a')}", "SELL", "0.004", "50000.00", reduce_only=False)
+    restarted = restart(loop, stop, target, position("LONG", "0.004", "49950.00"))
+    assert restarted.sent == []
+    assert not [each for each in restarted.bar("50000.00") if each[0] != "E"]
+
+
+@pytest.mark.parametrize(
+    ("order_id", "side"),
+    [
+        ("Tom-made-it", "BUY"), ("E-mail", "BUY"), ("S1-manual", "SELL"), ("T1-a", "SELL"),
+        ("web_AbCdEf", "SELL"), ("x-1234-E-20231114", "BUY"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("reduce_only", [True, False])
+def test_hedge_grid_takeover_never_touches_orders_of_others(
+    loop: asyncio.AbstractEventLoop, order_id: str, side: str, *, reduce_only: bool
+) -> None:
+    theirs = order(order_id, side, "0.004", "40000.00", reduce_only=reduce_only)
+    restarted = restart(loop, theirs, position("LONG", "0.004", "49950.00"))
+    for price in ("50000.00", "51000.00", "49000.00"):
+        assert not [each for each in restarted.bar(price) if order_id in each]
 
 
 def test_hedge_grid_takeover_cancels_surplus_exits_and_keeps_orders_of_others(
@@ -195,8 +228,8 @@ def test_hedge_grid_takeover_cancels_surplus_exits_and_keeps_orders_of_others(
 ) -> None:
     restarted = restart(
         loop,
-        order("S1-a", "SELL", "0.004", "48473.00"),
+        order(f"S1-{key('a')}", "SELL", "0.004", "48473.00"),
         order("Tom-made-it", "BUY", "0.004", "40000.00"),
     )
-    assert [described(command) for command in restarted.sent] == [("cancel", "S1-a")]
+    assert [described(command) for command in restarted.sent] == [("cancel", f"S1-{key('a')}")]
     assert not [each for each in restarted.bar("50000.00") if "Tom-made-it" in each]

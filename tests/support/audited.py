@@ -11,8 +11,8 @@ from nautilus_trader.model.data import Bar
 from nautilus_trader.model.identifiers import ClientOrderId
 
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
-from warmup_job.hedge_grid.exit_rules import Leg
 from warmup_job.hedge_grid.ladder import BOOKS
+from warmup_job.hedge_grid.order_ids import Leg
 from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
 from warmup_job.regime.detector import DetectorBar
 

@@ -9,6 +9,7 @@ from typing import Any
 from nautilus_trader.adapters.binance.futures.types import BinanceFuturesMarkPriceUpdate
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.config import RiskEngineConfig
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.currencies import USDT
@@ -36,6 +37,11 @@ SECOND_NS = 1_000_000_000
 def instrument() -> Any:
     listed = {(each.market, each.name): each for each in default_symbols()}
     return parse_instrument("um", listed["um", "BTCUSDT"].info(), START_NS)
+
+
+def key(letter: str) -> str:
+    """Return a key of the form that the grid's order ids have; another one for each letter."""
+    return f"20231114-221400-001-000-{ord(letter)}"
 
 
 def config(**changes: Any) -> HedgeGridV1Config:
@@ -97,8 +103,13 @@ class Market:
         return self
 
 
-def make_engine(balance: int = 100_000, **venue: Any) -> BacktestEngine:
-    made = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True)))
+def make_engine(
+    balance: int = 100_000, risk: RiskEngineConfig | None = None, **venue: Any
+) -> BacktestEngine:
+    logging = LoggingConfig(bypass_logging=True)
+    made = BacktestEngine(
+        BacktestEngineConfig(logging=logging, risk_engine=risk or RiskEngineConfig())
+    )
     made.add_venue(
         Venue("BINANCE"), OmsType.HEDGING, AccountType.MARGIN, [Money(balance, USDT)],
         **{"default_leverage": Decimal(10), "bar_execution": False, "use_reduce_only": False,

@@ -29,6 +29,7 @@ from warmup_job.hedge_grid.defaults import DEFAULTS
 
 Levels = Annotated[int, Meta(ge=1, le=100)]
 Positive = Annotated[Decimal, Meta(gt=0)]
+_BPS = Decimal(10_000)
 
 
 class StrategySection(Section, frozen=True, kw_only=True):
@@ -177,6 +178,20 @@ class StrategyFile(SettingsFile, frozen=True, kw_only=True):
     position: PositionSection
     policy: PolicySection
     risk_management: RiskManagementSection = RiskManagementSection()
+
+    def complaint(self) -> str | None:
+        """Return a problem if every fill would be closed at once, because its stop is too near."""
+        ratio = 1 - self.grid.grid_step_bps / _BPS
+        stop_bps = (1 - ratio**self.exit.sl_steps) * _BPS
+        buffer_bps = self.execution.tp_sl_adjustment_buffer_bps
+        if stop_bps > buffer_bps:
+            return None
+        return (
+            f"exit.sl_steps: the stop loss is {stop_bps:.2f} bps from the entry (sl_steps "
+            f"{self.exit.sl_steps}, grid.grid_step_bps {self.grid.grid_step_bps}), which is within "
+            f"execution.tp_sl_adjustment_buffer_bps ({buffer_bps}): every fill would be closed at "
+            "market at once; raise sl_steps or lower the buffer"
+        )
 
 
 class ImportedStrategy(SettingsFile, frozen=True, kw_only=True):

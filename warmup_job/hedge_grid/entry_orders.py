@@ -14,9 +14,11 @@ from warmup_job.hedge_grid.caps import rungs_within_caps
 from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.ladder import Rung, is_on_maker_side
+from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
 from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries, retry_price
+from warmup_job.hedge_grid.order_ids import parse_order_id
 
 
 class EntryOrder(NamedTuple):
@@ -33,6 +35,7 @@ class EntryOrders:
         client: Sends and cancels the orders.
         prices: The newest market prices.
         config: The strategy's configuration.
+        timers: Delay retries.
         may_send: Returns whether entries may be sent now.
     """
 
@@ -41,6 +44,7 @@ class EntryOrders:
         client: OrderClient,
         prices: MarketPrices,
         config: HedgeGridV1Config,
+        timers: LoopTimers,
         may_send: Callable[[], bool],
     ) -> None:
         self.is_incomplete = False
@@ -48,6 +52,7 @@ class EntryOrders:
         self._client = client
         self._prices = prices
         self._config = config
+        self._timers = timers
         self._may_send = may_send
         self._orders: dict[str, EntryOrder] = {}
         self._retrying: dict[str, EntryOrder] = {}  # by the name of the time alert
@@ -60,7 +65,8 @@ class EntryOrders:
         self._orders = {}
         for order in orders:
             order_id = order.client_order_id.value
-            if order_id.startswith("E-"):
+            parsed = parse_order_id(order_id)
+            if parsed is not None and parsed.kind == "E":
                 rung = Rung(book_of(order, closes=False), 0, order.price, order.quantity)
                 self._orders[order_id] = EntryOrder(rung)
 
@@ -153,7 +159,7 @@ class EntryOrders:
             return
         alert = f"retry-{self._client.new_key()}"
         self._retrying[alert] = EntryOrder(entry.rung, attempt)
-        self._client.after(self._config.retry_delay_ms, alert, lambda: self._resend(alert))
+        self._timers.after(self._config.retry_delay_ms, alert, lambda: self._resend(alert))
 
     def _resend(self, alert: str) -> None:
         entry = self._retrying.pop(alert, None)
@@ -181,6 +187,7 @@ class EntryOrders:
             self._client.cancel(order_id)
 
     def cancel_all(self) -> None:
-        """Cancel the orders of all entries."""
+        """Cancel the orders of all entries, and their retries."""
+        self._retrying.clear()
         for order_id in list(self._orders):
             self._client.cancel(order_id)

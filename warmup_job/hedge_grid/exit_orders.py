@@ -14,7 +14,6 @@ from nautilus_trader.model.orders import Order
 
 from warmup_job.hedge_grid.exit_rules import (
     BookPosition,
-    Leg,
     Lot,
     OpenExit,
     is_stop_reached,
@@ -25,8 +24,10 @@ from warmup_job.hedge_grid.exit_rules import (
 )
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, min_rung_quantity
+from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
+from warmup_job.hedge_grid.order_ids import Leg, leg_and_key
 
 _LEGS: tuple[Leg, Leg] = ("S", "T")  # the stop loss is sent first
 # Parts of Binance's and Nautilus' rejections; codes:
@@ -47,6 +48,7 @@ class ExitOrders:
         client: Sends and cancels the orders.
         prices: The newest market prices.
         config: The strategy's configuration.
+        timers: Delay retries.
         may_send: Returns whether exits may be sent now.
         is_filling: Returns whether the entry with this key may fill further.
     """
@@ -56,6 +58,7 @@ class ExitOrders:
         client: OrderClient,
         prices: MarketPrices,
         config: HedgeGridV1Config,
+        timers: LoopTimers,
         may_send: Callable[[], bool],
         is_filling: Callable[[str], bool],
     ) -> None:
@@ -63,6 +66,7 @@ class ExitOrders:
         self._prices = prices
         self._config = config
         self._grid = grid_settings(config)
+        self._timers = timers
         self._may_send = may_send
         self._is_filling = is_filling
         self._lots: dict[str, Lot] = {}
@@ -299,7 +303,7 @@ class ExitOrders:
         if lot.rejections > self._config.retry_attempts:
             lot.rejections = 0  # it is sent again after the next bar
             return
-        self._client.after(
+        self._timers.after(
             self._config.retry_delay_ms, f"again-{order_id}", lambda: self.protect_key(lot.key)
         )
 
@@ -307,16 +311,6 @@ class ExitOrders:
         if lot.legs.get(leg) == order_id:
             del lot.legs[leg]
         self._resizing.discard(order_id)
-
-
-def leg_and_key(order_id: str) -> tuple[Leg, str] | None:
-    """Parse an exit's order id ``<T|S><number>-<key>``; None if it is not an exit's."""
-    kind, _, key = order_id.partition("-")
-    if not kind[1:].isdigit():
-        return None
-    if kind[0] == "T":
-        return "T", key
-    return ("S", key) if kind[0] == "S" else None
 
 
 def _joined(lot: Lot, rest: Lot) -> Lot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from warmup_job.hedge_grid.ladder import (
     BOOKS,
@@ -15,9 +15,7 @@ from warmup_job.hedge_grid.ladder import (
     step_ratio,
     to_multiple,
 )
-
-Leg = Literal["T", "S"]
-"""Take profit, stop loss."""
+from warmup_job.hedge_grid.order_ids import Leg
 
 
 @dataclass(slots=True)

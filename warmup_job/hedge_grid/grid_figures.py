@@ -9,11 +9,11 @@ from typing import Literal
 import msgspec
 from nautilus_trader.model.orders import Order
 
-from warmup_job.hedge_grid.exit_orders import leg_and_key
 from warmup_job.hedge_grid.exit_rules import BookPosition
 from warmup_job.hedge_grid.grid_account import unrealised_of
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.order_client import book_of
+from warmup_job.hedge_grid.order_ids import parse_order_id
 
 OrderKind = Literal["entry", "take_profit", "stop_loss", "other"]
 """What an order is for, by its id; ``other``: its id is not the grid's."""
@@ -74,12 +74,11 @@ class GridFigures(msgspec.Struct, frozen=True):
 
 def order_kind(order_id: str) -> OrderKind:
     """Return what an order is for, by its client order id."""
-    if order_id.startswith("E-"):
-        return "entry"
-    found = leg_and_key(order_id)
+    found = parse_order_id(order_id)
     if found is None:
         return "other"
-    return "take_profit" if found[0] == "T" else "stop_loss"
+    kinds: dict[str, OrderKind] = {"E": "entry", "T": "take_profit", "S": "stop_loss"}
+    return kinds[found.kind]
 
 
 def count_open_orders(orders: Iterable[Order]) -> dict[OrderKind, int]:

@@ -24,12 +24,12 @@ class MarketPrices:
         """Store a bar's close, and drop quotes that are older than the previous bar."""
         self.close = close
         if not self._quoted:
-            self.forget_quotes()
+            self.bid = self.ask = None
         self._quoted = False
 
-    def forget_quotes(self) -> None:
-        """Drop the quotes, because they are out of date after a gap."""
-        self.bid = self.ask = None
+    def forget(self) -> None:
+        """Drop all prices, because they are out of date after a gap."""
+        self.bid = self.ask = self.close = None
         self._quoted = False
 
     @property

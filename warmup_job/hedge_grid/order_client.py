@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from nautilus_trader.common.factories import OrderFactory
@@ -14,7 +13,6 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.hedge_grid.grid_account import position_id
 from warmup_job.hedge_grid.ladder import Book
-from warmup_job.market.times import NS_PER_MS
 
 
 class OrderClient:
@@ -75,17 +73,13 @@ class OrderClient:
         if order is not None and not order.is_pending_cancel:
             self._strategy.cancel_order(order)
 
-    def after(self, delay_ms: int, name: str, act: Callable[[], None]) -> None:
-        """Call ``act`` after ``delay_ms`` by a time alert of this name; at once if it is 0."""
-        if not delay_ms:
-            act()
-            return
-        clock = self._strategy.clock
-        at_ns = clock.timestamp_ns() + delay_ms * NS_PER_MS
-        clock.set_time_alert_ns(name, at_ns, lambda _: act())
-
 
 def book_of(order: Order, *, closes: bool) -> Book:
     """Return the book that an order increases or, if it ``closes``, decreases."""
     buys = order.side == OrderSide.BUY
     return "LONG" if buys is not closes else "SHORT"
+
+
+def is_rate_denial(reason: str) -> bool:
+    """Return whether Nautilus denied an order because too many were sent within a second."""
+    return "MAX_ORDER_SUBMIT_RATE" in reason

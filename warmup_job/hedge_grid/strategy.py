@@ -44,9 +44,10 @@ from warmup_job.hedge_grid.grid_config import (
 from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder
+from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.no_entries import explain_no_entries
-from warmup_job.hedge_grid.order_client import OrderClient
+from warmup_job.hedge_grid.order_client import OrderClient, is_rate_denial
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
@@ -170,12 +171,13 @@ class HedgeGridV1(Strategy):
         self._has_started = True
         self._account = GridAccount(self.cache, instrument)
         client = self._client = OrderClient(self, instrument)
+        timers = LoopTimers(self)
         self._entries = EntryOrders(
-            client, self._prices, self.config, lambda: not self._find_block_reason()
+            client, self._prices, self.config, timers, lambda: not self._find_block_reason()
         )
         self._exits = ExitOrders(
-            client, self._prices, self.config,
-            lambda: not self._is_halted and self._operator != "flattening", self._entries.is_open,
+            client, self._prices, self.config, timers, lambda: self._operator != "flattening",
+            self._entries.is_open,
         )  # fmt: skip
         self._take_over()
         self._pnl.begin(self._account.open_positions())
@@ -184,12 +186,8 @@ class HedgeGridV1(Strategy):
         self.subscribe_quote_ticks(self.config.instrument_id)
         if isinstance(instrument, CryptoPerpetual):
             self.subscribe_data(self._mark_prices(), client_id=ClientId(instrument.venue.value))
-        self.clock.set_timer_ns(
-            _ACCOUNT_TIMER,
-            self.config.balance_check_interval_seconds * _SECOND_NS,
-            0,
-            0,
-            lambda _: self._check_account(),
+        timers.every(
+            self.config.balance_check_interval_seconds, _ACCOUNT_TIMER, self._check_account
         )
 
     def on_stop(self) -> None:
@@ -233,7 +231,7 @@ class HedgeGridV1(Strategy):
             return
         was_halted, self._trading = self._is_halted, state
         if self._is_halted:
-            self._prices.forget_quotes()
+            self._prices.forget()
         elif was_halted:
             self._exits.protect_all()
 
@@ -273,8 +271,6 @@ class HedgeGridV1(Strategy):
 
     def _check_account(self) -> None:
         """Compare the lots with the positions, send missing exits and check the drawdown."""
-        if self._is_halted:
-            return
         for book in BOOKS if self._operator != "flattening" else ():
             if self._exits.quantity(book) != self._account.position(book).quantity:
                 self.log.warning(
@@ -283,7 +279,10 @@ class HedgeGridV1(Strategy):
                 self._take_over()
                 break
         self._exits.protect_all()
-        self._check_drawdown()
+        if not self._is_halted and self._prices.mid is not None:
+            self._check_drawdown()
+        if self._stopped or self.breaker.is_open(self.clock.timestamp_ns()):
+            self._entries.cancel_all()
 
     def _check_drawdown(self) -> None:
         """Stop all entries, for good, once the drawdown reaches its limit."""
@@ -300,8 +299,6 @@ class HedgeGridV1(Strategy):
                 f"Drawdown {drawdown:.2f} % has reached max_drawdown_pct: no further entries; "
                 "exits stay open"
             )
-        if self._stopped:
-            self._entries.cancel_all()
 
     # -- entries ---------------------------------------------------------------------------------
 
@@ -422,10 +419,11 @@ class HedgeGridV1(Strategy):
         order_id = event.client_order_id.value
         self._entries.forget(order_id)
         found = self._exits.find(order_id)
-        if self._trading == TradingState.ACTIVE:
-            self._count_error(f"Nautilus' risk engine denied order {order_id}: {event.reason}")
+        reason = str(event.reason)
+        if self._trading == TradingState.ACTIVE and not is_rate_denial(reason):
+            self._count_error(f"Nautilus' risk engine denied order {order_id}: {reason}")
         if found is not None:
-            self._exits.on_exit_rejected(*found, order_id, str(event.reason), is_reached=False)
+            self._exits.on_exit_rejected(*found, order_id, reason, is_reached=False)
 
     def on_order_canceled(self, event: OrderCanceled) -> None:
         """Send entries that fit now, or an exit of another size."""
@@ -496,7 +494,11 @@ class HedgeGridV1(Strategy):
         now_ns = self.clock.timestamp_ns()
         if self.config.enable_circuit_breaker and self.breaker.count_error(now_ns):
             seconds = self.config.circuit_breaker_cooldown_seconds
-            self.log.error(f"Too many errors: circuit breaker open, no entries for {seconds} s")
+            self.log.error(
+                f"Too many errors: the circuit breaker is open, so entries are cancelled and none "
+                f"are sent for {seconds} s; exits stay. See the warnings above"
+            )
+            self._entries.cancel_all()
 
     def _log_info(self, message: str, color: LogColor = LogColor.NORMAL) -> None:
         if not self.config.optimization_mode:
