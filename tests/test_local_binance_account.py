@@ -367,14 +367,10 @@ def test_local_binance_account_has_no_orders_trades_or_positions() -> None:
             assert done["code"] == 200
 
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
-        for path in ("/fapi/v1/order", "/fapi/v1/algoOrder"):
-            assert await ask(exchange, path, "POST", **order) == (
-                400,
-                {"code": -2010, "msg": "The local exchange takes no orders."},
-            )
-            assert await refused(ask(exchange, path, symbol="BTCUSDT", orderId=1)) == (400, -2013)
-            away = ask(exchange, path, "DELETE", symbol="BTCUSDT", orderId=1)
-            assert await refused(away) == (400, -2011)
+        for path, name in (("/fapi/v1/order", "orderId"), ("/fapi/v1/algoOrder", "algoId")):
+            unknown: dict[str, Any] = {"symbol": "BTCUSDT", name: 1}
+            assert await refused(ask(exchange, path, **unknown)) == (400, -2013)
+            assert await refused(ask(exchange, path, "DELETE", **unknown)) == (400, -2011)
             # The signature is checked first, then the request is refused.
             forged = ask(exchange, path, "POST", secret="another-secret", **order)
             assert await refused(forged) == (400, -1022)
@@ -617,7 +613,7 @@ def test_local_binance_account_accepts_ccxt_only_with_the_secret() -> None:
             (config,) = await owner.fapiPrivateGetSymbolConfig({"symbol": "BTCUSDT"})
             assert config["leverage"] in (9, "9")
             assert len((await owner.fapiPrivatePostListenKey())["listenKey"]) == 64
-            with pytest.raises(ccxt.InvalidOrder, match="takes no orders"):
+            with pytest.raises(ccxt.BadRequest, match="Mandatory parameter 'type'"):
                 await owner.fapiPrivatePostOrder({"symbol": "BTCUSDT", "side": "BUY"})
             with pytest.raises(ccxt.AuthenticationError):
                 await stranger.fapiPrivateV2GetAccount()
@@ -635,14 +631,14 @@ def test_local_binance_account_nautilus_execution_client_connects_and_reconciles
     *log, result = run_as_script(__file__)
     # The exchange refuses the order on purpose; there may be no other warning.
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
-    assert [entry for entry in complaints if "takes no orders" not in entry] == []
+    assert [entry for entry in complaints if "no smaller than 100" not in entry] == []
     assert any("Reconciliation for BINANCE succeeded" in entry for entry in log)
     report = json.loads(result)
     assert report["state"] == "RUNNING"
     assert report["account"] == "BINANCE-USDT_FUTURES-master"
     assert report["balance"] == "10000 USDT"
     assert report["leverages"] == {"BTCUSDT": 7, "ETHUSDT": 20}
-    assert "takes no orders" in report["rejected"]
+    assert "no smaller than 100" in report["rejected"]
     assert (report["websockets"], report["websockets_left"]) == (1, 0)
     asked = {(request["method"], request["path"]) for request in report["requests"]}
     assert asked >= {
@@ -696,8 +692,8 @@ async def meet_nautilus() -> None:
             order = self.order_factory.limit(
                 bitcoin,
                 OrderSide.BUY,
-                instrument.make_qty("0.01"),
-                instrument.make_price("50000"),
+                instrument.make_qty("0.001"),
+                instrument.make_price("10000"),
             )
             self.submit_order(order, position_id=PositionId(f"{bitcoin}-LONG"))
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
+from loguru import logger
 
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.account.account_answers import AccountAnswers
 from warmup_job.local_binance.account.listen_key import ListenKeys
 from warmup_job.local_binance.account.signature import (
     Credentials,
 )
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount
+from warmup_job.local_binance.account.trading_account import TradingAccount
 from warmup_job.local_binance.exchange_clock import ExchangeClock
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.faults.fault_board import FaultBoard
@@ -26,6 +30,7 @@ from warmup_job.local_binance.faults.fault_spec import (
 from warmup_job.local_binance.listening_socket import ListeningSocket
 from warmup_job.local_binance.prices.funding_schedule import FundingSchedule
 from warmup_job.local_binance.prices.generated_market import generated_feed
+from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.local_binance.rest.account_rest import AccountRest
@@ -35,6 +40,7 @@ from warmup_job.local_binance.rest.request_middlewares import RequestMiddlewares
 from warmup_job.local_binance.rest.responses import (
     answer,
 )
+from warmup_job.local_binance.rest.trading_rest import TradingRest
 from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
@@ -42,11 +48,14 @@ from warmup_job.local_binance.websocket.user_data_stream import UserDataStream
 from warmup_job.market.recording import read_recording
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.local_binance.rest.responses import Handler
     from warmup_job.market.pages import Market
 
 _MARKETS: tuple[Market, ...] = ("um", "spot")
+_LEAST_STEP_MS = 10  # of the machine's time, between two steps of the account
 
 
 class ExchangeApp:
@@ -86,8 +95,9 @@ class ExchangeApp:
         self.funding = FundingSchedule(options.funding)
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
         credentials = Credentials(options.api_key, options.api_secret)
+        futures = {name: feed for (market, name), feed in self.feeds.items() if market == "um"}
         account = SimulatedAccount(
-            [name for market, name in self.feeds if market == "um"],
+            futures,
             balance=options.balance,
             hedge_mode=not options.one_way,
             can_trade=not options.no_trading,
@@ -102,7 +112,20 @@ class ExchangeApp:
         self._market_rest = MarketRest(
             self.feeds, self.clock, self.meter, self.faults, self.funding
         )
-        self._account_rest = AccountRest(account, credentials, listen_keys, self.clock)
+        self.trading = TradingAccount(
+            futures,
+            account,
+            self.funding,
+            Decimal(account.balance),
+            self.clock.now_ms(),
+            self.user_data.publish,
+        )
+        self._trading_rest = TradingRest(
+            self.trading, AccountAnswers(account, self.trading), futures, self.clock
+        )
+        self._account_rest = AccountRest(
+            account, self._trading_rest, credentials, listen_keys, self.clock
+        )
         self.websocket_api = websocket_api.WebsocketApi(credentials, listen_keys, self.clock)
         self._socket: ListeningSocket | None = None
         self._reopening: asyncio.TimerHandle | None = None
@@ -129,12 +152,31 @@ class ExchangeApp:
             app.router.add_get(f"{prefix}/ws/{{streams:.+}}", self._raw_streams(market))
         app.router.add_get(websocket_api.PATH, self.websocket_api.serve)
         app.router.add_get("/_sim/requests", self._show_requests)
+        app.router.add_get("/_sim/account", self._show_account)
         app.router.add_post("/_sim/reset", self._reset)
         app.router.add_get("/_sim/faults", self._show_faults)
         app.router.add_post("/_sim/faults", self._add_fault)
         app.router.add_delete("/_sim/faults", self._remove_faults)
         app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
+        app.cleanup_ctx.append(self._trading_in_background)
         return app
+
+    async def _trading_in_background(self, _: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._advance_trading())
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _advance_trading(self) -> None:
+        """Let the market change the account while it has orders or positions."""
+        step_ms = max(SLOT_MS, int(_LEAST_STEP_MS * self.options.speed))
+        while True:
+            now_ms = self.clock.now_ms()
+            try:
+                self.trading.advance(now_ms)
+            except Exception:  # noqa: BLE001 - a silent end would freeze all orders
+                logger.exception("The account of the local exchange has failed")
+            await self.clock.sleep_until((now_ms // step_ms + 1) * step_ms)
 
     # --- websockets ---
 
@@ -174,6 +216,11 @@ class ExchangeApp:
             "requests": list(self.log.recent),
         }
         return answer(request, seen)
+
+    async def _show_account(self, request: web.Request) -> web.StreamResponse:
+        after = request.query.get("after", "0")
+        number = int(after) if after.isascii() and after.isdigit() else 0
+        return answer(request, self._trading_rest.state(number))
 
     async def _reset(self, request: web.Request) -> web.StreamResponse:
         self.log.clear()

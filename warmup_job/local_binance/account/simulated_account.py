@@ -1,21 +1,27 @@
-"""The account: a balance and settings per symbol, without orders and positions.
+"""The account's settings: permissions, position mode, leverage and margin types; and its spot side.
 
-The methods return the endpoints' answers as plain values. Amounts are text.
+The methods return the endpoints' answers as plain values. Amounts are text. The futures account's
+orders and positions are in `trading_account`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from warmup_job.errors import ConfigError
+from warmup_job.local_binance.account.leverage_brackets import (
+    MOST_LEVERAGE,
+    bracket_rows,
+    largest_notional,
+)
+from warmup_job.local_binance.account.order_records import ASSET
 from warmup_job.local_binance.rest import error_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ASSET = "USDT"
 MARGIN_TYPES = ("CROSSED", "ISOLATED")
 MAKER_RATE, TAKER_RATE = "0.000200", "0.000500"
 """Futures commission of fee tier 0 (https://www.binance.com/en/fee/futureFee)."""
@@ -23,27 +29,6 @@ _NOTHING = "0.00000000"
 _DECIMALS = 8
 _MOST = Decimal(10**12)
 _SPOT_COMMISSION = 10  # hundredths of a percent
-_ALIAS = "LocalAccount"
-
-
-class _Bracket(NamedTuple):
-    leverage: int
-    """The highest leverage allowed in this bracket."""
-    cap: int
-    """The bracket's largest notional, quote asset."""
-    maintenance_bps: int
-
-
-# Invented, and the same for all symbols. Binance's brackets differ by symbol and change.
-_BRACKETS = (
-    _Bracket(125, 50_000, 40),
-    _Bracket(100, 500_000, 50),
-    _Bracket(50, 3_000_000, 100),
-    _Bracket(20, 15_000_000, 250),
-    _Bracket(10, 50_000_000, 500),
-    _Bracket(5, 100_000_000, 1000),
-    _Bracket(1, 300_000_000, 5000),
-)
 
 
 @dataclass(slots=True)
@@ -85,45 +70,41 @@ class SimulatedAccount:
 
     # --- futures ---
 
-    def futures_v2(self) -> dict[str, Any]:
-        """Answer /fapi/v2/account: permissions, totals, the asset and an empty row per position."""
-        return {
-            "feeTier": 0,
-            "feeBurn": True,
-            "canTrade": self._can_trade,
-            "canDeposit": True,
-            "canWithdraw": False,
-            "updateTime": 0,  # reserved, by Binance's documentation
-            "multiAssetsMargin": False,
-            "tradeGroupId": -1,
-            **self._totals(),
-            "assets": [self._asset() | {"marginAvailable": True}],
-            "positions": [
-                self._flat_position(symbol, side)
-                for symbol in self._settings
-                for side in self._sides()
-            ],
-        }
+    @property
+    def balance(self) -> str:
+        """The balance with which each market was opened."""
+        return self._balance
 
-    def futures_v3(self) -> dict[str, Any]:
-        """Answer /fapi/v3/account, which has no permissions and lists only open positions."""
-        return {**self._totals(), "assets": [self._asset()], "positions": []}
+    @property
+    def opened_ms(self) -> int:
+        """The time at which the account was opened."""
+        return self._opened_ms
 
-    def balances(self) -> list[dict[str, Any]]:
-        """Answer /fapi/v2/balance and /fapi/v3/balance."""
-        return [
-            {
-                "accountAlias": _ALIAS,
-                "asset": ASSET,
-                "balance": self._balance,
-                "crossWalletBalance": self._balance,
-                "crossUnPnl": _NOTHING,
-                "availableBalance": self._balance,
-                "maxWithdrawAmount": self._balance,
-                "marginAvailable": True,
-                "updateTime": self._opened_ms,
-            }
-        ]
+    @property
+    def can_trade(self) -> bool:
+        """Whether the account may trade."""
+        return self._can_trade
+
+    @property
+    def hedge_mode(self) -> bool:
+        """Whether a symbol can have a long and a short position at once."""
+        return self._hedge_mode
+
+    def leverage(self, symbol: str) -> int:
+        """Return the leverage of a listed symbol."""
+        return self._settings[symbol].leverage
+
+    def margin_type(self, symbol: str) -> str:
+        """Return the margin type of a listed symbol: CROSSED or ISOLATED."""
+        return self._settings[symbol].margin_type
+
+    def symbols(self, symbol: str | None = None) -> list[str]:
+        """Return the symbol, or all symbols of the futures market.
+
+        Raises:
+            ErrorAnswer: −1121, the market does not list it.
+        """
+        return list(self._chosen(symbol))
 
     def position_mode(self) -> dict[str, Any]:
         """Answer whether the account is in hedge mode."""
@@ -164,7 +145,7 @@ class SimulatedAccount:
                 "marginType": settings.margin_type,
                 "isAutoAddMargin": False,
                 "leverage": settings.leverage,
-                "maxNotionalValue": str(_largest_notional(settings.leverage)),
+                "maxNotionalValue": str(largest_notional(settings.leverage)),
             }
             for name, settings in self._chosen(symbol).items()
         ]
@@ -176,13 +157,13 @@ class SimulatedAccount:
             ErrorAnswer: −4028, no bracket allows this leverage; −1121, unknown symbol.
         """
         settings = self._chosen(symbol)[symbol]
-        if not 1 <= leverage <= _BRACKETS[0].leverage:
+        if not 1 <= leverage <= MOST_LEVERAGE:
             raise error_answers.invalid_leverage(leverage)
         settings.leverage = leverage
         return {
             "symbol": symbol,
             "leverage": leverage,
-            "maxNotionalValue": str(_largest_notional(leverage)),
+            "maxNotionalValue": str(largest_notional(leverage)),
         }
 
     def set_margin_type(self, symbol: str, margin_type: str) -> dict[str, Any]:
@@ -201,22 +182,7 @@ class SimulatedAccount:
 
     def brackets(self, symbol: str | None) -> dict[str, Any] | list[dict[str, Any]]:
         """Answer the leverage brackets: an object for one symbol, a list for all."""
-        rows: list[dict[str, Any]] = []
-        floor, held_bps, cumulative_bps = 0, 0, 0
-        for number, bracket in enumerate(_BRACKETS, 1):
-            # The deduction that makes the maintenance margin continuous between brackets.
-            cumulative_bps += floor * (bracket.maintenance_bps - held_bps)
-            rows.append(
-                {
-                    "bracket": number,
-                    "initialLeverage": bracket.leverage,
-                    "notionalCap": bracket.cap,
-                    "notionalFloor": floor,
-                    "maintMarginRatio": bracket.maintenance_bps / 10_000,
-                    "cum": cumulative_bps / 10_000,
-                }
-            )
-            floor, held_bps = bracket.cap, bracket.maintenance_bps
+        rows = bracket_rows()
         entries = [{"symbol": name, "brackets": rows} for name in self._chosen(symbol)]
         return entries if symbol is None else entries[0]
 
@@ -228,39 +194,6 @@ class SimulatedAccount:
             "makerCommissionRate": MAKER_RATE,
             "takerCommissionRate": TAKER_RATE,
         }
-
-    def position_risk_v2(self, symbol: str | None) -> list[dict[str, Any]]:
-        """Answer /fapi/v2/positionRisk: an empty row for each symbol and side."""
-        return [
-            {
-                "symbol": name,
-                "positionAmt": "0",
-                "entryPrice": "0.0",
-                "breakEvenPrice": "0.0",
-                "markPrice": _NOTHING,
-                "unRealizedProfit": _NOTHING,
-                "liquidationPrice": "0",
-                "leverage": str(settings.leverage),
-                "maxNotionalValue": str(_largest_notional(settings.leverage)),
-                "marginType": "isolated" if settings.margin_type == "ISOLATED" else "cross",
-                "isolatedMargin": _NOTHING,
-                "isAutoAddMargin": "false",
-                "positionSide": side,
-                "notional": "0",
-                "isolatedWallet": "0",
-                "updateTime": 0,
-            }
-            for name, settings in self._chosen(symbol).items()
-            for side in self._sides()
-        ]
-
-    def check_symbol(self, symbol: str | None) -> None:
-        """Check that the futures market lists a symbol.
-
-        Raises:
-            ErrorAnswer: −1121, it does not.
-        """
-        self._chosen(symbol)
 
     # --- spot ---
 
@@ -300,62 +233,6 @@ class SimulatedAccount:
             raise error_answers.invalid_symbol()
         return {symbol: self._settings[symbol]}
 
-    def _sides(self) -> tuple[str, ...]:
-        return ("LONG", "SHORT") if self._hedge_mode else ("BOTH",)
-
-    def _totals(self) -> dict[str, Any]:
-        return {
-            "totalInitialMargin": _NOTHING,
-            "totalMaintMargin": _NOTHING,
-            "totalWalletBalance": self._balance,
-            "totalUnrealizedProfit": _NOTHING,
-            "totalMarginBalance": self._balance,
-            "totalPositionInitialMargin": _NOTHING,
-            "totalOpenOrderInitialMargin": _NOTHING,
-            "totalCrossWalletBalance": self._balance,
-            "totalCrossUnPnl": _NOTHING,
-            "availableBalance": self._balance,
-            "maxWithdrawAmount": self._balance,
-        }
-
-    def _asset(self) -> dict[str, Any]:
-        return {
-            "asset": ASSET,
-            "walletBalance": self._balance,
-            "unrealizedProfit": _NOTHING,
-            "marginBalance": self._balance,
-            "maintMargin": _NOTHING,
-            "initialMargin": _NOTHING,
-            "positionInitialMargin": _NOTHING,
-            "openOrderInitialMargin": _NOTHING,
-            "crossWalletBalance": self._balance,
-            "crossUnPnl": _NOTHING,
-            "availableBalance": self._balance,
-            "maxWithdrawAmount": self._balance,
-            "updateTime": self._opened_ms,
-        }
-
-    def _flat_position(self, symbol: str, side: str) -> dict[str, Any]:
-        settings = self._settings[symbol]
-        return {
-            "symbol": symbol,
-            "initialMargin": "0",
-            "maintMargin": "0",
-            "unrealizedProfit": _NOTHING,
-            "positionInitialMargin": "0",
-            "openOrderInitialMargin": "0",
-            "leverage": str(settings.leverage),
-            "isolated": settings.margin_type == "ISOLATED",
-            "entryPrice": "0.0",
-            "breakEvenPrice": "0.0",
-            "maxNotional": str(_largest_notional(settings.leverage)),
-            "bidNotional": "0",
-            "askNotional": "0",
-            "positionSide": side,
-            "positionAmt": "0",
-            "updateTime": 0,
-        }
-
 
 def _amount(text: str) -> str:
     try:
@@ -365,10 +242,6 @@ def _amount(text: str) -> str:
     if not amount.is_finite() or not 0 <= amount <= _MOST or round(amount, _DECIMALS) != amount:
         raise ConfigError(f"the balance is {text!r}; it must be 0 to 1e12 with up to 8 decimals.")
     return f"{amount:.{_DECIMALS}f}"
-
-
-def _largest_notional(leverage: int) -> int:
-    return max(bracket.cap for bracket in _BRACKETS if bracket.leverage >= leverage)
 
 
 def _done() -> dict[str, Any]:

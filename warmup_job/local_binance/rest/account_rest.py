@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.rest.responses import Handler
+    from warmup_job.local_binance.rest.trading_rest import TradingRest
 
 CLIENT_REQUEST = web.RequestKey("sent", ClientRequest)
 """The parameters of a REST request, read once on its arrival."""
@@ -30,7 +31,8 @@ class AccountRest:
     """Answers the requests of a client with a key and a secret.
 
     Args:
-        account: The account.
+        account: The account's settings.
+        trading: Its orders, positions and wallet.
         credentials: Check keys and signatures.
         listen_keys: The account's listen keys.
         clock: The exchange's clock.
@@ -39,11 +41,13 @@ class AccountRest:
     def __init__(
         self,
         account: SimulatedAccount,
+        trading: TradingRest,
         credentials: Credentials,
         listen_keys: ListenKeys,
         clock: ExchangeClock,
     ) -> None:
         self._account = account
+        self._trading = trading
         self._credentials = credentials
         self._listen_keys = listen_keys
         self._clock = clock
@@ -54,24 +58,11 @@ class AccountRest:
         of_one_or_all: list[tuple[str, str, Callable[[str | None], object]]] = [
             ("GET", "/fapi/v1/leverageBracket", account.brackets),
             ("GET", "/fapi/v1/symbolConfig", account.symbol_configs),
-            ("GET", "/fapi/v2/positionRisk", account.position_risk_v2),
-            ("GET", "/fapi/v3/positionRisk", self._none),
-            ("GET", "/fapi/v1/openOrders", self._none),
-            ("GET", "/fapi/v1/openAlgoOrders", self._none),
         ]
         of_one: list[tuple[str, str, Callable[[str], object]]] = [
             ("GET", "/fapi/v1/commissionRate", account.commission),
-            ("GET", "/fapi/v1/allOrders", self._none),
-            ("GET", "/fapi/v1/allAlgoOrders", self._none),
-            ("GET", "/fapi/v1/userTrades", self._none),
-            ("DELETE", "/fapi/v1/allOpenOrders", self._all_cancelled),
-            ("DELETE", "/fapi/v1/algoOpenOrders", self._all_cancelled),
         ]
         others: list[tuple[str, str, AnswerMaker]] = [
-            ("GET", "/fapi/v2/account", lambda _: account.futures_v2()),
-            ("GET", "/fapi/v3/account", lambda _: account.futures_v3()),
-            ("GET", "/fapi/v2/balance", lambda _: account.balances()),
-            ("GET", "/fapi/v3/balance", lambda _: account.balances()),
             ("GET", "/fapi/v1/accountConfig", lambda _: account.config()),
             ("GET", "/fapi/v1/multiAssetsMargin", lambda _: {"multiAssetsMargin": False}),
             ("GET", "/fapi/v1/positionSide/dual", lambda _: account.position_mode()),
@@ -82,12 +73,7 @@ class AccountRest:
         ]
         others += [(method, path, _of_one_or_all(make)) for method, path, make in of_one_or_all]
         others += [(method, path, _of_one(make)) for method, path, make in of_one]
-        for path in ("/fapi/v1/order", "/fapi/v1/algoOrder"):
-            others += [
-                ("POST", path, _refusing(error_answers.takes_no_orders)),
-                ("GET", path, _refusing(error_answers.no_such_order)),
-                ("DELETE", path, _refusing(error_answers.nothing_to_cancel)),
-            ]
+        others += self._trading.routes()
         listen_key = "/fapi/v1/listenKey"
         return [
             *((method, path, self._signed(make)) for method, path, make in others),
@@ -128,16 +114,6 @@ class AccountRest:
     def _set_margin_type(self, params: Params) -> object:
         return self._account.set_margin_type(read_symbol(params), _mandatory(params, "marginType"))
 
-    # --- orders: there are none ---
-
-    def _none(self, symbol: str | None) -> list[Any]:
-        self._account.check_symbol(symbol)
-        return []
-
-    def _all_cancelled(self, symbol: str) -> object:
-        self._account.check_symbol(symbol)
-        return {"code": 200, "msg": "The operation of cancel all open order is done."}
-
     # --- the listen key ---
 
     def _issue_listen_key(self, _: Params) -> object:
@@ -157,13 +133,6 @@ def _of_one_or_all(make: Callable[[str | None], object]) -> AnswerMaker:
 
 def _of_one(make: Callable[[str], object]) -> AnswerMaker:
     return lambda params: make(read_symbol(params))
-
-
-def _refusing(refused: Callable[[], error_answers.ErrorAnswer]) -> AnswerMaker:
-    def make(_: Params) -> object:
-        raise refused()
-
-    return make
 
 
 def _mandatory(params: Params, name: str) -> str:

@@ -232,11 +232,6 @@ def too_many_orders(limit: int, interval: str) -> ErrorAnswer:
     )
 
 
-def takes_no_orders() -> ErrorAnswer:
-    """Return −2010: the local exchange does not support orders."""
-    return ErrorAnswer(400, -2010, "The local exchange takes no orders.")
-
-
 def no_such_order() -> ErrorAnswer:
     """Return −2013: the requested order does not exist."""
     return ErrorAnswer(400, -2013, "Order does not exist.")
