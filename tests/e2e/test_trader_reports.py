@@ -169,6 +169,28 @@ def test_silence_of_bars_or_quotes_halts_within_seconds_whatever_the_interval(
     assert len([line for line in reported if not line.startswith("degraded")]) == 1
 
 
+def test_a_websocket_that_lives_and_says_nothing_is_connected_again(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """The muted connections stay open; only new ones deliver anything."""
+    running = start_exchange(now_ms=half_past_eight())
+
+    with relaying(running) as relay:
+        through = replace(running, ws_url=relay.ws_url)
+        config = imported_config(
+            tmp_path, through, [witness(FOUR_HOURS)], streams={"4h": 20}, trade={"silence": "1s"}
+        )
+
+        async def during(seam: Seam) -> None:
+            await until_async(lambda: seam.runner.state == "live")
+            relay.silence()
+            await until_async(lambda: seam.runner.state == "degraded")
+            await until_async(lambda: seam.runner.state == "live")
+            assert any("connecting again" in line for line in seam.warnings)
+
+        asyncio.run(start_over(running, config, during))
+
+
 def test_exchange_clock_set_back_is_synchronised_again(
     start_exchange: Start, tmp_path: Path
 ) -> None:

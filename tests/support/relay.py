@@ -25,6 +25,7 @@ class Relay:
         self._exchange = exchange
         self._loop = loop
         self._sockets: set[web.WebSocketResponse] = set()
+        self._silent: set[web.WebSocketResponse] = set()
         self.url = ""
         self.ws_url = ""
         self.change: Callable[[Rows], Rows] = lambda rows: rows
@@ -51,6 +52,10 @@ class Relay:
                         await socket.send_str(text)
 
         asyncio.run_coroutine_threadsafe(send(), self._loop).result(HANG_S)
+
+    def silence(self) -> None:
+        """Pass nothing on to the websockets that are open now; they stay open."""
+        self._silent.update(self._sockets)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -82,7 +87,8 @@ class Relay:
 
             async def down() -> None:
                 async for message in upstream:
-                    await socket.send_str(message.data)
+                    if socket not in self._silent:
+                        await socket.send_str(message.data)
                 await socket.close()  # the exchange disconnected it, like any slow reader
 
             task = asyncio.create_task(down())

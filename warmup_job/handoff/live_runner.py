@@ -44,8 +44,8 @@ class LiveRunner(BaseRunner):
     def account_problem(self) -> str:
         """Return why the account or the clock forbids entries; empty: they do not."""
         if self._account is None:
-            return "the account has not been read yet" if self._is_futures else ""
-        return self._account.reason
+            return "the account has not been read yet" if self._is_futures else self.clock.problem
+        return self.clock.problem or self._account.reason
 
     def account_report(self) -> AccountReport | None:
         """Return how the account compares with Nautilus' cache; None: it is not compared."""

@@ -20,6 +20,7 @@ from warmup_job.errors import TraderError
 from warmup_job.handoff import saved_state
 from warmup_job.handoff.bar_stream import DeliveredBars
 from warmup_job.handoff.bar_streams import BarStreams
+from warmup_job.handoff.clock_watch import ClockWatch
 from warmup_job.handoff.declared_indicators import differences
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
@@ -99,7 +100,8 @@ class BaseRunner(ABC):
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self)
-        self._watch = SilenceWatch(self.websockets, client, self)
+        self.clock = ClockWatch(client, self, signs=self.mode == "live")
+        self._watch = SilenceWatch(self.websockets, self.clock, self)
         self.streams = BarStreams(
             self.strategies, client, self.policy.delivery, self, fits_quotes=self.fits_quotes
         )
@@ -192,7 +194,7 @@ class BaseRunner(ABC):
         self.policy.operator.on_change = self._on_operator
         self._warmup_strategy()
         self.start_task(self._watch_node(), "watch")
-        self.start_task(self._watch.keep_clock(), "clock")
+        self.start_task(self.clock.keep(), "clock")
         self.start_task(self._keep_reporting(), "report")
 
     async def _load(self, load: Load) -> None:
@@ -286,6 +288,7 @@ class BaseRunner(ABC):
             if not node.trader.is_running or not any(s.is_running for s in self.strategies):
                 raise TraderError("the trader is no longer running; see its log above")
             self._watch.look(self._expected())
+            self.clock.look()
             self._cancel_unwanted()  # what was on its way may have been accepted since
             waited_s = loop.time() - started_at
             if not self.websockets.heard.ever and waited_s > self.settings.connect_timeout_s:

@@ -94,6 +94,28 @@ class Websockets:
                 if connection is not None and not connection.is_active():
                     self._lose(client._client_streams.get(number, ()))
 
+    async def reconnect(self, stream: str) -> None:
+        """Replace the connection of a stream that is silent although its connection lives.
+
+        A connection that is down is left to Nautilus, which connects it again by itself.
+        """
+        for client in self._clients:
+            number = client._get_client_for_stream(stream)
+            connection = client._clients.get(number)
+            if number == -1 or client._is_connecting.get(number):
+                continue
+            if connection is not None and not connection.is_active():
+                continue
+            logger.warning("{}: connecting again, because its websocket is silent", stream)
+            streams = list(client._client_streams[number])
+            self._lose(streams)
+            try:
+                await client._disconnect_client(number)
+                await client._connect_client(number, streams)
+            except Exception as error:  # noqa: BLE001 - of Nautilus' client; it is tried again
+                client._is_connecting[number] = False
+                logger.warning("{}: cannot connect again: {}", stream, type(error).__name__)
+
     def _observe(self, client: BinanceWebSocketClient) -> None:
         self._clients.append(client)
         handle, again = client._handler, client._handler_reconnect
