@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal as D
 from typing import Any
 
@@ -22,13 +23,14 @@ from warmup_job.hedge_grid.exit_rules import (
 )
 from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.grid_pnl import GridPnl
+from warmup_job.hedge_grid.grid_state import SavedLot
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 TICK = D("0.1")
 KEY = key("a")
-GRID = grid_settings(config(grid_step_bps=D(10), tp_steps=2, sl_steps=8))
+GRID = grid_settings(config(grid_step_bps=D(10), tp_steps=2, sl_steps=8)).exits
 
 
 def exit_of(
@@ -111,6 +113,38 @@ def test_exit_rules_second_exit_of_a_kind_is_surplus() -> None:
     assert (lot.legs, too_many) == ({"T": "T1-a"}, ["T3-a"])
 
 
+def saved(key: str, entry: str, quantity: str = "0.004", **steps: Any) -> SavedLot:
+    return SavedLot(
+        key, "LONG", D(entry), D(quantity), **(GRID._asdict() | {"sl_steps": 30} | steps)
+    )
+
+
+def test_exit_rules_remembered_lot_keeps_its_entry_and_its_steps() -> None:
+    """Its exits stand at a distance that the present file would read as another entry."""
+    exits = [exit_of("a", leg, "0.004", entry="49000") for leg in ("T", "S")]
+    position: dict[Book, BookPosition] = {"LONG": BookPosition(D("0.004"), D(50000))}
+    (lot,), _ = recover_lots(position, exits, GRID, TICK, {"a": saved("a", "50123.45")})
+    assert (lot.entry, lot.steps.sl_steps) == (D("50123.45"), 30)
+    assert stop_price("LONG", lot.entry, lot.steps, TICK) == D("48641.3")
+    assert lot.legs == {"T": "T1-a", "S": "S1-a"}
+
+
+def test_exit_rules_remembered_lot_without_exits_precedes_the_unexplained_rest() -> None:
+    remembered = {each.key: each for each in (saved("a", "50100"), saved("b", "49900", "0"))}
+    position: dict[Book, BookPosition] = {"LONG": BookPosition(D("0.010"), D(50000))}
+    lots, _ = recover_lots(position, [], GRID, TICK, remembered)
+    assert [(lot.key, lot.entry, lot.quantity, lot.steps.sl_steps) for lot in lots] == [
+        ("a", D(50100), D("0.004"), 30), ("kept-LONG", D(50000), D("0.006"), 8),
+    ]  # fmt: skip
+
+
+def test_exit_rules_remembered_lot_is_at_most_what_is_left_of_the_position() -> None:
+    position: dict[Book, BookPosition] = {"LONG": BookPosition(D("0.003"), D(50000))}
+    (lot,), _ = recover_lots(position, [], GRID, TICK, {"a": saved("a", "50100")})
+    assert (lot.key, lot.quantity) == ("a", D("0.003"))
+    assert recover_lots({}, [], GRID, TICK, {"a": saved("a", "50100")}) == ([], [])
+
+
 @given(
     st.dictionaries(st.sampled_from(BOOKS), st.integers(0, 30)),
     st.lists(
@@ -118,16 +152,21 @@ def test_exit_rules_second_exit_of_a_kind_is_surplus() -> None:
                   st.sampled_from(BOOKS)),
         max_size=12,
     ),
+    st.dictionaries(st.sampled_from(["LONGa", "LONGx", "SHORTy"]), st.integers(0, 12)),
 )  # fmt: skip
 def test_exit_rules_lots_sum_to_the_position_and_each_exit_has_a_lot_or_is_surplus(
-    positions: dict[Book, int], exits: list[Any]
+    positions: dict[Book, int], exits: list[Any], known: dict[str, int]
 ) -> None:
     held = {book: BookPosition(D(size) / 1000, D(50000)) for book, size in positions.items()}
     there = [
         exit_of(f"{book}{key}", leg, f"0.{size:03d}", book)._replace(order_id=str(at))
         for at, (key, leg, size, book) in enumerate(exits)
     ]
-    lots, too_many = recover_lots(held, there, GRID, TICK)
+    remembered = {
+        key: SavedLot(key, "LONG" if key[0] == "L" else "SHORT", D(50000), D(size) / 1000, *GRID)
+        for key, size in known.items()
+    }
+    lots, too_many = recover_lots(held, there, GRID, TICK, remembered)
     for book in BOOKS:
         mine = sum((lot.quantity for lot in lots if lot.book == book), D(0))
         assert mine == held.get(book, BookPosition(D(0), D(0))).quantity
@@ -151,7 +190,7 @@ def test_exit_rules_order_id_names_the_kind_and_the_lot(
 
 
 def test_exit_rules_grown_lot_has_the_average_price() -> None:
-    lot = Lot("a", "LONG", D(100), D(1))
+    lot = Lot("a", "LONG", D(100), D(1), GRID)
     lot.grow(D(130), D(2))
     assert (lot.entry, lot.quantity) == (D(120), D(3))
 
@@ -168,22 +207,39 @@ def test_exit_rules_stop_counts_as_passed_within_the_buffer(mid: str, passed: bo
     assert is_stop_reached("SHORT", D(100), 200 - D(mid), D(5)) is passed
 
 
+OLD: dict[str, Any] = {
+    "version": 1, "center": "50000", "capital": "10000", "realised": "1.5", "peak": "2",
+    "stopped": True,
+}  # fmt: skip
+LATER = json.dumps(OLD | {"version": 3}).encode()
 # -- saved state ---------------------------------------------------------------------------------
 
 
 def test_exit_rules_saved_state_is_restored_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
     before._center, before._stopped = D("50000.05"), True
-    before._pnl = GridPnl(D(10_000), D("-12.3456789"), D("7.5"))
+    before._pnl = GridPnl(D(10_000), D("-12.3456789"), D("7.5"), D("0.25"))
+    before._loaded_lots = (saved("a", "50100.5"),)
     after.on_load(before.on_save())
     assert after.on_save() == before.on_save()
     assert (after._center, after._pnl.realised, after._pnl.peak) == (
         D("50000.05"), D("-12.3456789"), D("7.5"),
     )  # fmt: skip
     assert after._stopped
+    assert (after._pnl.fees, after._loaded_lots) == (D("0.25"), (saved("a", "50100.5"),))
 
 
-@pytest.mark.parametrize("state", [b'{"version":2}', b"{", b'{"version":1}'])
+def test_exit_rules_saved_state_of_version_1_is_restored() -> None:
+    grid = HedgeGridV1(config())
+    grid.on_load({"grid": json.dumps(OLD).encode()})
+    assert (grid._center, grid._pnl.capital, grid._pnl.realised, grid._pnl.peak) == (
+        D(50000), D(10000), D("1.5"), D(2),
+    )  # fmt: skip
+    assert grid._stopped
+    assert json.loads(grid.on_save()["grid"])["version"] == 2
+
+
+@pytest.mark.parametrize("state", [b'{"version":2}', b"{", b'{"version":1}', LATER])
 def test_exit_rules_saved_state_of_another_version_is_refused(state: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says, the trader sets it aside
         HedgeGridV1(config()).on_load({"grid": state})

@@ -102,7 +102,7 @@ class WatchedSmall(Watched):
 
     def least(self, entry: D) -> D:
         traded = self.cache.instrument(self.config.instrument_id)
-        return min_rung_quantity(traded, entry, self.grid)
+        return min_rung_quantity(traded, entry, self.grid.exits)
 
     def on_start(self) -> None:
         super().on_start()

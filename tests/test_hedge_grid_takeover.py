@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal as D
 from typing import Any
 
+import msgspec
 import pytest
 from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.cache.cache import Cache
@@ -46,6 +47,7 @@ from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
 
 from tests.support.made_up_market import BAR_TYPE, config, instrument, key, price_of, warm
+from warmup_job.hedge_grid.grid_state import STATE_VERSION, GridState, SavedLot
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 ACCOUNT = AccountId("BINANCE-001")
@@ -68,6 +70,17 @@ def order(
         Quantity.from_str(quantity), Quantity.from_str(filled), UUID4(), 1, 1, 1,
         client_order_id=ClientOrderId(order_id), reduce_only=reduce_only, post_only=kind != "S",
         avg_px=D(price) if D(filled) else None, **at,
+    )  # fmt: skip
+
+
+def filled(order_id: str, side: str, quantity: str, price: str) -> OrderStatusReport:
+    """Return an entry that was filled while no trader ran."""
+    return OrderStatusReport(
+        ACCOUNT, BAR_TYPE.instrument_id, VenueOrderId(f"v-{order_id}"), OrderSide[side],
+        OrderType.LIMIT, TimeInForce.GTC, OrderStatus.FILLED, Quantity.from_str(quantity),
+        Quantity.from_str(quantity), UUID4(), 1, 1, 1, client_order_id=ClientOrderId(order_id),
+        venue_position_id=PositionId(f"{BAR_TYPE.instrument_id}-LONG"), post_only=True,
+        price=Price.from_str(price), avg_px=D(price),
     )  # fmt: skip
 
 
@@ -113,8 +126,17 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-def restart(loop: asyncio.AbstractEventLoop, *found: Any) -> Restarted:
-    """Let Nautilus' live engine reconcile these reports, then start the strategy."""
+def restart(
+    loop: asyncio.AbstractEventLoop, *found: Any, lots: tuple[SavedLot, ...] = (), **changes: Any
+) -> Restarted:
+    """Let Nautilus' live engine reconcile these reports, then start the strategy.
+
+    Args:
+        loop: The engine's event loop.
+        found: The reports.
+        lots: What the strategy has saved of its lots.
+        changes: Settings of the strategy file.
+    """
     clock, trader_id = LiveClock(), TraderId("WARMUP-001")
     msgbus, cache = MessageBus(trader_id, clock), Cache()
     cache.add_instrument(instrument())
@@ -130,8 +152,10 @@ def restart(loop: asyncio.AbstractEventLoop, *found: Any) -> Restarted:
     DataEngine(msgbus, cache, clock)
     engine = LiveExecutionEngine(loop, msgbus, cache, clock)
     strategy = HedgeGridV1(
-        config(external_order_claims=[BAR_TYPE.instrument_id], order_id_tag="000")
+        config(external_order_claims=[BAR_TYPE.instrument_id], order_id_tag="000", **changes)
     )
+    state = GridState(STATE_VERSION, None, None, D(0), D(0), stopped=False, lots=lots)
+    strategy.on_load({"grid": msgspec.json.encode(state)})
     strategy.register(trader_id, portfolio, msgbus, cache, clock)
     engine.register_oms_type(strategy)
     engine.register_external_order_claims(strategy)
@@ -233,3 +257,45 @@ def test_hedge_grid_takeover_cancels_surplus_exits_and_keeps_orders_of_others(
     )
     assert [described(command) for command in restarted.sent] == [("cancel", f"S1-{key('a')}")]
     assert not [each for each in restarted.bar("50000.00") if "Tom-made-it" in each]
+
+
+# -- other grid steps --------------------------------------------------------------------------
+
+
+def kept(letter: str, entry: str, quantity: str = "0.004") -> SavedLot:
+    """Return a lot that was opened with 10 bps, 1 step to the target and 30 to the stop."""
+    return SavedLot(key(letter), "LONG", D(entry), D(quantity), D(10), 1, 30)
+
+
+def test_hedge_grid_takeover_with_other_steps_keeps_the_exits_of_old_lots(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Read by the new file, the stop at 48,473 is that of an entry at 50,500: sold at a loss."""
+    restarted = restart(
+        loop,
+        order(f"S1-{key('a')}", "SELL", "0.004", "48473.00"),
+        position("LONG", "0.004", "49950.00"),
+        lots=(kept("a", "49950.0"),), grid_step_bps=D(50), tp_steps=2, sl_steps=8,
+    )  # fmt: skip
+    sent = restarted.bar("49960.00")
+    assert [each for each in sent if each[0] in "ST"] == [
+        ("T", "SELL", "50000.00", "0.004", "LONG")
+    ]
+    new = [each for each in sent if each[0] == "E"]
+    assert ("E", "BUY", "49710.20", "0.004", "LONG") in new
+
+
+def test_hedge_grid_takeover_after_a_kill_before_the_exits_knows_each_lot(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Two rungs were filled: a had been saved as a lot, b only as an open entry."""
+    restarted = restart(
+        loop,
+        filled(f"E-{key('b')}", "BUY", "0.004", "49900.00"), position("LONG", "0.008", "49925.00"),
+        lots=(kept("a", "49950.0"), kept("b", "49900.0", "0")),
+    )  # fmt: skip
+    sent = [each for each in restarted.bar("49960.00") if each[0] in "ST"]
+    assert sorted(sent) == [
+        ("S", "SELL", "48424.50", "0.004", "LONG"), ("S", "SELL", "48473.00", "0.004", "LONG"),
+        ("T", "SELL", "49949.90", "0.004", "LONG"), ("T", "SELL", "50000.00", "0.004", "LONG"),
+    ]  # fmt: skip

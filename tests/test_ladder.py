@@ -76,7 +76,7 @@ def test_ladder_rung_above_the_maximum_quantity_is_left_out() -> None:
 
 
 def test_ladder_exits_are_on_the_right_side_of_the_entry() -> None:
-    grid, tick = settings(tp_steps=2, sl_steps=2), D("0.10")
+    grid, tick = settings(tp_steps=2, sl_steps=2).exits, D("0.10")
     assert target_price("LONG", D(60000), grid, tick) == D("60120.10")
     assert target_price("SHORT", D(60000), grid, tick) == D("59880.00")
     assert stop_price("LONG", D(60000), grid, tick) == D("59880.00")

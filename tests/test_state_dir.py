@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +26,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.made_up_market import make_engine
 from tests.support.suite import HANG_S
-from tests.support.waiting import until
+from tests.support.waiting import until, until_async
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff import saved_state as saved
 from warmup_job.handoff.state_dir import LOCK, StateDir, held_state_dir
@@ -43,14 +47,32 @@ class Remembers(Strategy):
 
     word = b"first"
     fails = False
+    taken = 0
+    """How many times its state was taken."""
 
     def on_save(self) -> dict[str, bytes]:
+        self.taken += 1
         if self.fails:
             raise ValueError("nothing to save")
         return {"word": self.word}
 
     def on_load(self, state: dict[str, bytes]) -> None:
         self.word = state["word"]
+
+
+class Counting(StateDir):
+    """Counts writes, which wait until they may begin."""
+
+    def __init__(self, path: Path, mode: Mode) -> None:
+        super().__init__(path, mode)
+        self.writes = 0
+        self.may_write = threading.Event()
+        self.may_write.set()
+
+    def write(self, path: Path, data: bytes) -> bool:
+        self.writes += 1
+        assert self.may_write.wait(HANG_S)
+        return super().write(path, data)
 
 
 @pytest.fixture
@@ -223,6 +245,106 @@ def test_state_dir_strategy_that_cannot_be_saved_is_logged_once(
     strategy.fails = False
     assert saved.save(state, strategy)
     assert "is written again" in logged[-1][1]
+
+
+# -- while it trades ---------------------------------------------------------------------------
+
+
+def word_in(state: StateDir) -> bytes | None:
+    """Return the word that is on the disk now."""
+    files = list(state.folder.glob("Remembers*.json"))
+    return base64.b64decode(json.loads(files[0].read_text())["state"]["word"]) if files else None
+
+
+def test_state_dir_saver_writes_on_request_and_the_newest_state_at_the_end(
+    tmp_path: Path, remembers: Callable[[], Remembers]
+) -> None:
+    state, strategy = StateDir(tmp_path, "paper"), remembers()
+
+    async def trade() -> None:
+        saver = saved.StateSaver(state, [strategy])
+        running = asyncio.create_task(saver.run())
+        saver.request()
+        await until_async(lambda: word_in(state) == b"first")
+        strategy.word = b"second"
+        saver.request()
+        await until_async(lambda: word_in(state) == b"second")
+        strategy.word = b"last"
+        saver.close()
+        running.cancel()
+
+    asyncio.run(trade())
+    assert word_in(state) == b"last"
+
+
+def test_state_dir_saver_writes_a_changed_state_only(
+    tmp_path: Path, remembers: Callable[[], Remembers]
+) -> None:
+    state, strategy = Counting(tmp_path, "paper"), remembers()
+
+    async def trade() -> None:
+        saver = saved.StateSaver(state, [strategy])
+        running = asyncio.create_task(saver.run())
+        for word in (b"a", b"a", b"b"):
+            strategy.word, strategy.taken = word, 0
+            saver.request()
+            await until_async(lambda: strategy.taken == 1)
+        await until_async(lambda: state.writes == 2)
+        running.cancel()
+
+    asyncio.run(trade())
+
+
+def test_state_dir_saver_slow_disk_delays_no_event_and_loses_no_request(
+    tmp_path: Path, remembers: Callable[[], Remembers]
+) -> None:
+    state, strategy = Counting(tmp_path, "paper"), remembers()
+
+    async def trade() -> None:
+        saver = saved.StateSaver(state, [strategy])
+        running = asyncio.create_task(saver.run())
+        state.may_write.clear()
+        saver.request()
+        await until_async(lambda: state.writes == 1)  # and the event loop still runs
+        for number in range(100):
+            strategy.word = b"%d" % number
+            saver.request()
+        state.may_write.set()
+        await until_async(lambda: word_in(state) == b"99")
+        assert state.writes == 2
+        running.cancel()
+
+    asyncio.run(trade())
+
+
+def test_state_dir_saver_unfinished_write_does_not_replace_the_last_state(
+    tmp_path: Path, remembers: Callable[[], Remembers]
+) -> None:
+    state, strategy = StateDir(tmp_path, "paper"), remembers()
+
+    async def trade() -> None:
+        saver = saved.StateSaver(state, [strategy])
+        held = threading.Event()
+
+        def occupy() -> None:  # the only thread, so that the write has to wait
+            assert held.wait(HANG_S)
+
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        occupied = loop.run_in_executor(None, occupy)
+        running = asyncio.create_task(saver.run())
+        strategy.taken = 0
+        saver.request()
+        await until_async(lambda: strategy.taken == 1)
+        strategy.word = b"last"
+        saver.close()
+        held.set()
+        await occupied
+        await loop.run_in_executor(None, lambda: None)  # after it, the write has ended too
+        running.cancel()
+
+    asyncio.run(trade())
+    assert word_in(state) == b"last"
 
 
 # -- the command -------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ from warmup_job.handoff.report import AccountReport, Report, State, now_ms, proc
 from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
 from warmup_job.handoff.situation import is_warm_start, situation_of
-from warmup_job.handoff.strategy_features import HeedsOperator
+from warmup_job.handoff.state_dir import StateDir
+from warmup_job.handoff.strategy_features import HeedsOperator, ReportsStateChanges
 from warmup_job.handoff.stream_history import History
 from warmup_job.handoff.trading_decision import decide
 from warmup_job.handoff.trading_policy import TradingPolicy
@@ -99,6 +100,7 @@ class BaseRunner(ABC):
         self._live_after_s: float | None = None
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._saver: saved_state.StateSaver | None = None
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self)
         self.clock = ClockWatch(client, self, signs=self.mode == "live")
         self._watch = SilenceWatch(self.websockets, self.clock, self)
@@ -170,7 +172,8 @@ class BaseRunner(ABC):
             self.set_trading(TradingState.REDUCING)
             self._cancel(self.policy.on_stop)
             await cancel_at_the_end(node, node_task, self.strategies, self.policy.on_stop)
-            self._save_states()
+            if self._saver is not None:
+                self._saver.close()
             await stop_node(node, node_task)
             self.on_report(self.report())
 
@@ -218,9 +221,8 @@ class BaseRunner(ABC):
         for strategy in self.strategies:
             node.trader.add_strategy(strategy)
         node.build()
-        for strategy in self.strategies:
-            if self.policy.state_dir is not None:
-                saved_state.load(self.policy.state_dir, strategy)
+        if self.policy.state_dir is not None:
+            self._saver = self._load_states(self.policy.state_dir)
         node.kernel.risk_engine.set_trading_state(TradingState.HALTED)
         self.streams.attach(node, loop)
         # Nautilus would end at once, with its orders open; this ends the run in order.
@@ -228,6 +230,15 @@ class BaseRunner(ABC):
         kernel.msgbus.unsubscribe("commands.system.shutdown", kernel._on_shutdown_system)
         kernel.msgbus.subscribe("commands.system.shutdown", self._on_shutdown_command)
         return node
+
+    def _load_states(self, state_dir: StateDir) -> saved_state.StateSaver:
+        saver = saved_state.StateSaver(state_dir, self.strategies)
+        for strategy in self.strategies:
+            saved_state.load(state_dir, strategy)
+            if isinstance(strategy, ReportsStateChanges):
+                strategy.on_state_change = saver.request
+        self.start_task(saver.run(), "saver")
+        return saver
 
     def _warmup_strategy(self) -> None:
         """Give every strategy the history of what it follows, except the newest bars.
@@ -346,12 +357,8 @@ class BaseRunner(ABC):
 
     def on_newest_bar(self) -> None:
         """Save the strategies' state."""
-        self._save_states()
-
-    def _save_states(self) -> None:
-        if self.policy.state_dir is not None:
-            for strategy in self.strategies:
-                saved_state.save(self.policy.state_dir, strategy)
+        if self._saver is not None:
+            self._saver.request()
 
     def is_heard(self) -> bool:
         """Return whether every expected websocket stream has sent a message."""

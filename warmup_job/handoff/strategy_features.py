@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from nautilus_trader.model.data import BarType
@@ -34,6 +34,14 @@ class HasDetector(Protocol):
     """A strategy whose regime is part of the trader's summary, if its detector is ours."""
 
     detector: object
+
+
+@runtime_checkable
+class ReportsStateChanges(Protocol):
+    """A strategy whose state is saved when it changes, not only after every bar."""
+
+    on_state_change: Callable[[], None]
+    """Set by the runner; the strategy calls it on the event loop after each change."""
 
 
 @runtime_checkable

@@ -13,7 +13,8 @@ from nautilus_trader.model.orders import Order
 from warmup_job.hedge_grid.caps import rungs_within_caps
 from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
-from warmup_job.hedge_grid.ladder import Rung, is_on_maker_side
+from warmup_job.hedge_grid.grid_state import SavedLot
+from warmup_job.hedge_grid.ladder import ExitSteps, Rung, is_on_maker_side
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
@@ -77,6 +78,20 @@ class EntryOrders:
     def is_open(self, key: str) -> bool:
         """Return whether the entry with this key may fill further."""
         return f"E-{key}" in self._orders
+
+    def saved_lots(self, steps: ExitSteps) -> list[SavedLot]:
+        """Return each entry as the lot that it would become, with the quantity 0.
+
+        Args:
+            steps: The exits of new lots.
+        """
+        lots = []
+        for order_id, (rung, _) in self._orders.items():
+            order = self._client.open_order(order_id)  # a retry has another price than its rung
+            price = (rung if order is None else order).price.as_decimal()
+            key = order_id.removeprefix("E-")
+            lots.append(SavedLot(key, rung.book, price, Decimal(0), *steps))
+        return lots
 
     def open_entries(self) -> tuple[list[OpenEntry], list[OpenEntry]]:
         """Return the entries that stay, retries included, and those with a pending cancel."""

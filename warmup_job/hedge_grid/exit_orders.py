@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import msgspec
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import CryptoPerpetual
@@ -23,6 +24,7 @@ from warmup_job.hedge_grid.exit_rules import (
     target_price,
 )
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
+from warmup_job.hedge_grid.grid_state import SavedLot, by_key
 from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, min_rung_quantity
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
@@ -104,10 +106,19 @@ class ExitOrders:
             for lot in self.lots
         )
 
+    def saved_lots(self) -> list[SavedLot]:
+        """Return the held lots as they are saved."""
+        return [
+            SavedLot(lot.key, lot.book, lot.entry, lot.quantity, *lot.steps) for lot in self.lots
+        ]
+
     def take_over(
-        self, positions: Mapping[Book, BookPosition], orders: Iterable[Order]
+        self,
+        positions: Mapping[Book, BookPosition],
+        orders: Iterable[Order],
+        remembered: Iterable[SavedLot],
     ) -> tuple[int, int]:
-        """Replace the lots with those that positions and open exits show.
+        """Replace the lots with those that positions, open exits and the saved lots show.
 
         Surplus exits are cancelled.
 
@@ -115,7 +126,8 @@ class ExitOrders:
             The number of exits found, and of surplus ones.
         """
         exits = [each for each in map(_open_exit, orders) if each is not None]
-        lots, surplus = recover_lots(positions, exits, self._grid, self._client.tick)
+        known = by_key(self._filled_since(each) for each in remembered)
+        lots, surplus = recover_lots(positions, exits, self._grid.exits, self._client.tick, known)
         self._lots = {}
         for lot in lots:
             if lot.key.startswith("kept-"):
@@ -125,13 +137,20 @@ class ExitOrders:
             self._client.cancel(order_id)
         return len(exits), len(surplus)
 
+    def _filled_since(self, saved: SavedLot) -> SavedLot:
+        """Return the lot of an entry that had no fill when it was saved, and has one now."""
+        filled = self._client.filled(f"E-{saved.key}")
+        if saved.quantity > 0 or filled is None:
+            return saved
+        return msgspec.structs.replace(saved, quantity=filled.quantity, entry=filled.price)
+
     # -- fills -----------------------------------------------------------------------------------
 
     def on_entry_filled(self, key: str, book: Book, price: Decimal, quantity: Decimal) -> None:
         """Add an entry's fill to its lot, and send or resize the lot's exits."""
         lot = self._lots.get(key)
         if lot is None:
-            lot = self._lots[key] = Lot(key, book, price, quantity)
+            lot = self._lots[key] = Lot(key, book, price, quantity, self._grid.exits)
         else:
             lot.grow(price, quantity)
         self._protect_small(book)
@@ -201,7 +220,7 @@ class ExitOrders:
         """Return whether the lot is too small for exits of its own."""
         if self._may_be_small:
             return lot.quantity < min_order_quantity(self._client.instrument)
-        return lot.quantity < min_rung_quantity(self._client.instrument, lot.entry, self._grid)
+        return lot.quantity < min_rung_quantity(self._client.instrument, lot.entry, lot.steps)
 
     def _lot_to_join(self, lot: Lot) -> Lot | None:
         """Return the nearest lot of the book that is large enough together with a small one."""
@@ -237,14 +256,14 @@ class ExitOrders:
             "client_order_id": ClientOrderId(self._new_id(lot, leg)),
         }
         if leg == "T":
-            price = target_price(lot.book, lot.entry, self._grid, self._client.tick)
+            price = target_price(lot.book, lot.entry, lot.steps, self._client.tick)
             if leg in lot.reached and mid is not None:
                 price = maker_target(lot.book, price, mid, buffer, self._client.tick)
             order = factory.limit(
                 price=instrument.make_price(price), post_only=self._config.maker_only, **fields
             )
         else:
-            price = stop_price(lot.book, lot.entry, self._grid, self._client.tick)
+            price = stop_price(lot.book, lot.entry, lot.steps, self._client.tick)
             if mid is not None and is_stop_reached(lot.book, price, mid, buffer):
                 lot.reached.add(leg)
             if leg in lot.reached:
@@ -315,7 +334,7 @@ class ExitOrders:
 
 def _joined(lot: Lot, rest: Lot) -> Lot:
     """Return a lot of both quantities at their average price."""
-    both = Lot(lot.key, lot.book, lot.entry, lot.quantity)
+    both = Lot(lot.key, lot.book, lot.entry, lot.quantity, lot.steps)
     both.grow(rest.entry, rest.quantity)
     return both
 

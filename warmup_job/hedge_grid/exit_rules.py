@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
+from warmup_job.hedge_grid.grid_state import SavedLot
 from warmup_job.hedge_grid.ladder import (
     BOOKS,
     BPS,
     Book,
-    GridSettings,
+    ExitSteps,
     step_ratio,
     to_multiple,
 )
@@ -28,6 +29,8 @@ class Lot:
     """Average price of its fills."""
     quantity: Decimal
     """Base currency."""
+    steps: ExitSteps
+    """Where its exits are: as the strategy file was when it was opened."""
     legs: dict[Leg, str] = field(default_factory=dict)
     """Client order ids of its exits."""
     reached: set[Leg] = field(default_factory=set)
@@ -63,14 +66,14 @@ class BookPosition(NamedTuple):
     """Average entry price."""
 
 
-def target_price(book: Book, entry: Decimal, grid: GridSettings, tick: Decimal) -> Decimal:
+def target_price(book: Book, entry: Decimal, steps: ExitSteps, tick: Decimal) -> Decimal:
     """Return the take profit: ``tp_steps`` grid steps in the lot's favour, rounded outward."""
-    return _steps_away(entry, grid.step_bps, grid.tp_steps, tick, up=book == "LONG")
+    return _steps_away(entry, steps.step_bps, steps.tp_steps, tick, up=book == "LONG")
 
 
-def stop_price(book: Book, entry: Decimal, grid: GridSettings, tick: Decimal) -> Decimal:
+def stop_price(book: Book, entry: Decimal, steps: ExitSteps, tick: Decimal) -> Decimal:
     """Return the stop loss: ``sl_steps`` grid steps against the lot, rounded outward."""
-    return _steps_away(entry, grid.step_bps, grid.sl_steps, tick, up=book == "SHORT")
+    return _steps_away(entry, steps.step_bps, steps.sl_steps, tick, up=book == "SHORT")
 
 
 def _steps_away(
@@ -108,7 +111,7 @@ def is_stop_reached(book: Book, stop: Decimal, mid: Decimal, buffer_bps: Decimal
     return mid * (1 + buffer_bps / BPS) >= stop
 
 
-def entry_price_of(exits: Mapping[Leg, OpenExit], grid: GridSettings, tick: Decimal) -> Decimal:
+def entry_price_of(exits: Mapping[Leg, OpenExit], steps: ExitSteps, tick: Decimal) -> Decimal:
     """Return the entry price (a multiple of the tick) that a lot's exits were computed from.
 
     The stop counts first, because a take profit is moved when the market has reached it. Below the
@@ -118,15 +121,15 @@ def entry_price_of(exits: Mapping[Leg, OpenExit], grid: GridSettings, tick: Deci
     stop, target = exits.get("S"), exits.get("T")
     one = stop or exits["T"]
     above = (one.book == "LONG") == (one.leg == "T")
-    steps = grid.sl_steps if stop else grid.tp_steps
-    exact = one.price / step_ratio(grid.step_bps, up=above) ** steps
+    count = steps.sl_steps if stop else steps.tp_steps
+    exact = one.price / step_ratio(steps.step_bps, up=above) ** count
     nearest = to_multiple(exact, tick, ROUND_FLOOR if above else ROUND_CEILING)
     if stop is None or target is None or above:
         return nearest
     for entry in (nearest, nearest + tick):
         prices = (
-            stop_price(one.book, entry, grid, tick),
-            target_price(one.book, entry, grid, tick),
+            stop_price(one.book, entry, steps, tick),
+            target_price(one.book, entry, steps, tick),
         )
         if prices == (stop.price, target.price):
             return entry
@@ -136,17 +139,29 @@ def entry_price_of(exits: Mapping[Leg, OpenExit], grid: GridSettings, tick: Deci
 def recover_lots(
     positions: Mapping[Book, BookPosition],
     exits: Iterable[OpenExit],
-    grid: GridSettings,
+    steps: ExitSteps,
     tick: Decimal,
+    remembered: Mapping[str, SavedLot] | None = None,
 ) -> tuple[list[Lot], list[str]]:
-    """Rebuild the lots from positions and open exits.
+    """Rebuild the lots from positions, open exits and what is remembered of each lot.
 
-    The quantities of a book's lots add up to its position. A part of the position without an exit
-    becomes one more lot, with the key ``kept-<book>`` and the position's average price.
+    The quantities of a book's lots add up to its position. A remembered lot keeps its entry price
+    and its steps. The entry price of any other lot is computed from its exits with the present
+    ``steps``. What then remains of a position is first that of remembered lots without an open
+    exit; the rest becomes one more lot, with the key ``kept-<book>`` and the position's average
+    price.
+
+    Args:
+        positions: The positions.
+        exits: The open exits.
+        steps: The exits of new lots.
+        tick: The instrument's price increment.
+        remembered: The lots before the restart, by key.
 
     Returns:
         The lots, and the order ids of surplus exits.
     """
+    known = remembered or {}
     pairs: dict[tuple[Book, str], dict[Leg, OpenExit]] = {}
     surplus = []
     for each in exits:
@@ -166,10 +181,20 @@ def recover_lots(
             if left <= 0:
                 surplus += [each.order_id for each in pair.values()]
                 continue
-            quantity = min(first.leaves, left)
-            legs = {leg: each.order_id for leg, each in pair.items()}
-            lots.append(Lot(key, book, entry_price_of(pair, grid, tick), quantity, legs))
-            left -= quantity
+            lot = Lot(key, book, Decimal(0), min(first.leaves, left), steps)
+            lot.legs = {leg: each.order_id for leg, each in pair.items()}
+            saved = known.get(key)
+            if saved is None:
+                lot.entry = entry_price_of(pair, steps, tick)
+            else:
+                lot.entry, lot.steps = saved.entry, saved.steps
+            lots.append(lot)
+            left -= lot.quantity
+        for key, saved in sorted(known.items()):
+            quantity = min(saved.quantity, left)
+            if saved.book == book and (book, key) not in pairs and quantity > 0:
+                lots.append(Lot(key, book, saved.entry, quantity, saved.steps))
+                left -= quantity
         if left > 0:
-            lots.append(Lot(f"kept-{book}", book, position.price, left))
+            lots.append(Lot(f"kept-{book}", book, position.price, left, steps))
     return lots, surplus

@@ -19,6 +19,18 @@ BPS = Decimal(10_000)
 PolicyName = Literal["core-and-scalp", "throttled-counter"]
 
 
+class ExitSteps(NamedTuple):
+    """Where a lot's exits are, in grid steps from its entry price."""
+
+    step_bps: Decimal
+    tp_steps: int
+    sl_steps: int
+
+    def describe(self) -> str:
+        """Return the settings under their names in the strategy file."""
+        return f"grid_step_bps {self.step_bps}, tp_steps {self.tp_steps}, sl_steps {self.sl_steps}"
+
+
 @dataclass(frozen=True, slots=True)
 class GridSettings:
     """Settings of ladder and exits: steps in bps of the price, quantities in base currency."""
@@ -34,6 +46,11 @@ class GridSettings:
     policy: PolicyName
     counter_levels: int
     counter_qty_scale: Decimal
+
+    @property
+    def exits(self) -> ExitSteps:
+        """The exits of new lots."""
+        return ExitSteps(self.step_bps, self.tp_steps, self.sl_steps)
 
 
 class Rung(NamedTuple):
@@ -117,12 +134,12 @@ def min_order_quantity(instrument: Instrument) -> Decimal:
     return Decimal((instrument.min_quantity or instrument.size_increment).as_decimal())
 
 
-def min_rung_quantity(instrument: Instrument, price: Decimal, settings: GridSettings) -> Decimal:
+def min_rung_quantity(instrument: Instrument, price: Decimal, exits: ExitSteps) -> Decimal:
     """Return the smallest quantity whose entry and exits all have the minimum notional."""
     if instrument.min_notional is None:
         return min_order_quantity(instrument)
-    steps = max(settings.tp_steps, settings.sl_steps)
-    lowest = price * step_ratio(settings.step_bps, up=False) ** steps
+    steps = max(exits.tp_steps, exits.sl_steps)
+    lowest = price * step_ratio(exits.step_bps, up=False) ** steps
     # A take profit is rounded by up to one tick.
     lowest = max(lowest - instrument.price_increment.as_decimal(), lowest / 2)
     notional = instrument.min_notional.as_decimal() / lowest
@@ -140,7 +157,7 @@ def _quantity(
 ) -> Quantity | None:
     step = instrument.size_increment.as_decimal()
     quantity = max(
-        to_multiple(wanted, step, ROUND_FLOOR), min_rung_quantity(instrument, price, settings)
+        to_multiple(wanted, step, ROUND_FLOOR), min_rung_quantity(instrument, price, settings.exits)
     )
     most = instrument.max_quantity
     if most is not None and quantity > most.as_decimal():

@@ -62,7 +62,7 @@ def explain_no_entries(
     first = ladder[0]
     quantity = first.quantity.as_decimal()
     order = f"the smallest order is {_plain(quantity)} {base}, worth {first.notional:.2f} {quote}"
-    if quantity <= min_rung_quantity(instrument, first.price.as_decimal(), settings):
+    if quantity <= min_rung_quantity(instrument, first.price.as_decimal(), settings.exits):
         order += " (the exchange's minimum)"
         alternative = ""  # a smaller base_qty would not help
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.model.enums import OrderSide
@@ -13,6 +14,15 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.hedge_grid.grid_account import position_id
 from warmup_job.hedge_grid.ladder import Book
+
+
+class Filled(NamedTuple):
+    """The filled part of an order."""
+
+    quantity: Decimal
+    """Base currency."""
+    price: Decimal
+    """Average price of the fills."""
 
 
 class OrderClient:
@@ -49,6 +59,13 @@ class OrderClient:
     def is_known(self, order_id: str) -> bool:
         """Return whether the id is used already; Nautilus denies a second order with it."""
         return self._strategy.cache.order(ClientOrderId(order_id)) is not None
+
+    def filled(self, order_id: str) -> Filled | None:
+        """Return what an order has filled; None if it is unknown or has not filled."""
+        order = self._strategy.cache.order(ClientOrderId(order_id))
+        if order is None or order.filled_qty == 0:
+            return None
+        return Filled(order.filled_qty.as_decimal(), Decimal(str(order.avg_px)))
 
     def open_order(self, order_id: str) -> Order | None:
         """Return the order unless it is closed or unknown."""

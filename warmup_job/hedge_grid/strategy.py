@@ -7,7 +7,7 @@ docs/hedge-grid.md describes the behaviour. This module handles Nautilus' events
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from nautilus_trader.common.enums import LogColor
 from nautilus_trader.model.data import Bar, DataType, QuoteTick
 from nautilus_trader.model.enums import TradingState
 from nautilus_trader.model.events import (
+    OrderAccepted,
     OrderCanceled,
     OrderCancelRejected,
     OrderDenied,
@@ -43,6 +44,13 @@ from warmup_job.hedge_grid.grid_config import (
 )
 from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
 from warmup_job.hedge_grid.grid_pnl import GridPnl
+from warmup_job.hedge_grid.grid_state import (
+    STATE_VERSION,
+    GridState,
+    SavedLot,
+    decode_state,
+    describe_old_exits,
+)
 from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
@@ -55,17 +63,6 @@ __all__ = ["HedgeGridV1", "HedgeGridV1Config"]
 
 _SECOND_NS = 1_000_000_000
 _ACCOUNT_TIMER = "check the account"
-
-
-class GridState(msgspec.Struct, frozen=True):
-    """The strategy's saved state; prices and amounts in quote currency."""
-
-    version: int
-    center: Decimal | None
-    capital: Decimal | None
-    realised: Decimal
-    peak: Decimal
-    stopped: bool
 
 
 class HedgeGridV1(Strategy):
@@ -99,6 +96,8 @@ class HedgeGridV1(Strategy):
         self._block_reason = ""
         self._no_entries_kind: str | None = None  # as last logged
         self._pnl = GridPnl()
+        self._loaded_lots: tuple[SavedLot, ...] = ()  # until on_start has taken them over
+        self.on_state_change: Callable[[], None] = lambda: None  # the runner replaces it
         self._drawdown_pct = Decimal(0)
         self._stopped = False  # by the drawdown limit
         self._operator: OperatorState = "trading"
@@ -142,21 +141,33 @@ class HedgeGridV1(Strategy):
         """Restore the saved state.
 
         Raises:
-            ValueError: Another version has saved it.
+            ValueError: It is not a state, or a later version has saved it.
         """
-        saved = msgspec.json.decode(state["grid"], type=GridState)
-        if saved.version != 1:
-            raise ValueError(f"the state has version {saved.version}, not 1")
+        saved = decode_state(state["grid"])
         self._center, self._stopped = saved.center, saved.stopped
-        self._pnl = GridPnl(saved.capital, saved.realised, saved.peak)
+        self._pnl = GridPnl(saved.capital, saved.realised, saved.peak, saved.fees)
+        self._loaded_lots = saved.lots
 
     def on_save(self) -> dict[str, bytes]:
-        """Return the state to save: the centre, the result and the drawdown stop."""
+        """Return the state to save: the centre, the result, the drawdown stop and the lots."""
         pnl = self._pnl
         state = GridState(
-            1, self._center, pnl.capital, pnl.realised, pnl.peak, stopped=self._stopped
+            version=STATE_VERSION,
+            center=self._center,
+            capital=pnl.capital,
+            realised=pnl.realised,
+            peak=pnl.peak,
+            stopped=self._stopped,
+            fees=pnl.fees,
+            lots=self._saved_lots(),
         )
         return {"grid": msgspec.json.encode(state)}
+
+    def _saved_lots(self) -> tuple[SavedLot, ...]:
+        """Return every lot, and every entry as the lot that it would become."""
+        if not self._has_started:
+            return self._loaded_lots
+        return (*self._exits.saved_lots(), *self._entries.saved_lots(self.grid.exits))
 
     def on_start(self) -> None:
         """Take over open orders and positions, then subscribe to bars, quotes and mark prices."""
@@ -168,7 +179,6 @@ class HedgeGridV1(Strategy):
             )
             self.stop()
             return
-        self._has_started = True
         self._account = GridAccount(self.cache, instrument)
         client = self._client = OrderClient(self, instrument)
         timers = LoopTimers(self)
@@ -179,7 +189,11 @@ class HedgeGridV1(Strategy):
             client, self._prices, self.config, timers, lambda: self._operator != "flattening",
             self._entries.is_open,
         )  # fmt: skip
-        self._take_over()
+        self._take_over(self._loaded_lots)
+        kept = describe_old_exits(self._exits.saved_lots(), self.grid.exits)
+        if kept:
+            self.log.warning(kept)
+        self._has_started = True
         self._pnl.begin(self._account.open_positions())
         self.msgbus.subscribe(topic="events.risk", handler=self._on_risk_event)
         self.subscribe_bars(self.config.bar_type)
@@ -208,18 +222,19 @@ class HedgeGridV1(Strategy):
             BinanceFuturesMarkPriceUpdate, metadata={"instrument_id": self.config.instrument_id}
         )
 
-    def _take_over(self) -> None:
-        """Build entries and lots from the open orders and positions."""
+    def _take_over(self, remembered: Iterable[SavedLot]) -> None:
+        """Build entries and lots from open orders, positions and the ``remembered`` lots."""
         orders = self._client.open_orders()
         self._entries.take_over(orders)
         positions = {book: self._account.position(book) for book in BOOKS}
-        exits, surplus = self._exits.take_over(positions, orders)
+        exits, surplus = self._exits.take_over(positions, orders, remembered)
         lots = len(self._exits.lots)
         if orders or lots:
             self.log.info(
                 f"Took over {len(self._entries)} entries, {exits} exits and {lots} lots; "
                 f"cancelling {surplus} surplus exits"
             )
+        self.on_state_change()
 
     @property
     def _is_halted(self) -> bool:
@@ -243,7 +258,7 @@ class HedgeGridV1(Strategy):
         if state != "trading":
             self._entries.cancel_all()
         if before == "flattening" and state != before:  # its positions and exits have changed
-            self._take_over()
+            self._take_over(self._saved_lots())
             self._exits.protect_all()
         if state == "trading" and state != before:
             self._update_entries()
@@ -276,7 +291,7 @@ class HedgeGridV1(Strategy):
                 self.log.warning(
                     f"Another client has changed the {book} position; taking over its new size"
                 )
-                self._take_over()
+                self._take_over(self._saved_lots())
                 break
         self._exits.protect_all()
         if not self._is_halted and self._prices.mid is not None:
@@ -380,6 +395,10 @@ class HedgeGridV1(Strategy):
 
     # -- order events ----------------------------------------------------------------------------
 
+    def on_order_accepted(self, _: OrderAccepted) -> None:
+        """Save what the entry's lot is created with before the entry fills."""
+        self.on_state_change()
+
     def on_order_filled(self, event: OrderFilled) -> None:
         """Send exits for what an entry has filled, or reduce the lot that an exit has closed."""
         order_id = event.client_order_id.value
@@ -399,6 +418,7 @@ class HedgeGridV1(Strategy):
             kind = "take profit" if leg == "T" else "stop loss"
             self._log_info(f"Filled {quantity} at {price} ({lot.book} {kind})")
             self._exits.on_exit_filled(lot, leg, quantity, is_closed=is_closed)
+        self.on_state_change()
 
     def on_order_rejected(self, event: OrderRejected) -> None:
         """Retry an order whose price the market has reached; others are retried after a bar."""
