@@ -17,7 +17,7 @@ from warmup_job.local_binance.account.order_records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from warmup_job.local_binance.account.account_journal import AccountJournal
     from warmup_job.local_binance.account.order_records import OrderRecord
@@ -152,26 +152,6 @@ class AccountLedger:
         reason = "DEPOSIT" if amount > 0 else "WITHDRAW"
         self._on_event(
             user_events.account_update(reason, at_ms, at_ms, wallet=self.wallet, change=amount)
-        )
-
-    def tell_positions(
-        self,
-        positions: Mapping[tuple[str, PositionSide], Decimal],
-        at_ms: int,
-        now_ms: int,
-        margin_type: str,
-    ) -> None:
-        """Send the wallet and these positions, each with its mark price, after a fill."""
-        rows = [(self.position(symbol, side), mark) for (symbol, side), mark in positions.items()]
-        self._on_event(
-            user_events.account_update(
-                "ORDER",
-                at_ms,
-                now_ms,
-                wallet=self.wallet,
-                positions=rows,
-                margin_type=margin_type,
-            )
         )
 
     def _change(

@@ -6,6 +6,7 @@ https://www.binance.com/en/support/faq/b3c689c1f50a44cabb3a84e663b81d93 (liquida
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,7 +17,12 @@ from warmup_job.local_binance.account.order_records import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from warmup_job.local_binance.account.account_ledger import AccountLedger
     from warmup_job.local_binance.account.futures_position import FuturesPosition
+    from warmup_job.local_binance.account.market_prices import MarketPrices
+    from warmup_job.local_binance.account.order_requests import PositionSide
+    from warmup_job.local_binance.account.order_store import OrderStore
+    from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +141,44 @@ class AccountMargin:
         if not slope:
             return NOTHING
         return max(free / slope, NOTHING)
+
+
+def margin_of(
+    ledger: AccountLedger,
+    store: OrderStore,
+    settings: SimulatedAccount,
+    prices: MarketPrices,
+    at_ms: int,
+) -> AccountMargin:
+    """Return the account's margin: a row for each position and for symbols with opening orders.
+
+    Args:
+        ledger: The wallet and the positions.
+        store: The orders.
+        settings: The leverage of each symbol.
+        prices: The mark prices.
+        at_ms: The time, UTC ms.
+    """
+    bids: defaultdict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
+    asks: defaultdict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
+    keys = {(each.symbol, each.side): None for each in ledger.open_positions()}
+    for order in store.open_orders():
+        if order.reduces:
+            continue
+        key = (order.symbol, order.position_side)
+        keys[key] = None
+        (bids if order.side == "BUY" else asks)[key] += order.left * order.price
+    rows = tuple(
+        PositionMargin(
+            position=ledger.position(*key),
+            mark=prices.mark(key[0], at_ms),
+            leverage=settings.leverage(key[0]),
+            bids=bids[key],
+            asks=asks[key],
+        )
+        for key in keys
+    )
+    return AccountMargin(ledger.wallet, rows)
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:

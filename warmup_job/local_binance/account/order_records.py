@@ -23,7 +23,7 @@ ALGO_LIMIT_TYPES = frozenset({"STOP", "TAKE_PROFIT"})
 """Algo types that create a limit order when they are triggered."""
 
 
-def closes(side: Side, position_side: PositionSide) -> bool:
+def closes(side: str, position_side: str) -> bool:
     """Return whether an order of this side closes a position of hedge mode."""
     return (side, position_side) in (("SELL", "LONG"), ("BUY", "SHORT"))
 

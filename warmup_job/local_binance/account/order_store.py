@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warmup_job.local_binance.account import order_errors
-from warmup_job.local_binance.rest import error_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,17 +87,6 @@ class OrderStore:
             self._open_algos[algo.algo_id] = None
         else:
             self._open_algos.pop(algo.algo_id, None)
-        return algo
-
-    def algo(self, algo_id: int | None, client_id: str | None) -> AlgoRecord:
-        """Return an algo order by its id, or else the newest one with this client id.
-
-        Raises:
-            ErrorAnswer: −2013, there is none.
-        """
-        algo = self.find_algo(algo_id, client_id)
-        if algo is None:
-            raise error_answers.no_such_order()
         return algo
 
     def find_algo(self, algo_id: int | None, client_id: str | None) -> AlgoRecord | None:

@@ -1,0 +1,354 @@
+"""The matching engine: what happens to an order after it was accepted, and to an algo order.
+
+Every change is written to the journal and sent as a user data event, in the order in which Binance
+sends them: a fill as ACCOUNT_UPDATE and then ORDER_TRADE_UPDATE; a triggered algo order as
+ALGO_UPDATE with TRIGGERING and TRIGGERED, the events of its order, and ALGO_UPDATE with FINISHED.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from warmup_job.local_binance.account import user_events
+from warmup_job.local_binance.account.algo_triggers import after_price, is_reached, is_trailed
+from warmup_job.local_binance.account.order_matching import (
+    in_pieces,
+    is_passed,
+    largest_piece,
+    taker_fills,
+)
+from warmup_job.local_binance.account.order_records import (
+    ALGO_LIMIT_TYPES,
+    NOTHING,
+    OrderRecord,
+)
+from warmup_job.local_binance.rest.error_answers import ErrorAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from warmup_job.local_binance.account.account_journal import AccountJournal
+    from warmup_job.local_binance.account.account_ledger import AccountLedger
+    from warmup_job.local_binance.account.futures_position import FuturesPosition
+    from warmup_job.local_binance.account.market_prices import MarketPrices
+    from warmup_job.local_binance.account.order_checks import OrderChecks
+    from warmup_job.local_binance.account.order_records import AlgoRecord, TradeRecord
+    from warmup_job.local_binance.account.order_requests import WorkingType
+    from warmup_job.local_binance.account.order_store import OrderStore
+    from warmup_job.local_binance.account.simulated_account import SimulatedAccount
+    from warmup_job.local_binance.account.trading_options import TradingOptions
+    from warmup_job.local_binance.prices.price_feed import MarketTrade
+
+
+class OrderEngine:
+    """Fills, ends and triggers orders. Times are the exchange's UTC ms.
+
+    Args:
+        prices: Prices and filters.
+        settings: The margin types.
+        store: The orders.
+        ledger: The wallet and the positions.
+        checks: Checks the position and the margin of triggered orders.
+        journal: Receives every change.
+        on_event: Receives every user data event.
+        options: Fees, pieces and closing orders.
+    """
+
+    def __init__(
+        self,
+        prices: MarketPrices,
+        settings: SimulatedAccount,
+        store: OrderStore,
+        ledger: AccountLedger,
+        checks: OrderChecks,
+        journal: AccountJournal,
+        on_event: Callable[[dict[str, Any]], None],
+        options: TradingOptions,
+    ) -> None:
+        self._prices = prices
+        self._settings = settings
+        self._store = store
+        self._ledger = ledger
+        self._checks = checks
+        self._journal = journal
+        self._on_event = on_event
+        self._options = options
+        self.now_ms = 0
+        """The exchange's time, which may be later than what is being matched."""
+
+    # --- orders ---
+
+    def enter(self, order: OrderRecord, at_ms: int) -> OrderRecord:
+        """Accept an order, and fill what can be filled at once."""
+        self._store.put(order)
+        self._journal.order(at_ms, order)
+        self._tell_order(order, "NEW")
+        return self.take(order, at_ms)
+
+    def amend(
+        self, order: OrderRecord, price: Decimal, quantity: Decimal, at_ms: int
+    ) -> OrderRecord:
+        """Change an open order, and fill what can be filled at once."""
+        changed = replace(order, price=price, quantity=quantity, updated_ms=at_ms)
+        self._store.put(changed)
+        self._journal.order(at_ms, changed, "AMENDMENT")
+        self._tell_order(changed, "AMENDMENT")
+        return self.take(changed, at_ms)
+
+    def take(self, order: OrderRecord, at_ms: int) -> OrderRecord:
+        """Fill an order against the book; what cannot be filled rests or expires."""
+        filters = self._prices.filters(order.symbol)
+        book = self._prices.book(order.symbol, at_ms)
+        market = order.type != "LIMIT"
+        wanted = min(order.left, self._checks.closable(order)) if order.reduces else order.left
+        limit = order.price
+        if market:
+            away = filters.take_bound if order.side == "BUY" else -filters.take_bound
+            limit = book.best_for(order.side) * (1 + away)
+        fills = taker_fills(order.side, wanted, limit, book, filters)
+        if order.time_in_force == "FOK" and sum(fill.quantity for fill in fills) < order.left:
+            return self.end(order, "EXPIRED", at_ms, "not filled whole")
+        pieces = self._options.fill_pieces
+        for fill in in_pieces(fills, pieces, order.quantity, filters.step):
+            order = self._fill(order, fill.price, fill.quantity, at_ms, is_maker=False)
+        if order.is_open and (market or order.time_in_force in ("IOC", "FOK")):
+            return self.end(order, "EXPIRED", at_ms, "not filled at once")
+        return order
+
+    def end(self, order: OrderRecord, status: str, at_ms: int, reason: str = "") -> OrderRecord:
+        """Cancel or expire an open order."""
+        order = self._store.put(replace(order, status=status, updated_ms=at_ms, reason=reason))
+        self._journal.order(at_ms, order)
+        self._tell_order(order, status)
+        self._finish_algo(order, at_ms)
+        return order
+
+    def match_trade(self, symbol: str, trade: MarketTrade) -> None:
+        """Let a trade of the market fill resting orders and trigger algo orders."""
+        price, left = Decimal(trade.price), Decimal(trade.quantity)
+        for order in self._resting(symbol):
+            if left > 0 and is_passed(order.side, order.price, price):
+                left -= self._fill_resting(order, left, trade.at_ms)
+        self.trigger(symbol, "CONTRACT_PRICE", price, trade.at_ms)
+
+    def match_book(self, symbol: str, at_ms: int) -> None:
+        """Fill resting orders that the book has passed without a trade."""
+        resting = self._resting(symbol)
+        if not resting:
+            return
+        book = self._prices.book(symbol, at_ms)
+        left = {"BUY": book.ask_quantity, "SELL": book.bid_quantity}
+        for order in resting:
+            if left[order.side] > 0 and book.crosses(order.side, order.price):
+                left[order.side] -= self._fill_resting(order, left[order.side], at_ms)
+
+    def _resting(self, symbol: str) -> list[OrderRecord]:
+        """Return the resting orders of a symbol, best price first, then oldest."""
+        return sorted(
+            self._store.open_orders(symbol),
+            key=lambda order: -order.price if order.side == "BUY" else order.price,
+        )
+
+    def _fill_resting(self, order: OrderRecord, at_most: Decimal, at_ms: int) -> Decimal:
+        """Fill a resting order at its own price, and return the filled quantity."""
+        order = self._store.newest(order)  # an earlier fill of the same trade may have ended it
+        if not order.is_open:
+            return NOTHING
+        step = self._prices.filters(order.symbol).step
+        piece = largest_piece(self._options.fill_pieces, order.quantity, step)
+        quantity = min(order.left, at_most, piece)
+        if order.reduces:
+            quantity = min(quantity, self._checks.closable(order))
+        if quantity > 0:
+            self._fill(order, order.price, quantity, at_ms, is_maker=True)
+        return quantity
+
+    def _fill(
+        self, order: OrderRecord, price: Decimal, quantity: Decimal, at_ms: int, *, is_maker: bool
+    ) -> OrderRecord:
+        liquidates = order.type == "LIQUIDATION"
+        rate = self._options.maker_rate if is_maker else self._options.taker_rate
+        trade, position = self._ledger.book_fill(
+            order, price, quantity, rate, is_maker=is_maker, at_ms=at_ms
+        )
+        filled = order.filled + quantity
+        order = self._store.put(
+            replace(
+                order,
+                filled=filled,
+                cost=order.cost + price * quantity,
+                status="FILLED" if filled == order.quantity else "PARTIALLY_FILLED",
+                updated_ms=at_ms,
+            )
+        )
+        self._journal.order(at_ms, order)
+        if liquidates:
+            self._ledger.charge_liquidation(trade, self._options.liquidation_rate)
+        self._tell_position(position, at_ms)
+        self._tell_order(order, "CALCULATED" if liquidates else "TRADE", trade)
+        if not order.is_open:
+            self._finish_algo(order, at_ms)
+        self._end_pointless(order, at_ms)
+        return self._store.newest(order)
+
+    def _end_pointless(self, filled: OrderRecord, at_ms: int) -> None:
+        """Expire the orders that would close a position which a fill has closed."""
+        for order in self._store.open_orders(filled.symbol):
+            if (
+                order.reduces
+                and order.position_side == filled.position_side
+                and not self._checks.closable(order)
+            ):
+                self.end(order, "EXPIRED", at_ms, "the position is closed")
+
+    # --- algo orders ---
+
+    def put_algo(self, algo: AlgoRecord) -> AlgoRecord:
+        """Store a change of an algo order, and report it."""
+        self._store.put_algo(algo)
+        self._journal.algo(algo.updated_ms, algo)
+        self._on_event(
+            user_events.algo_update(
+                algo,
+                self._prices.listed(algo.symbol),
+                self.now_ms,
+                self._store.created_by(algo),
+            )
+        )
+        return algo
+
+    def trigger(self, symbol: str, working_type: WorkingType, price: Decimal, at_ms: int) -> None:
+        """Trigger the algo orders whose price is reached."""
+        for algo in self._store.open_algos(symbol):
+            if algo.working_type != working_type:
+                continue
+            now = self._store.put_algo(after_price(algo, price))
+            if now.type == "TRAILING_STOP_MARKET":
+                reached = is_trailed(now, price)
+            else:
+                reached = is_reached(now.type, now.side, now.trigger_price, price)
+            if reached:
+                self._create_order(now, at_ms)
+
+    def _create_order(self, algo: AlgoRecord, at_ms: int) -> None:
+        """Create the order of a triggered algo order, or reject it."""
+        algo = self.put_algo(
+            replace(algo, status="TRIGGERING", updated_ms=at_ms, triggered_ms=at_ms)
+        )
+        reason = self._refusal(algo, at_ms)
+        if reason:
+            # closePosition without a position has nothing to close, which is no rejection.
+            status = "EXPIRED" if algo.close_position else "REJECTED"
+            self.put_algo(replace(algo, status=status, reason=reason))
+            return
+        order_id = self._store.next_id()
+        limit = algo.type in ALGO_LIMIT_TYPES
+        order = OrderRecord(
+            order_id=order_id,
+            client_id=algo.client_id,
+            symbol=algo.symbol,
+            side=algo.side,
+            type="LIMIT" if limit else "MARKET",
+            original_type=algo.type,
+            time_in_force=algo.time_in_force,
+            position_side=algo.position_side,
+            quantity=self._checks.closable(algo) if algo.close_position else algo.quantity,
+            price=algo.price,
+            reduce_only=algo.reduce_only or algo.close_position,
+            status="NEW",
+            created_ms=at_ms,
+            updated_ms=at_ms,
+            stop_price=algo.trigger_price,
+            working_type=algo.working_type,
+            close_position=algo.close_position,
+            algo_id=algo.algo_id,
+            good_till_ms=algo.good_till_ms,
+        )
+        self._store.put(order)  # the event of the algo order shows it
+        self.put_algo(replace(algo, status="TRIGGERED", order_id=order_id))
+        self.enter(order, at_ms)
+
+    def _refusal(self, algo: AlgoRecord, at_ms: int) -> str:
+        """Return why the matching engine refuses a triggered order, or an empty text."""
+        if algo.reduces:
+            closable = self._checks.closable(algo)
+            rejects = self._options.closing_orders == "reject"
+            too_much = rejects and not algo.close_position and algo.quantity > closable
+            return "Reduce Only reject" if too_much or not closable else ""
+        price = algo.price or self._prices.working(algo.symbol, algo.working_type, at_ms)
+        try:
+            self._checks.check_margin(algo, algo.quantity * price, at_ms)
+        except ErrorAnswer as refused:
+            return refused.message
+        return ""
+
+    def _finish_algo(self, order: OrderRecord, at_ms: int) -> None:
+        """Report that the order of an algo order is filled or has ended."""
+        algo = self._store.find_algo(order.algo_id, None) if order.algo_id else None
+        if algo is not None:
+            self.put_algo(replace(algo, status="FINISHED", updated_ms=at_ms))
+
+    # --- liquidation ---
+
+    def liquidate(self, at_ms: int) -> None:
+        """End all orders and close all positions at market."""
+        for order in self._store.open_orders():
+            self.end(order, "CANCELED", at_ms, "liquidation")
+        for algo in self._store.open_algos():
+            self.put_algo(replace(algo, status="EXPIRED", updated_ms=at_ms, reason="liquidation"))
+        for position in self._ledger.open_positions():
+            order_id = self._store.next_id()
+            order = OrderRecord(
+                order_id=order_id,
+                client_id=f"autoclose-{order_id}",
+                symbol=position.symbol,
+                side="SELL" if position.quantity > 0 else "BUY",
+                type="LIQUIDATION",
+                original_type="LIQUIDATION",
+                time_in_force="IOC",
+                position_side=position.side,
+                quantity=abs(position.quantity),
+                price=NOTHING,
+                reduce_only=True,
+                status="NEW",
+                created_ms=at_ms,
+                updated_ms=at_ms,
+            )
+            self.enter(order, at_ms)
+        self._ledger.clear_debt(at_ms)
+
+    # --- events ---
+
+    def _tell_order(
+        self, order: OrderRecord, execution: str, trade: TradeRecord | None = None
+    ) -> None:
+        opening = [each for each in self._store.open_orders(order.symbol) if not each.reduces]
+        bids, asks = (
+            sum((each.left * each.price for each in opening if each.side == side), NOTHING)
+            for side in ("BUY", "SELL")
+        )
+        self._on_event(
+            user_events.order_trade_update(
+                order,
+                self._prices.listed(order.symbol),
+                execution,
+                self.now_ms,
+                trade,
+                (bids, asks),
+            )
+        )
+
+    def _tell_position(self, position: FuturesPosition, at_ms: int) -> None:
+        isolated = self._settings.margin_type(position.symbol) == "ISOLATED"
+        self._on_event(
+            user_events.account_update(
+                "ORDER",
+                at_ms,
+                self.now_ms,
+                wallet=self._ledger.wallet,
+                positions=[(position, self._prices.mark(position.symbol, at_ms))],
+                margin_type="isolated" if isolated else "cross",
+            )
+        )

@@ -1,0 +1,30 @@
+"""How the account deals with orders where Binance's way is not known, or where a test needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingOptions:
+    """The settings of a `TradingAccount`."""
+
+    closing_orders: Literal["expire", "reject"] = "expire"
+    """A closing order larger than the position, or than what other closing orders leave of it:
+    ``expire`` accepts it, and what exceeds the position expires when it is filled or triggered;
+    ``reject`` refuses it (−4118) unless it is a market order that closes the whole position, and
+    rejects an algo order whose position is smaller when it is triggered."""
+    fill_pieces: int = 1
+    """In how many fills an order is filled at least."""
+    shows_reduce_only: bool = True
+    """Whether an order that closes a position of hedge mode is shown with ``reduceOnly: true``."""
+    most_algo_orders: int | None = None
+    """How many algo orders a symbol may have; None: what its filter in exchangeInfo says."""
+    maker_rate: Decimal = Decimal("0.0002")
+    """Commission of a resting order, as a ratio of the value."""
+    taker_rate: Decimal = Decimal("0.0005")
+    """Commission of an order that is filled at once, as a ratio of the value."""
+    liquidation_rate: Decimal = Decimal("0.0125")
+    """Fee of a liquidation, as a ratio of the value."""
