@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +17,8 @@ from msgspec import Meta
 from warmup_job.binance.endpoints import UrlProblems
 from warmup_job.config.fields import (
     FRACTION,
+    PERCENT,
+    SECRET,
     FieldReader,
     Given,
     Override,
@@ -29,6 +32,7 @@ from warmup_job.config.strategy_file import AnyStrategy, read_strategy
 from warmup_job.config.values import (
     balance,
     duration_ms,
+    http_url,
     indicator_kind,
     interval,
     paths,
@@ -205,6 +209,41 @@ class SnapshotSection(Section, frozen=True, kw_only=True):
     ] = msgspec.field(name="max_age", default=600_000)
 
 
+class NotifySection(Section, frozen=True, kw_only=True):
+    """One outgoing webhook; ``repr`` and ``str`` hide its URL."""
+
+    url: Annotated[
+        str | None,
+        SECRET,
+        Written(http_url, "http(s):// URL"),
+        Meta(description="Where to POST notices. It is a secret. Omit to send none."),
+    ] = None
+    format: Annotated[
+        Literal["slack", "json"],
+        Meta(description="`slack`: for an incoming webhook of Slack; `json`: plain JSON."),
+    ] = "slack"
+    unprotected_after_ms: Annotated[
+        Duration,
+        Meta(
+            ge=1_000,
+            description="Notify when a part of a position has had no stop loss for longer than "
+            "this.",
+        ),
+    ] = msgspec.field(name="unprotected_after", default=10_000)
+    drawdown_pct: Annotated[
+        Decimal,
+        PERCENT,
+        Meta(gt=0, le=100, description="Notify each time the drawdown has grown by so much more."),
+    ] = Decimal(5)
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        hidden = {"url": "***" if self.url else None}
+        return [(name, hidden.get(name, getattr(self, name))) for name in self.__struct_fields__]
+
+    def __repr__(self) -> str:
+        return f"Notify({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
 class TradeSection(Section, frozen=True, kw_only=True):
     """What only the trader uses."""
 
@@ -264,6 +303,7 @@ class TradeSection(Section, frozen=True, kw_only=True):
         tuple[Annotated[str, Written(balance, "amount and currency")], ...],
         Meta(description="Balances of the paper account."),
     ] = ("10000 USDT",)
+    notify: NotifySection = NotifySection()
 
 
 class WarmupFile(Section, frozen=True, kw_only=True):

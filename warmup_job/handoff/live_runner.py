@@ -5,7 +5,7 @@ from __future__ import annotations
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.identifiers import ClientId
+from nautilus_trader.model.identifiers import ClientId, PositionId
 
 from warmup_job.binance.account_reader import AccountReader
 from warmup_job.binance.endpoints import account_ws_url, rest_url
@@ -14,6 +14,7 @@ from warmup_job.errors import TraderError
 from warmup_job.handoff.account_client import AccountClient
 from warmup_job.handoff.account_watch import AccountWatch
 from warmup_job.handoff.exchange_info import ExecClientFactory
+from warmup_job.handoff.flatten import HeldPosition
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
 from warmup_job.handoff.node_start import until_started
 from warmup_job.handoff.report import AccountReport
@@ -31,6 +32,7 @@ class LiveRunner(BaseRunner):
     mode = "live"
 
     _account: AccountWatch | None = None
+    _reader: AccountReader | None = None
 
     @property
     def _is_futures(self) -> bool:
@@ -51,6 +53,27 @@ class LiveRunner(BaseRunner):
         """Return how the account compares with Nautilus' cache; None: it is not compared."""
         return None if self._account is None else self._account.report()
 
+    async def held_positions(self) -> list[HeldPosition]:
+        """Return the open positions of the traded instruments, as the exchange reports them.
+
+        Raises:
+            WarmupError: the exchange does not answer.
+        """
+        if self._reader is None:
+            raise TraderError("the account has not been read yet")
+        instruments = {venue_symbol(str(each)): each for each in self.instrument_ids}
+        positions = (await self._reader.read()).positions
+        return [
+            HeldPosition(
+                instruments[symbol],
+                PositionId(f"{instruments[symbol]}-{side}"),
+                quantity > 0,
+                abs(quantity),
+            )
+            for (symbol, side), quantity in positions.items()
+            if symbol in instruments
+        ]
+
     async def _begin(self, load: Load | None) -> None:
         if self._is_futures:
             self.start_task(self._watch_account(), "account")
@@ -67,6 +90,7 @@ class LiveRunner(BaseRunner):
         key, secret = settings.api_key or "", settings.api_secret or ""
         own_tag = f"-{node.trader_id.get_tag()}-"
         async with AccountReader(self.client, url, key, secret, client.symbols) as reader:
+            self._reader = reader
             self._account = AccountWatch(reader, client, node.cache, own_tag, self)
             await self._account.run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +56,49 @@ class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
     """The differences of the last reading, one line each; a passing one is normal."""
 
 
+class Rejections(msgspec.Struct, frozen=True, kw_only=True):
+    """How many orders or cancels were refused for one reason, since the process started."""
+
+    kind: str
+    """rejected or cancel_rejected (by the exchange), denied (before it left), modify_rejected."""
+    code: str
+    """Binance's error code, such as ``-2010``; ``other``: the reason has none."""
+    count: int
+
+
+class BookReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One book of a grid; `warmup_job.hedge_grid.grid_figures.BookFigures` explains the fields."""
+
+    quantity: Decimal
+    entry_price: Decimal
+    unrealised: Decimal
+    unprotected: Decimal
+
+
+class GridReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One grid; `warmup_job.hedge_grid.grid_figures.GridFigures` explains the fields."""
+
+    instrument_id: str
+    quote_currency: str
+    base_currency: str
+    regime: str
+    equity: Decimal | None
+    realised: Decimal
+    unrealised: Decimal
+    fees: Decimal
+    funding: Decimal
+    drawdown_pct: Decimal
+    is_stopped: bool
+    block_reason: str
+    books: dict[str, BookReport]
+    open_orders: dict[str, int]
+
+    @property
+    def unprotected(self) -> Decimal:
+        """The quantity of both books without an open stop loss, base currency."""
+        return sum((each.unprotected for each in self.books.values()), Decimal(0))
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the whole trader. Times are UTC ms by this machine's clock."""
 
@@ -77,6 +121,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[StreamReport, ...] = ()
     account: AccountReport | None = None
     """None on paper."""
+    grids: tuple[GridReport, ...] = ()
+    """One for each strategy that reports figures."""
+    unprotected_ms: int = 0
+    """For how many ms some quantity of a grid has been without a stop loss."""
+    rejections: tuple[Rejections, ...] = ()
 
     @property
     def ready(self) -> bool:

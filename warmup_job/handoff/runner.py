@@ -22,10 +22,13 @@ from warmup_job.handoff.bar_stream import DeliveredBars
 from warmup_job.handoff.bar_streams import BarStreams
 from warmup_job.handoff.clock_watch import ClockWatch
 from warmup_job.handoff.declared_indicators import differences
+from warmup_job.handoff.figures import UnprotectedTime, grid_reports
+from warmup_job.handoff.flatten import Flattening, HeldPosition
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
 from warmup_job.handoff.open_orders import cancel_orders
 from warmup_job.handoff.quotes import QuoteSubscriber
+from warmup_job.handoff.rejections import RejectionCounter
 from warmup_job.handoff.report import AccountReport, Report, State, now_ms, process_started_ms
 from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
@@ -101,6 +104,9 @@ class BaseRunner(ABC):
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._saver: saved_state.StateSaver | None = None
+        self._flattening: asyncio.Task[None] | None = None
+        self._rejections = RejectionCounter()
+        self._unprotected = UnprotectedTime()
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self)
         self.clock = ClockWatch(client, self, signs=self.mode == "live")
         self._watch = SilenceWatch(self.websockets, self.clock, self)
@@ -131,6 +137,21 @@ class BaseRunner(ABC):
     def account_report(self) -> AccountReport | None:
         """Return how the account compares with Nautilus' cache; None: it is not compared."""
         return None
+
+    async def held_positions(self) -> list[HeldPosition]:
+        """Return the open positions of the traded instruments, as the exchange reports them.
+
+        Raises:
+            WarmupError: the exchange does not answer.
+        """
+        if self.node is None:
+            return []
+        return [
+            HeldPosition(
+                each.instrument_id, each.id, bool(each.is_long), each.quantity.as_decimal()
+            )
+            for each in self.node.cache.positions_open()
+        ]
 
     # -- the run -----------------------------------------------------------------------------------
 
@@ -195,6 +216,7 @@ class BaseRunner(ABC):
             announce_trading_state(self.node)
         self._tell_operator_state()
         self.policy.operator.on_change = self._on_operator
+        self._flatten_if_wanted()
         self._warmup_strategy()
         self.start_task(self._watch_node(), "watch")
         self.start_task(self.clock.keep(), "clock")
@@ -225,6 +247,7 @@ class BaseRunner(ABC):
             self._saver = self._load_states(self.policy.state_dir)
         node.kernel.risk_engine.set_trading_state(TradingState.HALTED)
         self.streams.attach(node, loop)
+        self._rejections.attach(node.kernel.msgbus)
         # Nautilus would end at once, with its orders open; this ends the run in order.
         kernel = node.kernel
         kernel.msgbus.unsubscribe("commands.system.shutdown", kernel._on_shutdown_system)
@@ -300,6 +323,7 @@ class BaseRunner(ABC):
                 raise TraderError("the trader is no longer running; see its log above")
             self._watch.look(self._expected())
             self.clock.look()
+            self._unprotected.look(grid_reports(self.strategies), now_ms())
             self._cancel_unwanted()  # what was on its way may have been accepted since
             waited_s = loop.time() - started_at
             if not self.websockets.heard.ever and waited_s > self.settings.connect_timeout_s:
@@ -333,9 +357,17 @@ class BaseRunner(ABC):
             self.on_change()  # first, so that a strategy that may trade again can do so at once
             self._tell_operator_state()
             self._cancel_unwanted()
+            self._flatten_if_wanted()
             self.on_report(self.report())
         except Exception as error:  # noqa: BLE001 - the strategy's own code
             self.on_failure(error)
+
+    def _flatten_if_wanted(self) -> None:
+        operator, is_busy = self.policy.operator, self._flattening and not self._flattening.done()
+        if operator.state != "flattening" or is_busy or self.node is None:
+            return
+        flattening = Flattening(self.node.cache, self.strategies, self.held_positions, operator)
+        self._flattening = self.start_task(flattening.run(), "flatten")
 
     def _tell_operator_state(self) -> None:
         for strategy in self.strategies:
@@ -433,6 +465,7 @@ class BaseRunner(ABC):
             cache = self.node.kernel.cache
             active = self.node.kernel.risk_engine.trading_state == TradingState.ACTIVE
             orders, positions = cache.orders_open_count(), cache.positions_open_count()
+        grids = grid_reports(self.strategies)
         return Report(
             state=self.state,
             why=self.why,
@@ -450,4 +483,7 @@ class BaseRunner(ABC):
                 for stream in self.streams.streams.values()
             ),
             account=self.account_report(),
+            grids=grids,
+            unprotected_ms=self._unprotected.look(grids, now_ms()),
+            rejections=self._rejections.report(),
         )

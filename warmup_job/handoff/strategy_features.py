@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from nautilus_trader.model.data import BarType
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.hedge_grid.grid_figures import GridFigures
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar
 
@@ -68,6 +69,14 @@ class HeedsOperator(Protocol):
 
     def on_operator_state(self, state: OperatorState) -> None:
         """Send no entries unless ``trading``, and no orders at all while ``flattening``."""
+
+
+@runtime_checkable
+class ReportsFigures(Protocol):
+    """A strategy whose figures are part of the trader's report."""
+
+    def figures(self) -> GridFigures | None:
+        """Return the present figures; None: there are none yet."""
 
 
 def is_warm(strategy: Strategy) -> bool:

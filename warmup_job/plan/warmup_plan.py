@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,17 @@ from warmup_job.plan.strategy_plan import StrategyPlan
 from warmup_job.plan.stream_plan import StreamPlan
 from warmup_job.plan.venue_plan import VenuePlan
 from warmup_job.snapshot.verify import Requirements
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyPlan:
+    """The webhook of the ``trade`` section."""
+
+    url: str | None = field(repr=False)
+    """None: no notices are sent. It is a secret."""
+    format: Literal["slack", "json"]
+    unprotected_after_ms: int
+    drawdown_pct: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class TraderPlan:
     replay: Replay
     starting_balances: tuple[str, ...]
     """Balances of the paper account, such as ``10000 USDT``."""
+    notify: NotifyPlan
 
 
 @dataclass(frozen=True, slots=True)

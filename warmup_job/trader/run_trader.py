@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.http_port import serving
+from warmup_job.handoff.notices import NoticeRules
 from warmup_job.handoff.operator_control import OperatorControl
-from warmup_job.handoff.report import Reporter
+from warmup_job.handoff.report import Report, Reporter
 from warmup_job.handoff.state_dir import held_state_dir
+from warmup_job.handoff.webhook import WebhookSettings, notifying
 from warmup_job.modes import Mode
 from warmup_job.plan.venue_client import check_network, open_client
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -53,7 +55,14 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
     async with AsyncExitStack() as stack:
         # First of all: a second trader must neither change the state nor send a request.
         state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
-        reporter = Reporter(mode, state_dir.write_report)
+        webhook = await stack.enter_async_context(notifying(_webhook_settings(plan, mode)))
+
+        def on_report(report: Report) -> None:
+            state_dir.write_report(report)
+            if webhook is not None:
+                webhook.on_report(report)
+
+        reporter = Reporter(mode, on_report)
         operator = OperatorControl(state_dir)
         await stack.enter_async_context(controlled(state_dir, operator, reporter.now))
         http = serving(settings.http_host, settings.http_port, reporter.now)
@@ -71,6 +80,19 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
             plan, mode, client, stop, reporter, state_dir, operator
         )
         return summary
+
+
+def _webhook_settings(plan: WarmupPlan, mode: Mode) -> WebhookSettings | None:
+    notify = plan.trader.notify
+    if notify.url is None:
+        return None
+    traded = {symbol for strategy in plan.strategies for symbol in strategy.symbols}
+    return WebhookSettings(
+        notify.url,
+        notify.format,
+        NoticeRules(notify.unprotected_after_ms, notify.drawdown_pct),
+        f"{mode} trader of {', '.join(sorted(traded))}",
+    )
 
 
 async def _read_clock(client: BinanceClient) -> None:

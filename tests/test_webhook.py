@@ -1,0 +1,285 @@
+"""Notices: which follow from reports, and their way to a real HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from loguru import logger
+
+from tests.support.background_loop import background_loop
+from tests.support.config_files import write_config
+from tests.support.suite import HANG_S
+from warmup_job.config import load
+from warmup_job.errors import ConfigError, TraderError
+from warmup_job.handoff.notices import Notice, NoticeRules, Notices
+from warmup_job.handoff.report import BookReport, GridReport, Report, State
+from warmup_job.handoff.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
+from warmup_job.plan.resolve import resolve
+
+RULES = NoticeRules(unprotected_after_ms=10_000, drawdown_pct=Decimal(5))
+SECRET_PATH = "/services/T0/B0/very-secret"
+
+
+def grid(**changes: Any) -> GridReport:
+    held = BookReport(
+        quantity=Decimal("0.02"), entry_price=Decimal(50_000), unrealised=Decimal(0),
+        unprotected=Decimal("0.006"),
+    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "instrument_id": "BTCUSDT-PERP.BINANCE", "quote_currency": "USDT", "base_currency": "BTC",
+        "regime": "UP", "equity": Decimal(10_000), "realised": Decimal(1), "unrealised": Decimal(0),
+        "fees": Decimal(0), "funding": Decimal(0), "drawdown_pct": Decimal(0), "is_stopped": False,
+        "block_reason": "", "books": {"LONG": held}, "open_orders": {"entry": 10},
+    }  # fmt: skip
+    return GridReport(**fields | changes)
+
+
+def report(state: State = "live", **changes: Any) -> Report:
+    fields: dict[str, Any] = {
+        "state": state, "why": "why", "mode": "live", "at_ms": 1_000, "since_ms": 0,
+        "started_ms": 0, "grids": (grid(),),
+    }  # fmt: skip
+    return Report(**fields | changes)
+
+
+def events(*reports: Report) -> list[str]:
+    notices = Notices(RULES)
+    return [f"{each.event}: {each.text}" for given in reports for each in notices.of(given)]
+
+
+# -- what is worth a notice ------------------------------------------------------------------------
+
+
+def test_each_change_of_state_gives_one_notice() -> None:
+    states: list[State] = [
+        "starting", "filling", "live", "live", "degraded", "live", "paused", "stopping",
+    ]  # fmt: skip
+    seen = events(*(report(each) for each in states))
+    assert seen == ["live: live: why", "degraded: degraded: why", "live: live: why",
+                    "paused: paused: why"]  # fmt: skip
+
+
+def test_position_without_a_stop_gives_a_notice_after_the_time_and_one_at_its_end() -> None:
+    seen = events(*(report(unprotected_ms=each) for each in (0, 10_000, 10_500, 15_000, 0, 0)))
+    assert seen[1:] == [
+        "unprotected: without a stop loss for 10 s: 0.006 BTC of BTCUSDT-PERP.BINANCE",
+        "unprotected: every position has a stop loss again",
+    ]
+
+
+def test_drawdown_gives_a_notice_for_every_further_step() -> None:
+    falls = ("4.9", "5.1", "5.0", "9.9", "12", "7", "12", "0", "6")
+    seen = events(*(report(grids=(grid(drawdown_pct=Decimal(each)),)) for each in falls))
+    assert [each.rpartition("is ")[2] for each in seen[1:]] == ["5.10 %", "12.00 %", "6.00 %"]
+
+
+def test_drawdown_that_stops_the_entries_gives_one_notice() -> None:
+    stopped = report(grids=(grid(drawdown_pct=Decimal(21), is_stopped=True),))
+    seen = events(report(), stopped, stopped)
+    assert seen[1:] == [
+        "drawdown: BTCUSDT-PERP.BINANCE: the drawdown of 21.00 % has stopped all entries"
+    ]
+
+
+# -- the way there ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Receiver:
+    """A web server that records what it gets, and answers with these codes, the last one for ever.
+
+    A code of 0 means that it never answers.
+    """
+
+    codes: list[int] = field(default_factory=lambda: [200])
+    url: str = ""
+    bodies: list[Any] = field(default_factory=list)
+    seen: list[web.BaseRequest] = field(default_factory=list)
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        self.bodies.append(json.loads(await request.read()))
+        self.seen.append(request)
+        code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
+        if code == 0:
+            await asyncio.sleep(HANG_S)
+        return web.Response(status=code, headers={"Location": "/elsewhere"})
+
+
+@contextmanager
+def receiving(*codes: int) -> Iterator[Receiver]:
+    receiver = Receiver(list(codes) or [200])
+    with background_loop() as loop:
+
+        async def start() -> web.ServerRunner:
+            runner = web.ServerRunner(web.Server(receiver.handle), shutdown_timeout=0)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return runner
+
+        runner = asyncio.run_coroutine_threadsafe(start(), loop).result(HANG_S)
+        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}{SECRET_PATH}"
+        yield receiver
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(HANG_S)
+
+
+def settings(url: str, form: WebhookFormat = "json") -> WebhookSettings:
+    return WebhookSettings(url, form, RULES, "live trader of BTCUSDT")
+
+
+def notice(text: str = "text") -> Notice:
+    return Notice(event="live", text=text, at_ms=5)
+
+
+async def deliver(webhook: Webhook, *notices: Notice) -> None:
+    """Send notices and wait until each was delivered or given up."""
+    task = asyncio.create_task(webhook.run())
+    for each in notices:
+        webhook.send(each)
+    async with asyncio.timeout(HANG_S):
+        await webhook._waiting.join()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    lines: list[str] = []
+    handler = logger.add(lambda line: lines.append(str(line)), level="DEBUG")
+    yield lines
+    logger.remove(handler)
+
+
+def test_json_has_the_event_and_slack_has_an_escaped_text() -> None:
+    with receiving() as receiver:
+        asyncio.run(deliver(Webhook(settings(receiver.url)), notice("a <b> & c")))
+        asyncio.run(deliver(Webhook(settings(receiver.url, "slack")), notice("a <b> & c")))
+    plain, slack = receiver.bodies
+    assert plain.pop("host")
+    assert plain == {
+        "trader": "live trader of BTCUSDT", "event": "live", "text": "a <b> & c", "at_ms": 5,
+    }  # fmt: skip
+    assert slack == {"text": "live trader of BTCUSDT: a &lt;b&gt; &amp; c"}
+    assert {each.path for each in receiver.seen} == {SECRET_PATH}
+    assert receiver.seen[0].content_type == "application/json"
+
+
+def test_failed_delivery_is_tried_again_and_failures_are_logged_once(log: list[str]) -> None:
+    with receiving(500, 429, 200, 503) as receiver:
+        webhook = Webhook(settings(receiver.url), retry_after_s=(0, 0))
+
+        async def run() -> None:
+            await deliver(webhook, notice("first"), notice("second"), notice("third"))
+            assert [each["text"] for each in receiver.bodies[:3]] == ["first"] * 3
+            assert len(receiver.bodies) == 9
+            receiver.codes[:] = [204]
+            await deliver(webhook, notice("fourth"))
+
+        asyncio.run(run())
+    assert len([line for line in log if "was not delivered (HTTP 503)" in line]) == 1
+    assert len([line for line in log if "delivered again" in line]) == 1
+
+
+@pytest.mark.parametrize("code", [302, 404])
+def test_refusal_and_redirect_are_not_tried_again(code: int) -> None:
+    with receiving(code) as receiver:
+        asyncio.run(deliver(Webhook(settings(receiver.url), (0, 0)), notice()))
+    assert len(receiver.bodies) == 1
+
+
+def test_url_is_in_no_log_and_no_text(log: list[str], tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:1{SECRET_PATH}"
+    for url in (
+        nobody,
+        f"http://[::1]:1{SECRET_PATH}",
+        f"http://no.such.host.invalid{SECRET_PATH}",
+    ):
+        asyncio.run(deliver(Webhook(settings(url), (0,)), notice()))
+    assert any("was not delivered" in line for line in log)
+    config = write_config(
+        tmp_path, "http://127.0.0.1:1", trade={"notify": {"url": "${HOOK}", "format": "json"}}
+    )
+    read = load(config, environ={"HOOK": nobody})
+    plan = resolve(read)
+    assert plan.trader.notify.url == nobody
+    with pytest.raises(ConfigError) as wrong:
+        load(config, environ={"HOOK": f"ftp://host{SECRET_PATH}"})
+    shown = [*log, repr(read), repr(plan), repr(settings(nobody)), str(wrong.value)]
+    assert not [each for each in shown if "very-secret" in each]
+
+
+def test_no_url_means_no_webhook(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:1", trade={"notify": {"url": "${HOOK}"}})
+    assert resolve(load(config, environ={})).trader.notify.url is None
+
+
+def test_silent_server_delays_nothing_and_the_oldest_notices_are_dropped() -> None:
+    with receiving(0) as receiver:
+
+        async def run() -> int:
+            webhook = Webhook(settings(receiver.url))
+            task = asyncio.create_task(webhook.run())
+            for number in range(1_000):
+                webhook.send(notice(str(number)))
+            waiting = webhook._waiting.qsize()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return waiting
+
+        assert asyncio.run(run()) == 100
+
+
+def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with receiving() as receiver:
+        proxy = receiver.url.removesuffix(SECRET_PATH)
+        monkeypatch.setenv("http_proxy", proxy.replace("http://", "http://user:word@"))
+        asyncio.run(deliver(Webhook(settings(f"http://hooks.example{SECRET_PATH}")), notice()))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        asyncio.run(deliver(Webhook(settings(receiver.url)), notice()))
+    proxied, direct = receiver.seen
+    assert proxied.host == "hooks.example"
+    assert proxied.headers["Proxy-Authorization"] == "Basic dXNlcjp3b3Jk"
+    assert "Proxy-Authorization" not in direct.headers
+
+
+def test_unusable_proxy_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"trade.notify.url: https_proxy is a SOCKS proxy"):
+        Webhook(settings("https://hooks.example/x"))
+
+
+def expected(error: Exception | None) -> AbstractContextManager[object]:
+    return nullcontext() if error is None else pytest.raises(type(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (None, "stopped: it was asked to stop"),
+        (TraderError("the node stopped"), "stopped: the node stopped"),
+        (ZeroDivisionError("secret"), "stopped: a bug; its log has the trace"),
+    ],
+)
+def test_last_notice_says_why_the_trader_stopped(error: Exception | None, text: str) -> None:
+    async def run() -> None:
+        async with notifying(settings(receiver.url)) as webhook:
+            assert webhook is not None
+            webhook.on_report(report("live"))
+            if error is not None:
+                raise error
+
+    with receiving() as receiver, expected(error):
+        asyncio.run(run())
+    assert [each["text"] for each in receiver.bodies] == ["live: why", text]
+    assert receiver.bodies[-1]["event"] == "stopped"
