@@ -34,7 +34,7 @@ from tests.support.made_up_market import (
 )
 from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
-from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors
+from warmup_job.hedge_grid.funding import FundingInterval, funding_cost_bps, size_factors
 from warmup_job.hedge_grid.grid_pnl import drawdown_pct
 from warmup_job.hedge_grid.ladder import Book
 from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries, retry_price
@@ -342,13 +342,57 @@ def test_hedge_grid_passed_rung_waits_for_the_price_to_return(
 
 
 @pytest.mark.parametrize(
-    ("in_hours", "window_minutes", "bps"),
-    [(9, 480, 0), (8, 480, 10), (1, 480, 10), (0, 480, 20), (1, 1440, 30)],
-)
+    ("interval", "in_hours", "window_minutes", "bps"),
+    [
+        (8, 9, 480, 0), (8, 8, 480, 10), (8, 1, 480, 10), (8, 0, 480, 20), (8, 1, 1440, 30),
+        (4, 4, 480, 20), (4, 1, 480, 20), (4, 3, 1440, 60),
+        (1, 1, 480, 80), (1, 0.5, 60, 10), (1, 0, 60, 20),
+    ],
+)  # fmt: skip
 def test_hedge_grid_funding_cost_is_that_of_the_payments_in_the_window(
-    in_hours: int, window_minutes: int, bps: int
+    interval: int, in_hours: float, window_minutes: int, bps: int
 ) -> None:
-    assert funding_cost_bps(D("0.001"), in_hours * HOUR_NS, 0, window_minutes) == bps
+    due_ns = round(in_hours * HOUR_NS)
+    assert funding_cost_bps(D("0.001"), due_ns, 0, window_minutes, interval) == bps
+
+
+@pytest.mark.parametrize(("due_hour", "hours"), [(16, 8), (4, 4), (20, 4), (6, 2), (13, 1)])
+def test_hedge_grid_funding_interval_unknown_is_the_longest_that_fits_the_next_payment(
+    due_hour: int, hours: int
+) -> None:
+    interval = FundingInterval()
+    interval.observe(due_hour * HOUR_NS, 0)
+    assert interval.hours == hours
+
+
+def test_hedge_grid_funding_interval_is_learnt_and_follows_a_change_of_the_stream() -> None:
+    interval = FundingInterval()
+    interval.learn(4)
+    interval.observe(16 * HOUR_NS, 15 * HOUR_NS)
+    assert interval.hours == 4
+    interval.observe(17 * HOUR_NS, 16 * HOUR_NS + SECOND_NS)
+    assert interval.hours == 1
+    interval.observe(25 * HOUR_NS, 17 * HOUR_NS + SECOND_NS)
+    assert interval.hours == 8
+
+
+def test_hedge_grid_funding_interval_ignores_payments_that_were_missed() -> None:
+    interval = FundingInterval()
+    interval.learn(1)
+    interval.observe(13 * HOUR_NS, 12 * HOUR_NS)
+    interval.observe(17 * HOUR_NS, 16 * HOUR_NS + SECOND_NS)
+    assert interval.hours == 1
+
+
+@pytest.mark.parametrize(("hours", "sent"), [({}, 6), ({"BTCUSDT": 1}, 3)])
+def test_hedge_grid_funding_counts_each_payment_of_the_window(
+    engine: BacktestEngine, hours: dict[str, int], sent: int
+) -> None:
+    """2 bps each: one in 8 h is free, eight are 16 bps and above the limit of 10."""
+    strategy = warmed()
+    strategy.on_funding_hours(hours)
+    market = Market().funding(0.5, "0.0002").quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    assert len(run(engine, strategy, market)) == sent
 
 
 @pytest.mark.parametrize(

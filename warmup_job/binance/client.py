@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import aiohttp
 import msgspec
@@ -35,6 +35,7 @@ from warmup_job.errors import (
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Klines
 from warmup_job.market.pages import (
+    FUNDING_WEIGHT,
     MAX_SYMBOLS_PER_REQUEST,
     TIME_WEIGHT,
     Market,
@@ -130,6 +131,13 @@ def make_ccxt(
     made.through = proxy
     made.timeout_on_exit = 0
     return made
+
+
+class _Funding(msgspec.Struct, frozen=True):
+    """A row of fundingInfo."""
+
+    symbol: str
+    hours: Annotated[int, msgspec.Meta(ge=1, le=24)] = msgspec.field(name="fundingIntervalHours")
 
 
 class ClockOffset(NamedTuple):
@@ -292,6 +300,23 @@ class BinanceClient:
             endpoint, params, exchange_info_weight(self.market), parse
         )
         return entries
+
+    async def funding_hours(self) -> dict[str, int]:
+        """Return the hours between two funding payments, by symbol; futures only.
+
+        Binance lists only symbols whose funding was adjusted. All others pay every 8 hours:
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Get-Funding-Rate-Info
+        """
+
+        def parse(answer: object) -> dict[str, int]:
+            try:
+                return {row.symbol: row.hours for row in msgspec.convert(answer, list[_Funding])}
+            except msgspec.ValidationError as error:
+                raise ExchangeUnreachableError(
+                    f"{self.url} is not Binance's API: its fundingInfo has {error}"
+                ) from None
+
+        return await self._ask(self._ccxt.fapiPublicGetFundingInfo, {}, FUNDING_WEIGHT, parse)
 
     async def klines(
         self, symbol: str, interval: Interval, page: Page, price: PriceType = "last"

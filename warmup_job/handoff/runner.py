@@ -24,6 +24,7 @@ from warmup_job.handoff.clock_watch import ClockWatch
 from warmup_job.handoff.declared_indicators import differences
 from warmup_job.handoff.figures import UnprotectedTime, grid_reports
 from warmup_job.handoff.flatten import Flattening, HeldPosition
+from warmup_job.handoff.funding_hours import tell_funding_hours
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
 from warmup_job.handoff.open_orders import cancel_orders
@@ -221,6 +222,9 @@ class BaseRunner(ABC):
         self.start_task(self._watch_node(), "watch")
         self.start_task(self.clock.keep(), "clock")
         self.start_task(self._keep_reporting(), "report")
+        if self.settings.market == "um":
+            funding = tell_funding_hours(self.client, self.strategies)
+            self.start_task(funding, "funding")
 
     async def _load(self, load: Load) -> None:
         self.streams.take(await load())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from nautilus_trader.model.data import BarType
@@ -43,6 +43,14 @@ class ReportsStateChanges(Protocol):
 
     on_state_change: Callable[[], None]
     """Set by the runner; the strategy calls it on the event loop after each change."""
+
+
+@runtime_checkable
+class UsesFundingIntervals(Protocol):
+    """A strategy that counts funding payments."""
+
+    def on_funding_hours(self, hours: Mapping[str, int]) -> None:
+        """Take the hours between two payments, by Binance's symbol; others pay every 8 hours."""
 
 
 @runtime_checkable

@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book
 
-# Binance's default; some contracts use 4 h or 1 h:
+# Binance's intervals; 8 h is the usual one, and Binance changes a contract's:
 # https://www.binance.com/en/support/faq/introduction-to-binance-futures-funding-rates-360033525031
-_INTERVAL_NS = 8 * 3600 * 1_000_000_000
+USUAL_HOURS = 8
+_HOURS = (USUAL_HOURS, 4, 2, 1)
+_HOUR_NS = 3600 * 1_000_000_000
 _MINUTE_NS = 60 * 1_000_000_000
+_AT_ONCE_NS = 5 * _MINUTE_NS
 
 
-def funding_cost_bps(rate: Decimal, next_ns: int, now_ns: int, window_minutes: int) -> Decimal:
+@dataclass(slots=True)
+class FundingInterval:
+    """The time between two funding payments of one contract.
+
+    Binance states it in ``/fapi/v1/fundingInfo``. When it changes, the mark price stream shows it:
+    right after a payment, the next one is due in one interval. Without both, it is the longest
+    interval whose payments, counted from midnight UTC, include the next one.
+    """
+
+    _hours: int | None = None
+    _next_ns: int = 0
+
+    def learn(self, hours: int) -> None:
+        """Take the interval that Binance states."""
+        self._hours = hours
+
+    def observe(self, next_ns: int, now_ns: int) -> None:
+        """Take the due time of the next payment from a mark price update.
+
+        Args:
+            next_ns: When the next payment is due, Unix ns.
+            now_ns: The time of the update, Unix ns.
+        """
+        before, self._next_ns = self._next_ns, next_ns
+        # If updates were missing, the difference may be several intervals.
+        if before and before < next_ns and now_ns - before < _AT_ONCE_NS:
+            hours, rest = divmod(next_ns - before, _HOUR_NS)
+            if hours in _HOURS and not rest:
+                self._hours = hours
+
+    @property
+    def hours(self) -> int:
+        """The interval in hours."""
+        if self._hours is not None:
+            return self._hours
+        return next(
+            (hours for hours in _HOURS if self._next_ns % (hours * _HOUR_NS) == 0), _HOURS[-1]
+        )
+
+
+def funding_cost_bps(
+    rate: Decimal, next_ns: int, now_ns: int, window_minutes: int, interval_hours: int
+) -> Decimal:
     """Return what a long position pays within the window, in bps of its notional.
 
     Args:
@@ -20,12 +66,13 @@ def funding_cost_bps(rate: Decimal, next_ns: int, now_ns: int, window_minutes: i
         next_ns: When that payment is due, Unix ns.
         now_ns: The time now, Unix ns.
         window_minutes: How far ahead payments count.
+        interval_hours: The time between two payments. The rate counts for each of them.
 
     Returns:
         A negative number if longs receive funding and shorts pay it.
     """
     ahead_ns = window_minutes * _MINUTE_NS - max(next_ns - now_ns, 0)
-    payments = 0 if ahead_ns < 0 else 1 + ahead_ns // _INTERVAL_NS
+    payments = 0 if ahead_ns < 0 else 1 + ahead_ns // (interval_hours * _HOUR_NS)
     return rate * BPS * payments
 
 

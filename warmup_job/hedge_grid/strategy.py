@@ -7,7 +7,7 @@ docs/hedge-grid.md describes the behaviour. This module handles Nautilus' events
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +34,12 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.hedge_grid.entry_orders import EntryOrders
 from warmup_job.hedge_grid.exit_orders import ExitOrders, is_stop_reached_error
-from warmup_job.hedge_grid.funding import funding_cost_bps, size_factors
+from warmup_job.hedge_grid.funding import (
+    USUAL_HOURS,
+    FundingInterval,
+    funding_cost_bps,
+    size_factors,
+)
 from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import (
     HedgeGridV1Config,
@@ -56,6 +61,7 @@ from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.no_entries import explain_no_entries
 from warmup_job.hedge_grid.order_client import OrderClient, is_rate_denial
+from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
@@ -91,6 +97,7 @@ class HedgeGridV1(Strategy):
         self._prices = MarketPrices()
         self._bar_ns = 0
         self._funding: BinanceFuturesMarkPriceUpdate | None = None
+        self._funding_interval = FundingInterval()
         self._center: Decimal | None = None
         self._ladder_cache: tuple[object, list[Rung]] = (None, [])
         self._block_reason = ""
@@ -273,6 +280,13 @@ class HedgeGridV1(Strategy):
         """Store the newest mark price update, which has the funding rate."""
         if isinstance(data, BinanceFuturesMarkPriceUpdate):
             self._funding = data
+            self._funding_interval.observe(data.next_funding_ns, data.ts_event)
+
+    def on_funding_hours(self, hours: Mapping[str, int]) -> None:
+        """Take the funding interval that Binance states."""
+        interval = hours.get(venue_symbol(str(self.config.instrument_id)), USUAL_HOURS)
+        self._funding_interval.learn(interval)
+        self._log_info(f"Funding is paid every {interval} h")
 
     def on_bar(self, bar: Bar) -> None:
         """Update the regime with the newest closed bar, then the exits and the entries."""
@@ -390,6 +404,7 @@ class HedgeGridV1(Strategy):
             funding.next_funding_ns,
             self.clock.timestamp_ns(),
             self.config.funding_window_minutes,
+            self._funding_interval.hours,
         )
         return size_factors(cost, self.config.funding_max_cost_bps)
 

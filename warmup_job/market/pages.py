@@ -22,6 +22,8 @@ _WEIGHT_STEPS: dict[Market, tuple[tuple[int, int], ...]] = {
 _INFO_WEIGHT: dict[Market, int] = {"um": 1, "spot": 20}
 TIME_WEIGHT = 1
 """Request weight of the exchange's clock (``/time``)."""
+FUNDING_WEIGHT = 1
+"""Request weight of the funding intervals. Binance charges none, but a limit of its own."""
 MAX_SYMBOLS_PER_REQUEST = 100
 """Spot symbols in one exchangeInfo request; the URL then has about 2 KB."""
 BOUNDS_ROWS: dict[Market, int] = {"um": 99, "spot": 1000}
