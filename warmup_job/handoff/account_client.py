@@ -36,7 +36,7 @@ from warmup_job.handoff.certain_orders import CertainOrders, error_code
 
 _RENEW_S = 30.0
 _MAX_READS = 3
-YOUNG_S = 3.0
+YOUNG_S = 2.0
 """An order whose last event is younger may not be in the exchange's answers yet, or still."""
 
 

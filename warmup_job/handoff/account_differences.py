@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from warmup_job.binance.account_reader import AccountSnapshot
 
-YOUNG_MS = 3_000
+YOUNG_MS = 2_000
 """What Nautilus learnt less than this before a reading is not compared with it."""
 
 

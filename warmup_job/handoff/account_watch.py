@@ -141,7 +141,7 @@ class AccountWatch:
             logger.info("the account agrees with what the trader believes")
         else:
             logger.error("account: {}; no entries", step.reason)
-        self._listener.on_change()
+        self._listener.on_connection_change()  # the first bars wait for the first reading
 
     def _stream_problem(self) -> str:
         """Return why the user data stream delivers nothing; empty: it is connected, or soon is."""

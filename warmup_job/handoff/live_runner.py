@@ -43,6 +43,10 @@ class LiveRunner(BaseRunner):
         """Whether the account has to be read before the trader can be live."""
         return self._is_futures and (self._account is None or self._account.is_unread)
 
+    def is_heard(self) -> bool:
+        """Return whether every websocket stream was heard and the account was read."""
+        return super().is_heard() and not self.account_unread
+
     def account_problem(self) -> str:
         """Return why the account or the clock forbids entries; empty: they do not."""
         if self._account is None:

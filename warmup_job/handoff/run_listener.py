@@ -17,7 +17,7 @@ class RunListener(Protocol):
         """Decide again whether orders may leave: a stream or a subscriber has changed."""
 
     def on_connection_change(self) -> None:
-        """Decide again: a websocket stream was heard for the first time, or a connection broke."""
+        """Decide again: a stream was heard for the first time, broke, or the account was read."""
 
     def on_stream_complete(self) -> None:
         """Deliver the bars that are due: a stream now has every bar that has closed."""
@@ -32,7 +32,7 @@ class RunListener(Protocol):
         """Run a coroutine as a task. Its failure ends the run, and the run's end cancels it."""
 
     def is_heard(self) -> bool:
-        """Return whether every expected websocket stream has sent a message."""
+        """Return whether every expected stream has sent a message (and the account was read)."""
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument | None:
         """Return the node's instrument; None: the node does not have it."""

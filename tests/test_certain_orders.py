@@ -1,0 +1,168 @@
+"""Orders whose outcome is unclear, over HTTP to the local exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceAccountType,
+    BinanceFuturesPositionSide,
+    BinanceOrderSide,
+    BinanceOrderType,
+    BinanceTimeInForce,
+)
+from nautilus_trader.adapters.binance.http.client import BinanceHttpClient
+from nautilus_trader.adapters.binance.http.error import BinanceError
+from nautilus_trader.common.component import LiveClock
+
+from tests.support.exchange import Exchange
+from warmup_job.binance.unknown_outcome import may_send_again
+from warmup_job.handoff.certain_orders import CertainOrders
+
+Start = Callable[..., Exchange]
+ENTRY, STOP = "E-1", "S1-1"
+
+
+def orders_at(running: Exchange) -> CertainOrders:
+    clock = LiveClock()
+    http = BinanceHttpClient(clock, "local-key", "local-secret", running.url)
+    return CertainOrders(http, clock, BinanceAccountType.USDT_FUTURES)
+
+
+async def place(orders: CertainOrders, kind: str) -> None:
+    if kind == ENTRY:
+        await orders.new_order(
+            symbol="BTCUSDT",
+            side=BinanceOrderSide.BUY,
+            order_type=BinanceOrderType.LIMIT,
+            time_in_force=BinanceTimeInForce.GTC,
+            position_side=BinanceFuturesPositionSide.LONG,
+            quantity="0.010",
+            price="20000.0",
+            new_client_order_id=ENTRY,
+        )
+    else:
+        await orders.new_algo_order(
+            symbol="BTCUSDT",
+            side=BinanceOrderSide.BUY,
+            order_type=BinanceOrderType.STOP_MARKET,
+            position_side=BinanceFuturesPositionSide.LONG,
+            quantity="0.010",
+            trigger_price="900000.0",
+            client_algo_id=STOP,
+        )
+
+
+async def cancel(orders: CertainOrders, kind: str) -> None:
+    if kind == ENTRY:
+        await orders.cancel_order("BTCUSDT", orig_client_order_id=ENTRY)
+    else:
+        await orders.cancel_algo_order(client_algo_id=STOP)
+
+
+def account(running: Exchange) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
+        return dict(json.load(answer))
+
+
+def open_ids(running: Exchange) -> list[str]:
+    return [each["client_id"] for each in account(running)["orders"]]
+
+
+def sent(running: Exchange, method: str) -> int:
+    return sum(
+        each["method"] == method and each["path"].lower().endswith("order")
+        for each in running.requests()
+    )
+
+
+@pytest.mark.parametrize("kind", [ENTRY, STOP])
+@pytest.mark.parametrize("fault", ["unknown=done", "unknown=done/503", "reset@POST/*"])
+def test_an_order_that_exists_after_an_unclear_answer_is_placed(
+    start_exchange: Start, kind: str, fault: str
+) -> None:
+    running = start_exchange()
+    running.fault(f"{fault}:times=1")
+    asyncio.run(place(orders_at(running), kind))
+    assert open_ids(running) == [kind]
+    assert sent(running, "POST") == 1
+
+
+@pytest.mark.parametrize("kind", [ENTRY, STOP])
+@pytest.mark.parametrize("fault", ["unknown=lost", "unknown=lost/503"])
+def test_an_order_that_does_not_exist_after_an_unclear_answer_may_be_sent_again(
+    start_exchange: Start, kind: str, fault: str
+) -> None:
+    running = start_exchange()
+    running.fault(f"{fault}:times=1")
+    with pytest.raises(BinanceError) as raised:
+        asyncio.run(place(orders_at(running), kind))
+    assert may_send_again(str(raised.value))
+    assert open_ids(running) == []
+
+
+def test_the_outcome_is_asked_for_until_the_exchange_answers(start_exchange: Start) -> None:
+    running = start_exchange()
+    running.fault("unknown=done@POST/order:times=1")
+    running.fault("503@GET/order:times=2")
+    orders = orders_at(running)
+
+    async def run() -> set[str]:
+        task = asyncio.create_task(place(orders, ENTRY))
+        while not sent(running, "GET"):
+            await asyncio.sleep(0.01)
+        meanwhile = set(orders.under_way)
+        await task
+        return meanwhile
+
+    assert asyncio.run(run()) == {ENTRY}
+    assert orders.under_way == set()
+    assert open_ids(running) == [ENTRY]
+
+
+@pytest.mark.parametrize("fault", ["overload", "reject=-2019"])
+def test_a_refused_order_is_not_asked_for(start_exchange: Start, fault: str) -> None:
+    running = start_exchange()
+    running.fault(f"{fault}:times=1")
+    with pytest.raises(BinanceError) as raised:
+        asyncio.run(place(orders_at(running), ENTRY))
+    assert not may_send_again(str(raised.value))
+    assert sent(running, "GET") == 0
+
+
+@pytest.mark.parametrize("kind", [ENTRY, STOP])
+def test_a_cancel_with_an_unclear_answer_is_done_if_the_order_is_closed(
+    start_exchange: Start, kind: str
+) -> None:
+    running = start_exchange()
+    orders = orders_at(running)
+
+    async def run() -> None:
+        await place(orders, kind)
+        running.fault("unknown=done:times=1")
+        await cancel(orders, kind)
+
+    asyncio.run(run())
+    assert open_ids(running) == []
+
+
+@pytest.mark.parametrize("kind", [ENTRY, STOP])
+def test_a_cancel_with_an_unclear_answer_has_failed_if_the_order_is_open(
+    start_exchange: Start, kind: str
+) -> None:
+    running = start_exchange()
+    orders = orders_at(running)
+
+    async def run() -> None:
+        await place(orders, kind)
+        running.fault("unknown=lost:times=1")
+        with pytest.raises(BinanceError, match="had no effect"):
+            await cancel(orders, kind)
+
+    asyncio.run(run())
+    assert open_ids(running) == [kind]
