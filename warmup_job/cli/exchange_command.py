@@ -42,6 +42,11 @@ from warmup_job.errors import ConfigError
 @click.option("--one-way", is_flag=True, show_envvar=True, help="The account has no hedge mode.")
 @click.option("--no-trading", is_flag=True, show_envvar=True, help="The account may not trade.")
 @click.option("--balance", default="10000", show_envvar=True, help="Balance of the account, USDT.")
+@click.option("--closing-orders", default="expire", show_envvar=True,
+              type=click.Choice(["expire", "reject"]),
+              help="A closing order larger than its position: accept or refuse it.")  # fmt: skip
+@click.option("--fill-pieces", default=1, show_envvar=True, type=click.IntRange(1, 100),
+              help="Fill each order in at least this many pieces.")  # fmt: skip
 @click.option("--funding", multiple=True, metavar="SPEC", show_envvar=True,
               help="Funding of a symbol: SYMBOL=RATE/HOURS, e.g. BTCUSDT=-0.0003/4.")  # fmt: skip
 def exchange(

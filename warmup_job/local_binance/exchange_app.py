@@ -13,11 +13,10 @@ from loguru import logger
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.account_answers import AccountAnswers
 from warmup_job.local_binance.account.listen_key import ListenKeys
-from warmup_job.local_binance.account.signature import (
-    Credentials,
-)
+from warmup_job.local_binance.account.signature import Credentials
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 from warmup_job.local_binance.account.trading_account import TradingAccount
+from warmup_job.local_binance.account.trading_options import TradingOptions
 from warmup_job.local_binance.exchange_clock import ExchangeClock
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.faults.fault_board import FaultBoard
@@ -33,14 +32,19 @@ from warmup_job.local_binance.prices.generated_market import generated_feed
 from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
+from warmup_job.local_binance.rest.account_control import AccountControl
 from warmup_job.local_binance.rest.account_rest import AccountRest
+from warmup_job.local_binance.rest.algo_order_rest import AlgoOrderRest
+from warmup_job.local_binance.rest.history_rest import HistoryRest
 from warmup_job.local_binance.rest.market_rest import MarketRest
+from warmup_job.local_binance.rest.order_rate import OrderRate
+from warmup_job.local_binance.rest.order_rest import OrderRest
 from warmup_job.local_binance.rest.request_log import RequestLog
 from warmup_job.local_binance.rest.request_middlewares import RequestMiddlewares
-from warmup_job.local_binance.rest.responses import (
-    answer,
-)
-from warmup_job.local_binance.rest.trading_rest import TradingRest
+from warmup_job.local_binance.rest.responses import answer
+from warmup_job.local_binance.rest.served_account import ServedAccount
+from warmup_job.local_binance.rest.settings_rest import SettingsRest
+from warmup_job.local_binance.rest.signed_requests import SignedRequests
 from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
@@ -95,8 +99,9 @@ class ExchangeApp:
         self.funding = FundingSchedule(options.funding)
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
         credentials = Credentials(options.api_key, options.api_secret)
+        self.order_rate = OrderRate()
         futures = {name: feed for (market, name), feed in self.feeds.items() if market == "um"}
-        account = SimulatedAccount(
+        settings = SimulatedAccount(
             futures,
             balance=options.balance,
             hedge_mode=not options.one_way,
@@ -109,28 +114,44 @@ class ExchangeApp:
         self.hub = StreamHub(
             self.feeds, self.clock, options.kline_ms, self.faults, self.user_data, self.funding
         )
-        self._market_rest = MarketRest(
-            self.feeds, self.clock, self.meter, self.faults, self.funding
-        )
         self.trading = TradingAccount(
             futures,
-            account,
+            settings,
             self.funding,
-            Decimal(account.balance),
+            Decimal(settings.balance),
             self.clock.now_ms(),
             self.user_data.publish,
+            TradingOptions(closing_orders=options.closing_orders, fill_pieces=options.fill_pieces),
         )
-        self._trading_rest = TradingRest(
-            self.trading, AccountAnswers(account, self.trading), futures, self.clock
+        served = ServedAccount(
+            self.trading, {name: feed.symbol for name, feed in futures.items()}, self.clock
         )
-        self._account_rest = AccountRest(
-            account, self._trading_rest, credentials, listen_keys, self.clock
+        orders, algo_orders = OrderRest(served), AlgoOrderRest(served)
+        account = AccountRest(settings, AccountAnswers(settings, self.trading), served, listen_keys)
+        requests = SignedRequests(credentials, self.clock)
+        signed = [
+            *orders.routes(),
+            *algo_orders.routes(),
+            *HistoryRest(served).routes(),
+            *SettingsRest(settings, served, self.user_data.publish).routes(),
+            *account.routes(),
+        ]
+        self._routes = [
+            *((method, path, requests.signed(make)) for method, path, make in signed),
+            *(
+                (method, path, requests.keyed(make))
+                for method, path, make in account.keyed_routes()
+            ),
+            *AccountControl(served, orders, algo_orders, self.funding).routes(),
+        ]
+        self._market_rest = MarketRest(
+            self.feeds, self.clock, self.meter, self.faults, self.funding
         )
         self.websocket_api = websocket_api.WebsocketApi(credentials, listen_keys, self.clock)
         self._socket: ListeningSocket | None = None
         self._reopening: asyncio.TimerHandle | None = None
         self._middlewares = RequestMiddlewares(
-            self.clock, self.faults, self.meter, self.log, options.latency_ms
+            self.clock, self.faults, self.meter, self.order_rate, self.log, options.latency_ms
         )
 
     def application(self) -> web.Application:
@@ -138,7 +159,7 @@ class ExchangeApp:
         app = web.Application(middlewares=self._middlewares.in_order())
         for path, handler in self._market_rest.routes().items():
             app.router.add_get(path, handler)
-        for method, path, handler in self._account_rest.routes():
+        for method, path, handler in self._routes:
             app.router.add_route(method, path, handler)
         for prefix, market in (
             ("", self.options.root_streams),
@@ -152,7 +173,6 @@ class ExchangeApp:
             app.router.add_get(f"{prefix}/ws/{{streams:.+}}", self._raw_streams(market))
         app.router.add_get(websocket_api.PATH, self.websocket_api.serve)
         app.router.add_get("/_sim/requests", self._show_requests)
-        app.router.add_get("/_sim/account", self._show_account)
         app.router.add_post("/_sim/reset", self._reset)
         app.router.add_get("/_sim/faults", self._show_faults)
         app.router.add_post("/_sim/faults", self._add_fault)
@@ -160,6 +180,8 @@ class ExchangeApp:
         app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
         app.cleanup_ctx.append(self._trading_in_background)
         return app
+
+    # --- the account ---
 
     async def _trading_in_background(self, _: web.Application) -> AsyncIterator[None]:
         task = asyncio.create_task(self._advance_trading())
@@ -217,14 +239,10 @@ class ExchangeApp:
         }
         return answer(request, seen)
 
-    async def _show_account(self, request: web.Request) -> web.StreamResponse:
-        after = request.query.get("after", "0")
-        number = int(after) if after.isascii() and after.isdigit() else 0
-        return answer(request, self._trading_rest.state(number))
-
     async def _reset(self, request: web.Request) -> web.StreamResponse:
         self.log.clear()
         self.meter.reset()
+        self.order_rate.reset()
         return answer(request, {})
 
     async def _show_faults(self, request: web.Request) -> web.StreamResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from warmup_job.local_binance.account.signature import DEMO_KEY, DEMO_SECRET
 
@@ -54,3 +54,7 @@ class ExchangeOptions:
     """The account's balance on each market, USDT."""
     funding: tuple[str, ...] = ()
     """``SYMBOL=RATE[/HOURS]`` for perpetuals that do not pay 0.0001 every 8 hours."""
+    closing_orders: Literal["expire", "reject"] = "expire"
+    """What happens to a closing order larger than its position; see `TradingOptions`."""
+    fill_pieces: int = 1
+    """In how many fills an order is filled at least."""

@@ -47,7 +47,7 @@ class AccountAnswers:
             "canDeposit": True,
             "canWithdraw": False,
             "updateTime": 0,  # reserved, by Binance's documentation
-            "multiAssetsMargin": False,
+            "multiAssetsMargin": self._settings.multi_assets,
             "tradeGroupId": -1,
             **_totals(margin),
             "assets": [self._asset(margin) | {"marginAvailable": True}],

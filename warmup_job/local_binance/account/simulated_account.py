@@ -65,6 +65,7 @@ class SimulatedAccount:
         self._balance = _amount(balance)
         self._can_trade = can_trade
         self._hedge_mode = hedge_mode
+        self._multi_assets = False
         self._opened_ms = opened_ms
         self._settings = {symbol: _Settings() for symbol in symbols}
 
@@ -124,6 +125,26 @@ class SimulatedAccount:
         self._hedge_mode = hedge_mode
         return _done()
 
+    @property
+    def multi_assets(self) -> bool:
+        """Whether all assets are margin. Only the answers show it: the one asset is USDT."""
+        return self._multi_assets
+
+    def assets_mode(self) -> dict[str, Any]:
+        """Answer whether the account is in multi-assets mode."""
+        return {"multiAssetsMargin": self._multi_assets}
+
+    def set_assets_mode(self, multi: str) -> dict[str, Any]:
+        """Switch multi-assets mode on (``true``) or off.
+
+        Raises:
+            ErrorAnswer: −1130 for another value.
+        """
+        if multi.lower() not in ("true", "false"):
+            raise error_answers.invalid_value("multiAssetsMargin")
+        self._multi_assets = multi.lower() == "true"
+        return _done()
+
     def config(self) -> dict[str, Any]:
         """Answer /fapi/v1/accountConfig: permissions and modes."""
         return {
@@ -133,7 +154,7 @@ class SimulatedAccount:
             "canWithdraw": False,
             "dualSidePosition": self._hedge_mode,
             "updateTime": 0,
-            "multiAssetsMargin": False,
+            "multiAssetsMargin": self._multi_assets,
             "tradeGroupId": -1,
         }
 

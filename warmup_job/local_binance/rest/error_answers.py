@@ -165,6 +165,16 @@ def invalid_side() -> ErrorAnswer:
     return ErrorAnswer(400, -1117, "Invalid side.")
 
 
+def more_than_a_week() -> ErrorAnswer:
+    """Return −1127: a time window is too long."""
+    return ErrorAnswer(400, -1127, "More than 168 hours between startTime and endTime.")
+
+
+def invalid_combination() -> ErrorAnswer:
+    """Return −1128: optional parameters exclude each other."""
+    return ErrorAnswer(400, -1128, "Combination of optional parameters invalid.")
+
+
 def invalid_position_side() -> ErrorAnswer:
     """Return −4060: the position side is none of BOTH, LONG and SHORT."""
     return ErrorAnswer(400, -4060, "Invalid position side.")
@@ -250,6 +260,16 @@ def invalid_leverage(leverage: int) -> ErrorAnswer:
 def same_margin_type() -> ErrorAnswer:
     """Return −4046: the symbol already has the margin type."""
     return ErrorAnswer(400, -4046, "No need to change margin type.")
+
+
+def mode_with_orders() -> ErrorAnswer:
+    """Return −4067: the position mode cannot change while orders are open."""
+    return ErrorAnswer(400, -4067, "Position side cannot be changed if there exists open orders.")
+
+
+def mode_with_position() -> ErrorAnswer:
+    """Return −4068: the position mode cannot change while a position is open."""
+    return ErrorAnswer(400, -4068, "Position side cannot be changed if there exists position.")
 
 
 def same_position_mode() -> ErrorAnswer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import msgspec
 
@@ -48,7 +48,18 @@ _TRAILING = "TRAILING_STOP_MARKET"
 _CALLBACK_PERCENT = (Decimal("0.1"), Decimal(10))
 
 Params = Mapping[str, str]
+"""The parameters of a request, as sent."""
 Listing = Mapping[str, "ListedSymbol"]
+"""The listed symbols by name."""
+
+
+class Page(NamedTuple):
+    """The part of a history that a request asks for; None: not given."""
+
+    start_ms: int | None
+    end_ms: int | None
+    limit: int | None
+    first_id: int | None
 
 
 def read_new_order(params: Params, listing: Listing, now_ms: int) -> NewOrder:
@@ -216,6 +227,33 @@ def read_listed(params: Params, listing: Listing) -> ListedSymbol:
     if symbol is None:
         raise error_answers.invalid_symbol()
     return symbol
+
+
+def read_page(params: Params, id_name: str, most: int) -> Page:
+    """Read which part of a history is asked for.
+
+    Args:
+        params: The request's parameters.
+        id_name: The parameter with the first id.
+        most: The largest limit.
+
+    Raises:
+        ErrorAnswer: −1100, a number is malformed; −1130, the limit is out of range; −1023, the
+            start is after the end.
+    """
+    start_ms, end_ms, limit, first_id = (
+        read_number(params, name) for name in ("startTime", "endTime", "limit", id_name)
+    )
+    if limit is not None and not 1 <= limit <= most:
+        raise error_answers.invalid_value("limit")
+    if start_ms is not None and end_ms is not None and start_ms > end_ms:
+        raise error_answers.start_after_end()
+    return Page(start_ms, end_ms, limit, first_id)
+
+
+def read_optional_symbol(params: Params) -> str | None:
+    """Read a symbol that may be left out; None: all symbols."""
+    return read_symbol(params) if "symbol" in params else None
 
 
 def wants_result(params: Params) -> bool:

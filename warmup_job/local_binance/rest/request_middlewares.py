@@ -13,9 +13,9 @@ from warmup_job.local_binance.account.signature import ClientRequest, read_clien
 from warmup_job.local_binance.faults.distortion import error_answer_of, unknown_answer_of
 from warmup_job.local_binance.faults.fault_spec import Fault, FaultStage, FaultTarget
 from warmup_job.local_binance.listening_socket import reset
-from warmup_job.local_binance.rest.account_rest import CLIENT_REQUEST
 from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.local_binance.rest.market_rest import KLINE_PATHS
+from warmup_job.local_binance.rest.order_rate import order_counts
 from warmup_job.local_binance.rest.responses import (
     FAULTS,
     cut,
@@ -23,6 +23,7 @@ from warmup_job.local_binance.rest.responses import (
     first,
     html_answer,
 )
+from warmup_job.local_binance.rest.signed_requests import CLIENT_REQUEST
 from warmup_job.local_binance.rest.weight_meter import WeightMeter, request_weight
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.faults.fault_board import FaultBoard
+    from warmup_job.local_binance.rest.order_rate import OrderRate
     from warmup_job.local_binance.rest.request_log import RequestLog
     from warmup_job.local_binance.rest.responses import Handler
     from warmup_job.market.pages import Market
@@ -47,6 +49,7 @@ class RequestMiddlewares:
         clock: The exchange's clock.
         faults: The faults of the exchange.
         meter: Counts the weights.
+        order_rate: Counts the orders.
         log: The log of requests.
         latency_ms: Delay of every REST answer, ms.
     """
@@ -56,12 +59,14 @@ class RequestMiddlewares:
         clock: ExchangeClock,
         faults: FaultBoard,
         meter: WeightMeter,
+        order_rate: OrderRate,
         log: RequestLog,
         latency_ms: int,
     ) -> None:
         self._clock = clock
         self._faults = faults
         self._meter = meter
+        self._order_rate = order_rate
         self._log = log
         self._latency_ms = latency_ms
         self._stopping = asyncio.Event()
@@ -186,14 +191,18 @@ class RequestMiddlewares:
 
     @web.middleware
     async def _charge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Count the request's weight, and send error answers in Binance's format."""
+        """Count the request's weight and orders, and send error answers in Binance's format."""
         market = _rest_market(request.path)
         if market is None:
             return await handler(request)
         address = request.remote or ""
+        counts = order_counts(request.method, request.path)
+        orders: Mapping[str, str] = {}
         try:
             weight = request_weight(request.path, request[CLIENT_REQUEST].params, request.method)
             self._meter.charge(market, address, weight, self._clock.now_ms())
+            if any(counts):
+                orders = self._order_rate.charge(counts, self._clock.now_ms())
             faults = request[FAULTS]
             instead = first(faults, FaultStage.ANSWER)
             unknown = first(faults, FaultStage.UNKNOWN)
@@ -208,6 +217,7 @@ class RequestMiddlewares:
             response = error_answer(refused)
         used = str(self._meter.used(market, address))
         response.headers["X-MBX-USED-WEIGHT-1M"] = used
+        response.headers.update(orders)
         if market == "spot":
             response.headers["X-MBX-USED-WEIGHT"] = used
         return response

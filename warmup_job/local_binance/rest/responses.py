@@ -32,8 +32,12 @@ def first(faults: Iterable[Fault], stage: FaultStage) -> Fault | None:
 
 def answer(request: web.Request, body: object, status: int = 200) -> web.Response:
     """Return a JSON response, compressed if it is large and the client accepts gzip."""
+    faults = request.get(FAULTS, ())
+    shorter = first(faults, FaultStage.HISTORY)
+    if shorter is not None and isinstance(body, list):
+        body = body[-int(shorter.number or 0) :]
     data = msgspec.json.encode(body)
-    damage = first(request.get(FAULTS, ()), FaultStage.BODY)
+    damage = first(faults, FaultStage.BODY)
     if damage is not None and damage.kind == "truncate":
         data = data[: int(len(data) * (damage.number or 0.0))]
     response = web.Response(
