@@ -77,20 +77,21 @@ class Flattening:
         self._bare: set[PositionId] = set()  # positions whose stops stand in the way, too
         self._said = ""
 
-    @property
     def _is_wanted(self) -> bool:
         return self._operator.state == "flattening"
 
     async def run(self) -> None:
         """Close everything; afterwards the operator's wish is ``paused``."""
         self._say("cancelling entries and take profits")
-        while self._is_wanted:
+        while self._is_wanted():
             await self._cancel(lambda order: not self._is_kept(order), _CANCEL_S)
             held = await self._positions()
+            if not self._is_wanted():
+                return
             if held is not None and not held and not any(self._unwanted(self._is_entry)):
                 await self._confirm()
                 held = await self._positions()
-                if held is not None and not held and self._is_wanted:
+                if held is not None and not held and self._is_wanted():
                     self._end()
                     return
             before = len(self._sent)
@@ -208,7 +209,7 @@ class Flattening:
         """Wait until a condition holds, the wish changes, or the time is over."""
         end_at = asyncio.get_running_loop().time() + most_s
         while not is_done():
-            if not self._is_wanted or asyncio.get_running_loop().time() > end_at:
+            if not self._is_wanted() or asyncio.get_running_loop().time() > end_at:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True
@@ -254,7 +255,7 @@ class Flattening:
         instrument = self._cache.instrument(self._held[position_id].instrument_id)
         if not filled or instrument is None:
             return None
-        return Decimal(instrument.make_price(value / filled).as_decimal())
+        return round(value / filled, int(instrument.price_precision))  # an average is on no tick
 
     def _say(self, text: str) -> None:
         if text != self._said:
