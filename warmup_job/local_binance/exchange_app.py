@@ -121,7 +121,13 @@ class ExchangeApp:
             Decimal(settings.balance),
             self.clock.now_ms(),
             self.user_data.publish,
-            TradingOptions(closing_orders=options.closing_orders, fill_pieces=options.fill_pieces),
+            TradingOptions(
+                closing_orders=options.closing_orders,
+                fill_pieces=options.fill_pieces,
+                shows_reduce_only=not options.hide_reduce_only,
+                most_algo_orders=options.most_algo_orders,
+            ),
+            self.faults,
         )
         served = ServedAccount(
             self.trading, {name: feed.symbol for name, feed in futures.items()}, self.clock

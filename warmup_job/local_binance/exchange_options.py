@@ -58,3 +58,7 @@ class ExchangeOptions:
     """What happens to a closing order larger than its position; see `TradingOptions`."""
     fill_pieces: int = 1
     """In how many fills an order is filled at least."""
+    hide_reduce_only: bool = False
+    """Whether closing orders of hedge mode are shown with ``reduceOnly: false``."""
+    most_algo_orders: int | None = None
+    """How many algo orders a symbol may have; None: what exchangeInfo says."""

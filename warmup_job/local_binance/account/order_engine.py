@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from warmup_job.local_binance.account.account_journal import AccountJournal
     from warmup_job.local_binance.account.account_ledger import AccountLedger
+    from warmup_job.local_binance.account.engine_faults import EngineFaults
     from warmup_job.local_binance.account.futures_position import FuturesPosition
     from warmup_job.local_binance.account.market_prices import MarketPrices
     from warmup_job.local_binance.account.order_checks import OrderChecks
@@ -54,6 +55,7 @@ class OrderEngine:
         journal: Receives every change.
         on_event: Receives every user data event.
         options: Fees, pieces and closing orders.
+        faults: More pieces, and algo orders that are rejected.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class OrderEngine:
         journal: AccountJournal,
         on_event: Callable[[dict[str, Any]], None],
         options: TradingOptions,
+        faults: EngineFaults,
     ) -> None:
         self._prices = prices
+        self._faults = faults
         self._settings = settings
         self._store = store
         self._ledger = ledger
@@ -110,8 +114,7 @@ class OrderEngine:
         fills = taker_fills(order.side, wanted, limit, book, filters)
         if order.time_in_force == "FOK" and sum(fill.quantity for fill in fills) < order.left:
             return self.end(order, "EXPIRED", at_ms, "not filled whole")
-        pieces = self._options.fill_pieces
-        for fill in in_pieces(fills, pieces, order.quantity, filters.step):
+        for fill in in_pieces(fills, self._pieces(order.symbol), order.quantity, filters.step):
             order = self._fill(order, fill.price, fill.quantity, at_ms, is_maker=False)
         if order.is_open and (market or order.time_in_force in ("IOC", "FOK")):
             return self.end(order, "EXPIRED", at_ms, "not filled at once")
@@ -151,13 +154,16 @@ class OrderEngine:
             key=lambda order: -order.price if order.side == "BUY" else order.price,
         )
 
+    def _pieces(self, symbol: str) -> int:
+        return max(self._options.fill_pieces, self._faults.fill_pieces(symbol))
+
     def _fill_resting(self, order: OrderRecord, at_most: Decimal, at_ms: int) -> Decimal:
         """Fill a resting order at its own price, and return the filled quantity."""
         order = self._store.newest(order)  # an earlier fill of the same trade may have ended it
         if not order.is_open:
             return NOTHING
         step = self._prices.filters(order.symbol).step
-        piece = largest_piece(self._options.fill_pieces, order.quantity, step)
+        piece = largest_piece(self._pieces(order.symbol), order.quantity, step)
         quantity = min(order.left, at_most, piece)
         if order.reduces:
             quantity = min(quantity, self._checks.closable(order))
@@ -272,6 +278,8 @@ class OrderEngine:
 
     def _refusal(self, algo: AlgoRecord, at_ms: int) -> str:
         """Return why the matching engine refuses a triggered order, or an empty text."""
+        if self._faults.rejects_trigger(algo.symbol):
+            return "Rejected by a fault"
         if algo.reduces:
             closable = self._checks.closable(algo)
             rejects = self._options.closing_orders == "reject"

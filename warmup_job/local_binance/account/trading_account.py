@@ -18,6 +18,7 @@ from warmup_job.local_binance.account.account_journal import AccountJournal
 from warmup_job.local_binance.account.account_ledger import AccountLedger
 from warmup_job.local_binance.account.account_margin import margin_of
 from warmup_job.local_binance.account.algo_triggers import after_price, is_reached
+from warmup_job.local_binance.account.engine_faults import NoEngineFaults
 from warmup_job.local_binance.account.market_prices import MarketPrices
 from warmup_job.local_binance.account.order_checks import OrderChecks
 from warmup_job.local_binance.account.order_engine import OrderEngine
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from warmup_job.local_binance.account.account_margin import AccountMargin
+    from warmup_job.local_binance.account.engine_faults import EngineFaults
     from warmup_job.local_binance.account.futures_position import FuturesPosition
     from warmup_job.local_binance.account.order_records import IncomeRecord, TradeRecord
     from warmup_job.local_binance.account.order_requests import (
@@ -63,6 +65,7 @@ class TradingAccount:
         now_ms: The time at which the account is opened.
         on_event: Receives every user data event once, in Binance's format and order.
         options: See `TradingOptions`.
+        faults: Faults of the matching engine; None: it has none.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class TradingAccount:
         now_ms: int,
         on_event: Callable[[dict[str, Any]], None],
         options: TradingOptions | None = None,
+        faults: EngineFaults | None = None,
     ) -> None:
         self._options = options or TradingOptions()
         self.journal = AccountJournal()
@@ -92,6 +96,7 @@ class TradingAccount:
             self.journal,
             on_event,
             self._options,
+            faults or NoEngineFaults(),
         )
         self._seen_ms = now_ms
         self._countdown_ms: dict[str, int] = {}

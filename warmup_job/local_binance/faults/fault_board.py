@@ -121,6 +121,16 @@ class FaultBoard:
         hit = self._hits(target, FaultStage.MESSAGE, at_most_one=True)
         return 1 if not hit else 2 if hit[0].kind == "ws-double" else 0
 
+    def fill_pieces(self, symbol: str) -> int:
+        """Return in how many fills an order is filled at least; 1: no fault is about it."""
+        active = [f for f in self._active(FaultStage.FILLS) if fnmatchcase(symbol, f.where)]
+        return max((int(fault.number or 1) for fault in active), default=1)
+
+    def rejects_trigger(self, symbol: str) -> bool:
+        """Return whether an algo order that is triggered now is rejected."""
+        target = FaultTarget(f"/trigger/{symbol}")
+        return bool(self._hits(target, FaultStage.TRIGGER, at_most_one=True))
+
     def tick_and_step(self, symbol: str) -> TickAndStep | None:
         """Return the tick and step of the newest fault about ``symbol``; None if there is none."""
         changes = [f for f in self._active(FaultStage.LISTING) if fnmatchcase(symbol, f.where)]

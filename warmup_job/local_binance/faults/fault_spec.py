@@ -40,6 +40,10 @@ class FaultStage(Enum):
     """The rows of a kline answer are wrong. All matching faults apply, in order."""
     BODY = auto()
     """The body of a good answer is damaged."""
+    TRIGGER = auto()
+    """An algo order is rejected when it is triggered."""
+    FILLS = auto()
+    """Orders are filled in small pieces."""
     LISTING = auto()
     """A symbol's tick and step have changed."""
     CLOCK = auto()
@@ -208,7 +212,7 @@ def _parse_options(kind_name: str, kind: _Kind, texts: list[str]) -> _Options:
         if name in given:
             raise _BadPartError(f"the option {name} is given twice")
         given[name] = value
-    uncounted = kind.stage in (*_GLOBAL, FaultStage.LISTING)
+    uncounted = kind.stage in (*_GLOBAL, FaultStage.LISTING, FaultStage.FILLS)
     if uncounted and (others := [name for name in given if name != "for"]):
         raise _BadPartError(
             f"{kind_name} does not count requests, so it does not take the option {others[0]}"
@@ -376,6 +380,8 @@ _KINDS: dict[str, _Kind] = {
     "reject-cancel": _Kind(FaultStage.ANSWER, _error_code, "-2011", _ORDERS, _CANCELLING),
     "overload": _Kind(FaultStage.ANSWER, where=_ORDERS, methods=(*_PLACING, *_CANCELLING)),
     "unknown": _Kind(FaultStage.UNKNOWN, _effect, "done", _ORDERS, (*_PLACING, *_CANCELLING)),
+    "reject-trigger": _Kind(FaultStage.TRIGGER),
+    "pieces": _Kind(FaultStage.FILLS, _row_count, "5"),
     "history": _Kind(FaultStage.HISTORY, _row_count, "20", "userTrades"),
     "empty": _Kind(FaultStage.ANSWER),
     "null": _Kind(FaultStage.ANSWER),
