@@ -127,7 +127,7 @@ class Eager(Strategy):
             self.cache.instrument(BAR_TYPE.instrument_id).make_price("10000.0"),
         )
         assert self.runner is not None
-        halted = self.runner.node.kernel.risk_engine.trading_state == TradingState.HALTED  # type: ignore[union-attr]
+        halted = self.runner.trading == TradingState.HALTED
         self.submit_order(order)
         self.clock.set_time_alert_ns(
             f"look-{order.client_order_id}",
@@ -353,8 +353,7 @@ def contiguous(strategy: Watcher) -> bool:
 
 
 def state_of(runner: PaperRunner) -> TradingState:
-    assert runner.node is not None
-    return runner.node.kernel.risk_engine.trading_state
+    return runner.trading
 
 
 @pytest.mark.parametrize("fault", ["ws-miss=1@btcusdt@kline_1s", "ws-drop:times=0", "ws-double"])

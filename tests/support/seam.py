@@ -101,9 +101,8 @@ class Seam:
 
     @property
     def trading(self) -> TradingState:
-        """Whether orders may leave."""
-        assert self.runner.node is not None
-        return self.runner.node.kernel.risk_engine.trading_state
+        """Whether entries may leave."""
+        return self.runner.trading
 
     def live(self, bars: int = 1) -> bool:
         """Return whether this many closed bars came by the websocket and the trader is live."""

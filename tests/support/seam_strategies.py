@@ -14,7 +14,7 @@ from nautilus_trader.config import StrategyConfig
 from nautilus_trader.indicators import ExponentialMovingAverage
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderSide, TriggerType
-from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.identifiers import InstrumentId, PositionId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
@@ -359,3 +359,42 @@ class FailingOnce(Witness):
         super().on_bar(bar)
         if len(self.closes("on_bar")) == 1:
             raise ValueError("a mistake of its own")
+
+
+class Hedged(Witness):
+    """Opens 0.02 LONG and 0.01 SHORT at the first bar, so that its net position is long."""
+
+    def on_start(self) -> None:
+        self.trading: list[str] = []
+        self.leaving: list[Order] = []
+        """The exits that it sends as it stops."""
+        self.msgbus.subscribe("events.risk", lambda event: self.trading.append(event.state.name))
+        super().on_start()
+
+    def on_bar(self, bar: Bar) -> None:
+        super().on_bar(bar)
+        if len(self.closes("on_bar")) == 1:
+            self.trade("LONG", OrderSide.BUY, "0.020")
+            self.trade("SHORT", OrderSide.SELL, "0.010")
+
+    def on_stop(self) -> None:
+        self.leaving = [
+            self.trade("LONG", OrderSide.SELL, "0.020"),
+            self.trade("SHORT", OrderSide.BUY, "0.010"),
+        ]
+
+    def trade(self, book: str, side: OrderSide, quantity: str) -> Order:
+        """Send a market order for a book. None of them says reduce_only, as in hedge mode."""
+        instrument = self.cache.instrument(self.config.instrument_id)
+        order = self.order_factory.market(instrument.id, side, instrument.make_qty(quantity))
+        self.submit_order(order, position_id=PositionId(f"{instrument.id}-{book}"))
+        return order
+
+    def rest(self, book: str, side: OrderSide, price: str) -> Order:
+        """Send a limit order of 0.010 for a book."""
+        instrument = self.cache.instrument(self.config.instrument_id)
+        order = self.order_factory.limit(
+            instrument.id, side, instrument.make_qty("0.010"), instrument.make_price(price)
+        )
+        self.submit_order(order, position_id=PositionId(f"{instrument.id}-{book}"))
+        return order

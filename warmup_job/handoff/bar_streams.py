@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nautilus_trader.data.messages import RequestBars
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType, QuoteTick
+from nautilus_trader.model.identifiers import PositionId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
@@ -151,9 +152,9 @@ class BarStreams:
             self._soon(self._serve)
         return taken
 
-    def reason_to_deny(self, order: Order) -> str:
+    def reason_to_deny(self, order: Order, position_id: PositionId | None) -> str:
         """Return why an order must not leave at this moment; empty: it may."""
-        return self.followed.denial.reason(order)
+        return self.followed.denial.reason(order, position_id)
 
     def _serve(self) -> None:
         if self.is_serving:

@@ -51,7 +51,7 @@ class FollowedStreams:
         listener: RunListener,
     ) -> None:
         self.node = node
-        self.denial = OrderDenial(node.kernel.risk_engine)
+        self.denial = OrderDenial(node.kernel.cache)
         self.streams = streams
         self.kept: dict[BarStream, asyncio.Task[None]] = {}
         """Streams with a subscriber, and the task that keeps each contiguous."""

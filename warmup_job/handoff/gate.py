@@ -9,28 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.data.messages import (
     DataResponse,
     RequestBars,
     SubscribeBars,
     UnsubscribeBars,
 )
-from nautilus_trader.execution.messages import SubmitOrder, SubmitOrderList
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType, QuoteTick
-from nautilus_trader.model.enums import OrderStatus
-from nautilus_trader.model.events import OrderDenied
-from nautilus_trader.model.orders import Order
-from nautilus_trader.system.kernel import NautilusKernel
 
 from warmup_job.handoff.composite_bars import source_of
+from warmup_job.handoff.order_gate import OrderGate, OrderJudge
 
 type _Handler = tuple[str, Callable[..., None], Callable[..., None]]
 """An endpoint of the message bus, its handler, and the handler that replaces it."""
 
 
-class GateKeeper(Protocol):
+class GateKeeper(OrderJudge, Protocol):
     """Decides what passes the gate."""
 
     def take_bar(self, bar: Bar) -> bool:
@@ -50,9 +45,6 @@ class GateKeeper(Protocol):
 
     def take_request(self, request: RequestBars) -> bool:
         """Take a request for bars; return False if Nautilus has to answer it itself."""
-
-    def reason_to_deny(self, order: Order) -> str:
-        """Return why an order that is submitted or released must not leave; empty: it may."""
 
 
 def install(keeper: GateKeeper, node: TradingNode) -> None:
@@ -87,60 +79,11 @@ def install(keeper: GateKeeper, node: TradingNode) -> None:
         ("DataEngine.process", engine.process, process),
         ("DataEngine.execute", engine.execute, execute),
         ("DataEngine.request", engine.request, request),
-        *_order_handlers(keeper, kernel),
+        *OrderGate(keeper, kernel).handlers(),
     ]
     for endpoint, before, after in handlers:
         kernel.msgbus.deregister(endpoint=endpoint, handler=before)
         kernel.msgbus.register(endpoint=endpoint, handler=after)
-
-
-def _order_handlers(keeper: GateKeeper, kernel: NautilusKernel) -> list[_Handler]:
-    """Return the handlers in front of every engine that an order passes on its way out."""
-    risk, emulator, execution = kernel.risk_engine, kernel.emulator, kernel.exec_engine
-
-    def refused(command: object) -> bool:
-        # Nautilus checks its trading state when it takes the command from its queue. What counts is
-        # the state when the order was made.
-        orders: list[Order] = []
-        if isinstance(command, SubmitOrder):
-            orders = [command.order]
-        elif isinstance(command, SubmitOrderList):
-            orders = command.order_list.orders
-        why = next(filter(None, map(keeper.reason_to_deny, orders)), "")
-        if why:
-            risk._deny_command(command, why)
-        return bool(why)
-
-    def submit(command: object) -> None:
-        if not refused(command):
-            risk.execute(command)
-
-    def emulate(command: object) -> None:
-        if not refused(command):
-            emulator.execute(command)
-
-    def execute(command: object) -> None:
-        # An emulated order that is triggered comes here past the risk engine.
-        if isinstance(command, SubmitOrder) and command.order.status == OrderStatus.RELEASED:
-            why = keeper.reason_to_deny(command.order)
-            if why:
-                kernel.msgbus.send("ExecEngine.process", _denied(kernel, command.order, why))
-                return
-        execution.execute(command)
-
-    return [
-        ("RiskEngine.execute", risk.execute, submit),
-        ("OrderEmulator.execute", emulator.execute, emulate),
-        ("ExecEngine.execute", execution.execute, execute),
-    ]
-
-
-def _denied(kernel: NautilusKernel, order: Order, why: str) -> OrderDenied:
-    now_ns = kernel.clock.timestamp_ns()
-    return OrderDenied(
-        order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id, why,
-        UUID4(), now_ns,
-    )  # fmt: skip
 
 
 def _subscription(

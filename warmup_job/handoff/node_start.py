@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nautilus_trader.common.messages import TradingStateChanged
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.enums import TradingState
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import TraderError
@@ -35,9 +36,14 @@ async def until_started(strategies: Sequence[Strategy], timeout_s: float) -> Non
         await asyncio.sleep(0.005)
 
 
-def announce_trading_state(node: TradingNode) -> None:
-    """Publish the trading state: strategies subscribed to its changes only when they started."""
+def announce_trading_state(node: TradingNode, state: TradingState) -> None:
+    """Publish whether trading is on, as Nautilus' risk engine publishes its state.
+
+    Args:
+        node: its strategies may have subscribed to ``events.risk``.
+        state: HALTED or ACTIVE.
+    """
     kernel = node.kernel
-    now_ns, state = kernel.clock.timestamp_ns(), kernel.risk_engine.trading_state
+    now_ns = kernel.clock.timestamp_ns()
     event = TradingStateChanged(node.trader_id, state, {}, UUID4(), now_ns, now_ns)
     kernel.msgbus.publish("events.risk", event)

@@ -31,12 +31,12 @@ def open_orders(
 
 
 def has_orders_under_way(cache: CacheFacade, strategies: Sequence[Strategy]) -> bool:
-    """Return whether an order was made that is neither open nor in flight yet.
+    """Return whether the exchange has yet to answer about an order, or has not received it.
 
     Nautilus' queues do not show it: a command is put into them only in the loop's next step.
     """
     return any(
-        order.status in {OrderStatus.INITIALIZED, OrderStatus.RELEASED}
+        order.is_inflight or order.status in {OrderStatus.INITIALIZED, OrderStatus.RELEASED}
         for strategy in strategies
         for order in cache.orders(strategy_id=strategy.id)
     )

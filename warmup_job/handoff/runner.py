@@ -56,9 +56,9 @@ type Load = Callable[[], Awaitable[Sequence[History]]]
 class BaseRunner(ABC):
     """Owns one node and its strategies: warms them up, decides when they may trade, stops them.
 
-    Trading is halted (Nautilus denies every order of every strategy) until each stream that the
-    strategies follow has every closed bar and as many as the policy requires. It halts again
-    whenever a gap cannot be filled. The runner is the `RunListener` of all its parts.
+    Trading is halted (`order_denial` denies every order that opens a position) until each stream
+    that the strategies follow has every closed bar and as many as the policy requires. It halts
+    again whenever a gap cannot be filled. The runner is the `RunListener` of all its parts.
 
     Args:
         settings: where and how the node trades.
@@ -190,8 +190,7 @@ class BaseRunner(ABC):
             for task in (*self._tasks, stop_task):
                 task.cancel()
             failed.cancel()
-            # What a strategy closes on its way out may leave, but nothing that opens a position.
-            self.set_trading(TradingState.REDUCING)
+            self.set_trading(TradingState.HALTED)  # exits may still leave
             self._cancel(self.policy.on_stop)
             await cancel_at_the_end(node, node_task, self.strategies, self.policy.on_stop)
             if self._saver is not None:
@@ -214,7 +213,8 @@ class BaseRunner(ABC):
             for task in waiting:
                 task.cancel()
         if self.node is not None:
-            announce_trading_state(self.node)
+            # Strategies subscribed to its changes only when they started.
+            announce_trading_state(self.node, self.trading)
         self._tell_operator_state()
         self.policy.operator.on_change = self._on_operator
         self._flatten_if_wanted()
@@ -249,7 +249,6 @@ class BaseRunner(ABC):
         node.build()
         if self.policy.state_dir is not None:
             self._saver = self._load_states(self.policy.state_dir)
-        node.kernel.risk_engine.set_trading_state(TradingState.HALTED)
         self.streams.attach(node, loop)
         self._rejections.attach(node.kernel.msgbus)
         # Nautilus would end at once, with its orders open; this ends the run in order.
@@ -304,10 +303,9 @@ class BaseRunner(ABC):
         return task
 
     def on_failure(self, error: BaseException) -> None:
-        """End the run; until it has ended nothing more is delivered and no order leaves."""
+        """End the run; until it has ended nothing more is delivered and only exits may leave."""
         self.streams.stop()
-        if self.state != "stopping":  # then exits may leave
-            self.set_trading(TradingState.HALTED)
+        self.set_trading(TradingState.HALTED)
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)
 
@@ -411,10 +409,18 @@ class BaseRunner(ABC):
 
     # -- trading -----------------------------------------------------------------------------------
 
+    @property
+    def trading(self) -> TradingState:
+        """ACTIVE: every order may leave. HALTED: only orders that close a position may."""
+        if self.node is None:
+            return TradingState.HALTED
+        return self.streams.followed.denial.state
+
     def set_trading(self, state: TradingState) -> None:
-        """Set the trading state of Nautilus' risk engine."""
-        if self.node is not None and self.node.kernel.risk_engine.trading_state != state:
-            self.node.kernel.risk_engine.set_trading_state(state)
+        """Switch trading on (ACTIVE) or off (HALTED), and let the strategies know."""
+        if self.node is not None and self.trading != state:
+            self.streams.followed.denial.state = state
+            announce_trading_state(self.node, state)
 
     def enter(self, state: State, why: str) -> None:
         """Note the state and the reason; log and report a change, and cancel when degraded."""
@@ -467,7 +473,7 @@ class BaseRunner(ABC):
         active, orders, positions = False, 0, 0
         if self.node is not None:
             cache = self.node.kernel.cache
-            active = self.node.kernel.risk_engine.trading_state == TradingState.ACTIVE
+            active = self.trading == TradingState.ACTIVE
             orders, positions = cache.orders_open_count(), cache.positions_open_count()
         grids = grid_reports(self.strategies)
         return Report(

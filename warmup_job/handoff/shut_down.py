@@ -25,6 +25,8 @@ async def cancel_at_the_end(
 ) -> None:
     """Cancel what the policy names until nothing of it is open, for at most 3 s.
 
+    An exit that is being replaced by one of another size gets its successor within that time.
+
     Args:
         node: of the orders.
         node_task: runs the node; nothing is waited for once it has ended.
