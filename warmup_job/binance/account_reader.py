@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from warmup_job.binance.client import BinanceClient, make_ccxt
 from warmup_job.binance.connection_errors import connection_error
+from warmup_job.binance.funds import AccountFunds, Income, parse_assets, parse_income
 from warmup_job.binance.proxies import proxy_for
 from warmup_job.errors import ExchangeUnreachableError, WarmupError
 
@@ -19,6 +21,14 @@ POSITIONS_WEIGHT, ORDERS_WEIGHT = 5, 2
 
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api
 """
+
+ACCOUNT_WEIGHT, INCOME_WEIGHT = 5, 30
+"""Request weight of the balances, and of one page of income.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api
+"""
+INCOME_ROWS = 1000
+"""The most rows of one page of income."""
 
 
 class OpenOrder(NamedTuple):
@@ -91,29 +101,77 @@ class AccountReader:
         Raises:
             WarmupError: The exchange did not answer, refused, or limits or blocks this IP.
         """
-        client, ccxt = self._client, self._ccxt
-        minute = await client.budget.spend(self.weight)
-        try:
-            client.check_allowed()
-            ccxt.options["timeDifference"] = time.time_ns() // 1_000_000 - client.now_ms()
-            answers = await asyncio.gather(
+        ccxt = self._ccxt
+        answers = await self._ask(
+            self.weight,
+            lambda: [
                 ccxt.fapiPrivateV3GetPositionRisk({}),
                 *(ccxt.fapiPrivateGetOpenOrders({"symbol": each}) for each in self._symbols),
                 *(ccxt.fapiPrivateGetOpenAlgoOrders({"symbol": each}) for each in self._symbols),
-                return_exceptions=True,
+            ],
+        )
+        with self._expected():
+            return _snapshot(answers[0], answers[1:], frozenset(self._symbols))
+
+    async def read_funds(self, after_ms: int | None) -> AccountFunds:
+        """Read the balances and what has changed them, once and without retry.
+
+        Args:
+            after_ms: Changes count from the next ms on, the exchange's time; None: from now on.
+
+        Raises:
+            WarmupError: The exchange did not answer, refused, or limits or blocks this IP.
+        """
+        ccxt = self._ccxt
+        asked_ms = self._client.now_ms()
+        account = await self._ask(ACCOUNT_WEIGHT, lambda: [ccxt.fapiPrivateV3GetAccount({})])
+        with self._expected():
+            assets = parse_assets(account[0])
+        start_ms = (asked_ms if after_ms is None else after_ms) + 1
+        return AccountFunds(asked_ms, assets, tuple(await self._read_income(start_ms)))
+
+    async def _read_income(self, start_ms: int) -> list[Income]:
+        """Read all income from ``start_ms`` on, page by page."""
+        income: list[Income] = []
+        while True:
+            asked = {"startTime": start_ms, "limit": INCOME_ROWS}
+            answers = await self._ask(
+                INCOME_WEIGHT,
+                lambda asked=asked: [self._ccxt.fapiPrivateGetIncome(asked)],  # type: ignore[misc]
             )
+            with self._expected():
+                rows = parse_income(answers[0])
+            if len(rows) < INCOME_ROWS or rows[0].at_ms == rows[-1].at_ms:
+                return income + rows
+            # The page may end within a ms: read that ms again.
+            start_ms = rows[-1].at_ms
+            income += [row for row in rows if row.at_ms < start_ms]
+
+    async def _ask(self, weight: int, requests: Callable[[], list[Awaitable[Any]]]) -> list[Any]:
+        """Send signed requests at the same time, when the budget has room for their weight."""
+        client, ccxt = self._client, self._ccxt
+        minute = await client.budget.spend(weight)
+        try:
+            client.check_allowed()
+            ccxt.options["timeDifference"] = time.time_ns() // 1_000_000 - client.now_ms()
+            answers = await asyncio.gather(*requests(), return_exceptions=True)
         finally:
-            client.budget.request_ended(self.weight, minute)
+            client.budget.request_ended(weight, minute)
         for answer in answers:
             if isinstance(answer, WarmupError):
                 raise answer
             if isinstance(answer, BaseException):
                 raise connection_error(answer, client.url, self._proxy) from None
+        return answers
+
+    @contextmanager
+    def _expected(self) -> Iterator[None]:
+        """Translate the errors of an answer of an unexpected form."""
         try:
-            return _snapshot(answers[0], answers[1:], frozenset(self._symbols))
+            yield
         except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
             raise ExchangeUnreachableError(
-                f"{client.url} is not Binance's API: its answer is no account"
+                f"{self._client.url} is not Binance's API: its answer is no account"
             ) from None
 
 

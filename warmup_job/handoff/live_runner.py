@@ -15,6 +15,7 @@ from warmup_job.handoff.account_client import AccountClient
 from warmup_job.handoff.account_watch import AccountWatch
 from warmup_job.handoff.exchange_info import ExecClientFactory
 from warmup_job.handoff.flatten import HeldPosition
+from warmup_job.handoff.funds_feed import feed_funds
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
 from warmup_job.handoff.node_start import until_started
 from warmup_job.handoff.report import AccountReport
@@ -95,6 +96,7 @@ class LiveRunner(BaseRunner):
         own_tag = f"-{node.trader_id.get_tag()}-"
         async with AccountReader(self.client, url, key, secret, client.symbols) as reader:
             self._reader = reader
+            self.start_task(feed_funds(reader, self.strategies), "funds")
             self._account = AccountWatch(reader, client, node.cache, own_tag, self)
             await self._account.run()
 

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from nautilus_trader.model.data import BarType
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.binance.funds import AccountFunds
 from warmup_job.hedge_grid.grid_figures import GridFigures
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar
@@ -43,6 +44,22 @@ class ReportsStateChanges(Protocol):
 
     on_state_change: Callable[[], None]
     """Set by the runner; the strategy calls it on the event loop after each change."""
+
+
+@runtime_checkable
+class UsesAccountFunds(Protocol):
+    """A strategy that follows the account's equity without deposits and withdrawals; live only."""
+
+    @property
+    def funds_until_ms(self) -> int | None:
+        """Until when it knows the account's income, the exchange's time; None: it knows none."""
+
+    def on_account_funds(self, funds: AccountFunds) -> bool:
+        """Take the account's balances, and the income since ``funds_until_ms``.
+
+        Returns:
+            False: they do not fit together yet; it wants another reading soon.
+        """
 
 
 @runtime_checkable

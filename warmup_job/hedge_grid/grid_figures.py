@@ -36,7 +36,9 @@ class BookFigures(msgspec.Struct, frozen=True):
 class GridFigures(msgspec.Struct, frozen=True):
     """The figures of one grid at one moment; amounts in quote currency.
 
-    The result since the first start is ``realised - fees + funding + unrealised``.
+    The result since the first start is ``realised - fees + funding + unrealised``. Live, the first
+    three and the drawdown are those of Binance's income and balances, so they are up to 30 s old.
+    On paper and in a backtest they are the grid's own.
     """
 
     at_ms: int

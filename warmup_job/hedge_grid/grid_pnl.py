@@ -55,6 +55,10 @@ class GridPnl:
         if fee is not None and fee.currency == quote_currency:
             self.fees += fee.as_decimal()
 
+    def lost(self, unrealised: Decimal) -> Decimal:
+        """Return the loss from the peak; 0 if the result has not been counted yet."""
+        return Decimal(0) if self.capital is None else self.peak - self.realised - unrealised
+
     def drawdown_pct(self, unrealised: Decimal) -> Decimal:
         """Update the peak and return the loss from it in percent of capital plus peak."""
         profit = self.realised + unrealised

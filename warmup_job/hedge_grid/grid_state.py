@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import msgspec
 
+from warmup_job.hedge_grid.account_result import AccountResult
 from warmup_job.hedge_grid.ladder import Book, ExitSteps
 
 STATE_VERSION = 2
 _READABLE = (1, STATE_VERSION)
-"""Version 1 has neither lots nor fees."""
+"""Version 1 has no lots, no fees and no account."""
 
 
 class SavedLot(msgspec.Struct, frozen=True):
@@ -47,6 +48,8 @@ class GridState(msgspec.Struct, frozen=True):
     stopped: bool
     fees: Decimal = Decimal(0)
     lots: tuple[SavedLot, ...] = ()
+    account: AccountResult | None = None
+    """Live only."""
 
 
 def decode_state(data: bytes) -> GridState:

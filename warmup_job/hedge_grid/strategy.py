@@ -31,7 +31,9 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.binance.funds import AccountFunds
 from warmup_job.catalog.detector_bars import detector_bar
+from warmup_job.hedge_grid.account_equity import AccountEquity
 from warmup_job.hedge_grid.entry_orders import EntryOrders
 from warmup_job.hedge_grid.exit_orders import ExitOrders, is_stop_reached_error
 from warmup_job.hedge_grid.funding import (
@@ -103,6 +105,7 @@ class HedgeGridV1(Strategy):
         self._block_reason = ""
         self._no_entries_kind: str | None = None  # as last logged
         self._pnl = GridPnl()
+        self._equity = AccountEquity("", venue_symbol(str(config.instrument_id)))
         self._loaded_lots: tuple[SavedLot, ...] = ()  # until on_start has taken them over
         self.on_state_change: Callable[[], None] = lambda: None  # the runner replaces it
         self._drawdown_pct = Decimal(0)
@@ -154,6 +157,7 @@ class HedgeGridV1(Strategy):
         self._center, self._stopped = saved.center, saved.stopped
         self._pnl = GridPnl(saved.capital, saved.realised, saved.peak, saved.fees)
         self._loaded_lots = saved.lots
+        self._equity.result = saved.account
 
     def on_save(self) -> dict[str, bytes]:
         """Return the state to save: the centre, the result, the drawdown stop and the lots."""
@@ -167,6 +171,7 @@ class HedgeGridV1(Strategy):
             stopped=self._stopped,
             fees=pnl.fees,
             lots=self._saved_lots(),
+            account=self._equity.result,
         )
         return {"grid": msgspec.json.encode(state)}
 
@@ -314,20 +319,59 @@ class HedgeGridV1(Strategy):
             self._entries.cancel_all()
 
     def _check_drawdown(self) -> None:
-        """Stop all entries, for good, once the drawdown reaches its limit."""
+        """Judge the drawdown of the grid's own result, until the account's equity is known."""
+        if self._equity.result is not None:
+            return
         pnl = self._pnl
         if pnl.capital is None:
             pnl.capital = self._account.balance()
-        drawdown = pnl.drawdown_pct(self._account.unrealised(self._prices.mid))
-        self._drawdown_pct = drawdown
-        if not self.config.enable_drawdown_protection:
+        self._judge_drawdown(pnl.drawdown_pct(self._account.unrealised(self._prices.mid)))
+
+    def _judge_drawdown(self, drawdown_pct: Decimal) -> None:
+        """Stop all entries, for good, once the drawdown reaches its limit."""
+        self._drawdown_pct = drawdown_pct
+        if not self.config.enable_drawdown_protection or self._stopped:
             return
-        if drawdown >= self.config.max_drawdown_pct and not self._stopped:
+        if drawdown_pct >= self.config.max_drawdown_pct:
             self._stopped = True
+            self._entries.cancel_all()
+            self.on_state_change()
             self.log.error(
-                f"Drawdown {drawdown:.2f} % has reached max_drawdown_pct: no further entries; "
+                f"Drawdown {drawdown_pct:.2f} % has reached max_drawdown_pct: no further entries; "
                 "exits stay open"
             )
+
+    @property
+    def funds_until_ms(self) -> int | None:
+        """Until when the account's income is counted; None: the account is not known yet."""
+        result = self._equity.result
+        return None if result is None else result.at_ms
+
+    def on_account_funds(self, funds: AccountFunds) -> bool:
+        """Judge the drawdown by the account's equity; live only.
+
+        Returns:
+            False: Binance's income does not explain the wallet yet.
+        """
+        if not self._has_started:
+            return False
+        currency = self._equity.currency = self._client.instrument.quote_currency.code
+        unrealised = self._account.unrealised(self._prices.mid)
+        reading = self._equity.take(funds, self._pnl.lost(unrealised))
+        for transfer in reading.transfers:
+            self.log.info(
+                f"Transfer of {transfer.amount} {currency}: it does not count as a result"
+            )
+        if reading.unexplained:
+            self.log.warning(
+                f"The wallet has changed by {reading.unexplained} {currency} that Binance's income "
+                "does not show; it counts as a result"
+            )
+        result = self._equity.result
+        if reading.is_taken and result is not None:
+            self.on_state_change()
+            self._judge_drawdown(result.drawdown_pct)
+        return reading.is_taken
 
     # -- entries ---------------------------------------------------------------------------------
 
@@ -505,7 +549,8 @@ class HedgeGridV1(Strategy):
         orders = self._client.open_orders()
         books = book_figures(self._account.positions(), orders, price)
         unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
-        balance = self._account.balance()
+        balance, result = self._account.balance(), self._equity.result
+        own = self._pnl
         return GridFigures(
             at_ms=self.clock.timestamp_ms(),
             instrument_id=instrument.id.value,
@@ -513,10 +558,10 @@ class HedgeGridV1(Strategy):
             base_currency=instrument.base_currency.code,
             regime=self.detector.regime.value,
             equity=None if balance is None else balance + unrealised,
-            realised=self._pnl.realised + self._pnl.fees,
+            realised=own.realised + own.fees if result is None else result.realised,
             unrealised=unrealised,
-            fees=self._pnl.fees,
-            funding=Decimal(0),
+            fees=own.fees if result is None else result.fees,
+            funding=Decimal(0) if result is None else result.funding,
             drawdown_pct=self._drawdown_pct,
             is_stopped=self._stopped,
             block_reason=self._find_block_reason(),

@@ -1,0 +1,154 @@
+"""The account's funds are read from the exchange over HTTP, and their sums are the wallet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal as D
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support.made_up_market import config
+from tests.support.suite import HANG_S
+from tests.support.waiting import until_async
+from warmup_job.binance import account_reader
+from warmup_job.binance.account_reader import AccountReader
+from warmup_job.binance.client import BinanceClient
+from warmup_job.binance.funds import AccountFunds
+from warmup_job.errors import ExchangeUnreachableError
+from warmup_job.handoff.funds_feed import feed_funds
+from warmup_job.hedge_grid.account_equity import AccountEquity, Reading
+from warmup_job.hedge_grid.account_result import AccountResult
+from warmup_job.hedge_grid.strategy import HedgeGridV1
+from warmup_job.local_binance.account.order_requests import NewOrder, Side
+from warmup_job.local_binance.account.trading_account import TradingAccount
+from warmup_job.local_binance.exchange_options import ExchangeOptions
+from warmup_job.local_binance.server import start
+
+KEYS = ("local-key", "local-secret")
+
+
+class Account:
+    """An account at the local exchange, and what the trader makes of it."""
+
+    def __init__(
+        self, reader: AccountReader, trading: TradingAccount, now: Callable[[], int]
+    ) -> None:
+        self.reader = reader
+        self.trading = trading
+        self.now = now
+        self.equity = AccountEquity("USDT", "BTCUSDT")
+
+    async def order(self, side: Side, quantity: str) -> None:
+        """Trade at market in the LONG position, later than whatever was before."""
+        before_ms = self.now()
+        await until_async(lambda: self.now() > before_ms)
+        new = NewOrder(
+            symbol="BTCUSDT", side=side, position_side="LONG", type="MARKET",
+            quantity=D(quantity),
+        )  # fmt: skip
+        self.trading.place(new, self.now())
+
+    async def read(self) -> Reading:
+        result = self.equity.result
+        funds = await self.reader.read_funds(None if result is None else result.at_ms)
+        return self.equity.take(funds, D(0))
+
+    async def result(self) -> AccountResult:
+        """Read until the income explains the wallet."""
+        while not (await self.read()).is_taken:
+            await asyncio.sleep(0.01)
+        assert self.equity.result is not None
+        return self.equity.result
+
+
+def at_the_exchange(use: Callable[[Account], Awaitable[None]]) -> None:
+    async def run() -> None:
+        exchange = await start(ExchangeOptions())
+        try:
+            async with (
+                asyncio.timeout(HANG_S),
+                BinanceClient("um", exchange.url) as client,
+                AccountReader(client, exchange.url, *KEYS, ["BTCUSDT"]) as reader,
+            ):
+                await client.sync_clock()
+                await use(Account(reader, exchange._exchange.trading, exchange.now_ms))
+        finally:
+            await exchange.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("rows", [1000, 3])
+def test_funds_feed_sums_of_the_income_are_the_wallet(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a page holds three rows only, so that a fill's two rows are on two pages."""
+    monkeypatch.setattr(account_reader, "INCOME_ROWS", rows)
+
+    async def use(account: Account) -> None:
+        first = await account.result()
+        await account.order("BUY", "0.010")
+        account.trading.pay_funding("BTCUSDT", D("0.001"), account.now())
+        await account.order("SELL", "0.004")
+        account.trading.transfer(D(9000), account.now())
+        await account.order("SELL", "0.006")
+        last = await account.result()
+        assert last.fees > 0
+        assert last.funding < 0
+        earned = last.realised - last.fees + last.funding
+        assert last.wallet == first.wallet + earned + 9000 == account.trading.wallet
+        assert 0 < last.drawdown_pct < 1
+        account.trading.transfer(D(-5000), account.now())
+        poorer = await account.result()
+        assert float(poorer.drawdown_pct) == pytest.approx(float(last.drawdown_pct))
+        assert poorer.wallet == last.wallet - 5000
+
+    at_the_exchange(use)
+
+
+def test_funds_feed_loss_and_deposit_while_no_trader_ran_are_told_apart() -> None:
+    async def use(account: Account) -> None:
+        saved = await account.result()
+        await account.order("BUY", "0.050")
+        account.trading.pay_funding("BTCUSDT", D("0.02"), account.now())
+        account.trading.transfer(D(20_000), account.now())
+        back = await account.result()
+        expected = (back.fees - back.funding) / saved.equity * 100  # before the deposit
+        assert float(back.drawdown_pct) == pytest.approx(float(expected), rel=0.2)
+
+    at_the_exchange(use)
+
+
+class Follower(HedgeGridV1):
+    """Collects what it is given; it can use every second reading."""
+
+    def __init__(self) -> None:
+        super().__init__(config())
+        self.given: list[AccountFunds] = []
+
+    def on_account_funds(self, funds: AccountFunds) -> bool:
+        self.given.append(funds)
+        return len(self.given) % 2 == 0
+
+
+def test_funds_feed_goes_on_after_the_exchange_failed_and_reads_unusable_funds_again() -> None:
+    follower, asked = Follower(), list[Any]()
+
+    async def read_funds(after_ms: int | None) -> AccountFunds:
+        asked.append(after_ms)
+        if len(asked) == 1:
+            raise ExchangeUnreachableError("made up")
+        return AccountFunds(7, {}, ())
+
+    async def run() -> None:
+        reader: Any = SimpleNamespace(read_funds=read_funds)
+        task = asyncio.create_task(feed_funds(reader, [follower], HANG_S, 0))
+        await until_async(lambda: len(follower.given) == 2)
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(run())
+    assert asked == [None, None, None]

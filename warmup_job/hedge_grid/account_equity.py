@@ -1,0 +1,60 @@
+"""The account's equity as the grid follows it from reading to reading. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from warmup_job.binance.funds import AccountFunds, AssetFunds, Income
+from warmup_job.hedge_grid.account_result import AccountResult, advance_result, begin_result
+
+_NOTHING = AssetFunds(Decimal(0), Decimal(0))
+PATIENCE = 6
+"""How many readings wait for income that explains the wallet. Binance may list it late."""
+
+
+class Reading(NamedTuple):
+    """What came of one reading of the account."""
+
+    is_taken: bool
+    """False: Binance's income does not explain the wallet yet, so read again soon."""
+    transfers: tuple[Income, ...] = ()
+    """The deposits and withdrawals that were counted."""
+    unexplained: Decimal = Decimal(0)
+    """A change of the wallet that counts as result, because no income explains it."""
+
+
+@dataclass(slots=True)
+class AccountEquity:
+    """The newest result of the account, in one currency."""
+
+    currency: str
+    symbol: str
+    """Binance's symbol, whose result is counted."""
+    result: AccountResult | None = None
+    """None: the account has not been read since the first start."""
+    _waiting: int = 0
+
+    def take(self, funds: AccountFunds, lost: Decimal) -> Reading:
+        """Take a reading.
+
+        Args:
+            funds: The account's funds, with the income after ``result.at_ms``.
+            lost: The loss from the highest equity that is known from elsewhere; it counts at the
+                first reading only.
+        """
+        mine, before = funds.assets.get(self.currency, _NOTHING), self.result
+        if before is None:
+            self.result = begin_result(mine, funds.asked_ms, lost)
+            return Reading(is_taken=True)
+        income = [
+            row for row in funds.income if row.asset == self.currency and row.at_ms > before.at_ms
+        ]
+        after, unexplained = advance_result(before, mine, income, self.symbol)
+        if unexplained and self._waiting < PATIENCE:
+            self._waiting += 1
+            return Reading(is_taken=False)
+        self.result, self._waiting = after, 0
+        transfers = tuple(row for row in income if row.is_transfer and row.at_ms <= after.at_ms)
+        return Reading(is_taken=True, transfers=transfers, unexplained=unexplained)
