@@ -77,8 +77,10 @@ class AccountClient(BinanceFuturesExecutionClient):
     async def renew_stream(self) -> bool:
         """Connect the user data stream again and reconcile, as Nautilus does after a reconnect.
 
+        If the stream cannot be connected, it reconciles all the same.
+
         Returns:
-            Whether both have succeeded.
+            Whether it has reconciled.
         """
         stream, self._has_reconciled = self._ws_client, False
         try:
@@ -89,7 +91,7 @@ class AccountClient(BinanceFuturesExecutionClient):
                 await stream.subscribe_user_data_stream(self._reconcile_after_resubscribe)
         except Exception as error:  # noqa: BLE001 - of Nautilus' client, of many kinds
             logger.warning("cannot renew the user data stream: {}", type(error).__name__)
-            return False
+            await self._reconcile_after_resubscribe()
         return self._has_reconciled
 
     async def _reconcile_after_resubscribe(self) -> None:

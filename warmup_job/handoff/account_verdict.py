@@ -67,21 +67,21 @@ class AccountVerdict:
         if stream_problem:
             there.add(stream_problem)
         self._repaired = {what: at for what, at in self._repaired.items() if what in there}
-        lasting = [each for each in found if (each.what, each.here) in known]
-        lines = [str(each) for each in lasting] + ([stream_problem] if stream_problem else [])
-        whats = [each.what for each in lasting] + ([stream_problem] if stream_problem else [])
-        if not lines:
+        lasting = {each.what: str(each) for each in found if (each.what, each.here) in known}
+        if not lasting and not stream_problem:
             return self._settled("look again" if found else "wait", now_ms)
-        return self._act(lines, whats, now_ms)
+        return self._act(lasting, stream_problem, now_ms)
 
-    def _act(self, lines: list[str], whats: list[str], now_ms: int) -> Step:
-        remaining = [what for what in whats if what in self._repaired]
+    def _act(self, lasting: dict[str, str], stream_problem: str, now_ms: int) -> Step:
+        remaining = self._repaired.keys() & {*lasting, stream_problem}
+        for what in filter(None, (*lasting, stream_problem)):
+            self._repaired.setdefault(what, now_ms)
         if not remaining:
-            for what in whats:
-                self._repaired[what] = now_ms
             return self._settled("repair", now_ms)
-        reason = f"the account differs from what the trader believes: {_some(lines)}"
-        if now_ms - min(self._repaired[what] for what in remaining) >= EXIT_MS:
+        reason = f"the account differs from what the trader believes: {_some([*lasting.values()])}"
+        if not lasting:  # without events it is still repaired by comparing
+            reason = stream_problem
+        elif any(now_ms - self._repaired[what] >= EXIT_MS for what in lasting):
             return Step("differs", reason, "exit")
         is_due = not self._repairs_ms or now_ms - self._repairs_ms[-1] >= REPAIR_AGAIN_MS
         return Step("differs", reason, "repair" if is_due else "look again")
