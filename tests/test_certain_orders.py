@@ -166,3 +166,27 @@ def test_a_cancel_with_an_unclear_answer_has_failed_if_the_order_is_open(
 
     asyncio.run(run())
     assert open_ids(running) == [kind]
+
+
+def test_a_cancel_of_an_order_that_has_been_filled_is_done(start_exchange: Start) -> None:
+    running = start_exchange()
+    orders = orders_at(running)
+
+    async def run() -> None:
+        await orders.new_order(
+            symbol="BTCUSDT",
+            side=BinanceOrderSide.BUY,
+            order_type=BinanceOrderType.MARKET,
+            position_side=BinanceFuturesPositionSide.LONG,
+            quantity="0.010",
+            new_client_order_id=ENTRY,
+        )
+        await cancel(orders, ENTRY)
+
+    asyncio.run(run())
+    assert len(account(running)["positions"]) == 1
+
+
+def test_a_cancel_of_an_order_that_never_existed_fails(start_exchange: Start) -> None:
+    with pytest.raises(BinanceError, match="-2011"):
+        asyncio.run(cancel(orders_at(start_exchange()), ENTRY))

@@ -6,7 +6,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 
 from __future__ import annotations
 
-NO_SUCH_ORDER = -2013
+NO_SUCH_ORDER, NOT_CANCELLED = -2013, -2011
 _OVERLOADED = -1008  # Binance drops the request before its matching engine sees it
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
 _REQUEST_TIMEOUT, _FIRST_SERVER_ERROR = 408, 500

@@ -27,6 +27,7 @@ from nautilus_trader.core.nautilus_pyo3 import HttpError, HttpTimeoutError
 
 from warmup_job.binance.unknown_outcome import (
     NO_SUCH_ORDER,
+    NOT_CANCELLED,
     is_outcome_unknown,
     not_placed_reason,
 )
@@ -85,15 +86,19 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         orig_client_order_id: str | None = None,
         recv_window: str | None = None,
     ) -> BinanceOrder:
-        """Cancel an order; if that is unclear, return once the order is known to be closed."""
+        """Cancel an order; if that fails unclearly, return once the order is known to be closed.
+
+        That includes -2011: the order has just been filled, or its event never came. Nautilus would
+        take the order for open again, and send the cancel for ever.
+        """
         client_id = orig_client_order_id or str(order_id)
         sent = super().cancel_order(symbol, order_id, orig_client_order_id, recv_window)
         with self._tracked(client_id):
             try:
-                return await _answer(sent)
+                return await _answer(client_id, sent, also_unclear=NOT_CANCELLED)
             except _UnclearError as error:
                 query = partial(self.query_order, symbol, order_id, orig_client_order_id)
-                found = await self._query(client_id, query)
+                found = await self._query(query)
                 if found is None or found.status in _OPEN:
                     raise _not_cancelled(error) from None
                 return found
@@ -109,10 +114,10 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         sent = super().cancel_algo_order(algo_id, client_algo_id, recv_window)
         with self._tracked(client_id):
             try:
-                return await _answer(sent)
+                return await _answer(client_id, sent, also_unclear=NOT_CANCELLED)
             except _UnclearError as error:
                 query = partial(self.query_algo_order, algo_id, client_algo_id)
-                found = await self._query(client_id, query)
+                found = await self._query(query)
                 if found is None or found.algoStatus in _OPEN_ALGO:
                     raise _not_cancelled(error) from None
                 return BinanceFuturesAlgoOrderCancelResponse(
@@ -132,18 +137,17 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
     ) -> T:
         with self._tracked(order_id):
             try:
-                return await _answer(sent)
+                return await _answer(order_id, sent)
             except _UnclearError as error:
                 failure = error
-            found = await self._query(order_id, query)
+            found = await self._query(query)
             if found is None:
                 raise BinanceClientError(failure.status, not_placed_reason(failure.cause), {})
             logger.info("order {} exists, although its request failed: {}", order_id, failure.cause)
             return found
 
-    async def _query[T](self, order_id: str, query: Callable[[], Awaitable[T]]) -> T | None:
+    async def _query[T](self, query: Callable[[], Awaitable[T]]) -> T | None:
         """Ask for an order until the exchange answers; return None if it does not exist."""
-        logger.warning("order {}: the outcome of its request is unknown; asking for it", order_id)
         absent, failed = 0, 0
         while absent < len(_ABSENT_AFTER_S):
             await asyncio.sleep(_ABSENT_AFTER_S[absent])
@@ -162,8 +166,13 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         return None
 
 
-async def _answer[T](sent: Awaitable[T]) -> T:
+async def _answer[T](order_id: str, sent: Awaitable[T], also_unclear: int | None = None) -> T:
     """Return the answer to a request.
+
+    Args:
+        order_id: the client id of its order.
+        sent: the request.
+        also_unclear: a code that says too little about the order.
 
     Raises:
         BinanceError: the exchange has refused the request.
@@ -174,11 +183,15 @@ async def _answer[T](sent: Awaitable[T]) -> T:
             return await sent
     except BinanceError as error:
         code = error_code(error)
+        unclear = _UnclearError(error.status, f"HTTP {error.status}, code {code}")
+        if code is not None and code == also_unclear:
+            raise unclear from None
         if not is_outcome_unknown(error.status, code):
             raise
-        raise _UnclearError(error.status, f"HTTP {error.status}, code {code}") from None
     except _NO_ANSWER as error:
-        raise _UnclearError(0, f"no usable answer, {type(error).__name__}") from None
+        unclear = _UnclearError(0, f"no usable answer, {type(error).__name__}")
+    logger.warning("order {}: the outcome of a request is unknown ({})", order_id, unclear.cause)
+    raise unclear
 
 
 def _not_cancelled(error: _UnclearError) -> BinanceClientError:
