@@ -34,6 +34,7 @@ class MarkSeries(MinuteSeries):
         super().__init__(symbol.onboard_ms)
         self._path = path
         self._tick_units = int(Decimal(symbol.tick).scaleb(MARK_DECIMALS))
+        self._newest = (-1, 0, 0)  # a minute, and its first and last price
 
     def _boundaries(self, first: int, last: int) -> Ints:
         price, _ = self._path.boundaries(first - 2, last)
@@ -50,7 +51,12 @@ class MarkSeries(MinuteSeries):
         )
 
     def _now(self, now_ms: int) -> tuple[int, int]:
-        begin, end = self._boundaries(now_ms // MINUTE_MS, now_ms // MINUTE_MS + 1).tolist()
+        minute, begin, end = self._newest
+        if minute != now_ms // MINUTE_MS:
+            minute = now_ms // MINUTE_MS
+            begin, end = self._boundaries(minute, minute + 1).tolist()
+            # One assignment, because klines are also made in another thread.
+            self._newest = (minute, begin, end)
         return begin, begin + (end - begin) * (now_ms % MINUTE_MS) // MINUTE_MS
 
     @staticmethod
