@@ -208,11 +208,13 @@ def read_references(params: Params) -> list[OrderReference]:
         ErrorAnswer: −1102 or −1130, both lists are missing or one is no list; −4082, it is too
             long.
     """
-    if "orderIdList" in params:
-        ids = _read_list(params, "orderIdList", list[int])
+    # ccxt writes these two names in lower case, and Binance accepts that.
+    lists = {name.lower(): text for name, text in params.items()}
+    if "orderidlist" in lists:
+        ids = _read_list(lists["orderidlist"], "orderIdList", list[int])
         return [OrderReference(order_id=each) for each in ids]
-    if "origClientOrderIdList" in params:
-        names = _read_list(params, "origClientOrderIdList", list[str])
+    if "origclientorderidlist" in lists:
+        names = _read_list(lists["origclientorderidlist"], "origClientOrderIdList", list[str])
         return [OrderReference(client_id=each) for each in names]
     raise error_answers.neither_sent("origClientOrderIdList", "orderIdList")
 
@@ -388,9 +390,11 @@ def _read_reference(params: Params, id_name: str, client_id_name: str) -> OrderR
     return OrderReference(order_id=order_id, client_id=client_id)
 
 
-def _read_list[T](params: Params, name: str, type_: type[list[T]]) -> list[T]:
+def _read_list[T](text: str, name: str, type_: type[list[T]]) -> list[T]:
+    if not text:
+        raise error_answers.missing(name)
     try:
-        values = msgspec.json.decode(_mandatory(params, name), type=type_)
+        values = msgspec.json.decode(text, type=type_)
     except (msgspec.DecodeError, msgspec.ValidationError):
         raise error_answers.invalid_value(name) from None
     if not 1 <= len(values) <= MOST_CANCELLED:
