@@ -85,7 +85,7 @@ def test_local_binance_clients_ccxt_trades() -> None:
             taking = long | {"postOnly": True}
             with pytest.raises(ccxt.InvalidOrder, match="Post Only"):
                 await trader.create_order(bitcoin, "limit", "buy", 0.01, LOW * 1.1, taking)
-            with pytest.raises(ccxt.InsufficientFunds):
+            with pytest.raises(ccxt.ExchangeError, match="Margin is insufficient"):
                 await trader.create_order(bitcoin, "market", "buy", 4, None, long)
         finally:
             await trader.close()
