@@ -135,6 +135,9 @@ def test_local_binance_orders_post_only_order_that_would_take_is_refused() -> No
         high = round(await client.price() * 1.01, 1)
         post_only = {"type": "LIMIT", "timeInForce": "GTX", "quantity": "0.01", "price": high}
         assert await client.refused("POST", "v1/order", **NEW, **post_only) == (400, -5022)
+        await client.order("BUY", "LONG", "0.01")
+        closing = NEW | post_only | {"side": "SELL", "price": round(await client.price() * 0.99, 1)}
+        assert await client.refused("POST", "v1/order", **closing) == (400, -5022)
 
     with_account(use, **STANDING)
 

@@ -92,9 +92,9 @@ class OrderChecks:
             if not self.closable(order):
                 raise order_errors.reduce_only_rejected()
             self._check_left(order, market=market)
-            return
-        filters.check_notional(order.quantity * price)
-        self.check_margin(order, order.quantity * price, now_ms)
+        else:
+            filters.check_notional(order.quantity * price)
+            self.check_margin(order, order.quantity * price, now_ms)
         if order.time_in_force == "GTX":
             self.check_resting(order, price, now_ms)
 
