@@ -136,17 +136,6 @@ class OrderEngine:
                 left -= self._fill_resting(order, left, trade.at_ms)
         self.trigger(symbol, "CONTRACT_PRICE", price, trade.at_ms)
 
-    def match_book(self, symbol: str, at_ms: int) -> None:
-        """Fill resting orders that the book has passed without a trade."""
-        resting = self._resting(symbol)
-        if not resting:
-            return
-        book = self._prices.book(symbol, at_ms)
-        left = {"BUY": book.ask_quantity, "SELL": book.bid_quantity}
-        for order in resting:
-            if left[order.side] > 0 and book.crosses(order.side, order.price):
-                left[order.side] -= self._fill_resting(order, left[order.side], at_ms)
-
     def _resting(self, symbol: str) -> list[OrderRecord]:
         """Return the resting orders of a symbol, best price first, then oldest."""
         return sorted(

@@ -512,7 +512,6 @@ class TradingAccount:
         for symbol in self._waiting_symbols():
             for trade in trades.get((symbol, at_ms), ()):
                 self._engine.match_trade(symbol, trade)
-            self._engine.match_book(symbol, at_ms)
             if any(algo.working_type == "MARK_PRICE" for algo in self._store.open_algos(symbol)):
                 mark = self._prices.mark(symbol, at_ms)
                 self._engine.trigger(symbol, "MARK_PRICE", mark, at_ms)
