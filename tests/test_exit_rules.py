@@ -50,7 +50,7 @@ def found(held: str, *exits: OpenExit, at: str = "50000") -> tuple[list[Lot], li
 def test_exit_rules_position_with_both_exits_is_taken_over_unchanged() -> None:
     (lot,), too_many = found("0.004", exit_of("a", "T", "0.004"), exit_of("a", "S", "0.004"))
     assert (lot.key, lot.quantity, too_many) == ("a", D("0.004"), [])
-    assert lot.legs == {"T": "T1-a", "S": "S1-a"}
+    assert (lot.target, lot.stops) == ("T1-a", ["S1-a"])
     assert lot.entry == D(50000)
 
 
@@ -82,13 +82,13 @@ def test_exit_rules_one_exit_determines_the_entry_of_its_lot(leg: Leg) -> None:
         one = exit_of("a", leg, "0.004", book)
         (lot,), _ = recover_lots({book: BookPosition(D("0.004"), D(1))}, [one], GRID, TICK)
         assert lot.entry == pytest.approx(D(50000), abs=TICK)
-        assert list(lot.legs) == [leg]
+        assert (lot.target is not None, len(lot.stops)) == ((True, 0) if leg == "T" else (False, 1))
 
 
 def test_exit_rules_position_without_exits_is_one_lot_at_its_average_price() -> None:
     (lot,), too_many = found("0.004", at="49876.5")
     assert (lot.book, lot.entry, lot.quantity) == ("LONG", D("49876.5"), D("0.004"))
-    assert (lot.legs, too_many) == ({}, [])
+    assert (lot.target, lot.stops, too_many) == (None, [], [])
 
 
 def test_exit_rules_exits_beyond_the_position_are_surplus() -> None:
@@ -107,10 +107,10 @@ def test_exit_rules_exits_without_a_position_are_surplus() -> None:
     assert sorted(too_many) == ["S1-a", "T1-a"]
 
 
-def test_exit_rules_second_exit_of_a_kind_is_surplus() -> None:
+def test_exit_rules_second_take_profit_of_a_lot_is_surplus() -> None:
     again = exit_of("a", "T", "0.004")._replace(order_id="T3-a")
     (lot,), too_many = found("0.004", exit_of("a", "T", "0.004"), again)
-    assert (lot.legs, too_many) == ({"T": "T1-a"}, ["T3-a"])
+    assert (lot.target, lot.stops, too_many) == ("T1-a", [], ["T3-a"])
 
 
 def saved(key: str, entry: str, quantity: str = "0.004", **steps: Any) -> SavedLot:
@@ -126,7 +126,7 @@ def test_exit_rules_remembered_lot_keeps_its_entry_and_its_steps() -> None:
     (lot,), _ = recover_lots(position, exits, GRID, TICK, {"a": saved("a", "50123.45")})
     assert (lot.entry, lot.steps.sl_steps) == (D("50123.45"), 30)
     assert stop_price("LONG", lot.entry, lot.steps, TICK) == D("48641.3")
-    assert lot.legs == {"T": "T1-a", "S": "S1-a"}
+    assert (lot.target, lot.stops) == ("T1-a", ["S1-a"])
 
 
 def test_exit_rules_remembered_lot_without_exits_precedes_the_unexplained_rest() -> None:
@@ -143,6 +143,13 @@ def test_exit_rules_remembered_lot_is_at_most_what_is_left_of_the_position() -> 
     (lot,), _ = recover_lots(position, [], GRID, TICK, {"a": saved("a", "50100")})
     assert (lot.key, lot.quantity) == ("a", D("0.003"))
     assert recover_lots({}, [], GRID, TICK, {"a": saved("a", "50100")}) == ([], [])
+
+
+def test_exit_rules_several_stops_protect_one_lot() -> None:
+    """A stop for the difference was sent when more of the entry was filled."""
+    again = exit_of("a", "S", "0.003")._replace(order_id="S2-a")
+    (lot,), too_many = found("0.005", exit_of("a", "S", "0.002"), again)
+    assert (lot.quantity, lot.stops, too_many) == (D("0.005"), ["S1-a", "S2-a"], [])
 
 
 @given(
@@ -170,7 +177,7 @@ def test_exit_rules_lots_sum_to_the_position_and_each_exit_has_a_lot_or_is_surpl
     for book in BOOKS:
         mine = sum((lot.quantity for lot in lots if lot.book == book), D(0))
         assert mine == held.get(book, BookPosition(D(0), D(0))).quantity
-    owned = [order_id for lot in lots for order_id in lot.legs.values()]
+    owned = [each for lot in lots for each in (lot.target, *lot.stops) if each is not None]
     assert sorted([*owned, *too_many]) == sorted(each.order_id for each in there)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from decimal import Decimal as D
 from typing import Any
@@ -11,7 +12,7 @@ from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import LatencyModel
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType, TradingState
-from nautilus_trader.model.events import OrderExpired
+from nautilus_trader.model.events import OrderAccepted, OrderExpired, OrderPendingCancel
 from nautilus_trader.model.identifiers import PositionId
 from nautilus_trader.model.objects import Quantity
 
@@ -232,17 +233,52 @@ def test_hedge_grid_stop_loss_closes_the_rung_and_cancels_its_target(
     assert engine.cache.positions_open() == []
 
 
-def test_hedge_grid_partial_fill_gets_exits_of_its_size_at_once(
-    engine: BacktestEngine,
-) -> None:
-    market = (
+def filled_in_two() -> Market:
+    return (
         begun().quote(10, "49949.95", size="0.008").quote(11, "49960")
         .quote(20, "49949.95", size="0.020").quote(21, "49960")
     )  # fmt: skip
+
+
+def test_hedge_grid_partial_fill_gets_a_stop_for_the_difference_at_once(
+    engine: BacktestEngine,
+) -> None:
+    orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), filled_in_two())
+    stops, targets = of_kind(orders, "S"), of_kind(orders, "T")
+    assert [str(order.quantity) for order in stops] == ["0.008", "0.012"]
+    assert states(stops) == [OPEN, OPEN]
+    assert [str(order.quantity) for order in targets] == ["0.008", "0.020"]
+    assert states(targets) == [GONE, OPEN]
+
+
+def test_hedge_grid_several_stops_of_a_lot_become_one_with_the_next_check(
+    engine: BacktestEngine,
+) -> None:
+    """The new one is sent first, so that the lot is never without a stop."""
+    market = filled_in_two().quote(61.5, "49960").bar(62, "49960").quote(63, "49960")
     orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
-    assert [str(order.quantity) for order in of_kind(orders, "S")] == ["0.008", "0.020"]
-    assert [str(order.quantity) for order in of_kind(orders, "T")] == ["0.008", "0.020"]
-    assert states(of_kind(orders, "S")) == states(of_kind(orders, "T")) == [GONE, OPEN]
+    stops = of_kind(orders, "S")
+    assert [str(order.quantity) for order in stops] == ["0.008", "0.012", "0.020"]
+    assert states(stops) == [GONE, GONE, OPEN]
+    assert {order.ts_last for order in stops} == {LOOK_NS}
+
+
+def test_hedge_grid_stop_of_another_size_is_cancelled_when_the_new_one_is_confirmed() -> None:
+    """Orders take a second to reach the exchange; a cancel sent earlier would leave a gap."""
+    engine = make_engine(latency_model=LatencyModel(base_latency_nanos=SECOND_NS))
+    market = begun().quote(5, "49945").quote(8, "49960").quote(10, "49960")
+    market.quote(15, "50000.05", size="0.012").quote(16, "49960")
+    for second in range(17, 22):
+        market.quote(second, "49960")
+    try:
+        orders = run(engine, long_only(grid_levels_long=1, base_qty=D("0.020")), market)
+        before, after = of_kind(orders, "S")
+        (accepted,) = [e for e in after.events if isinstance(e, OrderAccepted)]
+        (asked,) = [e for e in before.events if isinstance(e, OrderPendingCancel)]
+        assert (before.status, after.status, str(after.quantity)) == (GONE, OPEN, "0.008")
+        assert asked.ts_event == accepted.ts_event > after.init_event.ts_init
+    finally:
+        engine.dispose()
 
 
 def test_hedge_grid_partly_filled_target_shrinks_the_stop(engine: BacktestEngine) -> None:
@@ -591,18 +627,20 @@ def test_hedge_grid_exit_of_a_closed_lot_with_a_refused_cancel_is_cancelled_on_t
     assert stop.ts_last == LOOK_NS
 
 
-@pytest.mark.parametrize(("looks_every_s", "second"), [(60, 61), (600, 62)])
-def test_hedge_grid_denied_exit_is_sent_again(
-    engine: BacktestEngine, looks_every_s: int, second: int
-) -> None:
-    strategy = long_only(grid_levels_long=1, balance_check_interval_seconds=looks_every_s)
+def test_hedge_grid_denied_exits_are_sent_again_within_seconds(engine: BacktestEngine) -> None:
+    strategy = long_only(grid_levels_long=1)
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
     deny_exits(engine, until_s=20)
     engine.run()
-    exits = [order for order in orders_of(engine) if order.is_reduce_only]
-    assert states(exits) == [OrderStatus.DENIED] * 2 + [OPEN] * 2
-    assert {order.init_event.ts_init for order in exits[2:]} == {START_NS + second * SECOND_NS}
+    stops, targets = of_kind(orders_of(engine), "S"), of_kind(orders_of(engine), "T")
+    assert [states(exits)[-1] for exits in (stops, targets)] == [OPEN, OPEN]
+    seconds = [(each.init_event.ts_init - START_NS) / SECOND_NS for each in stops]
+    pauses = [after - before for before, after in itertools.pairwise(seconds)]
+    assert pauses[0] < 1
+    assert max(pauses) <= 6
+    assert 20 <= seconds[-1] <= 26
+    assert targets[-1].init_event.ts_init == stops[-1].init_event.ts_init
 
 
 def expire_at(engine: BacktestEngine, strategy: HedgeGridV1, kind: str, second: float) -> None:

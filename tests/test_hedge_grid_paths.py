@@ -36,6 +36,7 @@ from tests.support.recordings import RECORDINGS
 from tests.support.suite import SCALE
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.hedge_grid.ladder import BOOKS, min_rung_quantity
+from warmup_job.hedge_grid.stop_cover import covered
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 MONTH = RECORDINGS / "um" / "LINKUSDT-1m-202602.csv.gz"
@@ -77,21 +78,30 @@ class Watched(HedgeGridV1):
                 self.look_at_exits(lot)
 
     def look_at_exits(self, lot: Any) -> None:
-        for leg in "ST":
-            order = self.cache.order(ClientOrderId(lot.legs[leg]))
-            assert not order.is_closed, f"{leg} of what is held is gone"
-            if not order.is_pending_cancel:  # otherwise a change of its size is in flight
-                assert order.leaves_qty.as_decimal() == lot.quantity, f"{leg} is of another size"
+        stops = self._exits._stops.orders(lot)
+        assert covered(stops) >= lot.quantity, "a part of what is held has no stop loss"
+        if all(each.is_confirmed for each in stops):  # otherwise a change is in flight
+            assert covered(stops) == lot.quantity, "a stop loss is of another size"
+        if any(each.is_closing for each in stops):
+            return  # a stop that was triggered closes the lot
+        target = self.cache.order(ClientOrderId(lot.target))
+        assert not target.is_closed, "the take profit of what is held is gone"
+        if not target.is_pending_cancel:  # otherwise a change of its size is in flight
+            assert target.leaves_qty.as_decimal() == lot.quantity, "the target is of another size"
 
 
 class WatchedSmall(Watched):
     """The same at an exchange that refuses exits below its minimum."""
 
     def look_at_exits(self, lot: Any) -> None:
-        exits = [self.cache.order(ClientOrderId(order_id)) for order_id in lot.legs.values()]
+        exits = [
+            self.cache.order(ClientOrderId(order_id))
+            for order_id in (lot.target, *lot.stops)
+            if order_id
+        ]
         if any(order.is_pending_cancel or order.is_inflight for order in exits):
             return
-        if len(exits) == 2 or lot.quantity >= self.least(lot.entry):
+        if (lot.target and lot.stops) or lot.quantity >= self.least(lot.entry):
             super().look_at_exits(lot)
         elif not self._entries.is_open(lot.key):
             for each in self._exits.lots:

@@ -33,7 +33,7 @@ from nautilus_trader.model.enums import (
     TimeInForce,
     TriggerType,
 )
-from nautilus_trader.model.events import AccountState
+from nautilus_trader.model.events import AccountState, OrderAccepted, OrderSubmitted
 from nautilus_trader.model.identifiers import (
     AccountId,
     ClientId,
@@ -100,6 +100,14 @@ class Restarted:
     cache: Cache
     sent: list[Any]
     """Commands that the strategy sent to the execution engine."""
+    engine: LiveExecutionEngine
+
+    def accept(self, order: Any) -> None:
+        """Let the exchange confirm an order."""
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        self.engine._handle_event(OrderSubmitted(*ids, ACCOUNT, UUID4(), 1, 1))
+        number = VenueOrderId(f"v-{ids[-1]}")
+        self.engine._handle_event(OrderAccepted(*ids, number, ACCOUNT, UUID4(), 1, 1))
 
     def bar(self, price: str) -> list[tuple[str, ...]]:
         """Deliver a closed bar; return the commands that follow it."""
@@ -169,7 +177,7 @@ def restart(
     msgbus.register("RiskEngine.execute", sent.append)
     warm(strategy)
     strategy.start()
-    return Restarted(strategy, cache, sent)
+    return Restarted(strategy, cache, sent, engine)
 
 
 def test_hedge_grid_takeover_continues_a_complete_grid(loop: asyncio.AbstractEventLoop) -> None:
@@ -202,8 +210,8 @@ def test_hedge_grid_takeover_sends_missing_exits(
     loop: asyncio.AbstractEventLoop, book: str, price: str, exits: list[tuple[str, ...]]
 ) -> None:
     restarted = restart(loop, position(book, "0.004", price))
-    sent = [each for each in restarted.bar("50000.00") if each[0] in "ST"]
-    assert sent == [(*each, "0.004", book) for each in exits]
+    sent = [described(command) for command in restarted.sent]
+    assert sent == [(*each, "0.004", book) for each in exits], "before the first bar"
 
 
 def test_hedge_grid_takeover_shrinks_a_stop_larger_than_its_lot(
@@ -216,7 +224,11 @@ def test_hedge_grid_takeover_shrinks_a_stop_larger_than_its_lot(
         order(f"T2-{key('a')}", "SELL", "0.010", "50000.00", filled="0.004"),
         position("LONG", "0.006", "49950.00"),
     )
-    assert restarted.bar("49960.00")[0] == ("cancel", f"S1-{key('a')}")
+    assert restarted.bar("49960.00")[0] == ("S", "SELL", "48473.00", "0.006", "LONG")
+    new = restarted.sent[0].order
+    restarted.sent.clear()
+    restarted.accept(new)
+    assert [described(each) for each in restarted.sent] == [("cancel", f"S1-{key('a')}")]
 
 
 def test_hedge_grid_takeover_keeps_its_stop_although_it_returns_without_reduce_only(

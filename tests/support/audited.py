@@ -12,11 +12,8 @@ from nautilus_trader.model.identifiers import ClientOrderId
 
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
 from warmup_job.hedge_grid.ladder import BOOKS
-from warmup_job.hedge_grid.order_ids import Leg
 from warmup_job.hedge_grid.strategy import HedgeGridV1, HedgeGridV1Config
 from warmup_job.regime.detector import DetectorBar
-
-_LEGS: tuple[Leg, Leg] = ("S", "T")
 
 
 class AuditedConfig(HedgeGridV1Config, frozen=True, kw_only=True):  # type: ignore[call-arg]
@@ -96,12 +93,13 @@ class Audited(HedgeGridV1):
             held={book: str(held[book].quantity) for book in BOOKS},
             lots=[
                 [lot.key, lot.book, str(lot.quantity),
-                 {leg: self.open_of(lot.legs.get(leg)) for leg in _LEGS}]
+                 {"S": self.open_of(lot.stops), "T": self.open_of([lot.target])}]
                 for lot in self._exits.lots
             ],
         )  # fmt: skip
 
-    def open_of(self, order_id: str | None) -> str:
-        """Return the open quantity of an exit in base currency; 0 if it is not open."""
-        order = None if order_id is None else self.cache.order(ClientOrderId(order_id))
-        return "0" if order is None or order.is_closed else str(order.leaves_qty)
+    def open_of(self, order_ids: Iterable[str | None]) -> str:
+        """Return the open quantity of exits in base currency, or 0."""
+        orders = [self.cache.order(ClientOrderId(each)) for each in order_ids if each]
+        leaves = [each.leaves_qty.as_decimal() for each in orders if each and not each.is_closed]
+        return str(sum(leaves)) if leaves else "0"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from itertools import count
-from typing import Any
 
 import msgspec
-from nautilus_trader.model.enums import OrderSide
-from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
+from warmup_job.hedge_grid.exit_rejections import is_too_small_error, judge_stop
 from warmup_job.hedge_grid.exit_rules import (
     BookPosition,
     Lot,
     OpenExit,
-    is_stop_reached,
     maker_target,
     recover_lots,
-    stop_price,
     target_price,
 )
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
@@ -30,17 +26,8 @@ from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
 from warmup_job.hedge_grid.order_ids import Leg, leg_and_key
-
-_LEGS: tuple[Leg, Leg] = ("S", "T")  # the stop loss is sent first
-# Parts of Binance's and Nautilus' rejections; codes:
-# https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
-_TOO_SMALL = ("-4164", "notional must be no smaller")
-_STOP_REACHED = ("in the market", "immediately trigger", "-2021")
-
-
-def is_stop_reached_error(reason: str) -> bool:
-    """Return whether a stop was rejected because the market has reached its price."""
-    return any(words in reason for words in _STOP_REACHED)
+from warmup_job.hedge_grid.stop_cover import covered
+from warmup_job.hedge_grid.stop_orders import StopOrders
 
 
 class ExitOrders:
@@ -52,6 +39,7 @@ class ExitOrders:
         config: The strategy's configuration.
         timers: Delay retries.
         may_send: Returns whether exits may be sent now.
+        held: Returns a book's position, base currency.
         is_filling: Returns whether the entry with this key may fill further.
     """
 
@@ -62,6 +50,7 @@ class ExitOrders:
         config: HedgeGridV1Config,
         timers: LoopTimers,
         may_send: Callable[[], bool],
+        held: Callable[[Book], Decimal],
         is_filling: Callable[[str], bool],
     ) -> None:
         self._client = client
@@ -72,7 +61,11 @@ class ExitOrders:
         self._may_send = may_send
         self._is_filling = is_filling
         self._lots: dict[str, Lot] = {}
-        self._resizing: set[str] = set()  # order ids: cancelled to be sent in another size
+        self._resizing: set[str] = set()  # take profits, cancelled to be sent in another size
+        self._cancel_failures: dict[str, int] = {}
+        self._stops = StopOrders(
+            client, prices, config, timers, held, lambda: self.lots, self.protect_key
+        )
         # Binance's futures accept a reduce-only order of any notional, until one is rejected.
         self._may_be_small = isinstance(client.instrument, CryptoPerpetual)
 
@@ -93,7 +86,10 @@ class ExitOrders:
 
     def _is_used(self, order_id: str) -> bool:
         found = self.find(order_id)
-        return found is not None and found[0].legs.get(found[1]) == order_id
+        if found is None:
+            return False
+        lot, leg = found
+        return order_id == lot.target if leg == "T" else order_id in lot.stops
 
     def is_near(self, rung: Rung) -> bool:
         """Return whether a lot is held whose entry is within half a grid step of the rung."""
@@ -129,6 +125,7 @@ class ExitOrders:
         known = by_key(self._filled_since(each) for each in remembered)
         lots, surplus = recover_lots(positions, exits, self._grid.exits, self._client.tick, known)
         self._lots = {}
+        self._stops.forget_all()
         for lot in lots:
             if lot.key.startswith("kept-"):
                 lot.key = self._client.new_key()
@@ -156,26 +153,34 @@ class ExitOrders:
         self._protect_small(book)
         self.protect(lot)
 
-    def on_exit_filled(self, lot: Lot, leg: Leg, quantity: Decimal, *, is_closed: bool) -> None:
-        """Subtract an exit's fill from its lot, and resize or cancel the lot's other exit.
+    def on_exit_filled(
+        self, lot: Lot, leg: Leg, order_id: str, quantity: Decimal, *, is_closed: bool
+    ) -> None:
+        """Subtract an exit's fill from its lot, and resize or cancel the lot's other exits.
 
         Args:
             lot: The exit's lot.
             leg: Which exit it is.
+            order_id: The exit's id.
             quantity: The fill, base currency.
             is_closed: Whether the exit is filled completely.
         """
-        if is_closed:
-            lot.legs.pop(leg, None)
         lot.quantity -= quantity
+        if leg == "S":
+            self._stops.on_filled(lot, order_id, is_closed=is_closed)
+        elif is_closed:
+            self._forget_target(lot, order_id)
         if lot.quantity > 0:
             self.protect(lot)
             return
-        other = lot.legs.get("S" if leg == "T" else "T")
-        if other is not None:
-            self._client.cancel(other)
+        for other in (lot.target, *lot.stops):
+            if other is not None:
+                self._client.cancel(other)
+        was_closing, lot.is_closing = lot.is_closing, False
         if lot.quantity <= 0:  # still: in a backtest, the cancel's events are processed at once
             self._lots.pop(lot.key, None)
+        if was_closing:
+            self._protect_book(lot.book)  # its take profits may have made room
 
     # -- exits -----------------------------------------------------------------------------------
 
@@ -186,7 +191,7 @@ class ExitOrders:
             if leg_and_key(order_id) is not None and not self._is_used(order_id):
                 self._client.cancel(order_id)
         for lot in self.lots:
-            self.protect(lot)
+            self.protect(lot, merge=not self._is_filling(lot.key))
 
     def protect_key(self, key: str) -> None:
         """Send or resize the exits of the lot with this key, if there is one."""
@@ -194,33 +199,73 @@ class ExitOrders:
         if lot is not None:
             self.protect(lot)
 
-    def protect(self, lot: Lot) -> None:
-        """Send both exits of a lot, or resize them to the lot's quantity."""
+    def protect(self, lot: Lot, *, merge: bool = False) -> None:
+        """Send the exits of a lot, or resize them to the lot's quantity.
+
+        Args:
+            lot: The lot.
+            merge: Whether one stop loss may replace several.
+        """
         if not self._may_send() or lot.quantity <= 0:
             return
-        small = self._is_small(lot)
-        other = self._lot_to_join(lot) if small else None
-        if other is not None and not lot.legs:
+        if self._is_small(lot):
+            self._protect_small_lot(lot)
+            return
+        self._stops.fit(lot, self._least(lot), merge=merge)  # the stop loss is sent first
+        if lot.quantity > 0:
+            self._fit_target(lot)
+
+    def _protect_small_lot(self, lot: Lot) -> None:
+        """Join a lot that is too small for exits with another; keep a take profit of its size."""
+        other = self._lot_to_join(lot)
+        if other is not None and lot.target is None and not lot.stops:
             self._join(other, lot)
             return
-        for leg in _LEGS:
-            order_id = lot.legs.get(leg)
-            if order_id is None:
-                if not small:
-                    self._send(lot, leg)
-                continue
-            order = self._client.open_order(order_id)
-            if order is None or order.is_pending_cancel or order_id in self._resizing:
-                continue
-            if other is not None or order.leaves_qty.as_decimal() != lot.quantity:
-                self._resizing.add(order_id)
+        if other is not None or covered(self._stops.orders(lot)) != lot.quantity:
+            for order_id in lot.stops:
                 self._client.cancel(order_id)
+        target = self._open_target(lot)
+        if target is not None and (
+            other is not None or target.leaves_qty.as_decimal() != lot.quantity
+        ):
+            self._cancel_target(lot)
+
+    def _fit_target(self, lot: Lot) -> None:
+        if lot.is_closing or self._stops.is_crowded(lot.book):
+            if lot.target is not None:
+                self._client.cancel(lot.target)
+            return
+        if any(each.is_closing for each in self._stops.orders(lot)):
+            return
+        if lot.target is None:
+            self._send_target(lot)
+            return
+        target = self._open_target(lot)
+        if target is not None and target.leaves_qty.as_decimal() != lot.quantity:
+            self._cancel_target(lot)
+
+    def _open_target(self, lot: Lot) -> Order | None:
+        """Return the take profit unless it is closed or being cancelled."""
+        order = None if lot.target is None else self._client.open_order(lot.target)
+        if order is None or order.is_pending_cancel or lot.target in self._resizing:
+            return None
+        return order
+
+    def _cancel_target(self, lot: Lot) -> None:
+        """Cancel the take profit, to be sent again."""
+        if lot.target is not None:
+            self._resizing.add(lot.target)
+            self._client.cancel(lot.target)
 
     def _is_small(self, lot: Lot) -> bool:
         """Return whether the lot is too small for exits of its own."""
+        return lot.quantity < self._least(lot)
+
+    def _least(self, lot: Lot) -> Decimal:
+        """Return the smallest quantity of an exit at the lot's price."""
         if self._may_be_small:
-            return lot.quantity < min_order_quantity(self._client.instrument)
-        return lot.quantity < min_rung_quantity(self._client.instrument, lot.entry, lot.steps)
+            return min_order_quantity(self._client.instrument)
+        return min_rung_quantity(self._client.instrument, lot.entry, lot.steps)
 
     def _lot_to_join(self, lot: Lot) -> Lot | None:
         """Return the nearest lot of the book that is large enough together with a small one."""
@@ -245,57 +290,84 @@ class ExitOrders:
             if lot.book == book and self._is_small(lot):
                 self.protect(lot)
 
-    def _send(self, lot: Lot, leg: Leg) -> None:
-        instrument, mid = self._client.instrument, self._prices.mid
-        buffer, factory = self._config.tp_sl_adjustment_buffer_bps, self._client.factory
-        fields: dict[str, Any] = {
-            "instrument_id": instrument.id,
-            "order_side": OrderSide.SELL if lot.book == "LONG" else OrderSide.BUY,
-            "quantity": instrument.make_qty(lot.quantity),
-            "reduce_only": True,
-            "client_order_id": ClientOrderId(self._new_id(lot, leg)),
-        }
-        if leg == "T":
-            price = target_price(lot.book, lot.entry, lot.steps, self._client.tick)
-            if leg in lot.reached and mid is not None:
-                price = maker_target(lot.book, price, mid, buffer, self._client.tick)
-            order = factory.limit(
-                price=instrument.make_price(price), post_only=self._config.maker_only, **fields
-            )
-        else:
-            price = stop_price(lot.book, lot.entry, lot.steps, self._client.tick)
-            if mid is not None and is_stop_reached(lot.book, price, mid, buffer):
-                lot.reached.add(leg)
-            if leg in lot.reached:
-                order = factory.market(**fields)
-            else:
-                order = factory.stop_market(trigger_price=instrument.make_price(price), **fields)
-        lot.legs[leg] = order.client_order_id.value
+    def _protect_book(self, book: Book) -> None:
+        for lot in self.lots:
+            if lot.book == book:
+                self.protect(lot)
+
+    def _send_target(self, lot: Lot) -> None:
+        instrument, mid, tick = self._client.instrument, self._prices.mid, self._client.tick
+        price = target_price(lot.book, lot.entry, lot.steps, tick)
+        if lot.is_target_passed and mid is not None:
+            buffer = self._config.tp_sl_adjustment_buffer_bps
+            price = maker_target(lot.book, price, mid, buffer, tick)
+        order = self._client.factory.limit(
+            price=instrument.make_price(price),
+            post_only=self._config.maker_only,
+            **self._client.exit_fields("T", lot.key, lot.book, lot.quantity),
+        )
+        lot.target = order.client_order_id.value
         self._client.submit(order, lot.book)
 
-    def _new_id(self, lot: Lot, leg: Leg) -> str:
-        """Return an order id that no exit of the lot has used, also before a restart."""
-        ids = (f"{leg}{number}-{lot.key}" for number in count(1))
-        return next(order_id for order_id in ids if not self._client.is_known(order_id))
+    # -- confirmations, rejections and cancels ---------------------------------------------------
 
-    # -- rejections and cancels ------------------------------------------------------------------
+    def on_exit_accepted(self, lot: Lot, leg: Leg, order_id: str) -> None:
+        """Cancel the stop losses that an accepted one replaces."""
+        if leg == "S":
+            self._stops.on_accepted(lot, order_id)
 
     def on_exit_canceled(self, lot: Lot, leg: Leg, order_id: str) -> None:
-        """Send an exit again that was cancelled to be resized.
+        """Take the next step after a cancel of ours.
 
-        An exit that another client has cancelled is sent again by the next `protect_all`.
+        A stop loss that nobody here has cancelled is sent again at once, a take profit by the next
+        `protect_all`.
         """
+        self._cancel_failures.pop(order_id, None)
+        if leg == "S":
+            self._stops.on_canceled(lot, order_id)
+            return
         resized = order_id in self._resizing
-        self._forget(lot, leg, order_id)
-        if resized:
+        self._forget_target(lot, order_id)
+        if resized or lot.is_closing:
             self.protect_key(lot.key)
 
-    def on_cancel_rejected(self, order_id: str) -> None:
-        """Allow the next `protect_all` to cancel an exit of the wrong size again."""
+    def on_exit_expired(self, lot: Lot, leg: Leg, order_id: str) -> None:
+        """Close the lot at market if it was a stop loss."""
+        if leg == "S":
+            self._stops.on_expired(lot, order_id)
+        else:
+            self.on_exit_canceled(lot, leg, order_id)
+
+    def on_cancel_rejected(self, order_id: str, reason: str) -> None:
+        """Repeat the cancel of an exit if it did not reach the exchange.
+
+        The next `protect_all` repeats it otherwise, if the exit is still open then.
+        """
         self._resizing.discard(order_id)
+        failures = self._cancel_failures[order_id] = self._cancel_failures.get(order_id, 0) + 1
+        verdict = judge_stop(
+            reason, failures, self._client.now_ms, random.random(), is_denied=False
+        )
+        if verdict.outcome == "repeat":
+            name = f"cancel-{order_id}-{failures}"
+            self._timers.after(verdict.wait_ms, name, lambda: self._cancel_again(order_id))
+
+    def _cancel_again(self, order_id: str) -> None:
+        found = self.find(order_id)
+        if found is not None and self._is_used(order_id):
+            self.protect(found[0])
+        else:
+            self._client.cancel(order_id)
 
     def on_exit_rejected(
-        self, lot: Lot, leg: Leg, order_id: str, reason: str, *, is_reached: bool
+        self,
+        lot: Lot,
+        leg: Leg,
+        order_id: str,
+        reason: str,
+        *,
+        is_reached: bool = False,
+        is_denied: bool = False,
     ) -> None:
         """Handle an exit that was rejected or denied.
 
@@ -304,31 +376,35 @@ class ExitOrders:
             leg: Which exit it is.
             order_id: The exit's id.
             reason: The exchange's or Nautilus' reason.
-            is_reached: Whether the market has reached the exit's price. An exit that was rejected
+            is_reached: Whether the market has reached a take profit's price. One that was rejected
                 for another reason is sent again after the next bar.
+            is_denied: Whether Nautilus denied it.
         """
-        self._forget(lot, leg, order_id)
-        if any(words in reason for words in _TOO_SMALL):
+        if leg == "S":
+            outcome = self._stops.on_rejected(lot, order_id, reason, is_denied=is_denied)
+            is_small = outcome == "too_small"
+        else:
+            self._forget_target(lot, order_id)
+            is_small = is_too_small_error(reason)
+        if is_small:
             self._may_be_small = False
             self.protect(lot)
-            return
-        if not is_reached:
-            return
-        lot.reached.add(leg)
-        if leg == "S":
-            self.protect(lot)
-            return
-        lot.rejections += 1
-        if lot.rejections > self._config.retry_attempts:
-            lot.rejections = 0  # it is sent again after the next bar
+        elif leg == "T" and is_reached:
+            self._retry_target(lot, order_id)
+
+    def _retry_target(self, lot: Lot, order_id: str) -> None:
+        lot.is_target_passed = True
+        lot.target_rejections += 1
+        if lot.target_rejections > self._config.retry_attempts:
+            lot.target_rejections = 0  # it is sent again after the next bar
             return
         self._timers.after(
             self._config.retry_delay_ms, f"again-{order_id}", lambda: self.protect_key(lot.key)
         )
 
-    def _forget(self, lot: Lot, leg: Leg, order_id: str) -> None:
-        if lot.legs.get(leg) == order_id:
-            del lot.legs[leg]
+    def _forget_target(self, lot: Lot, order_id: str) -> None:
+        if lot.target == order_id:
+            lot.target = None
         self._resizing.discard(order_id)
 
 
@@ -344,6 +420,8 @@ def _open_exit(order: Order) -> OpenExit | None:
     found = leg_and_key(order_id)
     if found is None or order.is_pending_cancel:
         return None
+    if not (order.has_price or order.has_trigger_price):
+        return None  # a market order ends by itself
     leg, key = found
     price = order.price if order.has_price else order.trigger_price
     return OpenExit(

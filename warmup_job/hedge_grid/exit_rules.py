@@ -31,12 +31,24 @@ class Lot:
     """Base currency."""
     steps: ExitSteps
     """Where its exits are: as the strategy file was when it was opened."""
-    legs: dict[Leg, str] = field(default_factory=dict)
-    """Client order ids of its exits."""
-    reached: set[Leg] = field(default_factory=set)
-    """The legs whose price the market has reached."""
-    rejections: int = 0
+    target: str | None = None
+    """The order id of its take profit."""
+    target_rejections: int = 0
     """How many times in a row its take profit was rejected."""
+    is_target_passed: bool = False
+    """Whether the market has passed the take profit's price."""
+    stops: list[str] = field(default_factory=list)
+    """The order ids of its stop losses, and of the market orders that close it."""
+    stop_failures: int = 0
+    """How many times in a row a stop loss or a closing order was not accepted."""
+    send_stops_from_ms: int = 0
+    """No stop loss and no closing order is sent before this time, Unix ms."""
+    may_overlap: bool = True
+    """Whether a stop loss may be sent before those that it replaces are cancelled."""
+    is_closing: bool = False
+    """Whether what has no stop loss is closed at market."""
+    close_from_ms: int = 0
+    """From when on it is closed although its take profit is still open, Unix ms."""
 
     def grow(self, price: Decimal, quantity: Decimal) -> None:
         """Add a fill."""
@@ -64,6 +76,36 @@ class BookPosition(NamedTuple):
     """Base currency."""
     price: Decimal
     """Average entry price."""
+
+
+@dataclass(slots=True)
+class _Exits:
+    """The open exits of one lot."""
+
+    target: OpenExit | None = None
+    stops: list[OpenExit] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.target is not None and bool(self.stops)
+
+    @property
+    def by_leg(self) -> dict[Leg, OpenExit]:
+        exits: dict[Leg, OpenExit] = {} if self.target is None else {"T": self.target}
+        return exits | {"S": self.stops[0]} if self.stops else exits
+
+    @property
+    def order_ids(self) -> list[str]:
+        return [each.order_id for each in self.stops] + (
+            [] if self.target is None else [self.target.order_id]
+        )
+
+    @property
+    def leaves(self) -> Decimal:
+        """The quantity that they close; several stops together protect one lot."""
+        if self.target is not None:
+            return self.target.leaves
+        return sum((each.leaves for each in self.stops), Decimal(0))
 
 
 def target_price(book: Book, entry: Decimal, steps: ExitSteps, tick: Decimal) -> Decimal:
@@ -162,37 +204,39 @@ def recover_lots(
         The lots, and the order ids of surplus exits.
     """
     known = remembered or {}
-    pairs: dict[tuple[Book, str], dict[Leg, OpenExit]] = {}
+    found: dict[tuple[Book, str], _Exits] = {}
     surplus = []
     for each in exits:
-        pair = pairs.setdefault((each.book, each.key), {})
-        if each.leg in pair:
-            surplus.append(each.order_id)
+        mine = found.setdefault((each.book, each.key), _Exits())
+        if each.leg == "S":
+            mine.stops.append(each)
+        elif mine.target is None:
+            mine.target = each
         else:
-            pair[each.leg] = each
+            surplus.append(each.order_id)
     lots = []
     for book in BOOKS:
         position = positions.get(book, BookPosition(Decimal(0), Decimal(0)))
         left = position.quantity
-        # Complete pairs first: the other exit of a single one may have been filled.
-        mine = [(-len(pair), key, pair) for (of, key), pair in pairs.items() if of == book]
-        for _, key, pair in sorted(mine, key=lambda each: each[:2]):
-            first = pair.get("T") or pair["S"]
+        # Lots with both exits first: the other exit of a single one may have been filled.
+        rows = [(not of.is_complete, key, of) for (side, key), of in found.items() if side == book]
+        for _, key, mine in sorted(rows, key=lambda row: row[:2]):
             if left <= 0:
-                surplus += [each.order_id for each in pair.values()]
+                surplus += mine.order_ids
                 continue
-            lot = Lot(key, book, Decimal(0), min(first.leaves, left), steps)
-            lot.legs = {leg: each.order_id for leg, each in pair.items()}
+            lot = Lot(key, book, Decimal(0), min(mine.leaves, left), steps)
+            lot.target = None if mine.target is None else mine.target.order_id
+            lot.stops = [stop.order_id for stop in mine.stops]
             saved = known.get(key)
             if saved is None:
-                lot.entry = entry_price_of(pair, steps, tick)
+                lot.entry = entry_price_of(mine.by_leg, steps, tick)
             else:
                 lot.entry, lot.steps = saved.entry, saved.steps
             lots.append(lot)
             left -= lot.quantity
         for key, saved in sorted(known.items()):
             quantity = min(saved.quantity, left)
-            if saved.book == book and (book, key) not in pairs and quantity > 0:
+            if saved.book == book and (book, key) not in found and quantity > 0:
                 lots.append(Lot(key, book, saved.entry, quantity, saved.steps))
                 left -= quantity
         if left > 0:

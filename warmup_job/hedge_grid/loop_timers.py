@@ -41,6 +41,10 @@ class LoopTimers:
         at_ns = clock.timestamp_ns() + delay_ms * NS_PER_MS
         clock.set_time_alert_ns(name, at_ns, self._callback(name, act))
 
+    def is_set(self, name: str) -> bool:
+        """Return whether a timer of this name is still to act."""
+        return name in self._strategy.clock.timer_names
+
     def _callback(self, name: str, act: Callable[[], None]) -> Callable[[TimeEvent], None]:
         loop = self._loop
         if loop is None:

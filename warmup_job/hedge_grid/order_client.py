@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from itertools import count
+from typing import Any, NamedTuple
 
 from nautilus_trader.common.factories import OrderFactory
-from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import OrderSide, OrderType
+from nautilus_trader.model.events import OrderPendingCancel
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.orders import Order
@@ -14,6 +16,8 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.hedge_grid.grid_account import position_id
 from warmup_job.hedge_grid.ladder import Book
+from warmup_job.hedge_grid.order_ids import Leg
+from warmup_job.market.times import NS_PER_MS
 
 
 class Filled(NamedTuple):
@@ -47,18 +51,38 @@ class OrderClient:
         """Creates orders for :meth:`submit`."""
         return self._strategy.order_factory
 
+    @property
+    def now_ms(self) -> int:
+        """The strategy's clock, Unix ms."""
+        return int(self._strategy.clock.timestamp_ns()) // NS_PER_MS
+
+    def log_error(self, message: str) -> None:
+        """Log what a person must act on."""
+        self._strategy.log.error(message)
+
     def new_key(self) -> str:
         """Return a new key for an entry and its exits: a Nautilus order id without its ``O-``."""
         return str(self.factory.generate_client_order_id().value.removeprefix("O-"))
+
+    def exit_fields(self, leg: Leg, key: str, book: Book, quantity: Decimal) -> dict[str, Any]:
+        """Return what every exit order has: its side, quantity, and an id never used before."""
+        ids = (ClientOrderId(f"{leg}{number}-{key}") for number in count(1))
+        return {
+            "instrument_id": self.instrument.id,
+            "order_side": OrderSide.SELL if book == "LONG" else OrderSide.BUY,
+            "quantity": self.instrument.make_qty(quantity),
+            "reduce_only": True,
+            # Also before a restart: Nautilus denies a second order with an id.
+            "client_order_id": next(each for each in ids if self._order(each.value) is None),
+        }
 
     def submit(self, order: Order, book: Book) -> None:
         """Send an order for the position of this book."""
         position = position_id(self.instrument.id, book)
         self._strategy.submit_order(order, position_id=position)
 
-    def is_known(self, order_id: str) -> bool:
-        """Return whether the id is used already; Nautilus denies a second order with it."""
-        return self._strategy.cache.order(ClientOrderId(order_id)) is not None
+    def _order(self, order_id: str) -> Order | None:
+        return self._strategy.cache.order(ClientOrderId(order_id))
 
     def filled(self, order_id: str) -> Filled | None:
         """Return what an order has filled; None if it is unknown or has not filled."""
@@ -69,8 +93,20 @@ class OrderClient:
 
     def open_order(self, order_id: str) -> Order | None:
         """Return the order unless it is closed or unknown."""
-        order = self._strategy.cache.order(ClientOrderId(order_id))
+        order = self._order(order_id)
         return None if order is None or order.is_closed else order
+
+    def is_market(self, order_id: str) -> bool:
+        """Return whether the order is a market order."""
+        order = self._order(order_id)
+        return order is not None and bool(order.order_type == OrderType.MARKET)
+
+    def has_cancel_request(self, order_id: str) -> bool:
+        """Return whether this process has asked to cancel the order."""
+        order = self._order(order_id)
+        return order is not None and any(
+            isinstance(event, OrderPendingCancel) for event in order.events
+        )
 
     def open_orders(self) -> list[Order]:
         """Return the instrument's open and in-flight orders."""

@@ -35,7 +35,8 @@ from warmup_job.binance.funds import AccountFunds
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.hedge_grid.account_equity import AccountEquity
 from warmup_job.hedge_grid.entry_orders import EntryOrders
-from warmup_job.hedge_grid.exit_orders import ExitOrders, is_stop_reached_error
+from warmup_job.hedge_grid.exit_orders import ExitOrders
+from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
 from warmup_job.hedge_grid.funding import (
     USUAL_HOURS,
     FundingInterval,
@@ -199,7 +200,7 @@ class HedgeGridV1(Strategy):
         )
         self._exits = ExitOrders(
             client, self._prices, self.config, timers, lambda: self._operator != "flattening",
-            self._entries.is_open,
+            lambda book: self._account.position(book).quantity, self._entries.is_open,
         )  # fmt: skip
         self._take_over(self._loaded_lots)
         kept = describe_old_exits(self._exits.saved_lots(), self.grid.exits)
@@ -212,6 +213,7 @@ class HedgeGridV1(Strategy):
         self.subscribe_quote_ticks(self.config.instrument_id)
         if isinstance(instrument, CryptoPerpetual):
             self.subscribe_data(self._mark_prices(), client_id=ClientId(instrument.venue.value))
+        self._exits.protect_all()
         timers.every(
             self.config.balance_check_interval_seconds, _ACCOUNT_TIMER, self._check_account
         )
@@ -454,8 +456,12 @@ class HedgeGridV1(Strategy):
 
     # -- order events ----------------------------------------------------------------------------
 
-    def on_order_accepted(self, _: OrderAccepted) -> None:
-        """Save what the entry's lot is created with before the entry fills."""
+    def on_order_accepted(self, event: OrderAccepted) -> None:
+        """Save an entry's lot before it fills; cancel the stops that an accepted one replaces."""
+        order_id = event.client_order_id.value
+        found = self._exits.find(order_id)
+        if found is not None:
+            self._exits.on_exit_accepted(*found, order_id)
         self.on_state_change()
 
     def on_order_filled(self, event: OrderFilled) -> None:
@@ -476,7 +482,7 @@ class HedgeGridV1(Strategy):
             lot, leg = found
             kind = "take profit" if leg == "T" else "stop loss"
             self._log_info(f"Filled {quantity} at {price} ({lot.book} {kind})")
-            self._exits.on_exit_filled(lot, leg, quantity, is_closed=is_closed)
+            self._exits.on_exit_filled(lot, leg, order_id, quantity, is_closed=is_closed)
         self.on_state_change()
 
     def on_order_rejected(self, event: OrderRejected) -> None:
@@ -486,7 +492,8 @@ class HedgeGridV1(Strategy):
         is_reached = bool(event.due_post_only)
         if found is not None and found[1] == "S":
             is_reached = is_stop_reached_error(reason)
-        if not is_reached:
+        is_first = found is None or found[1] == "T" or not found[0].stop_failures
+        if not is_reached and is_first:  # what is repeated counts once
             self._count_error(f"Order {order_id} was rejected: {reason}")
         if entry is not None and is_reached:
             self._entries.retry(entry)
@@ -502,7 +509,7 @@ class HedgeGridV1(Strategy):
         if self._trading == TradingState.ACTIVE and not is_rate_denial(reason):
             self._count_error(f"Nautilus' risk engine denied order {order_id}: {reason}")
         if found is not None:
-            self._exits.on_exit_rejected(*found, order_id, reason, is_reached=False)
+            self._exits.on_exit_rejected(*found, order_id, reason, is_denied=True)
 
     def on_order_canceled(self, event: OrderCanceled) -> None:
         """Send entries that fit now, or an exit of another size."""
@@ -510,20 +517,23 @@ class HedgeGridV1(Strategy):
 
     def on_order_cancel_rejected(self, event: OrderCancelRejected) -> None:
         """Retry the cancel of an exit at the next account check."""
-        self._exits.on_cancel_rejected(event.client_order_id.value)
+        self._exits.on_cancel_rejected(event.client_order_id.value, str(event.reason))
 
     def on_order_expired(self, event: OrderExpired) -> None:
         """Handle an expired order; a post-only order that would have taken expires on Binance."""
         order_id = event.client_order_id.value
         order: Order | None = self.cache.order(event.client_order_id)
         entry, found = self._entries.find(order_id), self._exits.find(order_id)
-        if order is None or not order.is_post_only or order.filled_qty != 0:
-            self._on_order_gone(order_id)
-        elif entry is not None:
+        would_take = order is not None and order.is_post_only and order.filled_qty == 0
+        if entry is not None and would_take:
             self._entries.forget(order_id)
             self._entries.retry(entry)
-        elif found is not None:
+        elif found is not None and would_take:
             self._exits.on_exit_rejected(*found, order_id, "", is_reached=True)
+        elif found is not None:
+            self._exits.on_exit_expired(*found, order_id)
+        else:
+            self._on_order_gone(order_id)
 
     def _on_order_gone(self, order_id: str) -> None:
         entry, found = self._entries.forget(order_id), self._exits.find(order_id)

@@ -1,0 +1,337 @@
+"""Stop losses that the exchange does not take: repeated, or the lot is closed at market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType
+from nautilus_trader.model.events import OrderCanceled, OrderExpired, OrderRejected
+from nautilus_trader.model.identifiers import PositionId
+from nautilus_trader.model.objects import Quantity
+
+from tests.support.made_up_market import (
+    BAR_TYPE,
+    SECOND_NS,
+    START_NS,
+    Market,
+    config,
+    feed,
+    make_engine,
+    of_kind,
+    orders_of,
+    price_of,
+    refuse,
+    warm,
+)
+from warmup_job.binance.unknown_outcome import not_placed_reason
+from warmup_job.hedge_grid.exit_rejections import MOST_CLOSES
+from warmup_job.hedge_grid.order_client import OrderClient
+from warmup_job.hedge_grid.strategy import HedgeGridV1
+
+OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
+REFUSED, EXPIRED = OrderStatus.REJECTED, OrderStatus.EXPIRED
+FILL_S, BAR_S = 10, 62
+OVERLOADED = "{'code': -1008, 'msg': 'Server is currently overloaded with other requests.'}"
+REDUCE_ONLY = "{'code': -4118, 'msg': 'ReduceOnly Order Failed. Please check your positions.'}"
+
+
+@pytest.fixture
+def engine() -> Iterator[BacktestEngine]:
+    made = make_engine()
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def errors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what the strategy logs as an ERROR."""
+    logged: list[str] = []
+    monkeypatch.setattr(OrderClient, "log_error", lambda _, message: logged.append(message))
+    return logged
+
+
+def started(engine: BacktestEngine, market: Market | None = None, **changes: Any) -> HedgeGridV1:
+    """Add a grid of LONG rungs, and a market that fills the first one at `FILL_S`."""
+    strategy = HedgeGridV1(config(**{"grid_levels_short": 0, "grid_levels_long": 1} | changes))
+    warm(strategy)
+    engine.add_strategy(strategy)
+    if market is None:
+        market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+        market.quote(FILL_S, "49945").quote(30, "49960").quote(BAR_S - 1, "49960")
+        market.bar(BAR_S, "49960").quote(BAR_S + 1, "49960").quote(100, "49960")
+    feed(engine, market)
+    return strategy
+
+
+def first(count: int, which: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Choose the first ``count`` of the orders that ``which`` chooses."""
+    seen: list[Any] = []
+
+    def choose(order: Any) -> bool:
+        if which(order):
+            seen.append(order)
+        return bool(which(order)) and len(seen) <= count
+
+    return choose
+
+
+def is_stop(order: Any) -> bool:
+    return bool(order.order_type == OrderType.STOP_MARKET)
+
+
+def is_market(order: Any) -> bool:
+    return bool(order.order_type == OrderType.MARKET)
+
+
+def states(orders: list[Any]) -> list[OrderStatus]:
+    return [order.status for order in orders]
+
+
+def second_of(order: Any) -> float:
+    """Return when an order was made, in seconds of the made-up market."""
+    return float((order.init_event.ts_init - START_NS) / SECOND_NS)
+
+
+def report(engine: BacktestEngine, strategy: HedgeGridV1, second: float, make: Any) -> None:
+    """Let the exchange report an event of the only open stop loss."""
+
+    def process(_: Any) -> None:
+        (order,) = [each for each in of_kind(orders_of(engine), "S") if each.is_open]
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        engine.kernel.exec_engine.process(make(order, ids))
+
+    strategy.clock.set_time_alert_ns("report", START_NS + round(second * SECOND_NS), process)
+
+
+def rejected(order: Any, ids: Any) -> OrderRejected:
+    return OrderRejected(*ids, order.account_id, "REJECTED", UUID4(), 0, 0)
+
+
+def expired(order: Any, ids: Any) -> OrderExpired:
+    return OrderExpired(*ids, order.venue_order_id, order.account_id, UUID4(), 0, 0)
+
+
+def canceled(order: Any, ids: Any) -> OrderCanceled:
+    return OrderCanceled(*ids, order.venue_order_id, order.account_id, UUID4(), 0, 0)
+
+
+# -- rejected for good -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reason", [REDUCE_ONLY, "{'code': -2022, 'msg': 'ReduceOnly Order is rejected.'}"]
+)
+def test_stops_lot_whose_stop_is_refused_for_good_is_closed_at_market_at_once(
+    engine: BacktestEngine, errors: list[str], reason: str
+) -> None:
+    strategy = started(engine)
+    refuse(engine, strategy, first(1, is_stop), reason)
+    engine.run()
+    stop, closing = of_kind(orders_of(engine), "S")[:2]
+    (target,) = of_kind(orders_of(engine), "T")
+    assert states([stop, target, closing]) == [REFUSED, GONE, DONE]
+    assert (price_of(closing), str(closing.quantity)) == ("market", "0.004")
+    assert second_of(closing) < FILL_S + 1, "not with the next bar"
+    assert target.ts_last <= closing.init_event.ts_init, "only one of them may close the lot"
+    assert closing.is_reduce_only
+    assert engine.cache.positions_open() == []
+    assert reason in errors[0]
+
+
+@pytest.mark.parametrize(("make", "state"), [(rejected, REFUSED), (expired, EXPIRED)])
+def test_stops_lot_whose_stop_fails_at_its_trigger_is_closed_at_market_at_once(
+    engine: BacktestEngine, errors: list[str], make: Any, state: OrderStatus
+) -> None:
+    """Binance reports an ALGO_UPDATE with this status."""
+    strategy = started(engine)
+    report(engine, strategy, 20, make)
+    engine.run()
+    stop, closing = of_kind(orders_of(engine), "S")
+    (target,) = of_kind(orders_of(engine), "T")
+    assert states([stop, target, closing]) == [state, GONE, DONE]
+    assert second_of(closing) < 21
+    assert engine.cache.positions_open() == []
+    assert errors
+
+
+def test_stops_market_order_that_is_refused_is_repeated_until_it_closes_the_lot(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    strategy = started(engine)
+    few = first(3, is_market)
+    refuse(engine, strategy, lambda order: is_stop(order) or few(order), REDUCE_ONLY)
+    engine.run()
+    closing = [order for order in orders_of(engine) if is_market(order)]
+    assert states(closing) == [REFUSED] * 3 + [DONE]
+    assert second_of(closing[-1]) < FILL_S + 5
+    assert engine.cache.positions_open() == []
+
+
+def test_stops_lot_that_cannot_be_closed_is_an_error_and_the_next_check_tries_again(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    strategy = started(engine)
+    refuse(engine, strategy, lambda order: is_stop(order) or is_market(order), REDUCE_ONLY)
+    engine.run()
+    closing = [second_of(order) for order in orders_of(engine) if is_market(order)]
+    assert sum(each < 61 for each in closing) == MOST_CLOSES, "bounded"
+    assert sum(each >= 61 for each in closing) >= MOST_CLOSES, "and again"
+    assert len([each for each in errors if "could not be closed at market" in each]) >= 2
+    assert not [order for order in of_kind(orders_of(engine), "T") if order.is_open]
+
+
+def test_stops_market_order_never_closes_more_than_is_held(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Another client closes a part; before the next check, the exchange rejects the stop."""
+    strategy = started(engine, base_qty=D("0.008"))
+    refuse(engine, strategy, lambda order: is_stop(order) and second_of(order) > 15, REDUCE_ONLY)
+
+    def close_a_part(_: Any) -> None:
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str("0.005")
+        )
+        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+
+    at_ns = START_NS + 20 * SECOND_NS
+    strategy.clock.set_time_alert_ns("another client", at_ns, close_a_part)
+    report(engine, strategy, 21, rejected)
+    engine.run()
+    closing = [order for order in of_kind(orders_of(engine), "S") if is_market(order)]
+    assert [str(order.quantity) for order in closing] == ["0.003"]
+    assert engine.cache.positions_open() == []
+    assert not [each for each in engine.cache.positions() if str(each.id).endswith("SHORT")]
+
+
+def test_stops_take_profits_of_other_lots_give_way_to_a_market_order_and_return(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Binance takes a closing order only if it fits into the position beside the others (-4118)."""
+    strategy = started(engine, grid_levels_long=2)
+
+    def is_in_the_way(order: Any) -> bool:
+        rest = [each for each in of_kind(orders_of(engine), "T") if not each.is_closed]
+        return is_market(order) and bool(rest)
+
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").quote(11, "49895").quote(12, "49910").quote(50, "49910")
+    engine.clear_data()
+    feed(engine, market)
+    refuse(engine, strategy, is_in_the_way, REDUCE_ONLY)
+
+    def reject_one(_: Any) -> None:
+        order = next(each for each in of_kind(orders_of(engine), "S") if each.is_open)
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        engine.kernel.exec_engine.process(rejected(order, ids))
+
+    strategy.clock.set_time_alert_ns("reject", START_NS + 20 * SECOND_NS, reject_one)
+    engine.run()
+    closing = [order for order in orders_of(engine) if is_market(order)]
+    assert states(closing)[-1] == DONE
+    assert REFUSED in states(closing)
+    working = [order for order in orders_of(engine) if order.is_open]
+    assert sorted(order.client_order_id.value[0] for order in working) == ["S", "T"]
+    assert {str(order.quantity) for order in working} == {"0.004"}
+    (position,) = engine.cache.positions_open()
+    assert str(position.quantity) == "0.004"
+
+
+def test_stops_former_stop_stays_when_the_exchange_refuses_its_replacement(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Then the former one is cancelled first; the lot is not closed."""
+    strategy = started(engine, base_qty=D("0.020"))
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(FILL_S, "49945")
+    market.quote(20, "50000.05", size="0.012").quote(21, "49960").quote(30, "49960")
+    engine.clear_data()
+    feed(engine, market)
+    reason = "{'code': -4045, 'msg': 'Reach max stop order limit.'}"
+    refuse(engine, strategy, first(1, lambda each: second_of(each) > 15 and is_stop(each)), reason)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert [(str(each.quantity), each.status) for each in stops] == [
+        ("0.020", GONE), ("0.008", REFUSED), ("0.008", OPEN),
+    ]  # fmt: skip
+    (position,) = engine.cache.positions_open()
+    assert str(position.quantity) == "0.008"
+
+
+# -- passing trouble -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        OVERLOADED,
+        "{'code': -1021, 'msg': 'Timestamp for this request is outside of the recvWindow.'}",
+        not_placed_reason("no usable answer, TimeoutError"),
+    ],
+)
+def test_stops_that_did_not_reach_the_exchange_are_repeated_within_a_second(
+    engine: BacktestEngine, errors: list[str], reason: str
+) -> None:
+    strategy = started(engine, max_errors_per_minute=2)
+    refuse(engine, strategy, first(2, is_stop), reason)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert states(stops) == [REFUSED, REFUSED, OPEN]
+    assert second_of(stops[1]) - second_of(stops[0]) < 1
+    assert second_of(stops[2]) - second_of(stops[1]) < 1
+    assert [order.status for order in of_kind(orders_of(engine), "T")] == [OPEN]
+    assert not strategy.breaker.is_open(START_NS + 30 * SECOND_NS), "a repeat counts once"
+    assert errors == []
+
+
+def test_stops_are_repeated_at_most_every_two_seconds_while_an_outage_lasts(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    strategy = started(engine)
+    refuse(engine, strategy, lambda order: is_stop(order) and second_of(order) < 50, OVERLOADED)
+    engine.run()
+    seconds = [second_of(order) for order in of_kind(orders_of(engine), "S")]
+    assert 50 <= seconds[-1] <= 57, "soon after the end of the outage"
+    assert 10 <= len(seconds) <= 30, "less and less often"
+    assert len(errors) == 1, "one clear ERROR"
+    assert engine.cache.positions_open() != []
+
+
+def test_stops_entry_that_did_not_reach_the_exchange_waits_for_the_next_bar(
+    engine: BacktestEngine,
+) -> None:
+    strategy = started(engine)
+    refuse(engine, strategy, first(1, lambda _: True), OVERLOADED)
+    engine.run()
+    entries = of_kind(orders_of(engine), "E")
+    assert [(second_of(order), order.status) for order in entries] == [(2, REFUSED), (BAR_S, OPEN)]
+
+
+def test_stops_cancelled_by_the_exchange_are_sent_again_at_once(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    strategy = started(engine)
+    report(engine, strategy, 20, canceled)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert states(stops) == [GONE, OPEN]
+    assert second_of(stops[1]) < 21
+
+
+def test_stops_cancelled_by_the_trader_itself_are_not_sent_again_before_the_next_check(
+    engine: BacktestEngine,
+) -> None:
+    """The trader cancels them by its policy, when it stops or while bars are missing."""
+    strategy = started(engine)
+
+    def cancel(_: Any) -> None:
+        strategy.cancel_order(of_kind(orders_of(engine), "S")[0])
+
+    strategy.clock.set_time_alert_ns("policy", START_NS + 20 * SECOND_NS, cancel)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert states(stops) == [GONE, OPEN]
+    assert second_of(stops[1]) == 61

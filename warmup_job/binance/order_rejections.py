@@ -1,0 +1,42 @@
+"""A rejected order as one of our errors, so that `retry.wait_ms` can decide on a repeat. Pure.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
+"""
+
+from __future__ import annotations
+
+import re
+
+from warmup_job.binance.answers import TOO_MANY_REQUESTS, answer_error, printable
+from warmup_job.binance.unknown_outcome import may_send_again
+from warmup_job.errors import ExchangeUnreachableError, RefusedError, WarmupError
+
+_CODE = re.compile(r"(?<![\w-])-[0-9]{4,5}\b", re.ASCII)
+# Overloaded, shutting down, too many orders in ten seconds, and a timestamp outside of recvWindow.
+_TRANSIENT = frozenset({-1008, -1015, -1016, -1021})
+_LIMITED = 429
+
+
+def rejection_code(reason: str) -> int | None:
+    """Return Binance's error code in a rejection's reason; None: it has none."""
+    found = _CODE.search(reason)
+    return None if found is None else int(found[0])
+
+
+def rejection_error(reason: str, now_ms: int) -> WarmupError:
+    """Return the error of a rejected order, of the class that a request for klines would raise.
+
+    - `RateLimitedError`: the IP is limited or banned; it says until when.
+    - `ExchangeUnreachableError`: the order did not reach the matching engine; repeat it.
+    - `RefusedError`: the exchange does not want this order.
+
+    Args:
+        reason: The reason of Nautilus' rejection event.
+        now_ms: This machine's clock, UTC ms.
+    """
+    code, text = rejection_code(reason), printable(reason)
+    if code == TOO_MANY_REQUESTS:
+        return answer_error("Binance", _LIMITED, code, {}, now_ms, message=reason)
+    if may_send_again(reason) or code in _TRANSIENT:
+        return ExchangeUnreachableError(f"the order did not reach the exchange: {text}")
+    return RefusedError(f"the exchange rejected the order: {text}")
