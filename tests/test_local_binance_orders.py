@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.support.account_client import with_account
+from tests.support.commands import job_process
+from warmup_job.errors import ConfigError
+from warmup_job.local_binance.exchange_options import ExchangeOptions
+from warmup_job.local_binance.server import start
 
 if TYPE_CHECKING:
     from tests.support.account_client import AccountClient
@@ -493,3 +501,45 @@ def test_local_binance_orders_countdown_cancels_all() -> None:
         assert missing == (400, -1102)
 
     with_account(use, now_ms=MINUTE_START)
+
+
+def test_local_binance_orders_command_sets_the_engines_options() -> None:
+    options = (
+        "--closing-orders", "reject", "--hide-reduce-only", "--most-algo-orders", "1",
+        "--fill-pieces", "2", "--funding", "BTCUSDT=0.0003/4",
+    )  # fmt: skip
+    with job_process("exchange", "--port", "0", *options) as process:
+        url = process.stdout.readline().partition("REST ")[2].partition(",")[0]
+
+        def place(**order: object) -> dict[str, Any]:
+            """Place a closing order and return the answer, whatever it is."""
+            closing = {"symbol": "BTCUSDT", "side": "SELL", "positionSide": "LONG"}
+            body = urlencode(closing | {"quantity": "0.01"} | order).encode()
+            try:
+                with urllib.request.urlopen(f"{url}/_sim/orders", body) as response:
+                    return dict(json.load(response))
+            except urllib.error.HTTPError as refused:
+                return dict(json.load(refused))
+
+        place(side="BUY", type="MARKET")
+        with urllib.request.urlopen(f"{url}/_sim/account") as response:
+            account = json.load(response)
+        fills = [each["quantity"] for each in account["journal"] if each["event"] == "fill"]
+        assert fills == ["0.005", "0.005"]
+        high = round(float(account["positions"][0]["mark_price"]) * 1.02, 1)
+        limit = {"type": "LIMIT", "timeInForce": "GTC", "price": high}
+        assert place(**limit, quantity="0.02")["code"] == -4118
+        assert place(**limit)["reduceOnly"] is False
+        stop = {
+            "algoType": "CONDITIONAL", "type": "STOP_MARKET", "triggerPrice": round(high * 0.9, 1),
+        }  # fmt: skip
+        assert place(**stop)["algoStatus"] == "NEW"
+        assert place(**stop)["code"] == -4045
+        with urllib.request.urlopen(f"{url}/fapi/v1/fundingInfo") as response:
+            assert json.load(response)[0]["fundingIntervalHours"] == 4
+
+
+def test_local_binance_orders_options_out_of_range_are_refused() -> None:
+    for options in ({"fill_pieces": 0}, {"most_algo_orders": 0}, {"funding": ("BTCUSDT",)}):
+        with pytest.raises(ConfigError):
+            asyncio.run(start(ExchangeOptions(**options)))

@@ -76,6 +76,9 @@ class ExchangeApp:
             raise ConfigError("kline_ms and ban_seconds must be at least 1, latency_ms at least 0.")
         if not 0 < options.speed <= 1000:
             raise ConfigError(f"speed is {options.speed}; it must be more than 0, at most 1000.")
+        most_algos = options.most_algo_orders
+        if options.fill_pieces < 1 or (most_algos is not None and most_algos < 1):
+            raise ConfigError("fill_pieces and most_algo_orders must be at least 1.")
         self.options = options
         self._first_faults = [parse_fault(spec) for spec in options.faults]
         self.faults = FaultBoard(options.seed)
