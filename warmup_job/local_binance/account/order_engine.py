@@ -2,11 +2,14 @@
 
 Every change is written to the journal and sent as a user data event, in the order in which Binance
 sends them: a fill as ACCOUNT_UPDATE and then ORDER_TRADE_UPDATE; a triggered algo order as
-ALGO_UPDATE with TRIGGERING and TRIGGERED, the events of its order, and ALGO_UPDATE with FINISHED.
+ALGO_UPDATE with TRIGGERING, the events of its order, and ALGO_UPDATE with TRIGGERED and FINISHED.
+The algo service is another service than the matching engine, so its reports are later
+(https://github.com/nautechsystems/nautilus_trader/issues/3664).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
     from warmup_job.local_binance.account.trading_options import TradingOptions
     from warmup_job.local_binance.prices.price_feed import MarketTrade
+
+_REPORT_MS = 500
+"""How much later the algo service reports what has happened in the matching engine."""
 
 
 class OrderEngine:
@@ -79,6 +85,7 @@ class OrderEngine:
         self._journal = journal
         self._on_event = on_event
         self._options = options
+        self._reports: deque[AlgoRecord] = deque()
         self.now_ms = 0
         """The exchange's time, which may be later than what is being matched."""
 
@@ -204,14 +211,7 @@ class OrderEngine:
         """Store a change of an algo order, and report it."""
         self._store.put_algo(algo)
         self._journal.algo(algo.updated_ms, algo)
-        self._on_event(
-            user_events.algo_update(
-                algo,
-                self._prices.listed(algo.symbol),
-                self.now_ms,
-                self._store.created_by(algo),
-            )
-        )
+        self._tell_algo(algo)
         return algo
 
     def trigger(self, symbol: str, working_type: WorkingType, price: Decimal, at_ms: int) -> None:
@@ -261,8 +261,7 @@ class OrderEngine:
             algo_id=algo.algo_id,
             good_till_ms=algo.good_till_ms,
         )
-        self._store.put(order)  # the event of the algo order shows it
-        self.put_algo(replace(algo, status="TRIGGERED", order_id=order_id))
+        self._put_algo_quietly(replace(algo, status="TRIGGERED", order_id=order_id))
         self.enter(order, at_ms)
 
     def _refusal(self, algo: AlgoRecord, at_ms: int) -> str:
@@ -282,10 +281,26 @@ class OrderEngine:
         return ""
 
     def _finish_algo(self, order: OrderRecord, at_ms: int) -> None:
-        """Report that the order of an algo order is filled or has ended."""
+        """Note that the order of an algo order is filled or has ended."""
         algo = self._store.find_algo(order.algo_id, None) if order.algo_id else None
         if algo is not None:
-            self.put_algo(replace(algo, status="FINISHED", updated_ms=at_ms))
+            self._put_algo_quietly(replace(algo, status="FINISHED", updated_ms=at_ms))
+
+    def _put_algo_quietly(self, algo: AlgoRecord) -> None:
+        """Store a change that the algo service reports later."""
+        self._store.put_algo(algo)
+        self._journal.algo(algo.updated_ms, algo)
+        self._reports.append(replace(algo, updated_ms=algo.updated_ms + _REPORT_MS))
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether the algo service has something to report later."""
+        return bool(self._reports)
+
+    def report_algos(self, at_ms: int) -> None:
+        """Send the reports of the algo service that are due."""
+        while self._reports and self._reports[0].updated_ms <= at_ms:
+            self._tell_algo(self._reports.popleft())
 
     # --- liquidation ---
 
@@ -336,6 +351,11 @@ class OrderEngine:
                 (bids, asks),
             )
         )
+
+    def _tell_algo(self, algo: AlgoRecord) -> None:
+        created = self._store.created_by(algo)
+        symbol = self._prices.listed(algo.symbol)
+        self._on_event(user_events.algo_update(algo, symbol, self.now_ms, created))
 
     def _tell_position(self, position: FuturesPosition, at_ms: int) -> None:
         isolated = self._settings.margin_type(position.symbol) == "ISOLATED"

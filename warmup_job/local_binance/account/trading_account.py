@@ -110,8 +110,10 @@ class TradingAccount:
 
     @property
     def is_active(self) -> bool:
-        """Whether prices can change the account: it has an order or a position."""
-        return self._store.has_open or bool(self._ledger.open_positions())
+        """Whether time can change the account: it has an order or a position."""
+        return (
+            self._store.has_open or self._engine.has_reports or bool(self._ledger.open_positions())
+        )
 
     def positions(self) -> list[FuturesPosition]:
         """Return the positions that are not flat."""
@@ -508,6 +510,7 @@ class TradingAccount:
         return list(dict.fromkeys(orders + [algo.symbol for algo in self._store.open_algos()]))
 
     def _pass_moment(self, at_ms: int, trades: Mapping[tuple[str, int], list[MarketTrade]]) -> None:
+        self._engine.report_algos(at_ms)
         self._expire_dated(at_ms)
         for symbol in self._waiting_symbols():
             for trade in trades.get((symbol, at_ms), ()):
