@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.commands import job, job_process
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.operators import operated
+from tests.support.suite import HANG_S
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
-CALM = 0.1  # volatility per minute, bps: no rung is reached
+CALM, WILD = 0.1, 30.0  # volatility per minute, bps: no rung is reached, or one within seconds
 
 
 def is_live(report: dict[str, Any]) -> bool:
@@ -31,7 +37,7 @@ def test_pause_holds_entries_back_over_a_restart_until_resume(
         assert trader.ask("pause").code == 0
         report = trader.until(lambda report: not report["orders_open"])
         assert report["state"] == "paused"
-        assert "paused by the operator" in report["why"]
+        assert "by the operator" in report["why"]
         assert not report["trading"]
         assert trader.stop() == 143
     with operated(config, "paper", state_dir) as trader:
@@ -42,3 +48,78 @@ def test_pause_holds_entries_back_over_a_restart_until_resume(
         assert trader.stop() == 143
     with operated(config, "paper", state_dir) as trader:
         trader.until(is_live)
+
+
+def test_flatten_closes_everything_and_stays_paused_over_a_restart(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """On paper, where positions end with the process."""
+    running = start_exchange(now_ms=before_the_minute(EARLY_S), volatility_bps=WILD)
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    state_dir = tmp_path / "state"
+    with operated(config, "paper", state_dir) as trader:
+        trader.until(lambda report: report["positions_open"])
+        flat = trader.ask("flatten")
+        assert flat.code == 0, flat.err
+        closed = flat.json["flat"]["closed"]
+        assert closed
+        assert all(Decimal(each["quantity"]) > 0 and each["price"] for each in closed)
+        report = flat.json["report"]
+        assert (report["positions_open"], report["orders_open"]) == (0, 0)
+        assert report["operator"] == "paused"
+        assert trader.stop() == 143
+    with operated(config, "paper", state_dir) as trader:
+        report = trader.until(lambda report: report["state"] == "paused")
+        assert not report["orders_open"]
+        assert trader.ask("resume").code == 0
+        trader.until(is_live)
+
+
+KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
+
+
+def live_config(folder: Path, exchange: Exchange) -> Path:
+    """Return a configuration for live trading, and publish its snapshot."""
+    api = {"base_url": exchange.url, "ws_url": exchange.ws_url, "api_key": "${KEY}",
+           "api_secret": "${SECRET}"}  # fmt: skip
+    config = write_config(
+        folder,
+        exchange.url,
+        venue={"api": api, "trading": {"hedge_mode": True, "leverage": 5}},
+        warmup={"require": "proven"},
+        snapshot={"root": str(folder / "snapshot")},
+    )
+    done = job("run", "--config", config, env=KEYS)
+    assert done.code == 0, done.err
+    return config
+
+
+def account_of(exchange: Exchange) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{exchange.url}/_sim/account") as answer:
+        return dict(json.load(answer))
+
+
+def test_live_flatten_ends_when_the_exchange_reports_flat_also_after_a_kill(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """The exchange refuses new orders for a while; the trader is killed meanwhile and goes on."""
+    running = start_exchange(volatility_bps=WILD)
+    config = live_config(tmp_path, running)
+    state_dir = tmp_path / "state"
+    with operated(config, "live", state_dir, KEYS) as trader:
+        trader.until(lambda report: report["positions_open"])
+        running.fault("reject=-2010@POST/order")
+        with job_process("trader", "flatten", "--state-dir", state_dir) as command:
+            until(lambda: "was refused" in trader.log.read_text(), trader.log.read_text)
+            trader.process.kill()
+            assert command.wait(HANG_S) == 21
+    assert account_of(running)["positions"]
+    running.clear_faults()
+    with operated(config, "live", state_dir, KEYS) as trader:
+        trader.until(lambda report: report["operator"] == "paused")
+        account = account_of(running)
+        assert not account["positions"]
+        assert not account["orders"]
+        assert trader.stop() == 143
+    closing = [each["client_id"] for each in account["journal"] if each["event"] == "order"]
+    assert {each[0] for each in closing} <= {"E", "T", "S"}  # each order has an owner

@@ -79,9 +79,9 @@ class OperatorControl:
         """Why entries are held back; empty: they are not."""
         if self.state == "trading":
             return ""
-        verb = "paused" if self.state == "paused" else "being flattened"
+        what = "positions are being closed" if self.state == "flattening" else "no entries"
         by = f" ({self._wish.by})" if self._wish.by else ""
-        return f"{verb} by the operator since {utc_text(self._wish.since_ms)}{by}"
+        return f"{what}, by the operator since {utc_text(self._wish.since_ms)}{by}"
 
     def set(self, state: OperatorState, by: str = "") -> bool:
         """Note a wish on the disk, then act on it.

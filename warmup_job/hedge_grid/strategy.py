@@ -307,7 +307,15 @@ class HedgeGridV1(Strategy):
 
     def _check_account(self) -> None:
         """Compare the lots with the positions, send missing exits and check the drawdown."""
-        for book in BOOKS if self._operator != "flattening" else ():
+        if self._operator != "flattening":  # else somebody else closes the lots
+            self._check_lots()
+        if not self._is_halted and self._prices.mid is not None:
+            self._check_drawdown()
+        if self._stopped or self.breaker.is_open(self.clock.timestamp_ns()):
+            self._entries.cancel_all()
+
+    def _check_lots(self) -> None:
+        for book in BOOKS:
             if self._exits.quantity(book) != self._account.position(book).quantity:
                 self.log.warning(
                     f"Another client has changed the {book} position; taking over its new size"
@@ -315,10 +323,6 @@ class HedgeGridV1(Strategy):
                 self._take_over(self._saved_lots())
                 break
         self._exits.protect_all()
-        if not self._is_halted and self._prices.mid is not None:
-            self._check_drawdown()
-        if self._stopped or self.breaker.is_open(self.clock.timestamp_ns()):
-            self._entries.cancel_all()
 
     def _check_drawdown(self) -> None:
         """Judge the drawdown of the grid's own result, until the account's equity is known."""
