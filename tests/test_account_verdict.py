@@ -70,7 +70,7 @@ def test_a_difference_that_remains_is_repaired_again_and_then_ends_the_run() -> 
     verdict = AccountVerdict(0)
     repaired(verdict, STOP, 0)
     verdict.judge([STOP], 1_000)
-    assert verdict.judge([STOP], REPAIR_AGAIN_MS).action == "repair"
+    assert verdict.judge([STOP], REPAIR_AGAIN_MS).action == "repair positions"
     verdict.on_repair(REPAIR_AGAIN_MS)
     verdict.judge([STOP], EXIT_MS - 1)
     assert verdict.judge([STOP], EXIT_MS).action == "exit"

@@ -3,14 +3,15 @@
 Nautilus' own client reconciles from the newest 1,000 orders and 500 trades. Where these do not
 reach back equally far it invents fills, on a position `…-EXTERNAL` that does not exist. This client
 asks for what is open now, and for each order that Nautilus believes open and is not, with exactly
-the trades of the orders that have filled meanwhile.
+the trades of the orders that have filled meanwhile. These explain how positions have changed, so
+that their sizes are reported only at the start, and where a difference is left: Nautilus makes up
+for a difference with an invented fill, which a real one that comes later would double.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +28,7 @@ from nautilus_trader.execution.reports import (
     PositionStatusReport,
 )
 from nautilus_trader.model.enums import OrderStatus, PositionSide, TriggerType
-from nautilus_trader.model.identifiers import InstrumentId, PositionId, VenueOrderId
+from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId, VenueOrderId
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.model.orders import Order
 
@@ -37,7 +38,7 @@ from warmup_job.handoff.certain_orders import CertainOrders, error_code
 _RENEW_S = 30.0
 _MAX_READS = 3
 YOUNG_S = 2.0
-"""An order whose last event is younger may not be in the exchange's answers yet, or still."""
+"""An order that was sent more recently may not be in the exchange's answers yet."""
 
 
 class AccountClient(BinanceFuturesExecutionClient):
@@ -56,6 +57,7 @@ class AccountClient(BinanceFuturesExecutionClient):
         self._event_s: float | None = None
         self._position_side = ""
         self._has_reconciled = False
+        self._reports_positions = False
 
     def traded_instruments(self) -> list[InstrumentId]:
         """Return the ids of the traded instruments."""
@@ -72,17 +74,22 @@ class AccountClient(BinanceFuturesExecutionClient):
     def is_stream_up(self) -> bool:
         """Whether the user data stream is connected."""
         stream = self._ws_client._stream_client
-        return stream is not None and bool(stream.is_active())
+        # It says of itself that it is active also while it is connecting again.
+        return stream is not None and stream.is_active() and not stream.is_reconnecting()
 
-    async def renew_stream(self) -> bool:
+    async def renew_stream(self, *, positions: bool = False) -> bool:
         """Connect the user data stream again and reconcile, as Nautilus does after a reconnect.
 
         If the stream cannot be connected, it reconciles all the same.
+
+        Args:
+            positions: whether to set the positions to those of the exchange, after the orders.
 
         Returns:
             Whether it has reconciled.
         """
         stream, self._has_reconciled = self._ws_client, False
+        self._reports_positions = positions
         try:
             async with asyncio.timeout(_RENEW_S), stream._recovery_lock:
                 await stream.disconnect()
@@ -92,17 +99,12 @@ class AccountClient(BinanceFuturesExecutionClient):
         except Exception as error:  # noqa: BLE001 - of Nautilus' client, of many kinds
             logger.warning("cannot renew the user data stream: {}", type(error).__name__)
             await self._reconcile_after_resubscribe()
+        finally:
+            self._reports_positions = False
         return self._has_reconciled
 
     async def _reconcile_after_resubscribe(self) -> None:
-        """Reconcile with a state that no event has changed while it was read."""
-        buffer = self._ws_client._dispatch_buffer
-        mass_status, seen = None, -1
-        for _ in range(_MAX_READS):
-            seen, buffer = len(buffer), self._ws_client._dispatch_buffer
-            mass_status = await self.generate_mass_status()
-            if len(buffer) == seen:
-                break
+        mass_status = await self._mass_status(positions=self._reports_positions)
         if mass_status is not None:
             self._send_mass_status_report(mass_status)
             self._has_reconciled = True
@@ -136,23 +138,9 @@ class AccountClient(BinanceFuturesExecutionClient):
         Returns:
             None: a request failed, so nothing may be concluded.
         """
-        try:
-            return await self._read_account()
-        except Exception as error:  # noqa: BLE001 - one failed request makes all of it worthless
-            message = error.message if isinstance(error, BinanceError) else type(error).__name__
-            self._log.error(f"Cannot read the account: {message}")
-            return None
+        return await self._mass_status(positions=True)
 
-    async def _read_account(self) -> ExecutionMassStatus:
-        reports: list[OrderStatusReport] = []
-        for symbol in self.symbols:
-            reports += map(self._order_report, await self.orders.query_open_orders(symbol))
-            found = await self.orders.query_open_algo_orders(symbol)
-            reports += [self._algo_report(each) for each in found if each.quantity]
-        reported = {report.client_order_id for report in reports}
-        for order in self._believed_open():
-            if order.client_order_id not in reported:
-                reports.append(await self._order_now(order))
+    async def _mass_status(self, *, positions: bool) -> ExecutionMassStatus | None:
         status = ExecutionMassStatus(
             client_id=self.id,
             account_id=self.account_id,
@@ -160,24 +148,53 @@ class AccountClient(BinanceFuturesExecutionClient):
             report_id=UUID4(),
             ts_init=self._clock.timestamp_ns(),
         )
-        fills: list[FillReport] = []
-        for report in reports:
-            fills += await self._fills(report)
-        status.add_order_reports(reports)
-        status.add_fill_reports(fills)
-        status.add_position_reports(await self._position_reports())
+        try:
+            held = await self._position_reports() if positions else []
+            for _ in range(_MAX_READS):
+                reports, is_complete = await self._order_reports()
+                before, held = held, await self._position_reports() if positions else []
+                if _sizes(before) == _sizes(held):
+                    break  # nothing was filled meanwhile
+            status.add_order_reports(reports)
+            for report in reports:
+                status.add_fill_reports(await self._fills(report))
+            status.add_position_reports(held if is_complete else [])
+        except Exception as error:  # noqa: BLE001 - one failed request makes all of it worthless
+            message = error.message if isinstance(error, BinanceError) else type(error).__name__
+            self._log.error(f"Cannot read the account: {message}")
+            return None
         return status
 
-    def _believed_open(self) -> Iterable[Order]:
-        """Return the orders that Nautilus takes for open, and that have settled."""
-        cache, settled_ns = self._cache, self._clock.timestamp_ns() - round(YOUNG_S * 1e9)
+    async def _order_reports(self) -> tuple[list[OrderStatusReport], bool]:
+        """Return the open orders, what became of those that are not, and whether that is all."""
+        reports: list[OrderStatusReport] = []
+        for symbol in self.symbols:
+            reports += map(self._order_report, await self.orders.query_open_orders(symbol))
+            found = await self.orders.query_open_algo_orders(symbol)
+            reports += [self._algo_report(each) for each in found if each.quantity]
+        believed = self._believed_open()
+        leaving = {order_id for order_id, order in believed.items() if self._is_leaving(order)}
+        reports = [report for report in reports if report.client_order_id not in leaving]
+        reported = {report.client_order_id for report in reports} | leaving
+        reports += [
+            await self._order_now(order)
+            for order_id, order in believed.items()
+            if order_id not in reported
+        ]
+        return reports, not leaving
+
+    def _believed_open(self) -> dict[ClientOrderId, Order]:
+        """Return the orders that Nautilus takes for open or in flight."""
+        cache = self._cache
         found = (*cache.orders_open(venue=self.venue), *cache.orders_inflight(venue=self.venue))
-        return {
-            order.client_order_id: order
-            for order in found
-            if order.client_order_id.value not in self.orders.under_way
-            and order.last_event.ts_init <= settled_ns
-        }.values()
+        return {order.client_order_id: order for order in found}
+
+    def _is_leaving(self, order: Order) -> bool:
+        """Return whether an order may still be on its way to the exchange."""
+        if order.venue_order_id is not None:
+            return False
+        young_ns = self._clock.timestamp_ns() - order.last_event.ts_init
+        return order.client_order_id.value in self.orders.under_way or young_ns < YOUNG_S * 1e9
 
     async def _order_now(self, order: Order) -> OrderStatusReport:
         """Return what the exchange says of an order that is not among its open ones."""
@@ -294,3 +311,7 @@ class AccountClient(BinanceFuturesExecutionClient):
             if position.id not in there and position.instrument_id in traded
         ]
         return reports
+
+
+def _sizes(reports: list[PositionStatusReport]) -> set[tuple[PositionId | None, Decimal]]:
+    return {(report.venue_position_id, report.signed_decimal_qty) for report in reports}

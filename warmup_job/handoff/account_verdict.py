@@ -27,7 +27,8 @@ class Step(NamedTuple):
     state: AccountState
     reason: str
     """Why entries must not leave; empty: they may."""
-    action: Literal["wait", "look again", "repair", "exit"]
+    action: Literal["wait", "look again", "repair", "repair positions", "exit"]
+    """The first repair asks for the orders; a later one also sets the positions."""
 
 
 class AccountVerdict:
@@ -84,7 +85,9 @@ class AccountVerdict:
         elif any(now_ms - self._repaired[what] >= EXIT_MS for what in lasting):
             return Step("differs", reason, "exit")
         is_due = not self._repairs_ms or now_ms - self._repairs_ms[-1] >= REPAIR_AGAIN_MS
-        return Step("differs", reason, "repair" if is_due else "look again")
+        if not is_due:
+            return Step("differs", reason, "look again")
+        return Step("differs", reason, "repair positions" if lasting else "repair")
 
     def _settled(self, action: Literal["wait", "look again", "repair"], now_ms: int) -> Step:
         """Return the step while no difference has remained after a repair."""

@@ -100,8 +100,8 @@ class AccountWatch:
                 raise TraderError(
                     f"{step.reason}; repairs have not helped, a new start takes the account over"
                 )
-            if step.action == "repair":
-                await self._repair()
+            if step.action in {"repair", "repair positions"}:
+                await self._repair(positions=step.action == "repair positions")
             await asyncio.sleep(self._pause_s(step))
 
     def _pause_s(self, step: Step) -> float:
@@ -125,12 +125,12 @@ class AccountWatch:
         self._enter(step)
         return step
 
-    async def _repair(self) -> None:
+    async def _repair(self, *, positions: bool) -> None:
         logger.warning(
             "renewing the user data stream and reconciling the account: {}",
             "; ".join(map(str, self._differences[:_SHOWN])) or self._stream_problem(),
         )
-        await self._client.renew_stream()
+        await self._client.renew_stream(positions=positions)
         self._verdict.on_repair(_monotonic_ms())
 
     def _enter(self, step: Step) -> None:

@@ -104,7 +104,7 @@ class Websockets:
             connection = client._clients.get(number)
             if number == -1 or client._is_connecting.get(number):
                 continue
-            if connection is not None and not connection.is_active():
+            if connection is not None and connection.is_reconnecting():
                 continue
             logger.warning("{}: connecting again, because its websocket is silent", stream)
             streams = list(client._client_streams[number])
