@@ -74,7 +74,7 @@ def at_the_exchange(use: Callable[[Account], Awaitable[None]]) -> None:
                 AccountReader(client, exchange.url, *KEYS, ["BTCUSDT"]) as reader,
             ):
                 await client.sync_clock()
-                await use(Account(reader, exchange._exchange.trading, exchange.now_ms))
+                await use(Account(reader, exchange._exchange.account.trading, exchange.now_ms))
         finally:
             await exchange.stop()
 

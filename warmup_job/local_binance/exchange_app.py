@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
-from loguru import logger
 
 from warmup_job.errors import ConfigError
-from warmup_job.local_binance.account.account_answers import AccountAnswers
 from warmup_job.local_binance.account.listen_key import ListenKeys
 from warmup_job.local_binance.account.signature import Credentials
-from warmup_job.local_binance.account.simulated_account import SimulatedAccount
-from warmup_job.local_binance.account.trading_account import TradingAccount
-from warmup_job.local_binance.account.trading_options import TradingOptions
+from warmup_job.local_binance.account_app import AccountApp
 from warmup_job.local_binance.exchange_clock import ExchangeClock
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.faults.fault_board import FaultBoard
@@ -29,22 +24,13 @@ from warmup_job.local_binance.faults.fault_spec import (
 from warmup_job.local_binance.listening_socket import ListeningSocket
 from warmup_job.local_binance.prices.funding_schedule import FundingSchedule
 from warmup_job.local_binance.prices.generated_market import generated_feed
-from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.local_binance.prices.replay import recorded_feeds
 from warmup_job.local_binance.prices.symbols import default_symbols
-from warmup_job.local_binance.rest.account_control import AccountControl
-from warmup_job.local_binance.rest.account_rest import AccountRest
-from warmup_job.local_binance.rest.algo_order_rest import AlgoOrderRest
-from warmup_job.local_binance.rest.history_rest import HistoryRest
 from warmup_job.local_binance.rest.market_rest import MarketRest
 from warmup_job.local_binance.rest.order_rate import OrderRate
-from warmup_job.local_binance.rest.order_rest import OrderRest
 from warmup_job.local_binance.rest.request_log import RequestLog
 from warmup_job.local_binance.rest.request_middlewares import RequestMiddlewares
 from warmup_job.local_binance.rest.responses import answer
-from warmup_job.local_binance.rest.served_account import ServedAccount
-from warmup_job.local_binance.rest.settings_rest import SettingsRest
-from warmup_job.local_binance.rest.signed_requests import SignedRequests
 from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
@@ -52,14 +38,11 @@ from warmup_job.local_binance.websocket.user_data_stream import UserDataStream
 from warmup_job.market.recording import read_recording
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from warmup_job.local_binance.prices.price_feed import PriceFeed
     from warmup_job.local_binance.rest.responses import Handler
     from warmup_job.market.pages import Market
 
 _MARKETS: tuple[Market, ...] = ("um", "spot")
-_LEAST_STEP_MS = 10  # of the machine's time, between two steps of the account
 
 
 class ExchangeApp:
@@ -76,9 +59,6 @@ class ExchangeApp:
             raise ConfigError("kline_ms and ban_seconds must be at least 1, latency_ms at least 0.")
         if not 0 < options.speed <= 1000:
             raise ConfigError(f"speed is {options.speed}; it must be more than 0, at most 1000.")
-        most_algos = options.most_algo_orders
-        if options.fill_pieces < 1 or (most_algos is not None and most_algos < 1):
-            raise ConfigError("fill_pieces and most_algo_orders must be at least 1.")
         self.options = options
         self._first_faults = [parse_fault(spec) for spec in options.faults]
         self.faults = FaultBoard(options.seed)
@@ -103,56 +83,22 @@ class ExchangeApp:
         self.meter = WeightMeter(options.weight_limit, options.ban_seconds * 1000)
         credentials = Credentials(options.api_key, options.api_secret)
         self.order_rate = OrderRate()
-        futures = {name: feed for (market, name), feed in self.feeds.items() if market == "um"}
-        settings = SimulatedAccount(
-            futures,
-            balance=options.balance,
-            hedge_mode=not options.one_way,
-            can_trade=not options.no_trading,
-            opened_ms=self.clock.now_ms(),
-        )
         listen_keys = ListenKeys(lambda key: self.hub.end("um", key))
         self.log = RequestLog(credentials.concealed)
         self.user_data = UserDataStream(listen_keys, self.clock, self.faults)
         self.hub = StreamHub(
             self.feeds, self.clock, options.kline_ms, self.faults, self.user_data, self.funding
         )
-        self.trading = TradingAccount(
-            futures,
-            settings,
-            self.funding,
-            Decimal(settings.balance),
-            self.clock.now_ms(),
-            self.user_data.publish,
-            TradingOptions(
-                closing_orders=options.closing_orders,
-                fill_pieces=options.fill_pieces,
-                shows_reduce_only=not options.hide_reduce_only,
-                most_algo_orders=options.most_algo_orders,
-            ),
+        self.account = AccountApp(
+            options,
+            {name: feed for (market, name), feed in self.feeds.items() if market == "um"},
+            self.clock,
             self.faults,
+            self.funding,
+            credentials,
+            listen_keys,
+            self.user_data,
         )
-        served = ServedAccount(
-            self.trading, {name: feed.symbol for name, feed in futures.items()}, self.clock
-        )
-        orders, algo_orders = OrderRest(served), AlgoOrderRest(served)
-        account = AccountRest(settings, AccountAnswers(settings, self.trading), served, listen_keys)
-        requests = SignedRequests(credentials, self.clock)
-        signed = [
-            *orders.routes(),
-            *algo_orders.routes(),
-            *HistoryRest(served).routes(),
-            *SettingsRest(settings, served, self.user_data.publish).routes(),
-            *account.routes(),
-        ]
-        self._routes = [
-            *((method, path, requests.signed(make)) for method, path, make in signed),
-            *(
-                (method, path, requests.keyed(make))
-                for method, path, make in account.keyed_routes()
-            ),
-            *AccountControl(served, orders, algo_orders, self.funding).routes(),
-        ]
         self._market_rest = MarketRest(
             self.feeds, self.clock, self.meter, self.faults, self.funding
         )
@@ -168,7 +114,7 @@ class ExchangeApp:
         app = web.Application(middlewares=self._middlewares.in_order())
         for path, handler in self._market_rest.routes().items():
             app.router.add_get(path, handler)
-        for method, path, handler in self._routes:
+        for method, path, handler in self.account.routes():
             app.router.add_route(method, path, handler)
         for prefix, market in (
             ("", self.options.root_streams),
@@ -187,27 +133,8 @@ class ExchangeApp:
         app.router.add_post("/_sim/faults", self._add_fault)
         app.router.add_delete("/_sim/faults", self._remove_faults)
         app.router.add_delete("/_sim/faults/{id}", self._remove_fault)
-        app.cleanup_ctx.append(self._trading_in_background)
+        app.cleanup_ctx.append(self.account.in_background)
         return app
-
-    # --- the account ---
-
-    async def _trading_in_background(self, _: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._advance_trading())
-        yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    async def _advance_trading(self) -> None:
-        """Let the market change the account while it has orders or positions."""
-        step_ms = max(SLOT_MS, int(_LEAST_STEP_MS * self.options.speed))
-        while True:
-            now_ms = self.clock.now_ms()
-            try:
-                self.trading.advance(now_ms)
-            except Exception:  # noqa: BLE001 - a silent end would freeze all orders
-                logger.exception("The account of the local exchange has failed")
-            await self.clock.sleep_until((now_ms // step_ms + 1) * step_ms)
 
     # --- websockets ---
 
