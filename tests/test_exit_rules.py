@@ -22,10 +22,10 @@ from warmup_job.hedge_grid.exit_rules import (
     target_price,
 )
 from warmup_job.hedge_grid.grid_config import grid_settings
+from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.grid_state import SavedLot
 from warmup_job.hedge_grid.ladder import BOOKS, Book
-from warmup_job.hedge_grid.order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 TICK = D("0.1")

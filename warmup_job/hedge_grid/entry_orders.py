@@ -13,13 +13,13 @@ from nautilus_trader.model.orders import Order
 from warmup_job.hedge_grid.caps import rungs_within_caps
 from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
+from warmup_job.hedge_grid.grid_order_ids import parse_order_id
 from warmup_job.hedge_grid.grid_state import SavedLot
 from warmup_job.hedge_grid.ladder import ExitSteps, Rung, is_on_maker_side
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
 from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries, retry_price
-from warmup_job.hedge_grid.order_ids import parse_order_id
 
 
 class EntryOrder(NamedTuple):

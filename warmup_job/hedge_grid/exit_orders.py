@@ -20,12 +20,12 @@ from warmup_job.hedge_grid.exit_rules import (
     target_price,
 )
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
+from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_state import SavedLot, by_key
 from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, min_rung_quantity
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
-from warmup_job.hedge_grid.order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.stop_cover import covered
 from warmup_job.hedge_grid.stop_orders import StopOrders
 

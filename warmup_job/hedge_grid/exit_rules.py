@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
+from warmup_job.hedge_grid.grid_order_ids import Leg
 from warmup_job.hedge_grid.grid_state import SavedLot
 from warmup_job.hedge_grid.ladder import (
     BOOKS,
@@ -16,7 +17,6 @@ from warmup_job.hedge_grid.ladder import (
     step_ratio,
     to_multiple,
 )
-from warmup_job.hedge_grid.order_ids import Leg
 
 
 @dataclass(slots=True)

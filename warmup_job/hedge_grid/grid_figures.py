@@ -11,9 +11,9 @@ from nautilus_trader.model.orders import Order
 
 from warmup_job.hedge_grid.exit_rules import BookPosition
 from warmup_job.hedge_grid.grid_account import unrealised_of
+from warmup_job.hedge_grid.grid_order_ids import parse_order_id
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.order_client import book_of
-from warmup_job.hedge_grid.order_ids import parse_order_id
 
 OrderKind = Literal["entry", "take_profit", "stop_loss", "other"]
 """What an order is for, by its id; ``other``: its id is not the grid's."""

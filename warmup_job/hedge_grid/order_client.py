@@ -15,8 +15,8 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.hedge_grid.grid_account import position_id
+from warmup_job.hedge_grid.grid_order_ids import Leg
 from warmup_job.hedge_grid.ladder import Book
-from warmup_job.hedge_grid.order_ids import Leg
 from warmup_job.market.times import NS_PER_MS
 
 
