@@ -9,9 +9,16 @@ from typing import Any
 import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType
-from nautilus_trader.model.events import OrderCanceled, OrderExpired, OrderRejected
-from nautilus_trader.model.identifiers import PositionId
+from nautilus_trader.model.events import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderRejected,
+    OrderSubmitted,
+)
+from nautilus_trader.model.identifiers import PositionId, VenueOrderId
 from nautilus_trader.model.objects import Quantity
 
 from tests.support.made_up_market import (
@@ -19,6 +26,7 @@ from tests.support.made_up_market import (
     SECOND_NS,
     START_NS,
     Market,
+    answer_instead,
     config,
     feed,
     make_engine,
@@ -143,6 +151,18 @@ def test_stops_lot_whose_stop_is_refused_for_good_is_closed_at_market_at_once(
     assert reason in errors[0]
 
 
+def test_stops_lot_is_closed_half_a_second_later_if_the_cancel_is_not_answered(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Before, take profit and market order could both be filled, or exceed the position."""
+    strategy = started(engine)
+    report(engine, strategy, 20, rejected)
+    answer_instead(engine, lambda command: isinstance(command, CancelOrder))
+    engine.run()
+    (closing,) = [order for order in orders_of(engine) if is_market(order)]
+    assert (second_of(closing), closing.status) == (20.5, DONE)
+
+
 @pytest.mark.parametrize(("make", "state"), [(rejected, REFUSED), (expired, EXPIRED)])
 def test_stops_lot_whose_stop_fails_at_its_trigger_is_closed_at_market_at_once(
     engine: BacktestEngine, errors: list[str], make: Any, state: OrderStatus
@@ -183,6 +203,32 @@ def test_stops_lot_that_cannot_be_closed_is_an_error_and_the_next_check_tries_ag
     assert sum(each >= 61 for each in closing) >= MOST_CLOSES, "and again"
     assert len([each for each in errors if "could not be closed at market" in each]) >= 2
     assert not [order for order in of_kind(orders_of(engine), "T") if order.is_open]
+
+
+def test_stops_market_order_that_expires_is_repeated_a_bounded_number_of_times(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Binance accepts a market order first, and lets it expire if it cannot be filled."""
+    strategy = started(engine)
+    report(engine, strategy, 20, expired)
+    process = engine.kernel.exec_engine.process
+
+    def answer(command: Any) -> bool:
+        order = getattr(command, "order", None)
+        if order is None or not is_market(order):
+            return False
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        account_id, number = engine.cache.accounts()[0].id, VenueOrderId(f"v-{ids[-1]}")
+        process(OrderSubmitted(*ids, account_id, UUID4(), 0, 0))
+        process(OrderAccepted(*ids, number, account_id, UUID4(), 0, 0))
+        process(OrderExpired(*ids, number, account_id, UUID4(), 0, 0))
+        return True
+
+    answer_instead(engine, answer)
+    engine.run()
+    closing = [second_of(order) for order in orders_of(engine) if is_market(order)]
+    assert sum(each < 61 for each in closing) == MOST_CLOSES
+    assert [each for each in errors if "could not be closed at market" in each]
 
 
 def test_stops_market_order_never_closes_more_than_is_held(

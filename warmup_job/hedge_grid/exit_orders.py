@@ -231,11 +231,10 @@ class ExitOrders:
             self._cancel_target(lot)
 
     def _fit_target(self, lot: Lot) -> None:
-        if lot.is_closing or self._stops.is_crowded(lot.book):
+        is_closing = any(each.is_closing for each in self._stops.orders(lot))
+        if is_closing or lot.is_closing or self._stops.is_crowded(lot.book):
             if lot.target is not None:
                 self._client.cancel(lot.target)
-            return
-        if any(each.is_closing for each in self._stops.orders(lot)):
             return
         if lot.target is None:
             self._send_target(lot)

@@ -188,7 +188,8 @@ class StopOrders:
 
     def on_accepted(self, lot: Lot, order_id: str) -> None:
         """Cancel the stops that this one replaces, and take the next step."""
-        lot.stop_failures = lot.send_stops_from_ms = 0
+        if not self._client.is_market(order_id):  # which can still expire without a fill
+            lot.stop_failures = lot.send_stops_from_ms = 0
         self._cancel_replaced(order_id)
         self._protect(lot.key)
 
