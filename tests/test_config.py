@@ -508,6 +508,8 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         "silence": "30s",
         "first_bar": "on_bar",
         "replay_history": "on_bar",
+        "trader_id": "GRID-2",
+        "order_id_tag": "a1",
     }
     assert set(options) == set(OPTIONS)
     variables = {f"WARMUP_{name.upper()}": value for name, value in options.items()}
@@ -526,6 +528,25 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         assert (config.trade.on_stop, config.trade.on_gap) == ("keep", "cancel_all")
         assert config.trade.silence_ms == 30_000
         assert (config.trade.first_bar, config.trade.replay) == ("on_bar", "on_bar")
+        assert (config.trade.trader_id, config.trade.order_id_tag) == ("GRID-2", "a1")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("order_id_tag", "abcd", "is not one to three letters or digits"),
+        ("order_id_tag", "a-b", "is not one to three letters or digits"),
+        ("order_id_tag", "ü", "is not one to three letters or digits"),
+        ("trader_id", "-A", "is not 1 to 32 letters, digits, - and _"),
+        ("trader_id", "A" * 33, "is not 1 to 32 letters, digits, - and _"),
+        ("trader_id", "A B", "is not 1 to 32 letters, digits, - and _"),
+    ],
+)
+def test_config_names_that_no_order_id_can_have_are_refused(
+    joined: Load, key: str, value: str, why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        joined(overrides={key: value})
 
 
 def test_config_precedence_is_option_variable_file_default(joined: Load) -> None:

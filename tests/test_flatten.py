@@ -28,8 +28,15 @@ from tests.support.made_up_market import (
 from tests.support.suite import HANG_S
 from warmup_job.errors import ExchangeUnreachableError
 from warmup_job.handoff import flatten as module
-from warmup_job.handoff.flatten import Flattening, HeldPosition, largest_market_order
+from warmup_job.handoff.flatten import (
+    Flattening,
+    HeldPosition,
+    ReadPositions,
+    largest_market_order,
+)
 from warmup_job.handoff.operator_control import FlatReport, OperatorControl
+from warmup_job.handoff.order_ids import TraderIdentity
+from warmup_job.handoff.own_orders import OwnOrders
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 LONG = PositionId(f"{BAR_TYPE.instrument_id}-LONG")
@@ -76,6 +83,11 @@ class Scene:
     def closings(self) -> list[Any]:
         return [each for each in orders_of(self.engine) if price_of(each) == "market"]
 
+    def flattening(self, read: ReadPositions) -> Flattening:
+        cache, strategies = self.engine.cache, [self.strategy]
+        own_orders = OwnOrders(cache, strategies, TraderIdentity())
+        return Flattening(cache, strategies, own_orders, read, self.operator)
+
     def flatten(
         self, read: Callable[[], Sequence[HeldPosition]] | None = None
     ) -> tuple[FlatReport, list[str]]:
@@ -98,7 +110,7 @@ class Scene:
             self.operator.set("flattening")
             market = asyncio.create_task(trade())
             async with asyncio.timeout(HANG_S):
-                await Flattening(self.engine.cache, [self.strategy], asked, self.operator).run()
+                await self.flattening(asked).run()
             market.cancel()
             await asyncio.gather(market, return_exceptions=True)
             told = [steps.get_nowait() for _ in range(steps.qsize())]

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock
+from nautilus_trader.common.factories import OrderFactory
+from nautilus_trader.model.identifiers import StrategyId, TraderId
 
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.hedge_grid.order_client import OrderClient
@@ -30,3 +33,16 @@ def test_order_client_rounds_by_the_current_tick_of_the_node() -> None:
         "14.57",
         "7",
     )
+
+
+def test_order_client_counts_to_four_digits_so_that_ids_fit() -> None:
+    trader_id, strategy_id = TraderId("WARMUP-abcxyz1"), StrategyId("HedgeGridV1-000")
+    factory = OrderFactory(trader_id, strategy_id, LiveClock())
+    factory.set_client_order_id_count(9_998)
+    listed = next(each for each in default_symbols() if each.market == "um")
+    strategy: Any = SimpleNamespace(order_factory=factory)
+    client = OrderClient(strategy, parse_instrument("um", listed.info(), 0))
+    last, first = client.new_key(), client.new_key()
+    assert last.endswith("-9999")
+    assert len(f"S99-{last}") == 36
+    assert first.endswith("-1")

@@ -37,7 +37,7 @@ from tests.support.waiting import until_async
 from warmup_job.catalog.nautilus_bars import instrument_bars
 from warmup_job.errors import TraderError
 from warmup_job.handoff.composite_bars import CompositeSeries
-from warmup_job.handoff.open_orders import has_orders_under_way, open_orders
+from warmup_job.handoff.own_orders import OwnOrders
 from warmup_job.market.interval import Interval
 from warmup_job.plan.warmup_plan import WarmupPlan
 
@@ -328,15 +328,14 @@ def test_order_in_nautilus_queues_counts_as_in_flight(
     async def during(seam: Seam) -> None:
         (strategy,) = seam.strategies
         await until_async(lambda: seam.runner.state == "live" and strategy.given)
-        await until_async(lambda: not has_orders_under_way(strategy.cache, [strategy]))
+        own = OwnOrders(strategy.cache, [strategy], seam.runner.settings.identity)
+        await until_async(lambda: not own.are_under_way())
         strategy.note("on_bar", strategy.cache.bar(MINUTES))  # sends an order
         order = strategy.given[-1].order
-        assert has_orders_under_way(strategy.cache, [strategy])
-        assert order not in [
-            each for _, each in open_orders(strategy.cache, [strategy], "cancel_all")
-        ]
+        assert own.are_under_way()
+        assert order not in [each for _, each in own.select("cancel_all")]
         await until_async(lambda: order.status == OrderStatus.ACCEPTED)
-        assert not has_orders_under_way(strategy.cache, [strategy])
+        assert not own.are_under_way()
 
     asyncio.run(start_over(running, config, during))
 

@@ -22,6 +22,9 @@ POSITIONS_WEIGHT, ORDERS_WEIGHT = 5, 2
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api
 """
 
+HISTORY_WEIGHT = 5
+"""Request weight of one symbol's newest orders."""
+
 ACCOUNT_WEIGHT, INCOME_WEIGHT = 5, 30
 """Request weight of the balances, and of one page of income.
 
@@ -37,6 +40,14 @@ class OpenOrder(NamedTuple):
     symbol: str
     filled: Decimal
     """How much of it has been filled, base currency."""
+    position_side: str = ""
+    """LONG, SHORT or BOTH."""
+    quantity: Decimal = Decimal(0)
+    """Its whole size, base currency."""
+    created_ms: int = 0
+    """UTC ms on the exchange's clock."""
+    number: int = 0
+    """The exchange's own number of it; 0: it is conditional, which has numbers of its own."""
 
 
 class AccountSnapshot(NamedTuple):
@@ -46,6 +57,8 @@ class AccountSnapshot(NamedTuple):
     """Signed quantity by symbol and position side (LONG, SHORT or BOTH); never 0."""
     orders: Mapping[str, OpenOrder]
     """Open orders and conditional orders by client id."""
+    began_ms: int = 0
+    """When the reading began, UTC ms on the exchange's clock."""
 
 
 class AccountReader:
@@ -101,7 +114,7 @@ class AccountReader:
         Raises:
             WarmupError: The exchange did not answer, refused, or limits or blocks this IP.
         """
-        ccxt = self._ccxt
+        ccxt, began_ms = self._ccxt, self._client.now_ms()
         answers = await self._ask(
             self.weight,
             lambda: [
@@ -111,7 +124,26 @@ class AccountReader:
             ],
         )
         with self._expected():
-            return _snapshot(answers[0], answers[1:], frozenset(self._symbols))
+            return _snapshot(answers[0], answers[1:], frozenset(self._symbols), began_ms)
+
+    async def newest_orders(self) -> list[tuple[str, OpenOrder]]:
+        """Read the newest 1,000 orders of each symbol, open and closed, without conditional ones.
+
+        Returns:
+            Client ids and orders.
+
+        Raises:
+            WarmupError: The exchange did not answer, refused, or limits or blocks this IP.
+        """
+        asked = [{"symbol": each, "limit": 1000} for each in self._symbols]
+        answers = await self._ask(
+            HISTORY_WEIGHT * len(asked),
+            lambda: [self._ccxt.fapiPrivateGetAllOrders(each) for each in asked],
+        )
+        with self._expected():
+            return [
+                (str(each["clientOrderId"]), _order(each)) for found in answers for each in found
+            ]
 
     async def read_funds(self, after_ms: int | None) -> AccountFunds:
         """Read the balances and what has changed them, once and without retry.
@@ -175,7 +207,12 @@ class AccountReader:
             ) from None
 
 
-def _snapshot(positions: Any, orders: list[Any], symbols: frozenset[str]) -> AccountSnapshot:  # noqa: ANN401
+def _snapshot(
+    positions: Any,  # noqa: ANN401
+    orders: list[Any],
+    symbols: frozenset[str],
+    began_ms: int,
+) -> AccountSnapshot:
     held = {
         (str(each["symbol"]), str(each["positionSide"])): Decimal(each["positionAmt"])
         for each in positions
@@ -184,10 +221,20 @@ def _snapshot(positions: Any, orders: list[Any], symbols: frozenset[str]) -> Acc
     return AccountSnapshot(
         positions={key: quantity for key, quantity in held.items() if quantity},
         orders={
-            str(each.get("clientAlgoId") or each["clientOrderId"]): OpenOrder(
-                str(each["symbol"]), Decimal(each.get("executedQty", "0"))
-            )
+            str(each.get("clientAlgoId") or each["clientOrderId"]): _order(each)
             for answer in orders
             for each in answer
         },
+        began_ms=began_ms,
+    )
+
+
+def _order(answer: Mapping[str, Any]) -> OpenOrder:
+    return OpenOrder(
+        symbol=str(answer["symbol"]),
+        filled=Decimal(answer.get("executedQty", "0")),
+        position_side=str(answer.get("positionSide", "BOTH")),
+        quantity=Decimal(answer.get("origQty") or answer.get("quantity") or "0"),
+        created_ms=int(answer.get("createTime") or answer.get("time") or 0),
+        number=int(answer.get("orderId") or 0),
     )

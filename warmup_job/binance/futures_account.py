@@ -26,6 +26,8 @@ class FuturesAccount:
     can_trade: bool | None = None
     hedge_mode: bool | None = None
     """Whether long and short positions can be open together."""
+    multi_assets: bool | None = None
+    """Whether all margin assets share one margin."""
     available: Mapping[str, Decimal] = field(default_factory=dict)
     """Available balance by asset."""
     max_leverage: Mapping[str, int] = field(default_factory=dict)
@@ -43,7 +45,7 @@ class _RefusedKeyError(WarmupError):
 async def fetch_account(
     url: str, api_key: str, api_secret: str, symbols: Iterable[str], now_ms: int
 ) -> FuturesAccount:
-    """Fetch the account, its position mode, leverage brackets and symbol settings concurrently.
+    """Fetch the account, its position and assets modes, brackets and symbol settings, all at once.
 
     Args:
         url: The REST base URL.
@@ -83,6 +85,7 @@ async def fetch_account(
         answers = await asyncio.gather(
             ccxt.fapiPrivateV2GetAccount({}),
             ccxt.fapiPrivateGetPositionSideDual({}),
+            ccxt.fapiPrivateGetMultiAssetsMargin({}),
             ccxt.fapiPrivateGetLeverageBracket({}),
             ccxt.fapiPrivateGetSymbolConfig({}),
             return_exceptions=True,
@@ -128,11 +131,12 @@ def _account(
         else:
             results.append(answer)
     try:
-        account, mode, brackets, settings = results
+        account, mode, assets, brackets, settings = results
         account = account or {}
         return FuturesAccount(
             can_trade=account.get("canTrade"),
             hedge_mode=None if mode is None else mode["dualSidePosition"] is True,
+            multi_assets=None if assets is None else assets["multiAssetsMargin"] is True,
             available={
                 each["asset"]: Decimal(each["availableBalance"])
                 for each in account.get("assets", ())

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     callback=to_duration_ms,
     help="Stop the trader after this time. Omit to run until stopped.",
 )
+@click.option("--take-over", is_flag=True, envvar="WARMUP_TAKE_OVER", show_envvar=True,
+              help="Live only, once: open orders of another trader, which no longer runs, become "
+              "this trader's.")  # fmt: skip
 @click.option("--node-log-level", envvar="WARMUP_NODE_LOG_LEVEL", show_envvar=True,
               default="WARNING", show_default=True,
               type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
@@ -50,6 +53,7 @@ def trade(
     plan: WarmupPlan,
     mode: Mode,
     span_ms: int | None,
+    take_over: bool,
     node_log_level: str,
     as_json: bool,
 ) -> None:
@@ -67,7 +71,7 @@ def trade(
             stop = asyncio.Event()
             if span_ms is not None:
                 asyncio.get_running_loop().call_later(span_ms / 1000, stop.set)
-            return await run_trader(plan, mode, stop=stop)
+            return await run_trader(plan, mode, stop=stop, take_over=take_over)
 
         summary = until_stopped(run_to_its_end())
         if as_json:

@@ -257,6 +257,37 @@ def text(value: object) -> str:
     return str(value)
 
 
+def trader_name(value: object) -> str:
+    """Return the name of a trader.
+
+    Raises:
+        ValueError: Nautilus does not accept it; the message says why.
+    """
+    name = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?", name):
+        raise ValueError(f"{shown(value)} is not 1 to 32 letters, digits, - and _")
+    return name
+
+
+def order_id_tag(value: object) -> str | None:
+    """Return the tag of a trader's order ids; None: it is not set.
+
+    Three characters: with all other parts an order id must not exceed Binance's 36.
+
+    Raises:
+        ValueError: it is too long or has other characters; the message says why.
+    """
+    if value is None or value == "":
+        return None
+    tag = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9]{1,3}", tag):
+        raise ValueError(
+            f"{shown(value)} is not one to three letters or digits (an order id has at most 36 "
+            "characters)"
+        )
+    return tag
+
+
 def texts(value: object) -> Iterator[str]:
     """Yield every text in nested mappings and lists, without the keys."""
     if isinstance(value, str):

@@ -35,10 +35,12 @@ from warmup_job.config.values import (
     http_url,
     indicator_kind,
     interval,
+    order_id_tag,
     paths,
     references,
     shown,
     symbol,
+    trader_name,
     written_duration,
 )
 from warmup_job.config.venue_file import VenueConfig
@@ -252,6 +254,21 @@ class TradeSection(Section, frozen=True, kw_only=True):
         _TRADES,
         Meta(description="The trader's own state, relative to the current directory."),
     ] = Path("/state")
+    trader_id: Annotated[
+        str,
+        Written(trader_name, "name"),
+        _TRADES,
+        Meta(description="The trader's name in Nautilus: letters, digits, - and _."),
+    ] = "WARMUP"
+    order_id_tag: Annotated[
+        str | None,
+        Written(order_id_tag, "tag"),
+        _TRADES,
+        Meta(
+            description="Begins the part of every order id that names this trader: one to three "
+            "letters or digits. Omit for a hash of its instruments."
+        ),
+    ] = None
     http_port: Annotated[
         int | None,
         _TRADES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from warmup_job.handoff.account_differences import (
     differences,
 )
 from warmup_job.handoff.account_verdict import AccountVerdict, Step
+from warmup_job.handoff.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.report import AccountReport, now_ms
 from warmup_job.handoff.run_listener import RunListener
 from warmup_job.market.symbol import venue_symbol
@@ -46,6 +48,7 @@ class AccountWatch:
         reader: reads the account.
         client: Nautilus' execution client; a repair renews its user data stream.
         cache: what Nautilus believes.
+        others: looks for orders of other traders.
         own_tag: the part of this trader's order ids that no other trader's ids have.
         listener: the runner.
     """
@@ -55,18 +58,21 @@ class AccountWatch:
         reader: AccountReader,
         client: AccountClient,
         cache: CacheFacade,
+        others: OtherTraderWatch,
         own_tag: str,
         listener: RunListener,
     ) -> None:
         self._reader = reader
         self._client = client
         self._cache = cache
+        self._others = others
         self._own_tag = own_tag
         self._listener = listener
         self._step = Step("unknown", "the account has not been read yet", "wait")
         self._verdict = AccountVerdict(_monotonic_ms())
         self._differences: list[Difference] = []
         self._stream_down_s: float | None = None
+        self._news = asyncio.Event()
 
     @property
     def is_unread(self) -> bool:
@@ -77,6 +83,10 @@ class AccountWatch:
     def reason(self) -> str:
         """Why entries must not leave because of the account; empty: they may."""
         return self._step.reason
+
+    def look_soon(self) -> None:
+        """Look at once instead of after the pause."""
+        self._news.set()
 
     def report(self) -> AccountReport:
         """Return the state of the account for the trader's report."""
@@ -93,6 +103,7 @@ class AccountWatch:
 
         Raises:
             TraderError: a difference remains although it was repaired.
+            LiveRefusedError: another trader trades too, and started earlier.
         """
         while True:
             step = await self._look()
@@ -102,7 +113,9 @@ class AccountWatch:
                 )
             if step.action in {"repair", "repair positions"}:
                 await self._repair(positions=step.action == "repair positions")
-            await asyncio.sleep(self._pause_s(step))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self._pause_s(step))
+            self._news.clear()
 
     def _pause_s(self, step: Step) -> float:
         if step.action != "wait":
@@ -118,6 +131,7 @@ class AccountWatch:
             if step is not None:
                 self._enter(step)
             return self._step._replace(action="wait")
+        await self._others.look(account)
         self._differences = differences(
             account, self._belief(account), read_ms=read_ms, own_tag=self._own_tag
         )

@@ -22,8 +22,8 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import WarmupError
-from warmup_job.handoff.open_orders import open_orders
 from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
+from warmup_job.handoff.own_orders import OwnOrders
 
 _LOOK_S = 0.05
 _CANCEL_S = 2.0  # how long closing waits for cancels
@@ -56,6 +56,7 @@ class Flattening:
     Args:
         cache: the node's; it knows orders and fills.
         strategies: send the orders, each for its own positions.
+        own_orders: what may be cancelled.
         read: returns the positions of the traded instruments, as the exchange reports them.
         operator: whose wish it is; learns of the progress and the end.
     """
@@ -64,11 +65,13 @@ class Flattening:
         self,
         cache: CacheFacade,
         strategies: Sequence[Strategy],
+        own_orders: OwnOrders,
         read: ReadPositions,
         operator: OperatorControl,
     ) -> None:
         self._cache = cache
         self._strategies = strategies
+        self._own_orders = own_orders
         self._read = read
         self._operator = operator
         self._held: dict[PositionId, HeldPosition] = {}  # the largest of each that was seen
@@ -175,7 +178,7 @@ class Flattening:
 
     def _unwanted(self, condition: Callable[[Order], bool]) -> Iterator[tuple[Strategy, Order]]:
         """Yield the strategies' open orders that meet a condition, without the closing ones."""
-        for strategy, order in open_orders(self._cache, self._strategies, "cancel_all"):
+        for strategy, order in self._own_orders.select("cancel_all"):
             if order.client_order_id not in self._sent and condition(order):
                 yield strategy, order
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.events import OrderEvent
 from nautilus_trader.model.identifiers import ClientId, PositionId
 
 from warmup_job.binance.account_reader import AccountReader
@@ -18,6 +21,7 @@ from warmup_job.handoff.flatten import HeldPosition
 from warmup_job.handoff.funds_feed import feed_funds
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
 from warmup_job.handoff.node_start import until_started
+from warmup_job.handoff.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.report import AccountReport
 from warmup_job.handoff.runner import BaseRunner, Load
 from warmup_job.market.symbol import venue_symbol
@@ -97,7 +101,10 @@ class LiveRunner(BaseRunner):
         async with AccountReader(self.client, url, key, secret, client.symbols) as reader:
             self._reader = reader
             self.start_task(feed_funds(reader, self.strategies), "funds")
-            self._account = AccountWatch(reader, client, node.cache, own_tag, self)
+            others = OtherTraderWatch(settings.identity, reader, node.cache)
+            self._account = AccountWatch(reader, client, node.cache, others, own_tag, self)
+            look = partial(_look_at_news, self._account, others)
+            node.kernel.msgbus.subscribe("events.order.*", look)
             await self._account.run()
 
     def _add_execution(self, node: TradingNode) -> None:
@@ -123,3 +130,9 @@ class LiveRunner(BaseRunner):
                 futures_leverages=dict.fromkeys(symbols, settings.leverage) if futures else None,
             )
         }
+
+
+def _look_at_news(account: AccountWatch, others: OtherTraderWatch, event: OrderEvent) -> None:
+    """Look at the account at once when an order of another trader appears."""
+    if others.is_news(event.client_order_id.value):
+        account.look_soon()

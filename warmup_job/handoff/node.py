@@ -25,6 +25,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from warmup_job.binance.endpoints import Environment, rest_url, websocket_url
 from warmup_job.binance.proxies import common_proxy
 from warmup_job.catalog.names import VENUE
+from warmup_job.handoff.order_ids import TraderIdentity
 from warmup_job.market.pages import Market
 
 
@@ -36,7 +37,7 @@ class NodeSettings:
     environment: Environment
     rest_url: str | None
     ws_url: str | None
-    trader_id: str = "WARMUP-001"
+    identity: TraderIdentity = field(default_factory=TraderIdentity)
     leverage: int = 1
     starting_balances: tuple[str, ...] = ("10000 USDT",)
     api_key: str | None = field(default=None, repr=False)
@@ -97,7 +98,7 @@ def make_node(
         data_factory: makes the data client.
     """
     config = TradingNodeConfig(
-        trader_id=settings.trader_id,
+        trader_id=settings.identity.trader_id,
         logging=LoggingConfig(
             log_level=settings.log_level,
             log_colors=False,

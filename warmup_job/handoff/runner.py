@@ -16,7 +16,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.errors import TraderError
+from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff import saved_state
 from warmup_job.handoff.bar_stream import DeliveredBars
 from warmup_job.handoff.bar_streams import BarStreams
@@ -27,7 +27,7 @@ from warmup_job.handoff.flatten import Flattening, HeldPosition
 from warmup_job.handoff.funding_hours import tell_funding_hours
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
-from warmup_job.handoff.open_orders import cancel_orders
+from warmup_job.handoff.own_orders import OwnOrders
 from warmup_job.handoff.quotes import QuoteSubscriber
 from warmup_job.handoff.rejections import RejectionCounter
 from warmup_job.handoff.report import AccountReport, Report, State, now_ms, process_started_ms
@@ -105,6 +105,7 @@ class BaseRunner(ABC):
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._saver: saved_state.StateSaver | None = None
+        self._own_orders: OwnOrders  # from _build on
         self._flattening: asyncio.Task[None] | None = None
         self._rejections = RejectionCounter()
         self._unprotected = UnprotectedTime()
@@ -191,8 +192,9 @@ class BaseRunner(ABC):
                 task.cancel()
             failed.cancel()
             self.set_trading(TradingState.HALTED)  # exits may still leave
-            self._cancel(self.policy.on_stop)
-            await cancel_at_the_end(node, node_task, self.strategies, self.policy.on_stop)
+            on_stop = self._prepare_to_leave(failed)
+            self._cancel(on_stop)
+            await cancel_at_the_end(self._own_orders, node_task, on_stop)
             if self._saver is not None:
                 self._saver.close()
             await stop_node(node, node_task)
@@ -243,6 +245,7 @@ class BaseRunner(ABC):
             data_factory=self.websockets.factory(),
         )
         self._add_execution(node)
+        self._own_orders = OwnOrders(node.cache, self.strategies, self.settings.identity)
         node.trader.add_actor(QuoteSubscriber(sorted(self.instrument_ids)))
         for strategy in self.strategies:
             node.trader.add_strategy(strategy)
@@ -368,7 +371,9 @@ class BaseRunner(ABC):
         operator, is_busy = self.policy.operator, self._flattening and not self._flattening.done()
         if operator.state != "flattening" or is_busy or self.node is None:
             return
-        flattening = Flattening(self.node.cache, self.strategies, self.held_positions, operator)
+        flattening = Flattening(
+            self.node.cache, self.strategies, self._own_orders, self.held_positions, operator
+        )
         self._flattening = self.start_task(flattening.run(), "flatten")
 
     def _tell_operator_state(self) -> None:
@@ -445,9 +450,18 @@ class BaseRunner(ABC):
         if self.policy.operator.state != "trading" and self.state != "stopping":
             self._cancel("cancel_entries")
 
+    def _prepare_to_leave(self, failed: asyncio.Future[None]) -> Orders:
+        """Return what happens to open orders now."""
+        error = failed.exception() if failed.done() and not failed.cancelled() else None
+        if not isinstance(error, LiveRefusedError):
+            return self.policy.on_stop
+        # Another trader goes on: only what this run has sent is cancelled, but that is.
+        self._own_orders.only_this_run = True
+        return "cancel_entries" if self.policy.on_stop == "keep" else self.policy.on_stop
+
     def _cancel(self, policy: Orders) -> None:
         if self.node is not None:
-            count = cancel_orders(self.node.cache, self.strategies, policy)
+            count = self._own_orders.cancel(policy)
             if count:
                 logger.warning("cancelling {} open order(s) ({})", count, policy)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.handoff.open_orders import cancel_orders, has_orders_under_way, open_orders
+from warmup_job.handoff.own_orders import OwnOrders
 from warmup_job.modes import Orders
 
 _CANCEL_AGAIN_S = 0.05
@@ -18,29 +16,24 @@ _STOP_S = 10.0
 
 
 async def cancel_at_the_end(
-    node: TradingNode,
-    node_task: asyncio.Task[None],
-    strategies: Sequence[Strategy],
-    policy: Orders,
+    own_orders: OwnOrders, node_task: asyncio.Task[None], policy: Orders
 ) -> None:
     """Cancel what the policy names until nothing of it is open, for at most 3 s.
 
     An exit that is being replaced by one of another size gets its successor within that time.
 
     Args:
-        node: of the orders.
+        own_orders: the trader's.
         node_task: runs the node; nothing is waited for once it has ended.
-        strategies: whose orders these are.
         policy: which orders to cancel.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_CANCEL_S):
             while not node_task.done() and (
-                has_orders_under_way(node.cache, strategies)
-                or open_orders(node.cache, strategies, policy)
+                own_orders.are_under_way() or own_orders.select(policy)
             ):
                 await asyncio.sleep(_CANCEL_AGAIN_S)
-                cancel_orders(node.cache, strategies, policy)
+                own_orders.cancel(policy)
 
 
 async def stop_node(node: TradingNode, node_task: asyncio.Task[None]) -> None:

@@ -29,6 +29,9 @@ class Filled(NamedTuple):
     """Average price of the fills."""
 
 
+_MOST_COUNT = 9_999  # an order id has at most 36 characters
+
+
 class OrderClient:
     """Wraps a strategy's order methods and Nautilus' cache for one instrument."""
 
@@ -61,7 +64,13 @@ class OrderClient:
         self._strategy.log.error(message)
 
     def new_key(self) -> str:
-        """Return a new key for an entry and its exits: a Nautilus order id without its ``O-``."""
+        """Return a new key for an entry and its exits: a Nautilus order id without its ``O-``.
+
+        Its count has at most four digits, because an order id has at most 36 characters; the time
+        in it, to the second, keeps it unique.
+        """
+        if self.factory.get_client_order_id_count() >= _MOST_COUNT:
+            self.factory.set_client_order_id_count(0)
         return str(self.factory.generate_client_order_id().value.removeprefix("O-"))
 
     def exit_fields(self, leg: Leg, key: str, book: Book, quantity: Decimal) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class TraderPlan:
     """The ``trade`` section of warmup.yaml."""
 
     state_dir: Path
+    trader_id: str
+    """The name of the trader, without a tag."""
+    order_id_tag: str | None
+    """Marks the trader's order ids; None: a short hash of its instruments does."""
     http_port: int | None
     """Port of /healthz, /readyz and /metrics; None: they are not served; 0: any free port."""
     http_host: str

@@ -13,6 +13,7 @@ from warmup_job.binance.api_keys import signing_secret
 from warmup_job.handoff.live_runner import LiveRunner
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.order_ids import TraderIdentity
 from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
@@ -34,6 +35,7 @@ def build_runner(
     state_dir: StateDir | None = None,
     connect_timeout_s: float = 30.0,
     operator: OperatorControl | None = None,
+    identity: TraderIdentity | None = None,
 ) -> BaseRunner:
     """Build a runner for strategies that have been made; nothing is started.
 
@@ -45,6 +47,7 @@ def build_runner(
         state_dir: where strategies keep what they save; None: nowhere.
         connect_timeout_s: how many seconds the node may take to connect.
         operator: what the operator wants; None: trade.
+        identity: marks the trader's orders; None: one without a state folder.
 
     Returns:
         The runner, without histories: give `BaseRunner.run` the function that loads them.
@@ -63,11 +66,15 @@ def build_runner(
         for strategy in plan.strategies
         for each in strategy.instrument_ids
     ]
-    settings = node_settings(plan, connect_timeout_s)
+    settings = node_settings(plan, connect_timeout_s, identity)
     return _RUNNERS[mode](settings, strategies, (), client, policy, instrument_ids)
 
 
-def node_settings(plan: WarmupPlan, connect_timeout_s: float = 30.0) -> NodeSettings:
+def node_settings(
+    plan: WarmupPlan,
+    connect_timeout_s: float = 30.0,
+    identity: TraderIdentity | None = None,
+) -> NodeSettings:
     """Return where and how the node trades, as the venue file says."""
     venue = plan.venue
     return NodeSettings(
@@ -75,6 +82,7 @@ def node_settings(plan: WarmupPlan, connect_timeout_s: float = 30.0) -> NodeSett
         environment=venue.environment,
         rest_url=venue.own_rest_url,
         ws_url=venue.own_websocket_url,
+        identity=identity or TraderIdentity(),
         leverage=venue.leverage,
         starting_balances=plan.trader.starting_balances,
         api_key=venue.api_key,

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from loguru import logger
 
 from warmup_job.acquire.judge import explain
 from warmup_job.binance.api_keys import signing_secret
 from warmup_job.errors import LiveRefusedError, SnapshotError, TraderError, WarmupError
+from warmup_job.handoff.order_ids import TraderIdentity
+from warmup_job.handoff.other_trader_watch import (
+    foreign_orders,
+    other_traders_problem,
+    unowned_lines,
+)
 from warmup_job.handoff.report import now_ms
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.venue_plan import VenuePlan
@@ -17,27 +26,52 @@ from warmup_job.snapshot.rate_limits import record_limit
 from warmup_job.trader.history import histories_of, open_for_trading
 
 if TYPE_CHECKING:
+    from warmup_job.binance.account_reader import AccountSnapshot
     from warmup_job.binance.client import BinanceClient
     from warmup_job.binance.futures_account import FuturesAccount
     from warmup_job.handoff.stream_history import History
 
 
-async def check_live_requirements(plan: WarmupPlan, client: BinanceClient) -> list[History]:
+@dataclass(frozen=True, slots=True)
+class LiveStart:
+    """What live trading starts with.
+
+    Args:
+        histories: one for each stream of the strategies.
+        adopted: tags of other traders whose open orders are taken over.
+    """
+
+    histories: list[History]
+    adopted: frozenset[str] = frozenset()
+
+    async def loaded(self) -> list[History]:
+        """Return the histories, as `BaseRunner.run` awaits them."""
+        return self.histories
+
+
+async def check_live_requirements(
+    plan: WarmupPlan, client: BinanceClient, identity: TraderIdentity, *, take_over: bool
+) -> LiveStart:
     """Check every requirement of live trading and report all that fail at once.
 
     Args:
         plan: what to trade and where.
         client: the client of the exchange; its clock has been synchronised.
-
-    Returns:
-        The histories to trade on, one for each stream of the strategies.
+        identity: tells which open orders are the trader's own.
+        take_over: whether open orders of other traders become this one's.
 
     Raises:
         LiveRefusedError: at least one requirement is not met; the message lists all of them.
         TraderError: the exchange does not answer about the account.
     """
     problems = settings_problems(plan)
-    problems += await _account_problems(plan)
+    found, account = await _account_problems(plan, client)
+    problems += found
+    adopted: frozenset[str] = frozenset()
+    if account is not None and take_over:
+        adopted = frozenset(foreign_orders(identity, account))
+    elif account is not None and (other := other_traders_problem(identity, account)):
+        problems.append(other)
     found, histories = await _load(plan, client)
     problems += found
     if problems:
@@ -45,7 +79,12 @@ async def check_live_requirements(plan: WarmupPlan, client: BinanceClient) -> li
         raise LiveRefusedError(
             f"live trading is refused, {len(problems)} requirement(s) are not met:{lines}"
         )
-    return histories
+    if account is not None:
+        for line in unowned_lines(identity, account):
+            logger.warning("{}", line)
+    if adopted:
+        logger.warning("taking over the open orders of: {}", ", ".join(sorted(adopted)))
+    return LiveStart(histories, adopted)
 
 
 def settings_problems(plan: WarmupPlan) -> list[str]:
@@ -87,6 +126,11 @@ def account_problems(venue: VenuePlan, account: FuturesAccount) -> list[str]:
         problems.append(
             "the account is in one-way mode: switch to hedge mode at Binance (position mode), with "
             "no position and no order open"
+        )
+    if account.multi_assets is True:
+        problems.append(
+            "the account is in multi-assets mode, whose margin other assets share: switch to "
+            "single-asset mode at Binance (asset mode), with no position and no order open"
         )
     if account.can_trade is not None and not any(account.available.values()):
         problems.append("the account has nothing to trade with: its available balance is zero")
@@ -132,23 +176,30 @@ def _key_problems(venue: VenuePlan) -> list[str]:
     return problems
 
 
-async def _account_problems(plan: WarmupPlan) -> list[str]:
+async def _account_problems(
+    plan: WarmupPlan, client: BinanceClient
+) -> tuple[list[str], AccountSnapshot | None]:
+    """Return what is wrong with the account, and its positions and orders if they can be read."""
+    from warmup_job.binance.account_reader import AccountReader
     from warmup_job.binance.futures_account import fetch_account
 
     venue = plan.venue
     key, secret = venue.api_key or "", venue.api_secret or ""
     if venue.market == "spot" or not (key and secret) or _key_problems(venue):
-        return []  # `settings_problems` reports these
+        return [], None  # `settings_problems` reports these
     symbols = {symbol for strategy in plan.strategies for symbol in strategy.symbols}
     try:
-        account = await fetch_account(
-            venue.rest_url, key, signing_secret(secret), symbols, now_ms()
-        )
+        signing = signing_secret(secret)
+        account = await fetch_account(venue.rest_url, key, signing, symbols, now_ms())
+        problems = account_problems(venue, account)
+        if account.problems:
+            return problems, None
+        async with AccountReader(client, venue.rest_url, key, signing, sorted(symbols)) as reader:
+            return problems, await reader.read()
     except WarmupError as error:
         if error.remember_until_ms is not None:
             record_limit(plan.trader.state_dir, venue.endpoint, error.remember_until_ms)
         raise TraderError(f"Binance does not answer about the account: {error}") from None
-    return account_problems(venue, account)
 
 
 async def _load(plan: WarmupPlan, client: BinanceClient) -> tuple[list[str], list[History]]:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.http_port import serving
+from warmup_job.handoff.identity_file import begin_run
 from warmup_job.handoff.notices import NoticeRules
 from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.order_ids import tag_of_instruments
 from warmup_job.handoff.report import Report, Reporter
 from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.handoff.webhook import WebhookSettings, notifying
@@ -29,13 +31,17 @@ if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
 
 
-async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) -> TradeSummary:
+async def trade(
+    plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event, take_over: bool = False
+) -> TradeSummary:
     """Trade until ``stop`` is set or a signal comes.
 
     Args:
         plan: the resolved configuration.
         mode: ``paper`` fills orders locally, ``live`` sends them to Binance.
         stop: set it to shut the trader down.
+        take_over: in live mode, whether open orders of another trader, which no longer runs, become
+            this one's.
 
     Returns:
         What the trader did.
@@ -55,6 +61,7 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
     async with AsyncExitStack() as stack:
         # First of all: a second trader must neither change the state nor send a request.
         state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
+        identity = begin_run(state_dir, settings.trader_id, _order_id_tag(plan))
         webhook = await stack.enter_async_context(notifying(_webhook_settings(plan, mode)))
 
         def on_report(report: Report) -> None:
@@ -77,9 +84,14 @@ async def trade(plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event) 
             asyncio.to_thread(import_module, "warmup_job.trader.session"), _read_clock(client)
         )
         summary: TradeSummary = await session.run_session(
-            plan, mode, client, stop, reporter, state_dir, operator
+            plan, mode, client, stop, reporter, state_dir, operator, identity, take_over=take_over
         )
         return summary
+
+
+def _order_id_tag(plan: WarmupPlan) -> str:
+    traded = [each for strategy in plan.strategies for each in strategy.instrument_ids]
+    return plan.trader.order_id_tag or tag_of_instruments(traded)
 
 
 def _webhook_settings(plan: WarmupPlan, mode: Mode) -> WebhookSettings | None:

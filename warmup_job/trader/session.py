@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from warmup_job.handoff.identity_file import adopt
 from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.order_ids import TraderIdentity
 from warmup_job.handoff.report import Reporter
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
@@ -32,6 +35,9 @@ async def run_session(
     reporter: Reporter,
     state_dir: StateDir,
     operator: OperatorControl,
+    identity: TraderIdentity,
+    *,
+    take_over: bool,
 ) -> TradeSummary:
     """Warm up, go live and trade until ``stop`` is set or a signal comes.
 
@@ -43,6 +49,8 @@ async def run_session(
         reporter: publishes the runner's reports.
         state_dir: where the strategies' states are saved.
         operator: what the operator wants.
+        identity: marks the trader's orders.
+        take_over: whether open orders of other traders become this one's.
 
     Raises:
         LiveRefusedError: in live mode, a requirement is not met.
@@ -51,14 +59,20 @@ async def run_session(
     """
     resume_garbage_collector()
     strategies = make_strategies(plan.strategies)
-    runner = build_runner(plan, mode, client, strategies, state_dir, operator=operator)
+    runner = build_runner(
+        plan, mode, client, strategies, state_dir, operator=operator, identity=identity
+    )
     runner.on_report, reporter.make = reporter.publish, runner.report
     runner.enter("verifying", str(plan.root))
-    load = check_live_requirements if mode == "live" else load_histories
-    loaded = asyncio.create_task(load(plan, client))
+    if mode == "live":  # check the requirements before there is a node
+        start = await check_live_requirements(plan, client, identity, take_over=take_over)
+        if start.adopted:
+            identity = adopt(state_dir, identity, start.adopted)
+            runner.settings = replace(runner.settings, identity=identity)
+        loaded = asyncio.create_task(start.loaded())
+    else:
+        loaded = asyncio.create_task(load_histories(plan, client))
     try:
-        if mode == "live":  # check the requirements before there is a node
-            await loaded
         await runner.run(stop, lambda: loaded)
     finally:
         loaded.cancel()

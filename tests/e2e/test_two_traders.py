@@ -1,0 +1,166 @@
+"""Two traders on one account and symbol: one of them stops, and nothing of it stays doubled."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import Result, job, job_process
+from tests.support.config_files import write_config
+from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
+from tests.support.waiting import until
+from warmup_job.handoff.order_ids import parse_order_id
+
+pytestmark = pytest.mark.e2e
+Start = Callable[..., Exchange]
+KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
+
+
+class Trader:
+    """A live trader as a process, with a state folder of its own."""
+
+    def __init__(self, config: Path, state: Path, process: Any, log: Path) -> None:
+        self.config, self.state, self.process, self._log = config, state, process, log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def is_live(self) -> bool:
+        return "live: contiguous" in self.log
+
+    def tag(self) -> str:
+        """The tag of this run's orders."""
+        identity = json.loads((self.state / "identity.json").read_text())
+        return f"{identity['folder']}{identity['run'] % 36:x}"
+
+    def end(self) -> int:
+        return int(self.process.wait(HANG_S))
+
+
+@contextlib.contextmanager
+def trader(config: Path, state: Path, *options: str) -> Iterator[Trader]:
+    log = state.with_suffix(".log")
+    arguments = ("--config", config, "--mode", "live", "--state-dir", state, *options)
+    with job_process("trade", *arguments, env=KEYS, log=log) as process:
+        yield Trader(config, state, process, log)
+
+
+def refused(config: Path, state: Path, *options: str) -> str:
+    """Start a trader that must be refused; return its last message."""
+    done: Result = job(
+        "trade", "--config", config, "--mode", "live", "--state-dir", state, *options,
+        "--stop-after", "60s", env=KEYS,
+    )  # fmt: skip
+    assert done.code == 22, done.err
+    return done.messages[-1]
+
+
+def prepared(folder: Path, running: Exchange) -> Path:
+    path = write_config(
+        folder, running.url, ws_url=running.ws_url,
+        venue={
+            "api": {
+                "base_url": running.url, "ws_url": running.ws_url,
+                "api_key": "${KEY}", "api_secret": "${SECRET}",
+            },
+            "trading": {"hedge_mode": True, "leverage": 5},
+        },
+        warmup={"require": "proven"}, snapshot={"root": str(folder / "snapshot")},
+    )  # fmt: skip
+    assert job("run", "--config", path).code == 0
+    return path
+
+
+def entries(running: Exchange) -> list[dict[str, Any]]:
+    """Return the open entries, as the exchange shows them."""
+    with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
+        orders = json.load(answer)["orders"]
+    return [each for each in orders if each["client_id"].startswith("E-")]
+
+
+def tags(running: Exchange) -> set[str]:
+    parsed = [parse_order_id(each["client_id"]) for each in entries(running)]
+    return {each.tag[-4:] for each in parsed if each is not None}
+
+
+def rungs(running: Exchange) -> Counter[tuple[str, str]]:
+    return Counter((each["position_side"], each["price"]) for each in entries(running))
+
+
+def test_of_two_traders_started_at_once_one_stops_and_no_entry_stays_doubled(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = prepared(tmp_path, running)
+    with trader(config, tmp_path / "a") as one, trader(config, tmp_path / "b") as other:
+        both = [one, other]
+        until(lambda: [each for each in both if each.process.poll() is not None], "one stops")
+        (gone,) = [each for each in both if each.process.poll() is not None]
+        (left,) = [each for each in both if each is not gone]
+        assert gone.end() == 22, gone.log
+        assert "another trader" in gone.log
+        until(left.is_live, left.log, process=left.process)
+        until(lambda: tags(running) == {left.tag()}, entries(running), process=left.process)
+        assert set(rungs(running).values()) == {1}
+        left.process.terminate()
+        assert left.end() == 143, left.log
+
+
+def test_trader_beside_another_ones_orders_is_refused_until_it_takes_them_over(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = prepared(tmp_path, running)
+    with trader(config, tmp_path / "a") as first:
+        until(lambda: len(entries(running)) >= 8, first.log, process=first.process)
+        tag = first.tag()
+        why = refused(config, tmp_path / "b")
+        assert "another trader" in why
+        assert tag in why
+        assert "stop it, or, if it no longer runs, start once with --take-over" in why
+        assert first.process.poll() is None
+        first.process.kill()
+        first.end()
+    assert tags(running) == {tag}
+    assert "--take-over" in refused(config, tmp_path / "b")
+
+    with trader(config, tmp_path / "b", "--take-over") as second:
+        until(second.is_live, second.log, process=second.process)
+        until(lambda: set(rungs(running).values()) == {1}, entries(running))
+        second.process.kill()
+        second.end()
+    with trader(config, tmp_path / "b") as again:  # the option is for once
+        until(again.is_live, again.log, process=again.process)
+        again.process.terminate()
+        assert again.end() == 143, again.log
+    assert entries(running) == []
+
+
+def test_copy_of_a_running_traders_state_folder_is_noticed(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = prepared(tmp_path, running)
+    with trader(config, tmp_path / "a") as first:
+        until(lambda: len(entries(running)) >= 8, first.log, process=first.process)
+        tag = first.tag()
+        shutil.copytree(tmp_path / "a", tmp_path / "b", ignore=shutil.ignore_patterns(".*"))
+        with trader(config, tmp_path / "b") as copy:
+            until(copy.is_live, "it is live", process=copy.process)
+            for verb in ("pause", "resume"):  # so that the first one sends its entries again
+                assert job("trader", verb, "--state-dir", tmp_path / "a").code == 0
+            assert copy.end() == 22, copy.log
+            assert "another trader" in copy.log
+        until(lambda: tags(running) == {tag}, entries(running), process=first.process)
+        assert set(rungs(running).values()) == {1}
+        assert first.process.poll() is None

@@ -1,0 +1,90 @@
+"""Order ids, and whose order it is. Pure.
+
+An id is ``<kind>-<date>-<time>-<tag>-<strategy's tag>-<count>``: Nautilus' own, with HedgeGridV1's
+kinds E (entry), T1, T2, … (take profit) and S1, S2, … (stop loss) beside Nautilus' O. Binance
+accepts at most 36 characters of ``[.A-Z:/a-z0-9_-]``:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Order
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+FOLDER_LENGTH, RUN_LENGTH = 3, 1
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ID = re.compile(r"([A-Z]\d*)-\d{8}-\d{6}-([A-Za-z0-9]+)-[A-Za-z0-9]+-\d+")
+
+
+class OrderIdParts(NamedTuple):
+    """What an order id says."""
+
+    kind: str
+    """``E``, ``T1``, ``S2``, ``O``."""
+    tag: str
+    """Of the trader that made it."""
+
+
+def parse_order_id(order_id: str) -> OrderIdParts | None:
+    """Return what an order id says; None: no trader made it."""
+    found = _ID.fullmatch(order_id)
+    return None if found is None else OrderIdParts(found[1], found[2])
+
+
+def tag_of_instruments(instrument_ids: Iterable[str]) -> str:
+    """Return the tag of a trader that has none of its own: three characters, by its instruments."""
+    digest = hashlib.sha256(" ".join(sorted(instrument_ids)).encode()).digest()
+    return in_alphabet(int.from_bytes(digest[:8]), 3)
+
+
+def in_alphabet(number: int, length: int) -> str:
+    """Return a number's last digits in base 36."""
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, len(ALPHABET))
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+@dataclass(frozen=True, slots=True)
+class TraderIdentity:
+    """Who a trader is, as its order ids show.
+
+    Args:
+        name: the trader id without its tag.
+        prefix: the first part of the tag, by configuration.
+        folder: three characters that its state folder keeps: its orders from before a restart.
+        run: one character that changes with each start.
+        adopted: tags of other traders whose orders it has taken over.
+    """
+
+    name: str = "WARMUP"
+    prefix: str = "001"
+    folder: str = ""
+    run: str = ""
+    adopted: frozenset[str] = frozenset()
+
+    @property
+    def tag(self) -> str:
+        """The tag in the ids of the orders that this run makes."""
+        return f"{self.prefix}{self.folder}{self.run}"
+
+    @property
+    def trader_id(self) -> str:
+        """Nautilus' trader id."""
+        return f"{self.name}-{self.tag}"
+
+    def owns(self, order_id: str) -> bool:
+        """Return whether this trader made an order, in this run or before, or has taken it over."""
+        parts = parse_order_id(order_id)
+        return parts is not None and self.owns_tag(parts.tag)
+
+    def owns_tag(self, tag: str) -> bool:
+        """Return whether a tag is this trader's, of this run or of one before, or adopted."""
+        if tag == self.tag or tag in self.adopted:
+            return True
+        own = tag[-FOLDER_LENGTH - RUN_LENGTH : -RUN_LENGTH] == self.folder
+        return bool(self.folder) and own and len(tag) > FOLDER_LENGTH + RUN_LENGTH
