@@ -95,14 +95,14 @@ def test_local_binance_user_data_events_twice_and_swapped() -> None:
         async with client.events() as events:
             await client.control("POST", "faults", "user-double:times=1")
             await rest(client, "E-1")
-            await client.control("POST", "faults", "user-swap:times=1")
+            await client.control("POST", "faults", "user-swap=5m:times=1")
             for name in ("E-2", "E-3", "E-4"):
                 await rest(client, name)
             assert await events.until(new("E-4")) == [
                 new(name) for name in ("E-1", "E-1", "E-3", "E-2", "E-4")
             ]
             # Without another event it leaves alone.
-            await client.control("POST", "faults", "user-swap:times=1")
+            await client.control("POST", "faults", "user-swap=50ms:times=1")
             await rest(client, "E-5")
             assert summary(await events.next()) == new("E-5")
 

@@ -28,7 +28,7 @@ from warmup_job.errors import ConfigError
 @click.option("--fault", "faults", multiple=True, metavar="SPEC", show_envvar=True,
               help="A fault, e.g. 429=30s@klines (docs/local-exchange.md).")  # fmt: skip
 @click.option("--latency-ms", default=0, show_envvar=True,
-              help="Delay every REST answer by this many ms.")  # fmt: skip
+              help="Delay every REST request by this many ms.")  # fmt: skip
 @click.option("--weight-limit", type=int, show_envvar=True,
               help="Request weight per minute. Omit for Binance's.")  # fmt: skip
 @click.option("--volatility-bps", default=10.0, show_envvar=True,

@@ -30,7 +30,7 @@ class ExchangeOptions:
     clock_skew_ms: int = 0
     """Added to the exchange's clock; > 0: it is ahead of the machine's."""
     latency_ms: int = 0
-    """Delay of every REST answer, ms."""
+    """Delay of every REST request before it takes effect and is answered, ms."""
     weight_limit: int | None = None
     """Request weight limit per address, market and minute. None: 2400 on futures, 6000 on spot."""
     ban_seconds: int = 120

@@ -407,7 +407,7 @@ _KINDS: dict[str, _Kind] = {
     "user-mute": _Kind(FaultStage.USER_EVENT),
     "user-late": _Kind(FaultStage.USER_EVENT, _duration, "3s"),
     "user-double": _Kind(FaultStage.USER_EVENT),
-    "user-swap": _Kind(FaultStage.USER_EVENT),
+    "user-swap": _Kind(FaultStage.USER_EVENT, _duration, "1s"),
 }
 _FRONT_STATUSES = ("403", "451")  # sent by a firewall or a CDN, not by the exchange itself
 

@@ -51,7 +51,7 @@ class RequestMiddlewares:
         meter: Counts the weights.
         order_rate: Counts the orders.
         log: The log of requests.
-        latency_ms: Delay of every REST answer, ms.
+        latency_ms: Delay of every REST request, ms.
     """
 
     def __init__(

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _Events = asyncio.Queue[str | None]
 """The events for one websocket; None: look again whether the listen key is valid."""
-SWAP_S = 1.0
-"""An event that ``user-swap`` holds back leaves after this time if no other event follows."""
 
 
 class UserDataStream:
@@ -59,10 +57,11 @@ class UserDataStream:
         if "user-mute" in kinds:
             return
         text = msgspec.json.encode(event).decode()
-        if "user-swap" in kinds and self._held is None:
+        swap = next((fault for fault in hits if fault.kind == "user-swap"), None)
+        if swap is not None and self._held is None:
             self._held = text
             loop = asyncio.get_running_loop()
-            self._release = loop.call_later(SWAP_S, self._send_held)
+            self._release = loop.call_later(swap.number or 0, self._send_held)
             return
         delay_s = sum(fault.number or 0 for fault in hits if fault.kind == "user-late")
         for _ in range(2 if "user-double" in kinds else 1):
