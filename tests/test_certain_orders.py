@@ -58,6 +58,18 @@ async def place(orders: CertainOrders, kind: str) -> None:
         )
 
 
+async def take(orders: CertainOrders, quantity: str) -> None:
+    """Open a position at the market's price."""
+    await orders.new_order(
+        symbol="BTCUSDT",
+        side=BinanceOrderSide.BUY,
+        order_type=BinanceOrderType.MARKET,
+        position_side=BinanceFuturesPositionSide.LONG,
+        quantity=quantity,
+        new_client_order_id="taken",
+    )
+
+
 async def cancel(orders: CertainOrders, kind: str) -> None:
     if kind == ENTRY:
         await orders.cancel_order("BTCUSDT", orig_client_order_id=ENTRY)
@@ -173,15 +185,8 @@ def test_a_cancel_of_an_order_that_has_been_filled_is_done(start_exchange: Start
     orders = orders_at(running)
 
     async def run() -> None:
-        await orders.new_order(
-            symbol="BTCUSDT",
-            side=BinanceOrderSide.BUY,
-            order_type=BinanceOrderType.MARKET,
-            position_side=BinanceFuturesPositionSide.LONG,
-            quantity="0.010",
-            new_client_order_id=ENTRY,
-        )
-        await cancel(orders, ENTRY)
+        await take(orders, "0.010")
+        await orders.cancel_order("BTCUSDT", orig_client_order_id="taken")
 
     asyncio.run(run())
     assert len(account(running)["positions"]) == 1

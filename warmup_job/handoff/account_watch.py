@@ -23,6 +23,7 @@ from warmup_job.handoff.account_differences import (
     differences,
 )
 from warmup_job.handoff.account_verdict import AccountVerdict, Step
+from warmup_job.handoff.clock_watch import ClockWatch
 from warmup_job.handoff.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.report import AccountReport, now_ms
 from warmup_job.handoff.run_listener import RunListener
@@ -50,6 +51,7 @@ class AccountWatch:
         cache: what Nautilus believes.
         others: looks for orders of other traders.
         own_tag: the part of this trader's order ids that no other trader's ids have.
+        clock: is doubted when the account cannot be read: requests are signed with the time.
         listener: the runner.
     """
 
@@ -60,6 +62,7 @@ class AccountWatch:
         cache: CacheFacade,
         others: OtherTraderWatch,
         own_tag: str,
+        clock: ClockWatch,
         listener: RunListener,
     ) -> None:
         self._reader = reader
@@ -67,6 +70,7 @@ class AccountWatch:
         self._cache = cache
         self._others = others
         self._own_tag = own_tag
+        self._clock = clock
         self._listener = listener
         self._step = Step("unknown", "the account has not been read yet", "wait")
         self._verdict = AccountVerdict(_monotonic_ms())
@@ -127,6 +131,7 @@ class AccountWatch:
         try:
             account = await self._reader.read()
         except WarmupError as error:
+            self._clock.doubt()
             step = self._verdict.on_unread(str(error), _monotonic_ms())
             if step is not None:
                 self._enter(step)

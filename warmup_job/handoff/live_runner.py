@@ -102,7 +102,9 @@ class LiveRunner(BaseRunner):
             self._reader = reader
             self.start_task(feed_funds(reader, self.strategies), "funds")
             others = OtherTraderWatch(settings.identity, reader, node.cache)
-            self._account = AccountWatch(reader, client, node.cache, others, own_tag, self)
+            self._account = AccountWatch(
+                reader, client, node.cache, others, own_tag, self.clock, self
+            )
             look = partial(_look_at_news, self._account, others)
             node.kernel.msgbus.subscribe("events.order.*", look)
             await self._account.run()
