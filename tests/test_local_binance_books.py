@@ -265,7 +265,9 @@ class Books:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    actions=st.lists(st.one_of(ORDERS, ORDERS, ALGOS, CHANGES, TIME, TIME, MONEY), max_size=14),
+    actions=st.lists(
+        st.one_of(ORDERS, ORDERS, ALGOS, CHANGES, TIME, TIME, MONEY), min_size=12, max_size=30
+    ),
     closing_orders=st.sampled_from(["expire", "reject"]),
     pieces=st.integers(1, 4),
 )
@@ -273,6 +275,8 @@ def test_local_binance_books_balance_after_any_requests(
     actions: list[tuple[Any, ...]], closing_orders: Literal["expire", "reject"], pieces: int
 ) -> None:
     books = Books(closing_orders, pieces)
+    for sides in (("BUY", "LONG"), ("SELL", "SHORT")):
+        books.do(("order", sides, Decimal("0.3"), 0, ""))
     for action in actions:
         books.do(action)
         books.check()

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
+
+import aiohttp
 
 from tests.support.commands import run_as_script
 from tests.support.suite import HANG_S
@@ -89,7 +92,11 @@ async def meet_nautilus() -> None:
         "positions": [str(each.id) for each in node.cache.positions_open()],
         "fees_and_results": f"{position.realized_pnl.as_decimal():.4f}",
     }
-    wallet = exchange._exchange.trading.wallet
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{exchange.url}/_sim/account") as response,
+    ):
+        wallet = Decimal((await response.json())["wallet"])
     report["wallet_change"] = f"{wallet - 100_000:.4f}"
     await node.stop_async()
     await running
