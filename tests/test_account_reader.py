@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.exchange import Exchange
 from tests.test_certain_orders import ENTRY, STOP, orders_at, place, take
-from warmup_job.binance.account_reader import AccountReader, AccountSnapshot, OpenOrder
+from warmup_job.binance.account_reader import AccountReader, AccountSnapshot
 from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import ExchangeUnreachableError, RateLimitedError, WarmupError
 
@@ -37,9 +37,13 @@ def test_an_account_is_read_with_positions_orders_and_conditional_orders(
             return empty, await read(running, client, "BTCUSDT", "ETHUSDT")
 
     empty, full = asyncio.run(run())
-    assert empty == AccountSnapshot({}, {})
-    untouched = OpenOrder("BTCUSDT", Decimal(0))
-    assert full.orders == {ENTRY: untouched, STOP: untouched}
+    assert (empty.positions, empty.orders) == ({}, {})
+    assert set(full.orders) == {ENTRY, STOP}
+    for order in full.orders.values():
+        assert order.symbol == "BTCUSDT"
+        assert order.filled == 0
+        assert order.position_side == "LONG"
+        assert order.quantity == Decimal("0.010")
     assert full.positions == {("BTCUSDT", "LONG"): Decimal("0.010")}
 
 
@@ -63,7 +67,7 @@ def test_a_reading_signs_with_the_exchanges_time(start_exchange: Start) -> None:
             await client.sync_clock()
             return await read(running, client, "BTCUSDT")
 
-    assert asyncio.run(run()) == AccountSnapshot({}, {})
+    assert asyncio.run(run()).positions == {}
 
 
 def test_a_ban_of_a_reading_holds_back_every_request(start_exchange: Start) -> None:
