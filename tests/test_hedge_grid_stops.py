@@ -296,8 +296,8 @@ def test_stops_former_stop_stays_when_the_exchange_refuses_its_replacement(
     market.quote(20, "50000.05", size="0.012").quote(21, "49960").quote(30, "49960")
     engine.clear_data()
     feed(engine, market)
-    reason = "{'code': -4045, 'msg': 'Reach max stop order limit.'}"
-    refuse(engine, strategy, first(1, lambda each: second_of(each) > 15 and is_stop(each)), reason)
+    refuse(engine, strategy, first(1, lambda each: second_of(each) > 15 and is_stop(each)),
+           "{'code': -2010, 'msg': 'Account has insufficient balance.'}")  # fmt: skip
     engine.run()
     stops = of_kind(orders_of(engine), "S")
     assert [(str(each.quantity), each.status) for each in stops] == [
@@ -305,6 +305,53 @@ def test_stops_former_stop_stays_when_the_exchange_refuses_its_replacement(
     ]  # fmt: skip
     (position,) = engine.cache.positions_open()
     assert str(position.quantity) == "0.008"
+
+
+def allow(engine: BacktestEngine, strategy: HedgeGridV1, stops: int) -> None:
+    """Let the exchange accept only so many stop losses at a time."""
+
+    def is_beyond(order: Any) -> bool:
+        working = [each for each in of_kind(orders_of(engine), "S") if each.is_open]
+        return is_stop(order) and len(working) >= stops
+
+    refuse(engine, strategy, is_beyond, "{'code': -4045, 'msg': 'Reach max stop order limit.'}")
+
+
+def test_stops_at_the_limit_of_the_account_a_growing_lot_swaps_its_stop(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    strategy = started(engine, base_qty=D("0.020"))
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49949.95", size="0.008").quote(11, "49960")
+    market.quote(20, "49949.95", size="0.020").quote(21, "49960").quote(22, "49960")
+    engine.clear_data()
+    feed(engine, market)
+    allow(engine, strategy, stops=1)
+    engine.run()
+    stops = of_kind(orders_of(engine), "S")
+    assert [(str(each.quantity), each.status) for each in stops] == [
+        ("0.008", GONE), ("0.012", REFUSED), ("0.020", OPEN),
+    ]  # fmt: skip
+    assert second_of(stops[-1]) < 21
+    assert errors == []
+
+
+def test_stops_at_the_limit_of_the_account_no_entry_is_open_that_could_have_none(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """The second lot is closed at market, and the third rung has no order from then on."""
+    strategy = started(engine, grid_levels_long=3)
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").quote(11, "49895").quote(12, "49910")
+    market.bar(BAR_S, "49910").quote(BAR_S + 1, "49910")
+    engine.clear_data()
+    feed(engine, market)
+    allow(engine, strategy, stops=1)
+    engine.run()
+    assert [order.status for order in orders_of(engine) if is_market(order)] == [DONE]
+    (position,) = engine.cache.positions_open()
+    assert str(position.quantity) == "0.004"
+    assert not [order for order in of_kind(orders_of(engine), "E") if order.is_open]
 
 
 # -- passing trouble -------------------------------------------------------------------------------

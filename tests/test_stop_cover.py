@@ -27,8 +27,13 @@ def stop(order_id: str, leaves: int, *flags: str) -> StopOrder:
     )  # fmt: skip
 
 
-def step(quantity: int, *stops: StopOrder, may_overlap: bool = True, merge: bool = False) -> object:
-    return next_change(D(quantity), stops, least=LEAST, may_overlap=may_overlap, merge=merge)
+def step(
+    quantity: int, *stops: StopOrder, may_overlap: bool = True, has_room: bool = True,
+    merge: bool = False,
+) -> object:  # fmt: skip
+    return next_change(
+        D(quantity), stops, least=LEAST, may_overlap=may_overlap, has_room=has_room, merge=merge
+    )
 
 
 def test_stop_cover_new_lot_gets_one_stop() -> None:
@@ -56,6 +61,13 @@ def test_stop_cover_shrinking_lot_gets_the_new_stop_before_the_old_one_is_cancel
 
 def test_stop_cover_exchange_without_room_for_both_cancels_first() -> None:
     assert step(4, stop("a", 6), may_overlap=False) == StopChange(cancel=("a",))
+
+
+def test_stop_cover_without_room_for_one_more_stop_the_former_one_goes_first() -> None:
+    assert step(10, stop("a", 6), has_room=False) == StopChange(cancel=("a",))
+    assert step(4, stop("a", 6), has_room=False) == StopChange(cancel=("a",))
+    assert step(6, stop("a", 2), stop("b", 4), has_room=False, merge=True) == StopChange()
+    assert step(10, has_room=False) == StopChange(send=D(10))
 
 
 def test_stop_cover_surplus_stop_is_cancelled_if_the_others_are_enough() -> None:
@@ -105,7 +117,7 @@ class Exchange:
 
     def act(self, *, merge: bool = False) -> None:
         change = next_change(
-            self.quantity, self.stops(), least=LEAST, may_overlap=True, merge=merge
+            self.quantity, self.stops(), least=LEAST, may_overlap=True, has_room=True, merge=merge
         )
         if change.send:
             self.made += 1

@@ -111,13 +111,17 @@ class EntryOrders:
             staying.append(OpenEntry(alert, rung.book, rung.price.as_decimal(), quantity, quantity))
         return staying, leaving
 
-    def update(self, wanted: Sequence[Rung], mid: Decimal, account: GridAccount) -> tuple[int, int]:
+    def update(
+        self, wanted: Sequence[Rung], mid: Decimal, account: GridAccount, most: int
+    ) -> tuple[int, int]:
         """Cancel the entries that serve no rung, and send the missing ones that fit the caps.
 
         Args:
             wanted: The rungs that should have an order.
             mid: The market's middle price.
             account: Positions and caps.
+            most: The largest number of entries; the exchange has no more stop losses for their
+                lots.
 
         Returns:
             The number of orders sent, and of orders cancelled.
@@ -135,6 +139,7 @@ class EntryOrders:
         # A partly filled rung counts with its unfilled rest: the fill is in the position.
         sized = {self._unfilled(rung, matched.get(rung)): rung for rung in wanted}
         fitting = [sized[each] for each in rungs_within_caps(sized, account.exposure(mid), caps)]
+        fitting = fitting[:most]  # the nearest
         kept = [matched[rung] for rung in fitting if rung in matched]
         dropped = [order for order in staying if order not in kept]
         for order in dropped:

@@ -74,6 +74,10 @@ class ExitOrders:
         """The held lots."""
         return list(self._lots.values())
 
+    def room(self) -> int:
+        """Return how many more lots the exchange has stop losses for."""
+        return self._stops.room()
+
     def quantity(self, book: Book) -> Decimal:
         """Return the total quantity of a book's lots, base currency."""
         return sum((lot.quantity for lot in self.lots if lot.book == book), Decimal(0))

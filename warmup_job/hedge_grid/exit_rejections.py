@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from warmup_job.binance.order_rejections import rejection_error
+from warmup_job.binance.order_rejections import rejection_code, rejection_error
 from warmup_job.binance.retry import wait_ms
 from warmup_job.errors import ExchangeUnreachableError
 
@@ -12,6 +12,7 @@ from warmup_job.errors import ExchangeUnreachableError
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 _TOO_SMALL = ("-4164", "notional must be no smaller")
 _STOP_REACHED = ("in the market", "immediately trigger", "-2021")
+_TOO_MANY_STOPS = -4045
 _HELD_BACK = ("TradingState", "history is being replayed")
 
 MOST_CLOSES = 6
@@ -20,11 +21,12 @@ LOUD_ATTEMPT = 6
 """The attempt from which on a stop that cannot be sent is an ERROR."""
 _FOREVER_MS = 10**12  # stops are repeated without a deadline
 
-StopOutcome = Literal["reached", "too_small", "repeat", "close", "later"]
+StopOutcome = Literal["reached", "too_small", "full", "repeat", "close", "later"]
 """What a stop that was not accepted means.
 
 - reached: the market is at its price, so the lot is closed at market.
 - too_small: the exchange wants larger orders.
+- full: the account has as many stops as the exchange allows.
 - repeat: it did not reach the exchange; send it again after a wait.
 - close: the exchange does not want it, so the lot is closed at market.
 - later: something holds orders back; the next check of the account sends it.
@@ -66,6 +68,8 @@ def judge_stop(
         return StopVerdict("too_small")
     if is_denied and any(words in reason for words in _HELD_BACK):
         return StopVerdict("later")
+    if rejection_code(reason) == _TOO_MANY_STOPS:
+        return StopVerdict("full")
     error = rejection_error(reason, now_ms)
     if is_denied:
         error = ExchangeUnreachableError(reason)

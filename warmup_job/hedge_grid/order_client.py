@@ -129,6 +129,10 @@ class OrderClient:
         }
         return list(orders.values())
 
+    def count_stops(self) -> int:
+        """Return how many stop losses are open or on their way."""
+        return sum(order.order_type == OrderType.STOP_MARKET for order in self.open_orders())
+
     def cancel(self, order_id: str) -> None:
         """Cancel an order unless it is closed or a cancel is pending."""
         order = self.open_order(order_id)

@@ -50,6 +50,7 @@ def next_change(
     *,
     least: Decimal,
     may_overlap: bool,
+    has_room: bool,
     merge: bool,
 ) -> StopChange:
     """Return the next step towards stops for exactly ``quantity``.
@@ -59,6 +60,7 @@ def next_change(
     - Too much is covered: cancel stops if the others cover exactly ``quantity``; otherwise send
       one for the whole and cancel the others afterwards.
     - Stops at a former price are replaced, and with ``merge`` also several by one.
+    - Without room for one more stop, the former ones are cancelled before the new one is sent.
 
     Args:
         quantity: What the lot holds, base currency.
@@ -66,14 +68,16 @@ def next_change(
         least: The smallest quantity of an order.
         may_overlap: Whether the exchange accepts the new stop beside those it replaces; otherwise
             they are cancelled first.
+        has_room: Whether the exchange accepts one more stop.
         merge: Whether to replace several stops by one.
     """
     closing = covered([each for each in stops if each.is_closing])
     resting = [each for each in stops if not each.is_closing]
     wanted = quantity - closing
     missing = wanted - covered(resting)
+    may_overlap = may_overlap and has_room
     if missing > 0:
-        if not resting or (missing >= least and len(resting) < MOST_STOPS):
+        if not resting or (has_room and missing >= least and len(resting) < MOST_STOPS):
             return StopChange(send=missing)
         return _replace(wanted, resting, may_overlap=may_overlap)
     if wanted <= 0 or not all(each.is_confirmed for each in resting):
@@ -83,7 +87,7 @@ def next_change(
         if kept:
             return StopChange(cancel=_ids(each for each in resting if each not in kept))
         return _replace(wanted, resting, may_overlap=may_overlap)
-    if not all(each.is_current for each in resting) or (merge and len(resting) > 1):
+    if not all(each.is_current for each in resting) or (merge and has_room and len(resting) > 1):
         return _replace(wanted, resting, may_overlap=may_overlap)
     return StopChange()
 

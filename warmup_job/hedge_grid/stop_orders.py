@@ -21,12 +21,17 @@ from warmup_job.hedge_grid.ladder import Book
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient
-from warmup_job.hedge_grid.stop_cover import StopOrder, covered, next_change
+from warmup_job.hedge_grid.stop_cover import StopChange, StopOrder, covered, next_change
 
 _CANCELED_WAIT_MS = 250
 """A stop that nobody here has cancelled is sent again after this time."""
 _SMALL_WAIT_MS = 1000
 """A stop that is too small a second time in a row is sent again after this time."""
+MOST_STOPS_IN_ACCOUNT = 200
+"""Conditional orders that Binance allows in an account, for all symbols together:
+https://developers.binance.com/docs/derivatives/change-log (2025-12-29)"""
+_FULL_MS = 600_000
+"""How long the number of stops counts at which the exchange refused one more."""
 TARGET_WAIT_MS = 500
 """A lot is closed at market after this time at the latest, although its take profit is open."""
 
@@ -66,6 +71,8 @@ class StopOrders:
         self._jitter = jitter
         self._replaces: dict[str, tuple[str, ...]] = {}  # a new stop → those that it replaces
         self._cancelling: set[str] = set()
+        self._most = MOST_STOPS_IN_ACCOUNT
+        self._full_until_ms = 0
 
     def forget_all(self) -> None:
         """Forget what was known of the orders of former lots."""
@@ -114,13 +121,9 @@ class StopOrders:
         if lot.is_closing:
             self._close(lot, stops)
             return
-        change = next_change(
-            lot.quantity,
-            stops,
-            least=least,
-            may_overlap=lot.may_overlap,
-            merge=merge,
-        )
+        change = self._next_change(lot, stops, least, merge=merge, has_room=True)
+        if change.send > 0 and not self.room():
+            change = self._next_change(lot, stops, least, merge=merge, has_room=False)
         if change.send > 0 and self._is_reached(lot):
             if covered(stops) < lot.quantity:
                 self._begin_to_close(lot, wait_ms=0)
@@ -129,6 +132,24 @@ class StopOrders:
             self._send(lot, change.send, change.replaces)
         for order_id in change.cancel:
             self._cancel(order_id)
+
+    def _next_change(
+        self, lot: Lot, stops: list[StopOrder], least: Decimal, *, merge: bool, has_room: bool
+    ) -> StopChange:
+        return next_change(
+            lot.quantity,
+            stops,
+            least=least,
+            may_overlap=lot.may_overlap,
+            has_room=has_room,
+            merge=merge,
+        )
+
+    def room(self) -> int:
+        """Return how many more stops the exchange accepts, as far as it is known."""
+        if self._client.now_ms >= self._full_until_ms:
+            self._most = MOST_STOPS_IN_ACCOUNT
+        return max(0, self._most - self._client.count_stops())
 
     def _price(self, lot: Lot) -> Decimal:
         return stop_price(lot.book, lot.entry, lot.steps, self._client.tick)
@@ -240,14 +261,23 @@ class StopOrders:
             self._on_close_failed(lot, order_id, reason)
         elif verdict.outcome == "repeat":
             self._repeat(lot, order_id, verdict.wait_ms, reason)
+        elif verdict.outcome == "full" and self.orders(lot):
+            self._note_limit()  # cancels the lot's stops before it sends one for the whole
+            self._repeat(lot, order_id, 0, reason)
         elif verdict.outcome == "reached":
             self._begin_to_close(lot, wait_ms=0)
         elif replaced:
             lot.may_overlap = False  # the former stops are still there
             self._repeat(lot, order_id, 0, reason)
         else:
+            if verdict.outcome == "full":
+                self._note_limit()
             self._close_after(lot, f"rejected: {reason}")
         return verdict.outcome
+
+    def _note_limit(self) -> None:
+        self._most = self._client.count_stops()
+        self._full_until_ms = self._client.now_ms + _FULL_MS
 
     def _repeat(self, lot: Lot, order_id: str, wait_ms: int, reason: str) -> None:
         lot.send_stops_from_ms = self._client.now_ms + wait_ms

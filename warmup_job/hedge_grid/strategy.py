@@ -413,7 +413,7 @@ class HedgeGridV1(Strategy):
         ladder = self._ladder(center)
         self._log_no_entries(ladder)
         wanted = [rung for rung in ladder if not self._exits.is_near(rung)]
-        sent, cancelled = self._entries.update(wanted, mid, self._account)
+        sent, cancelled = self._entries.update(wanted, mid, self._account, most=self._exits.room())
         if sent or cancelled:
             ends = f", from {_ends(ladder)}" if ladder else ""
             gone = f", {cancelled} cancelled" if cancelled else ""
