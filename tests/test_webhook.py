@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from loguru import logger
 
-from tests.support.background_loop import background_loop
 from tests.support.config_files import write_config
 from tests.support.suite import HANG_S
+from tests.support.webhook_receiver import PATH, receiving
 from warmup_job.config import load
 from warmup_job.errors import ConfigError, TraderError
 from warmup_job.handoff.notices import Notice, NoticeRules, Notices
@@ -26,7 +23,6 @@ from warmup_job.handoff.webhook import Webhook, WebhookFormat, WebhookSettings, 
 from warmup_job.plan.resolve import resolve
 
 RULES = NoticeRules(unprotected_after_ms=10_000, drawdown_pct=Decimal(5))
-SECRET_PATH = "/services/T0/B0/very-secret"
 
 
 def grid(**changes: Any) -> GridReport:
@@ -93,44 +89,6 @@ def test_drawdown_that_stops_the_entries_gives_one_notice() -> None:
 # -- the way there ---------------------------------------------------------------------------------
 
 
-@dataclass
-class Receiver:
-    """A web server that records what it gets, and answers with these codes, the last one for ever.
-
-    A code of 0 means that it never answers.
-    """
-
-    codes: list[int] = field(default_factory=lambda: [200])
-    url: str = ""
-    bodies: list[Any] = field(default_factory=list)
-    seen: list[web.BaseRequest] = field(default_factory=list)
-
-    async def handle(self, request: web.BaseRequest) -> web.Response:
-        self.bodies.append(json.loads(await request.read()))
-        self.seen.append(request)
-        code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
-        if code == 0:
-            await asyncio.sleep(HANG_S)
-        return web.Response(status=code, headers={"Location": "/elsewhere"})
-
-
-@contextmanager
-def receiving(*codes: int) -> Iterator[Receiver]:
-    receiver = Receiver(list(codes) or [200])
-    with background_loop() as loop:
-
-        async def start() -> web.ServerRunner:
-            runner = web.ServerRunner(web.Server(receiver.handle), shutdown_timeout=0)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            return runner
-
-        runner = asyncio.run_coroutine_threadsafe(start(), loop).result(HANG_S)
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}{SECRET_PATH}"
-        yield receiver
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(HANG_S)
-
-
 def settings(url: str, form: WebhookFormat = "json") -> WebhookSettings:
     return WebhookSettings(url, form, RULES, "live trader of BTCUSDT")
 
@@ -168,7 +126,7 @@ def test_json_has_the_event_and_slack_has_an_escaped_text() -> None:
         "trader": "live trader of BTCUSDT", "event": "live", "text": "a <b> & c", "at_ms": 5,
     }  # fmt: skip
     assert slack == {"text": "live trader of BTCUSDT: a &lt;b&gt; &amp; c"}
-    assert {each.path for each in receiver.seen} == {SECRET_PATH}
+    assert {each.path for each in receiver.seen} == {PATH}
     assert receiver.seen[0].content_type == "application/json"
 
 
@@ -196,11 +154,11 @@ def test_refusal_and_redirect_are_not_tried_again(code: int) -> None:
 
 
 def test_url_is_in_no_log_and_no_text(log: list[str], tmp_path: Path) -> None:
-    nobody = f"http://127.0.0.1:1{SECRET_PATH}"
+    nobody = f"http://127.0.0.1:1{PATH}"
     for url in (
         nobody,
-        f"http://[::1]:1{SECRET_PATH}",
-        f"http://no.such.host.invalid{SECRET_PATH}",
+        f"http://[::1]:1{PATH}",
+        f"http://no.such.host.invalid{PATH}",
     ):
         asyncio.run(deliver(Webhook(settings(url), (0,)), notice()))
     assert any("was not delivered" in line for line in log)
@@ -211,7 +169,7 @@ def test_url_is_in_no_log_and_no_text(log: list[str], tmp_path: Path) -> None:
     plan = resolve(read)
     assert plan.trader.notify.url == nobody
     with pytest.raises(ConfigError) as wrong:
-        load(config, environ={"HOOK": f"ftp://host{SECRET_PATH}"})
+        load(config, environ={"HOOK": f"ftp://host{PATH}"})
     shown = [*log, repr(read), repr(plan), repr(settings(nobody)), str(wrong.value)]
     assert not [each for each in shown if "very-secret" in each]
 
@@ -242,9 +200,9 @@ def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     with receiving() as receiver:
-        proxy = receiver.url.removesuffix(SECRET_PATH)
+        proxy = receiver.url.removesuffix(PATH)
         monkeypatch.setenv("http_proxy", proxy.replace("http://", "http://user:word@"))
-        asyncio.run(deliver(Webhook(settings(f"http://hooks.example{SECRET_PATH}")), notice()))
+        asyncio.run(deliver(Webhook(settings(f"http://hooks.example{PATH}")), notice()))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         asyncio.run(deliver(Webhook(settings(receiver.url)), notice()))
     proxied, direct = receiver.seen

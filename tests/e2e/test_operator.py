@@ -123,3 +123,22 @@ def test_live_flatten_ends_when_the_exchange_reports_flat_also_after_a_kill(
         assert trader.stop() == 143
     closing = [each["client_id"] for each in account["journal"] if each["event"] == "order"]
     assert {each[0] for each in closing} <= {"E", "T", "S"}  # each order has an owner
+
+
+def test_live_flatten_closes_what_the_trader_has_not_heard_of(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """The user data stream is mute, and the exchange refuses to close a part beside other exits."""
+    running = start_exchange(volatility_bps=WILD, closing_orders="reject")
+    config = live_config(tmp_path, running)
+    state_dir = tmp_path / "state"
+    with operated(config, "live", state_dir, KEYS) as trader:
+        trader.until(is_live)
+        running.fault("user-mute")
+        until(lambda: account_of(running)["positions"], "a position", process=trader.process)
+        flat = trader.ask("flatten")
+        assert flat.code == 0, flat.err
+        account = account_of(running)
+        assert not account["positions"]
+        until(lambda: not account_of(running)["orders"], "no orders", process=trader.process)
+        trader.until(lambda report: report["state"] in {"paused", "degraded"})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
-from warmup_job.handoff.report import Report
+from warmup_job.handoff.report import GridReport, Report
 from warmup_job.market.times import duration_text, utc_text
 
 
@@ -16,13 +17,61 @@ def status_lines(report: Report) -> Iterator[str]:
     """
     why = f": {report.why}" if report.why else ""
     yield f"{report.state}{why}"
-    since = duration_text(max(0, report.at_ms - report.since_ms))
-    yield f"  since        {utc_text(report.since_ms)} ({since})"
-    yield f"  mode         {report.mode}, started {utc_text(report.started_ms)}"
-    yield f"  entries      {'may leave' if report.trading else 'are held back'}"
-    if report.operator != "trading":
-        yield f"  operator     {report.operator}"
-    yield f"  open         {report.orders_open} order(s), {report.positions_open} position(s)"
+    yield _line("since", _ago(report.since_ms, report.at_ms))
+    yield _line("mode", f"{report.mode}, started {_ago(report.started_ms, report.at_ms)}")
+    yield _line("entries", "may leave" if report.trading else "are held back; exits may leave")
+    yield _line("open", f"{report.orders_open} order(s), {report.positions_open} position(s)")
+    if report.unprotected_ms:
+        yield _line("WARNING", f"no stop loss for {report.unprotected_ms / 1000:.1f} s")
+    if report.account is not None:
+        age_ms = report.account.event_age_ms
+        age = "" if age_ms is None else f"; last event {age_ms / 1000:.1f} s ago"
+        problem = f": {report.account.why}" if report.account.why else ""
+        yield _line("account", f"{report.account.state}{problem}{age}")
+        for difference in report.account.differences:
+            yield _line("", difference)
+    if report.rejections:
+        counts = ", ".join(f"{each.count}× {each.kind} {each.code}" for each in report.rejections)
+        yield _line("refused", counts)
+    for grid in report.grids:
+        yield from _grid_lines(grid)
     for stream in report.streams:
         problem = f"; {stream.why_not}" if stream.why_not else ""
-        yield f"  {stream.bar_type}: {stream.phase} to {utc_text(stream.contiguous_to_ms)}{problem}"
+        yield f"{stream.bar_type}: {stream.phase} to {utc_text(stream.contiguous_to_ms)}{problem}"
+
+
+def _grid_lines(grid: GridReport) -> Iterator[str]:
+    quote, base = grid.quote_currency, grid.base_currency
+    yield f"{grid.instrument_id}, {grid.regime}"
+    if grid.block_reason:
+        yield _line("no entries", grid.block_reason)
+    equity = "unknown" if grid.equity is None else f"{grid.equity:.2f} {quote}"
+    stopped = "; the drawdown limit has stopped all entries" if grid.is_stopped else ""
+    yield _line("equity", f"{equity}, drawdown {grid.drawdown_pct:.2f} %{stopped}")
+    result = grid.realised - grid.fees + grid.funding + grid.unrealised
+    parts = (
+        f"realised {_signed(grid.realised)}, fees {_signed(-grid.fees)}, "
+        f"funding {_signed(grid.funding)}, unrealised {_signed(grid.unrealised)}"
+    )
+    yield _line("result", f"{_signed(result)} {quote}: {parts}")
+    for name, book in grid.books.items():
+        held = f"{book.quantity:f} {base}"
+        if book.quantity:
+            held += f" at {book.entry_price:f}, unrealised {_signed(book.unrealised)} {quote}"
+        if book.unprotected:
+            held += f"; {book.unprotected:f} {base} WITHOUT A STOP LOSS"
+        yield _line(name, held)
+    yield _line("orders", ", ".join(f"{count} {kind}" for kind, count in grid.open_orders.items()))
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<12}{text}"
+
+
+def _ago(then_ms: int, now_ms: int) -> str:
+    passed_ms = max(0, now_ms - then_ms) // 1000 * 1000
+    return f"{utc_text(then_ms)} ({duration_text(passed_ms)} ago)"
+
+
+def _signed(amount: Decimal) -> str:
+    return f"{amount:+.2f}"
