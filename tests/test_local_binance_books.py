@@ -26,6 +26,7 @@ from nautilus_trader.adapters.binance.futures.schemas.user import (
     BinanceFuturesOrderUpdateMsg,
 )
 
+from tests.support.suite import SCALE
 from warmup_job.local_binance.account import order_answers
 from warmup_job.local_binance.account.account_answers import AccountAnswers
 from warmup_job.local_binance.account.order_requests import (
@@ -263,7 +264,7 @@ class Books:
         msgspec.json.decode(msgspec.json.encode(info), type=BinanceFuturesAccountInfo)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 * SCALE, deadline=None)
 @given(
     actions=st.lists(
         st.one_of(ORDERS, ORDERS, ALGOS, CHANGES, TIME, TIME, MONEY), min_size=12, max_size=30

@@ -39,6 +39,7 @@ class GeneratedFeed:
         self.klines = TradeSeries(seed, symbol, volatility_bps / 10_000)
         self.marks = MarkSeries(self.klines.path, symbol)
         self._book_key = stream_key(seed, symbol.market, symbol.name, "book")
+        self._minute_trades = lru_cache(maxsize=8)(self._compute_minute_trades)
 
     def last_price(self, now_ms: int) -> str:
         """Return the last traded price at ``now_ms``."""
@@ -68,7 +69,7 @@ class GeneratedFeed:
         trades = (trade for minute in minutes for trade in self._minute_trades(minute))
         return [trade for trade in trades if after_ms < trade.at_ms <= until_ms]
 
-    def _minute_trades(self, minute: int) -> list[MarketTrade]:
+    def _compute_minute_trades(self, minute: int) -> list[MarketTrade]:
         trades: list[MarketTrade] = []
         next_id = trade_id(self.symbol, minute * MINUTE_MS)
         for slot, (price, count, volume, taker) in enumerate(self.klines.walk(minute).T.tolist()):
