@@ -340,8 +340,10 @@ def test_local_binance_matching_generated_market_fills_them_too() -> None:
         below, above = f"{bid * 0.9997:.2f}", f"{ask * 1.0003:.2f}"
         await client.place("BUY", "LONG", price=below, newClientOrderId="L", **rung)
         await client.place("SELL", "SHORT", price=above, newClientOrderId="S", **rung)
+        # The market stands still until both rest; in half an hour it passes both.
+        await client.control("POST", "faults", "skew=+30m")
         for client_id, price in (("L", below), ("S", above)):
             filled = await client.sees_order(client_id, "FILLED")
             assert (filled["m"], filled["L"]) == (True, price)
 
-    with_futures(use, seed=3, speed=100, now_ms=FIRST_MS, balance="100000")
+    with_futures(use, seed=3, speed=0.001, now_ms=FIRST_MS, balance="100000")
