@@ -659,7 +659,7 @@ def test_config_every_share_declares_its_notation() -> None:
         return found
 
     assert shares(StrategyFile) == {
-        "max_position_pct", "emergency_liquidation_buffer", "counter_qty_scale",
+        "max_position_pct", "max_margin_pct", "emergency_liquidation_buffer", "counter_qty_scale",
         "order_diff_qty_tolerance_pct", "max_drawdown_pct",
     }  # fmt: skip
 

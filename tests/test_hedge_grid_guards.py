@@ -32,7 +32,13 @@ from tests.support.made_up_market import (
     summarised,
     warm,
 )
-from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, rungs_within_caps
+from warmup_job.hedge_grid.caps import (
+    Caps,
+    Exposure,
+    caps_of,
+    describe_tighter_cap,
+    rungs_within_caps,
+)
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.funding import FundingInterval, funding_cost_bps, size_factors
 from warmup_job.hedge_grid.grid_pnl import drawdown_pct
@@ -64,7 +70,7 @@ def begun() -> Market:
 # -- caps ------------------------------------------------------------------------------------------
 
 LIMITS: dict[str, Any] = {
-    "max_inventory_quote": D(10**6), "max_position_size": D(10), "max_position_pct": D(1),
+    "max_inventory_quote": D(10**6), "max_position_size": D(10), "max_margin_pct": D(1),
     "max_leverage_used": D(100), "emergency_liquidation_buffer": D("0.01"),
 }  # fmt: skip
 
@@ -77,13 +83,17 @@ def book_cap(*, equity: D = D(1000), leverage: D = D(10), **limits: D) -> D:
     ("key", "value", "quote"),
     [
         ("max_inventory_quote", D(500), D(500)),
-        ("max_position_pct", D("0.5"), D(5000)),
+        ("max_margin_pct", D("0.5"), D(5000)),
+        ("max_position_pct", D("0.5"), D(500)),
         ("emergency_liquidation_buffer", D("0.20"), D(4000)),
         ("equity", D(-5), D(0)),
     ],
 )
 def test_hedge_grid_caps_tightest_rule_limits_a_book(key: str, value: D, quote: D) -> None:
-    assert book_cap(**{key: value}) == quote
+    limits: dict[str, Any] = {key: value}
+    if key == "max_position_pct":
+        limits["max_margin_pct"] = None
+    assert book_cap(**limits) == quote
 
 
 def test_hedge_grid_caps_full_book_keeps_the_liquidation_buffer() -> None:
@@ -128,7 +138,8 @@ def test_hedge_grid_caps_admitted_rungs_cannot_fill_beyond_a_cap(
         {"max_inventory_quote": D(450)},
         {"max_position_size": D("0.008")},
         {"max_leverage_used": D("0.009")},  # of 100,000: 900 for both books
-        {"max_position_pct": D("0.00045")},  # at leverage 10
+        {"max_position_pct": D("0.0045")},
+        {"max_margin_pct": D("0.00045")},  # at leverage 10
     ],
 )
 def test_hedge_grid_caps_450_admits_two_rungs_of_200(
@@ -161,11 +172,11 @@ def test_hedge_grid_caps_count_a_losing_position_at_its_cost(
     assert len(fallen(engine, "49000", max_inventory_quote=D(cap))) == entries
 
 
-@pytest.mark.parametrize(("share", "entries"), [("0.0892", 1), ("0.0899", 2)])
+@pytest.mark.parametrize(("share", "entries"), [("0.892", 1), ("0.899", 2)])
 def test_hedge_grid_caps_subtract_unrealized_losses_from_the_equity(
     engine: BacktestEngine, share: str, entries: int
 ) -> None:
-    """At leverage 10, 89,200 of the balance, but 88,196 with the loss; both rungs are 88,741."""
+    """89,200 of the balance, but 88,196 with the loss; both rungs are 88,741."""
     made = fallen(
         engine, "48700", base_qty=D("0.9"), sl_steps=60, max_position_pct=D(share),
         max_inventory_quote=D(10**6), max_position_size=D(9),
@@ -192,6 +203,26 @@ def test_hedge_grid_caps_full_book_is_replaced_only_after_the_old_orders_are_gon
         OrderStatus.ACCEPTED
     ] * 3
     assert orders[3].init_event.ts_init >= max(order.ts_last for order in orders[:3])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "limits each book to 950.00 USDT, its share of the equity of 1000.00 USDT;"),
+        ({}, "allowed 8000.00 USDT: set position.max_margin_pct to 0.95"),
+        ({"max_margin_pct": D("0.95")}, ""),
+        ({"max_inventory_quote": D(950)}, ""),
+        ({"max_inventory_quote": D(1000)}, "allowed 1000.00 USDT"),
+    ],
+)  # fmt: skip
+def test_hedge_grid_caps_position_that_is_limited_more_than_before_is_reported(
+    changes: dict[str, Any], words: str
+) -> None:
+    """At leverage 10 the liquidation buffer of 0.1 and the maintenance margin allow 8,000."""
+    settings = config(**{"max_inventory_quote": D(10**6)} | changes)
+    text = describe_tighter_cap(D(1000), D(10), D("0.025"), settings, "USDT")
+    assert words in text
+    assert bool(text) == bool(words)
 
 
 # -- the order diff --------------------------------------------------------------------------------

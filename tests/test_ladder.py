@@ -62,8 +62,22 @@ def test_ladder_paying_side_is_scaled_by_its_share() -> None:
 
 def test_ladder_small_order_is_raised_so_that_its_exits_meet_the_minimum() -> None:
     """0.005 at 20,020 has the minimum notional, but not at its stop or target below."""
-    rungs = ladder(D(20000), base_qty=D("0.0001"), qty_scale=D(1))
+    rungs = ladder(D(20000), base_qty=D("0.0035"), qty_scale=D(1))
     assert {str(rung.quantity) for rung in rungs} == {"0.006"}
+
+
+def test_ladder_order_that_the_minimum_would_more_than_double_is_left_out() -> None:
+    """The minimum is 0.006; the second level of a shrinking ladder is configured as 0.0028."""
+    rungs = ladder(D(20000), base_qty=D("0.0035"), qty_scale=D("0.8"))
+    assert [(rung.book, str(rung.quantity)) for rung in rungs] == [
+        ("LONG", "0.006"), ("SHORT", "0.006"),
+    ]  # fmt: skip
+    assert ladder(D(20000), base_qty=D("0.0029"), qty_scale=D(1)) == []
+
+
+def test_ladder_thinned_order_may_be_raised_to_its_configured_size() -> None:
+    up = [rung for rung in ladder(D(60000), UP, qty_scale=D(1)) if rung.book == "SHORT"]
+    assert [str(rung.quantity) for rung in up] == ["0.002"]
 
 
 def test_ladder_rung_above_the_maximum_quantity_is_left_out() -> None:

@@ -15,6 +15,7 @@ from warmup_job.hedge_grid.caps import Caps, caps_of
 from warmup_job.hedge_grid.grid_config import grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder
 from warmup_job.hedge_grid.no_entries import NoEntries, explain_no_entries
+from warmup_job.hedge_grid.order_sizes import size_problems
 from warmup_job.regime.detector import Regime
 
 MID = D(50_000)
@@ -28,7 +29,8 @@ def why(
     caps = caps_of(D(equity), D(10), D("0.025"), settings)
     parts: Any = {"LONG": D(share), "SHORT": D(share)}
     ladder = build_ladder(MID, regime, grid, listed, parts)
-    return explain_no_entries(ladder, caps, grid, listed, regime, parts)
+    oversized = size_problems(MID, grid, listed)
+    return explain_no_entries(ladder, caps, grid, listed, regime, parts, oversized)
 
 
 def test_no_entries_grid_that_can_send_logs_nothing() -> None:
@@ -45,7 +47,7 @@ def test_no_entries_grid_that_can_send_logs_nothing() -> None:
             "BTC per book: raise it or lower base_qty"),
         ),
         (
-            {"max_position_size": D("0.001"), "base_qty": D("0.001")}, "max_position_size",
+            {"max_position_size": D("0.001"), "base_qty": D("0.002")}, "max_position_size",
             ("the smallest order is 0.003 BTC, worth 149.85 USDT (the exchange's minimum); "
             "max_position_size allows 0.001 BTC per book: raise it"),
         ),
@@ -56,11 +58,16 @@ def test_no_entries_grid_that_can_send_logs_nothing() -> None:
         ),
         (
             {"equity": "10", "max_position_pct": D("0.5")}, "max_position_pct",
-            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_position_pct allows 50.00 "
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_position_pct allows 5.00 "
             "USDT per book at an equity of 10.00 USDT: raise it or lower base_qty"),
         ),
         (
-            {"equity": "100", "emergency_liquidation_buffer": D("0.975")},
+            {"equity": "10", "max_margin_pct": D("0.5")}, "max_margin_pct",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; max_margin_pct allows 50.00 "
+            "USDT per book at an equity of 10.00 USDT: raise it or lower base_qty"),
+        ),
+        (
+            {"equity": "100", "emergency_liquidation_buffer": D("0.975"), "max_margin_pct": D(1)},
             "emergency_liquidation_buffer",
             ("the smallest order is 0.004 BTC, worth 199.80 USDT; emergency_liquidation_buffer "
             "allows 100.00 USDT per book at an equity of 100.00 USDT: lower it or lower base_qty"),
@@ -74,6 +81,12 @@ def test_no_entries_grid_that_can_send_logs_nothing() -> None:
         (
             {"equity": "0"}, "equity",
             ("the account has no USDT: deposit some (in paper mode, set trade.starting_balances)"),
+        ),
+        (
+            {"base_qty": D("0.001")}, "minimum",
+            ("grid.base_qty 0.001: the exchange's minimum would raise 6 of 6 orders to more than 2 "
+            "times their configured size, LONG 1 from 0.001 to 0.003 (3.00 times) BTC at a price "
+            "of 49950: set it to at least 0.003"),
         ),
         (
             {"base_qty": D(5000)}, "instrument",

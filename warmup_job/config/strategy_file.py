@@ -133,8 +133,20 @@ class PositionSection(Section, frozen=True, kw_only=True):
     max_leverage_used: Annotated[Decimal, Meta(gt=0, le=125)]
     emergency_liquidation_buffer: Annotated[float, Meta(ge=0.05, le=1), FRACTION]
     max_position_pct: Annotated[
-        Decimal, FRACTION, Meta(ge=0.1, le=1, description="Of the balance.")
+        Decimal,
+        FRACTION,
+        Meta(ge=0.1, le=1, description="Value of each book; of the equity, whatever the leverage."),
     ] = DEFAULTS.max_position_pct
+    max_margin_pct: Annotated[
+        Decimal | None,
+        FRACTION,
+        Meta(
+            ge=0.1,
+            le=1,
+            description="Margin of each book, of the equity. If given, `max_position_pct` does not "
+            "apply.",
+        ),
+    ] = None
 
 
 class PolicySection(Section, frozen=True, kw_only=True):

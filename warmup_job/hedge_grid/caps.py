@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.ladder import BOOKS, Book, Rung
 
@@ -49,20 +51,56 @@ def caps_of(
         equity: Balance plus unrealised result, quote currency; a negative one counts as 0.
         leverage: The account's leverage for the instrument.
         maintenance: The maintenance margin as a share of the notional.
-        config: The limits. ``max_position_pct`` is the share of the equity that a book's margin may
-            use; ``emergency_liquidation_buffer`` is the least distance from the price to a book's
-            liquidation price, as a share of the price, when only that book is filled.
+        config: The limits. ``max_position_pct`` is the largest value of a book as a share of the
+            equity, whatever the leverage. ``max_margin_pct`` replaces it: the share of the equity
+            that a book's margin may use. ``emergency_liquidation_buffer`` is the least distance
+            from the price to a book's liquidation price, as a share of the price, when only that
+            book is filled.
     """
     equity = max(equity, Decimal(0))
+    margin_pct = config.max_margin_pct
     limits = {
         "max_inventory_quote": config.max_inventory_quote,
-        "max_position_pct": config.max_position_pct * equity * leverage,
+        **(
+            {"max_position_pct": config.max_position_pct * equity}
+            if margin_pct is None
+            else {"max_margin_pct": margin_pct * equity * leverage}
+        ),
         "emergency_liquidation_buffer": equity
         / (config.emergency_liquidation_buffer + maintenance),
     }
     tightest = min(limits, key=limits.__getitem__)
     gross = config.max_leverage_used * equity
     return Caps(limits[tightest], config.max_position_size, gross, tightest, equity)
+
+
+def describe_tighter_cap(
+    equity: Decimal, leverage: Decimal, maintenance: Decimal, config: HedgeGridV1Config, quote: str
+) -> str:
+    """Return how ``max_position_pct`` limits a book more than it did in earlier versions.
+
+    They multiplied it by the leverage. Empty: nothing changes for this account.
+
+    Args:
+        equity: As for `caps_of`.
+        leverage: As for `caps_of`.
+        maintenance: As for `caps_of`.
+        config: The limits.
+        quote: The quote currency's code.
+    """
+    if config.max_margin_pct is not None:
+        return ""
+    now = caps_of(equity, leverage, maintenance, config).quote
+    as_margin = msgspec.structs.replace(config, max_margin_pct=config.max_position_pct)
+    before = caps_of(equity, leverage, maintenance, as_margin).quote
+    if before <= now:
+        return ""
+    return (
+        f"max_position_pct {config.max_position_pct} limits each book to {now:.2f} {quote}, its "
+        f"share of the equity of {equity:.2f} {quote}; earlier versions multiplied it by the "
+        f"leverage and allowed {before:.2f} {quote}: set position.max_margin_pct to "
+        f"{config.max_position_pct} to have that again"
+    )
 
 
 def rungs_within_caps(

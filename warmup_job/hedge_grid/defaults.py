@@ -27,7 +27,7 @@ class GridDefaults:
     order_diff_qty_tolerance_pct: Decimal = Decimal("0.01")
     """A fraction: 0.01 is 1 %."""
     max_position_pct: Decimal = Decimal("0.95")
-    """A fraction: 0.95 is 95 % of the balance."""
+    """A fraction: 0.95 is 95 % of the equity."""
     max_errors_per_minute: int = 10
     circuit_breaker_cooldown_seconds: int = 300
     circuit_breaker_window_seconds: int = 60

@@ -11,7 +11,7 @@ from nautilus_trader.model.identifiers import InstrumentId, PositionId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.position import Position
 
-from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of
+from warmup_job.hedge_grid.caps import Caps, Exposure, caps_of, describe_tighter_cap
 from warmup_job.hedge_grid.exit_rules import BookPosition
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.ladder import BOOKS, Book
@@ -90,13 +90,22 @@ class GridAccount:
             balance = Decimal(0)
         if balance is None or not config.enable_position_validation:
             return Caps(config.max_inventory_quote)
-        return caps_of(
-            balance + self.unrealised(mid),
-            self._leverage(),
-            # Nautilus sets margin_maint to 1 for Binance's contracts, because it has no figure.
-            min(self._instrument.margin_maint, _MAINTENANCE),
-            config,
-        )
+        equity = balance + self.unrealised(mid)
+        return caps_of(equity, self._leverage(), self._maintenance, config)
+
+    def tighter_cap(self, config: HedgeGridV1Config, mid: Decimal | None) -> str:
+        """Return how ``max_position_pct`` limits a book more than in earlier versions."""
+        balance = self.balance()
+        if balance is None or not config.enable_position_validation:
+            return ""
+        equity = balance + self.unrealised(mid)
+        quote = self._instrument.quote_currency.code
+        return describe_tighter_cap(equity, self._leverage(), self._maintenance, config, quote)
+
+    @property
+    def _maintenance(self) -> Decimal:
+        # Nautilus sets margin_maint to 1 for Binance's contracts, because it has no figure.
+        return Decimal(min(self._instrument.margin_maint, _MAINTENANCE))
 
     def _leverage(self) -> Decimal:
         account = self._cache.account_for_venue(self._instrument.venue)

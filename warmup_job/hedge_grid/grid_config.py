@@ -53,6 +53,7 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     max_leverage_used: Decimal
     emergency_liquidation_buffer: Decimal
     max_position_pct: Decimal = DEFAULTS.max_position_pct
+    max_margin_pct: Decimal | None = None
     policy: PolicyName
     counter_levels: int
     counter_qty_scale: Decimal

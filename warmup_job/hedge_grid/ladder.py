@@ -17,6 +17,8 @@ Book = Literal["LONG", "SHORT"]
 BOOKS: tuple[Book, Book] = ("LONG", "SHORT")
 BPS = Decimal(10_000)
 PolicyName = Literal["core-and-scalp", "throttled-counter"]
+MOST_RAISED = 2
+"""An order may be this many times its configured quantity to reach the exchange's minimum."""
 
 
 class ExitSteps(NamedTuple):
@@ -46,6 +48,10 @@ class GridSettings:
     policy: PolicyName
     counter_levels: int
     counter_qty_scale: Decimal
+
+    def configured_quantity(self, level: int) -> Decimal:
+        """Return a level's quantity before policy, funding and the exchange's minimum."""
+        return self.base_qty * self.qty_scale ** (level - 1)
 
     @property
     def exits(self) -> ExitSteps:
@@ -79,7 +85,8 @@ def build_ladder(
     Level k is at center · (1 ∓ step)^k with the quantity base_qty · qty_scale^(k−1). Prices are
     rounded to the tick, away from the centre; quantities are rounded down to the step and raised
     to the instrument's minimum, which also covers the rung's exits. A book ends before the first
-    rung that exceeds the instrument's largest price, quantity or notional.
+    rung that exceeds the instrument's largest price, quantity or notional, or that would have to be
+    raised to more than `MOST_RAISED` times its configured quantity.
 
     Args:
         center: The grid's centre price.
@@ -92,18 +99,17 @@ def build_ladder(
     for book in BOOKS:
         levels, scale = levels_in_regime(book, regime, settings)
         scale *= (size_factors or {}).get(book, Decimal(1))
-        ratio = step_ratio(settings.step_bps, up=book == "SHORT")
-        rounding = ROUND_CEILING if book == "SHORT" else ROUND_FLOOR
-        tick = instrument.price_increment.as_decimal()
         for level in range(1, levels + 1 if scale > 0 else 1):
-            price = to_multiple(center * ratio**level, tick, rounding)
+            price = rung_price(center, book, level, settings, instrument)
             if price <= 0 or not _takes_price(instrument, price):
                 break
-            wanted = settings.base_qty * settings.qty_scale ** (level - 1) * scale
-            quantity = _quantity(instrument, wanted, price, settings)
-            if quantity is None:
+            configured = settings.configured_quantity(level)
+            quantity = order_quantity(instrument, configured * scale, price, settings.exits)
+            if quantity > MOST_RAISED * configured or not _takes(instrument, quantity, price):
                 break
-            rungs.append(Rung(book, level, instrument.make_price(price), quantity))
+            rungs.append(
+                Rung(book, level, instrument.make_price(price), instrument.make_qty(quantity))
+            )
     return rungs
 
 
@@ -147,25 +153,34 @@ def min_rung_quantity(instrument: Instrument, price: Decimal, exits: ExitSteps) 
     return max(min_order_quantity(instrument), to_multiple(notional, step, ROUND_CEILING))
 
 
+def order_quantity(
+    instrument: Instrument, wanted: Decimal, price: Decimal, exits: ExitSteps
+) -> Decimal:
+    """Round a quantity down to the step, and raise it to the smallest one for this price."""
+    step = instrument.size_increment.as_decimal()
+    least = min_rung_quantity(instrument, price, exits)
+    return max(to_multiple(wanted, step, ROUND_FLOOR), least)
+
+
+def rung_price(
+    center: Decimal, book: Book, level: int, settings: GridSettings, instrument: Instrument
+) -> Decimal:
+    """Return the price of a level, rounded to the tick, away from the centre."""
+    ratio = step_ratio(settings.step_bps, up=book == "SHORT")
+    rounding = ROUND_CEILING if book == "SHORT" else ROUND_FLOOR
+    return to_multiple(center * ratio**level, instrument.price_increment.as_decimal(), rounding)
+
+
 def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
     """Round ``value`` to a multiple of ``unit``, with the unit's decimals."""
     return (value / unit).to_integral_value(rounding) * unit
 
 
-def _quantity(
-    instrument: Instrument, wanted: Decimal, price: Decimal, settings: GridSettings
-) -> Quantity | None:
-    step = instrument.size_increment.as_decimal()
-    quantity = max(
-        to_multiple(wanted, step, ROUND_FLOOR), min_rung_quantity(instrument, price, settings.exits)
+def _takes(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:
+    most, notional = instrument.max_quantity, instrument.max_notional
+    return (most is None or quantity <= most.as_decimal()) and (
+        notional is None or quantity * price <= notional.as_decimal()
     )
-    most = instrument.max_quantity
-    if most is not None and quantity > most.as_decimal():
-        return None
-    notional = instrument.max_notional
-    if notional is not None and quantity * price > notional.as_decimal():
-        return None
-    return instrument.make_qty(quantity)
 
 
 def _takes_price(instrument: Instrument, price: Decimal) -> bool:

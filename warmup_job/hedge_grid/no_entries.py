@@ -37,6 +37,7 @@ def explain_no_entries(
     instrument: Instrument,
     regime: Regime,
     size_factors: Mapping[Book, Decimal],
+    oversized: Sequence[str] = (),
 ) -> NoEntries | None:
     """Return why no rung could be sent even without any position; None if one could.
 
@@ -47,9 +48,11 @@ def explain_no_entries(
         instrument: The traded instrument.
         regime: The current regime.
         size_factors: The funding factors of each book.
+        oversized: The orders that the exchange's minimum makes too large, see
+            `warmup_job.hedge_grid.order_sizes.size_problems`.
     """
     if not ladder:
-        return _explain_empty_ladder(settings, regime, size_factors)
+        return _explain_empty_ladder(settings, regime, size_factors, oversized)
     if rungs_within_caps(ladder, {}, caps):
         return None
     quote, base = instrument.quote_currency.code, instrument.base_currency.code
@@ -83,7 +86,10 @@ def explain_no_entries(
 
 
 def _explain_empty_ladder(
-    settings: GridSettings, regime: Regime, size_factors: Mapping[Book, Decimal]
+    settings: GridSettings,
+    regime: Regime,
+    size_factors: Mapping[Book, Decimal],
+    oversized: Sequence[str],
 ) -> NoEntries | None:
     levels = {book: levels_in_regime(book, regime, settings) for book in BOOKS}
     wanted = [book for book in BOOKS if levels[book][0] and levels[book][1] > 0]
@@ -96,6 +102,8 @@ def _explain_empty_ladder(
         )
     if all(size_factors.get(book, Decimal(1)) <= 0 for book in wanted):
         return NoEntries("funding", "funding costs more than funding_max_cost_bps", is_wanted=True)
+    if oversized:
+        return NoEntries("minimum", "; ".join(oversized))
     return NoEntries(
         "instrument",
         "the first order exceeds the exchange's largest quantity, notional or price: lower "

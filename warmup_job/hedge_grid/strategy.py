@@ -64,6 +64,7 @@ from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.no_entries import explain_no_entries
 from warmup_job.hedge_grid.order_client import OrderClient, is_rate_denial
+from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
@@ -105,6 +106,7 @@ class HedgeGridV1(Strategy):
         self._ladder_cache: tuple[object, list[Rung]] = (None, [])
         self._block_reason = ""
         self._no_entries_kind: str | None = None  # as last logged
+        self._has_logged_sizes = False
         self._pnl = GridPnl()
         self._equity = AccountEquity("", venue_symbol(str(config.instrument_id)))
         self._loaded_lots: tuple[SavedLot, ...] = ()  # until on_start has taken them over
@@ -411,7 +413,8 @@ class HedgeGridV1(Strategy):
         if center is None or abs(mid - center) / center * BPS > self.config.recenter_trigger_bps:
             center = self._center = mid
         ladder = self._ladder(center)
-        self._log_no_entries(ladder)
+        self._log_sizes(center)
+        self._log_no_entries(ladder, center)
         wanted = [rung for rung in ladder if not self._exits.is_near(rung)]
         sent, cancelled = self._entries.update(wanted, mid, self._account, most=self._exits.room())
         if sent or cancelled:
@@ -421,12 +424,26 @@ class HedgeGridV1(Strategy):
                 f"Ladder around {center:.2f}: {sent} of {len(ladder)} orders sent{gone}{ends}"
             )
 
-    def _log_no_entries(self, ladder: list[Rung]) -> None:
+    def _log_sizes(self, center: Decimal) -> None:
+        """Log once what the exchange's minimum and the caps change in the configured sizes."""
+        if self._has_logged_sizes:
+            return
+        self._has_logged_sizes = True
+        instrument = self._client.instrument
+        lines = size_problems(center, self.grid, instrument)
+        for line in lines or size_warnings(center, self.grid, instrument):
+            self.log.warning(f"Order sizes: {line}")
+        tighter = self._account.tighter_cap(self.config, self._prices.mid)
+        if tighter:
+            self.log.warning(tighter)
+
+    def _log_no_entries(self, ladder: list[Rung], center: Decimal) -> None:
         """Log why no entry can be sent, once for each new reason."""
         caps = self._account.caps(self.config, self._prices.mid)
         regime, instrument = self.detector.regime, self._client.instrument
+        oversized = [] if ladder else size_problems(center, self.grid, instrument)
         found = explain_no_entries(
-            ladder, caps, self.grid, instrument, regime, self._size_factors()
+            ladder, caps, self.grid, instrument, regime, self._size_factors(), oversized
         )
         kind = None if found is None else found.kind
         if found is not None and kind != self._no_entries_kind:

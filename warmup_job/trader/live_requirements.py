@@ -24,6 +24,7 @@ from warmup_job.plan.venue_plan import VenuePlan
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.rate_limits import record_limit
 from warmup_job.trader.history import histories_of, open_for_trading
+from warmup_job.trader.size_requirements import order_size_problems
 
 if TYPE_CHECKING:
     from warmup_job.binance.account_reader import AccountSnapshot
@@ -74,6 +75,7 @@ async def check_live_requirements(
         problems.append(other)
     found, histories = await _load(plan, client)
     problems += found
+    problems += order_size_problems(plan.strategies, histories)
     if problems:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise LiveRefusedError(

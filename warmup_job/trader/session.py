@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from warmup_job.errors import ConfigError
 from warmup_job.handoff.identity_file import adopt
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.order_ids import TraderIdentity
@@ -13,6 +14,7 @@ from warmup_job.handoff.report import Reporter
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import HasDetector
+from warmup_job.handoff.stream_history import History
 from warmup_job.modes import Mode
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector
@@ -20,6 +22,7 @@ from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
 from warmup_job.trader.live_requirements import check_live_requirements
+from warmup_job.trader.size_requirements import order_size_problems
 from warmup_job.trader.strategies import make_strategies
 from warmup_job.trader.summary import TradeSummary
 
@@ -53,6 +56,7 @@ async def run_session(
         take_over: whether open orders of other traders become this one's.
 
     Raises:
+        ConfigError: on paper, the exchange's minimum would make orders much larger than configured.
         LiveRefusedError: in live mode, a requirement is not met.
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not start, or could not continue.
@@ -71,12 +75,20 @@ async def run_session(
             runner.settings = replace(runner.settings, identity=identity)
         loaded = asyncio.create_task(start.loaded())
     else:
-        loaded = asyncio.create_task(load_histories(plan, client))
+        loaded = asyncio.create_task(_load_for_paper(plan, client))
     try:
         await runner.run(stop, lambda: loaded)
     finally:
         loaded.cancel()
     return _summarise(runner)
+
+
+async def _load_for_paper(plan: WarmupPlan, client: BinanceClient) -> list[History]:
+    histories = await load_histories(plan, client)
+    problems = order_size_problems(plan.strategies, histories)
+    if problems:
+        raise ConfigError("\n  ".join(problems))
+    return histories
 
 
 def _summarise(runner: BaseRunner) -> TradeSummary:

@@ -1,0 +1,62 @@
+"""What the exchange's minimum makes of configured sizes: reported, or refused above twice."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+
+from tests.support.ladders import listed, settings
+from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
+
+
+def warned(price: int = 60_000, **changes: Any) -> list[str]:
+    return size_warnings(D(price), settings(**{"qty_scale": D(1)} | changes), listed())
+
+
+def refused(price: int = 60_000, **changes: Any) -> list[str]:
+    return size_problems(D(price), settings(**{"qty_scale": D(1)} | changes), listed())
+
+
+def test_order_sizes_above_the_minimum_are_as_configured() -> None:
+    assert warned(base_qty=D("0.020")) == []
+    assert refused(base_qty=D("0.020")) == []
+
+
+def test_order_sizes_raised_orders_are_named_with_the_size_that_avoids_it() -> None:
+    """At 40,000 an order needs 0.003 for its exits to be worth 100."""
+    first = warned(40_000)[0]
+    assert first == (
+        "the exchange's minimum raises 5 of 5 orders: LONG 1 from 0.002 to 0.003 (1.50 times), "
+        "LONG 2 from 0.002 to 0.003 (1.50 times), LONG 3 from 0.002 to 0.003 (1.50 times) and 2 "
+        "more BTC: with grid.base_qty 0.003 none is raised"
+    )
+    assert refused(40_000) == []
+
+
+@pytest.mark.parametrize(("scale", "base"), [("1", "0.006"), ("0.5", "0.024")])
+def test_order_sizes_more_than_twice_the_configured_size_are_refused(scale: str, base: str) -> None:
+    (problem,) = refused(20_000, qty_scale=D(scale))
+    assert problem.startswith("grid.base_qty 0.002: the exchange's minimum would raise 5 of 5 ")
+    assert problem.endswith(f"set it to at least {base}")
+    assert refused(20_000, qty_scale=D(scale), base_qty=D(base)) == []
+    assert not any(
+        "raises" in line for line in warned(20_000, qty_scale=D(scale), base_qty=D(base))
+    )
+
+
+def test_order_sizes_thinning_without_effect_is_reported() -> None:
+    """The minimum is 0.002: half of 0.002 is raised to it, half of 0.003 too, half of 0.004 not."""
+    none = warned(base_qty=D("0.002"))
+    assert any("counter_qty_scale 0.5 has no effect on 2 of 2 orders" in line for line in none)
+    assert any("funding cannot shrink 5 of 5 orders" in line for line in none)
+    some = warned(base_qty=D("0.003"))
+    assert any("counter_qty_scale 0.5 has less effect on 2 of 2 orders" in line for line in some)
+    assert warned(base_qty=D("0.004")) == []
+
+
+@pytest.mark.parametrize("changes", [{"counter_levels": 0}, {"counter_qty_scale": D(0)},
+                                     {"counter_qty_scale": D(1)}])  # fmt: skip
+def test_order_sizes_policy_that_thins_nothing_is_not_reported(changes: dict[str, Any]) -> None:
+    assert not any("counter_qty_scale" in line for line in warned(**changes))

@@ -1,0 +1,155 @@
+"""Which orders the exchange's minimum makes larger than configured, and what that undoes. Pure."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from typing import NamedTuple
+
+from nautilus_trader.model.instruments import Instrument
+
+from warmup_job.hedge_grid.ladder import (
+    BOOKS,
+    MOST_RAISED,
+    Book,
+    GridSettings,
+    min_rung_quantity,
+    order_quantity,
+    rung_price,
+    to_multiple,
+)
+
+
+class RungSize(NamedTuple):
+    """The size of one order of the whole ladder."""
+
+    book: Book
+    level: int
+    price: Decimal
+    configured: Decimal
+    """Base currency."""
+    least: Decimal
+    """The exchange's minimum for the order and its exits, base currency."""
+    sent: Decimal
+    """Base currency."""
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether the order is larger than configured."""
+        return self.sent > self.configured
+
+    @property
+    def is_oversized(self) -> bool:
+        """Whether the order would be so much larger that it is not sent."""
+        return self.sent > MOST_RAISED * self.configured
+
+    def describe(self) -> str:
+        """Return the sizes for a log."""
+        times = self.sent / self.configured
+        return (
+            f"{self.book} {self.level} from {_plain(self.configured)} to {_plain(self.sent)} "
+            f"({times:.2f} times)"
+        )
+
+
+def rung_sizes(center: Decimal, settings: GridSettings, instrument: Instrument) -> list[RungSize]:
+    """Return the sizes of the whole ladder around ``center``, before policy and funding."""
+    sizes = []
+    for book in BOOKS:
+        for level in range(1, _levels(settings, book) + 1):
+            price = rung_price(center, book, level, settings, instrument)
+            if price <= 0:
+                break
+            configured = settings.configured_quantity(level)
+            sizes.append(
+                RungSize(
+                    book,
+                    level,
+                    price,
+                    configured,
+                    min_rung_quantity(instrument, price, settings.exits),
+                    order_quantity(instrument, configured, price, settings.exits),
+                )
+            )
+    return sizes
+
+
+def size_problems(center: Decimal, settings: GridSettings, instrument: Instrument) -> list[str]:
+    """Return why the ladder's sizes cannot be traded, one line; empty if they can."""
+    sizes = rung_sizes(center, settings, instrument)
+    large = [size for size in sizes if size.is_oversized]
+    if not large:
+        return []
+    worst = max(large, key=lambda size: size.sent / size.configured)
+    base = instrument.base_currency.code
+    problem = (
+        f"grid.base_qty {_plain(settings.base_qty)}: the exchange's minimum would raise "
+        f"{len(large)} of {len(sizes)} orders to more than {MOST_RAISED} times their configured "
+        f"size, {worst.describe()} {base} at a price of {_plain(worst.price)}: set it to at least "
+        f"{_plain(_fitting_base(sizes, settings, instrument))}"
+    )
+    return [problem]
+
+
+def size_warnings(
+    center: Decimal,
+    settings: GridSettings,
+    instrument: Instrument,
+) -> list[str]:
+    """Return what the exchange's minimum changes in the ladder, one line each.
+
+    Args:
+        center: The ladder's centre price.
+        settings: The ladder's settings.
+        instrument: The exchange's limits.
+    """
+    sizes = rung_sizes(center, settings, instrument)
+    base = instrument.base_currency.code
+    lines = []
+    raised = [size for size in sizes if size.is_raised]
+    if raised:
+        shown = ", ".join(size.describe() for size in raised[:3])
+        more = f" and {len(raised) - 3} more" if len(raised) > 3 else ""
+        lines.append(
+            f"the exchange's minimum raises {len(raised)} of {len(sizes)} orders: {shown}{more} "
+            f"{base}: with grid.base_qty {_plain(_fitting_base(sizes, settings, instrument))} none "
+            "is raised"
+        )
+    scale = settings.counter_qty_scale
+    if settings.counter_levels and 0 < scale < 1:
+        less = [size for size in sizes if size.level <= settings.counter_levels]
+        kept = [size for size in less if size.least >= size.sent]
+        partly = [
+            size for size in less if size not in kept and size.least > size.configured * scale
+        ]
+        if kept:
+            lines.append(
+                f"policy.counter_qty_scale {_plain(scale)} has no effect on {len(kept)} of "
+                f"{len(less)} orders: they have the exchange's minimum without it"
+            )
+        if partly:
+            lines.append(
+                f"policy.counter_qty_scale {_plain(scale)} has less effect on {len(partly)} of "
+                f"{len(less)} orders: the exchange's minimum is more than that share of them"
+            )
+    kept = [size for size in sizes if size.least >= size.sent]
+    if kept:
+        lines.append(
+            f"funding cannot shrink {len(kept)} of {len(sizes)} orders, because they have the "
+            "exchange's minimum: they stay whole until funding costs funding_max_cost_bps"
+        )
+    return lines
+
+
+def _fitting_base(sizes: list[RungSize], settings: GridSettings, instrument: Instrument) -> Decimal:
+    """Return the smallest base_qty with which no order is raised."""
+    step = instrument.size_increment.as_decimal()
+    least = max(size.least / settings.qty_scale ** (size.level - 1) for size in sizes)
+    return to_multiple(least, step, ROUND_CEILING)
+
+
+def _levels(settings: GridSettings, book: Book) -> int:
+    return settings.levels_long if book == "LONG" else settings.levels_short
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}"
