@@ -180,6 +180,28 @@ def test_local_binance_algo_orders_without_a_position_are_rejected_when_triggere
     with_futures(use, replay=(scripted_market(tmp_path, "60000.00", "59900.00"),))
 
 
+def test_local_binance_algo_orders_can_stick_at_their_trigger(tmp_path: Path) -> None:
+    async def use(client: FuturesClient) -> None:
+        await client.control("POST", "faults", "stick-trigger:times=1")
+        await client.place("BUY", "LONG")
+        await client.algo("SELL", "LONG", **STOP)
+        await client.pass_rows()
+        await client.sees_algo("S-1", "TRIGGERING")
+        stuck = await client.get("v1/algoOrder", clientAlgoId="S-1")
+        assert (stuck["algoStatus"], stuck["actualOrderId"]) == ("TRIGGERING", "")
+        assert await client.get("v1/openAlgoOrders") == []
+        assert await client.code("DELETE", "v1/algoOrder", clientAlgoId="S-1") == -2011
+        assert (await client.position())["positionAmt"] == "0.01"
+        # The next one works.
+        await client.algo("SELL", "LONG", triggerPrice="59850.00", clientAlgoId="S-2")
+        await client.pass_rows()
+        await client.sees_order("S-2", "FILLED")
+        assert client.story().count("ALGO_UPDATE TRIGGERING") == 2
+
+    market = scripted_market(tmp_path, "60000.00", "59900.00", "59800.00")
+    with_futures(use, replay=(market,))
+
+
 def test_local_binance_algo_orders_can_open_a_position(tmp_path: Path) -> None:
     async def use(client: FuturesClient) -> None:
         opening = {"triggerPrice": "60050.00", "clientAlgoId": "O-1"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
+
+TriggerFault = Literal["", "reject", "stick"]
+"""``reject``: the algo order is rejected; ``stick``: it creates no order and stays TRIGGERING."""
 
 
 class EngineFaults(Protocol):
@@ -12,8 +15,8 @@ class EngineFaults(Protocol):
         """Return in how many fills an order is filled at least; 1: no fault changes that."""
         ...
 
-    def rejects_trigger(self, symbol: str) -> bool:
-        """Return whether the next triggered algo order of a symbol is rejected."""
+    def at_trigger(self, symbol: str) -> TriggerFault:
+        """Return what goes wrong with an algo order of a symbol that is triggered now."""
         ...
 
 
@@ -24,6 +27,6 @@ class NoEngineFaults:
         """Return 1."""
         return 1
 
-    def rejects_trigger(self, symbol: str) -> bool:  # noqa: ARG002
-        """Return False."""
-        return False
+    def at_trigger(self, symbol: str) -> TriggerFault:  # noqa: ARG002
+        """Return an empty text."""
+        return ""

@@ -228,11 +228,18 @@ class OrderEngine:
                 self._create_order(now, at_ms)
 
     def _create_order(self, algo: AlgoRecord, at_ms: int) -> None:
-        """Create the order of a triggered algo order, or reject it."""
+        """Create the order of a triggered algo order, or reject it.
+
+        With a fault it stays TRIGGERING for ever, as was seen on Binance's demo trading
+        (https://github.com/nautechsystems/nautilus_trader/discussions/5378).
+        """
         algo = self.put_algo(
             replace(algo, status="TRIGGERING", updated_ms=at_ms, triggered_ms=at_ms)
         )
-        reason = self._refusal(algo, at_ms)
+        fault = self._faults.at_trigger(algo.symbol)
+        if fault == "stick":
+            return
+        reason = "Rejected by a fault" if fault == "reject" else self._refusal(algo, at_ms)
         if reason:
             # closePosition without a position has nothing to close, which is no rejection.
             status = "EXPIRED" if algo.close_position else "REJECTED"
@@ -266,8 +273,6 @@ class OrderEngine:
 
     def _refusal(self, algo: AlgoRecord, at_ms: int) -> str:
         """Return why the matching engine refuses a triggered order, or an empty text."""
-        if self._faults.rejects_trigger(algo.symbol):
-            return "Rejected by a fault"
         if algo.reduces:
             closable = self._checks.closable(algo)
             rejects = self._options.closing_orders == "reject"

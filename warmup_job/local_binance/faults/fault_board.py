@@ -13,6 +13,8 @@ from warmup_job.local_binance.faults.fault_spec import Fault, FaultStage, FaultT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from warmup_job.local_binance.account.engine_faults import TriggerFault
+
 
 class TickAndStep(NamedTuple):
     """A symbol's tick and step, as exchangeInfo prints them."""
@@ -126,10 +128,13 @@ class FaultBoard:
         active = [f for f in self._active(FaultStage.FILLS) if fnmatchcase(symbol, f.where)]
         return max((int(fault.number or 1) for fault in active), default=1)
 
-    def rejects_trigger(self, symbol: str) -> bool:
-        """Return whether an algo order that is triggered now is rejected."""
+    def at_trigger(self, symbol: str) -> TriggerFault:
+        """Return what goes wrong with an algo order that is triggered now; empty: nothing."""
         target = FaultTarget(f"/trigger/{symbol}")
-        return bool(self._hits(target, FaultStage.TRIGGER, at_most_one=True))
+        hits = self._hits(target, FaultStage.TRIGGER, at_most_one=True)
+        if not hits:
+            return ""
+        return "stick" if hits[0].kind == "stick-trigger" else "reject"
 
     def tick_and_step(self, symbol: str) -> TickAndStep | None:
         """Return the tick and step of the newest fault about ``symbol``; None if there is none."""

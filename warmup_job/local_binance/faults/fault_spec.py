@@ -41,7 +41,7 @@ class FaultStage(Enum):
     BODY = auto()
     """The body of a good answer is damaged."""
     TRIGGER = auto()
-    """An algo order is rejected when it is triggered."""
+    """An algo order is rejected when it is triggered, or creates no order."""
     FILLS = auto()
     """Orders are filled in small pieces."""
     LISTING = auto()
@@ -381,6 +381,7 @@ _KINDS: dict[str, _Kind] = {
     "overload": _Kind(FaultStage.ANSWER, where=_ORDERS, methods=(*_PLACING, *_CANCELLING)),
     "unknown": _Kind(FaultStage.UNKNOWN, _effect, "done", _ORDERS, (*_PLACING, *_CANCELLING)),
     "reject-trigger": _Kind(FaultStage.TRIGGER),
+    "stick-trigger": _Kind(FaultStage.TRIGGER),
     "pieces": _Kind(FaultStage.FILLS, _row_count, "5"),
     "history": _Kind(FaultStage.HISTORY, _row_count, "20", "userTrades"),
     "empty": _Kind(FaultStage.ANSWER),
