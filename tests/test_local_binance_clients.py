@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ import pytest
 
 from tests.support.account_client import KEY, SECRET, with_account
 from tests.support.commands import run_as_script
+from tests.support.keys import WRITTEN, public_pem
 from tests.support.suite import HANG_S
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.server import start
@@ -93,8 +95,10 @@ def test_local_binance_clients_ccxt_trades() -> None:
     with_account(use, now_ms=NOW_MS)
 
 
-def test_local_binance_clients_nautilus_reconciles_and_trades() -> None:
-    *log, result = run_as_script(__file__)
+@pytest.mark.parametrize("key", ["hmac", "ed25519"])
+def test_local_binance_clients_nautilus_reconciles_and_trades(key: str) -> None:
+    # An Ed25519 key gets its listen key by the websocket API.
+    *log, result = run_as_script(__file__, key)
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     # Nautilus names the position and the orders that it leaves open.
     assert [entry for entry in complaints if "Residual" not in entry] == []
@@ -121,8 +125,13 @@ def test_local_binance_clients_nautilus_reconciles_and_trades() -> None:
     assert float(account["wallet"]) == pytest.approx(report["balance"], abs=1e-6)
 
 
-async def meet_nautilus() -> None:
-    """Start a node on an account that has orders, let it trade, and stop it."""
+async def meet_nautilus(secret: str, known_secret: str) -> None:
+    """Start a node on an account that has orders, let it trade, and stop it.
+
+    Args:
+        secret: The node's secret.
+        known_secret: What the exchange knows of it.
+    """
     from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
     from nautilus_trader.adapters.binance.config import (
         BinanceDataClientConfig,
@@ -149,7 +158,7 @@ async def meet_nautilus() -> None:
     finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     found: dict[str, list[str]] = {}
 
-    exchange = await start(ExchangeOptions())
+    exchange = await start(ExchangeOptions(api_secret=known_secret))
     low = await _before_the_node(exchange.url)
 
     class Trader(Strategy):
@@ -195,9 +204,8 @@ async def meet_nautilus() -> None:
     place: dict[str, Any] = {
         "account_type": BinanceAccountType.USDT_FUTURES,
         "api_key": KEY,
-        "api_secret": SECRET,
+        "api_secret": secret,
         "base_url_http": exchange.url,
-        "base_url_ws": exchange.ws_url,
         "instrument_provider": InstrumentProviderConfig(load_all=True),
     }
     config = TradingNodeConfig(
@@ -205,11 +213,16 @@ async def meet_nautilus() -> None:
         logging=LoggingConfig(log_level="INFO", log_colors=False),
         exec_engine=LiveExecEngineConfig(reconciliation=True),
         data_clients={
-            "BINANCE": BinanceDataClientConfig(**place, update_instruments_interval_mins=None)
+            "BINANCE": BinanceDataClientConfig(
+                **place, base_url_ws=exchange.ws_url, update_instruments_interval_mins=None
+            )
         },
         exec_clients={
             "BINANCE": BinanceExecClientConfig(
-                **place, base_url_ws_stream=f"{exchange.ws_url}/private", use_reduce_only=False
+                **place,
+                base_url_ws=f"{exchange.ws_url}/ws-fapi/v1",
+                base_url_ws_stream=f"{exchange.ws_url}/private",
+                use_reduce_only=False,
             )
         },
         timeout_connection=120.0,
@@ -267,4 +280,7 @@ async def _before_the_node(url: str) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(meet_nautilus())
+    if sys.argv[1:] == ["ed25519"]:
+        asyncio.run(meet_nautilus(WRITTEN, public_pem()))
+    else:
+        asyncio.run(meet_nautilus(SECRET, SECRET))

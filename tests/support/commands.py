@@ -163,13 +163,13 @@ def job_process(
             process.communicate()
 
 
-def run_as_script(test_file: str) -> list[str]:
+def run_as_script(test_file: str, *arguments: str) -> list[str]:
     """Run a test file as a script, which must succeed; return the lines that it prints.
 
     NautilusTrader's logging is process-wide, and its node needs its own process as in production.
     """
     done = subprocess.run(
-        [sys.executable, test_file],
+        [sys.executable, test_file, *arguments],
         capture_output=True,
         text=True,
         timeout=HANG_S,
