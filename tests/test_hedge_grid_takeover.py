@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal as D
 from typing import Any
@@ -135,7 +135,11 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def restart(
-    loop: asyncio.AbstractEventLoop, *found: Any, lots: tuple[SavedLot, ...] = (), **changes: Any
+    loop: asyncio.AbstractEventLoop,
+    *found: Any,
+    lots: tuple[SavedLot, ...] = (),
+    owns: Callable[[str], bool] = lambda _: True,
+    **changes: Any,
 ) -> Restarted:
     """Let Nautilus' live engine reconcile these reports, then start the strategy.
 
@@ -143,6 +147,7 @@ def restart(
         loop: The engine's event loop.
         found: The reports.
         lots: What the strategy has saved of its lots.
+        owns: Whether the trader made the order with an id; the runner sets it.
         changes: Settings of the strategy file.
     """
     clock, trader_id = LiveClock(), TraderId("WARMUP-001")
@@ -176,6 +181,7 @@ def restart(
     msgbus.register("ExecEngine.execute", sent.append)
     msgbus.register("RiskEngine.execute", sent.append)
     warm(strategy)
+    strategy.owns_order = owns
     strategy.start()
     return Restarted(strategy, cache, sent, engine)
 
@@ -247,6 +253,7 @@ def test_hedge_grid_takeover_keeps_its_stop_although_it_returns_without_reduce_o
     [
         ("Tom-made-it", "BUY"), ("E-mail", "BUY"), ("S1-manual", "SELL"), ("T1-a", "SELL"),
         ("web_AbCdEf", "SELL"), ("x-1234-E-20231114", "BUY"),
+        ("E-20231114-221400-abcx-000-7", "BUY"), ("S1-20231114-221400-abcx-000-7", "SELL"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("reduce_only", [True, False])
@@ -254,7 +261,9 @@ def test_hedge_grid_takeover_never_touches_orders_of_others(
     loop: asyncio.AbstractEventLoop, order_id: str, side: str, *, reduce_only: bool
 ) -> None:
     theirs = order(order_id, side, "0.004", "40000.00", reduce_only=reduce_only)
-    restarted = restart(loop, theirs, position("LONG", "0.004", "49950.00"))
+    restarted = restart(
+        loop, theirs, position("LONG", "0.004", "49950.00"), owns=lambda each: "-abcx-" not in each
+    )
     for price in ("50000.00", "51000.00", "49000.00"):
         assert not [each for each in restarted.bar(price) if order_id in each]
 

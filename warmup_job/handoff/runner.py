@@ -35,7 +35,11 @@ from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
 from warmup_job.handoff.silence_watch import SilenceWatch
 from warmup_job.handoff.situation import is_warm_start, situation_of
 from warmup_job.handoff.state_dir import StateDir
-from warmup_job.handoff.strategy_features import HeedsOperator, ReportsStateChanges
+from warmup_job.handoff.strategy_features import (
+    ActsOnOwnOrders,
+    HeedsOperator,
+    ReportsStateChanges,
+)
 from warmup_job.handoff.stream_history import History
 from warmup_job.handoff.trading_decision import decide
 from warmup_job.handoff.trading_policy import TradingPolicy
@@ -248,6 +252,8 @@ class BaseRunner(ABC):
         self._own_orders = OwnOrders(node.cache, self.strategies, self.settings.identity)
         node.trader.add_actor(QuoteSubscriber(sorted(self.instrument_ids)))
         for strategy in self.strategies:
+            if isinstance(strategy, ActsOnOwnOrders):
+                strategy.owns_order = self.settings.identity.owns
             node.trader.add_strategy(strategy)
         node.build()
         if self.policy.state_dir is not None:

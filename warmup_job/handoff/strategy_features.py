@@ -78,6 +78,14 @@ class ChoosesFirstBar(Protocol):
 
 
 @runtime_checkable
+class ActsOnOwnOrders(Protocol):
+    """A strategy that finds its orders by their ids; the runner says which are this trader's."""
+
+    owns_order: Callable[[str], bool]
+    """Whether this trader made the order with this id."""
+
+
+@runtime_checkable
 class FollowsOneBarType(Protocol):
     """A strategy's configuration that names the bars that the strategy trades on."""
 

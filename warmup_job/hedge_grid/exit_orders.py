@@ -190,7 +190,7 @@ class ExitOrders:
 
     def protect_all(self) -> None:
         """Send the missing exits of all lots, and cancel exits that belong to none."""
-        for order in self._client.open_orders():
+        for order in self._client.own_orders():
             order_id = order.client_order_id.value
             if leg_and_key(order_id) is not None and not self._is_used(order_id):
                 self._client.cancel(order_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.hedge_grid.grid_account import position_id
-from warmup_job.hedge_grid.grid_order_ids import Leg
+from warmup_job.hedge_grid.grid_order_ids import Leg, parse_order_id
 from warmup_job.hedge_grid.ladder import Book
 from warmup_job.market.times import NS_PER_MS
 
@@ -33,9 +34,21 @@ _MOST_COUNT = 9_999  # an order id has at most 36 characters
 
 
 class OrderClient:
-    """Wraps a strategy's order methods and Nautilus' cache for one instrument."""
+    """Wraps a strategy's order methods and Nautilus' cache for one instrument.
 
-    def __init__(self, strategy: Strategy, instrument: Instrument) -> None:
+    Args:
+        strategy: Sends the orders.
+        instrument: What is traded.
+        owns_order: Returns whether this trader made the order with this id.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        instrument: Instrument,
+        owns_order: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._owns_order = owns_order
         self._initial = instrument
         self._strategy = strategy
 
@@ -128,6 +141,15 @@ class OrderClient:
             )
         }
         return list(orders.values())
+
+    def own_orders(self) -> list[Order]:
+        """Return the open and in-flight orders that this trader's grid has made, by their ids."""
+        return [
+            order
+            for order in self.open_orders()
+            if parse_order_id(order.client_order_id.value) is not None
+            and self._owns_order(order.client_order_id.value)
+        ]
 
     def count_stops(self) -> int:
         """Return how many stop losses are open or on their way."""

@@ -97,6 +97,8 @@ class HedgeGridV1(Strategy):
         self.detector = RegimeDetector(detector_settings(config))
         self.grid = grid_settings(config)
         self.breaker = make_circuit_breaker(config)
+        self.owns_order: Callable[[str], bool] = lambda _: True
+        """Whether this trader made the order with this id; the runner sets it."""
         self._trading = TradingState.ACTIVE
         self._prices = MarketPrices()
         self._bar_ns = 0
@@ -195,7 +197,7 @@ class HedgeGridV1(Strategy):
             self.stop()
             return
         self._account = GridAccount(self.cache, instrument)
-        client = self._client = OrderClient(self, instrument)
+        client = self._client = OrderClient(self, instrument, self.owns_order)
         timers = LoopTimers(self)
         self._entries = EntryOrders(
             client, self._prices, self.config, timers, lambda: not self._find_block_reason()
@@ -240,7 +242,7 @@ class HedgeGridV1(Strategy):
 
     def _take_over(self, remembered: Iterable[SavedLot]) -> None:
         """Build entries and lots from open orders, positions and the ``remembered`` lots."""
-        orders = self._client.open_orders()
+        orders = self._client.own_orders()
         self._entries.take_over(orders)
         positions = {book: self._account.position(book) for book in BOOKS}
         exits, surplus = self._exits.take_over(positions, orders, remembered)
