@@ -1,0 +1,210 @@
+"""What the execution client reports to Nautilus, over HTTP from the local exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceAccountType,
+    BinanceFuturesPositionSide,
+    BinanceOrderSide,
+    BinanceOrderType,
+)
+from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock, MessageBus
+from nautilus_trader.common.factories import OrderFactory
+from nautilus_trader.execution.reports import ExecutionMassStatus, OrderStatusReport
+from nautilus_trader.model.enums import OrderSide, OrderStatus
+from nautilus_trader.model.events import OrderAccepted, OrderSubmitted
+from nautilus_trader.model.identifiers import (
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    TraderId,
+)
+from nautilus_trader.model.orders import Order
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
+
+from tests.support.exchange import Exchange
+from tests.test_certain_orders import ENTRY, place, take
+from warmup_job.binance.endpoints import account_ws_url
+from warmup_job.binance.unknown_outcome import may_send_again
+from warmup_job.handoff.account_client import AccountClient
+from warmup_job.handoff.exchange_info import ExecClientFactory
+from warmup_job.handoff.node import provider
+
+Start = Callable[..., Exchange]
+BTC = InstrumentId.from_str("BTCUSDT-PERP.BINANCE")
+LONG = PositionId(f"{BTC}-LONG")
+EARLIER_NS = 10_000_000_000
+
+
+class Desk:
+    """An execution client without a node: its cache, and what it has reported."""
+
+    def __init__(self, running: Exchange) -> None:
+        clock = LiveClock()
+        bus = MessageBus(TraderId("TESTER-001"), clock)
+        self.cache = Cache()
+        self.reports: list[Any] = []
+        for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):
+            bus.register(f"ExecEngine.{name}", self.reports.append)
+        config = BinanceExecClientConfig(
+            api_key="local-key",
+            api_secret="local-secret",
+            account_type=BinanceAccountType.USDT_FUTURES,
+            base_url_http=running.url,
+            base_url_ws=account_ws_url(running.ws_url),
+            base_url_ws_stream=running.ws_url,
+            instrument_provider=provider([BTC]),
+            use_reduce_only=False,
+        )
+        made = ExecClientFactory.create(
+            asyncio.get_running_loop(), "BINANCE", config, bus, self.cache, clock
+        )
+        assert isinstance(made, AccountClient)
+        self.client = made
+        self._now_ns = clock.timestamp_ns()
+        self._orders = OrderFactory(TraderId("TESTER-001"), StrategyId("S-1"), clock)
+
+    async def status(self, *, positions: bool = True) -> ExecutionMassStatus:
+        status = await self.client._mass_status(positions=positions)
+        assert status is not None
+        return status
+
+    def believe(self, order_id: str, *, venue_order_id: int | None, age_ns: int) -> Order:
+        """Put an order into the cache, as submitted, or as accepted with this id."""
+        instrument = self.client._instrument_provider.find(BTC)
+        order = self._orders.limit(
+            BTC,
+            OrderSide.BUY,
+            instrument.make_qty(0.010),
+            instrument.make_price(20_000),
+            client_order_id=ClientOrderId(order_id),
+        )
+        self.cache.add_order(order)
+        at_ns = self._now_ns - age_ns
+        submitted = OrderSubmitted.to_dict(TestEventStubs.order_submitted(order))
+        order.apply(OrderSubmitted.from_dict(submitted | {"ts_init": at_ns}))
+        if venue_order_id is not None:
+            accepted = OrderAccepted.to_dict(TestEventStubs.order_accepted(order))
+            fields = {"ts_init": at_ns, "venue_order_id": str(venue_order_id)}
+            order.apply(OrderAccepted.from_dict(accepted | fields))
+        self.cache.update_order(order)
+        return order
+
+
+def at_the_desk[T](running: Exchange, work: Callable[[Desk], Awaitable[T]]) -> T:
+    async def run() -> T:
+        desk = Desk(running)
+        await desk.client._instrument_provider.initialize()
+        return await work(desk)
+
+    return asyncio.run(run())
+
+
+def test_a_start_reports_what_is_open_and_nothing_of_the_past(start_exchange: Start) -> None:
+    running = start_exchange()
+
+    async def work(desk: Desk) -> ExecutionMassStatus:
+        await take(desk.client.orders, "0.010")
+        await place(desk.client.orders, ENTRY)
+        status = await desk.client.generate_mass_status()
+        assert status is not None
+        return status
+
+    status = at_the_desk(running, work)
+    (order,) = status.order_reports.values()
+    assert order.client_order_id == ClientOrderId(ENTRY)
+    assert order.venue_position_id == LONG
+    assert status.fill_reports == {}
+    ((position,),) = status.position_reports.values()
+    assert position.venue_position_id == LONG
+    assert position.signed_decimal_qty == Decimal("0.010")
+
+
+def test_a_filled_order_is_reported_with_its_own_trades_only(start_exchange: Start) -> None:
+    running = start_exchange()
+    running.fault("history=1")
+
+    async def work(desk: Desk) -> ExecutionMassStatus:
+        filled = await desk.client.orders.new_order(
+            symbol="BTCUSDT",
+            side=BinanceOrderSide.BUY,
+            order_type=BinanceOrderType.MARKET,
+            position_side=BinanceFuturesPositionSide.LONG,
+            quantity="0.010",
+            new_client_order_id="E-2",
+        )
+        await take(desk.client.orders, "0.020")
+        desk.believe("E-2", venue_order_id=filled.orderId, age_ns=0)
+        return await desk.status(positions=False)
+
+    status = at_the_desk(running, work)
+    (order,) = status.order_reports.values()
+    assert order.order_status == OrderStatus.FILLED
+    fills = status.fill_reports[order.venue_order_id]
+    assert sum(fill.last_qty.as_decimal() for fill in fills) == Decimal("0.010")
+    assert {fill.venue_position_id for fill in fills} == {LONG}
+    assert status.position_reports == {}
+
+
+def test_an_order_that_never_arrived_is_rejected_so_that_it_may_be_sent_again(
+    start_exchange: Start,
+) -> None:
+    running = start_exchange()
+
+    async def work(desk: Desk) -> ExecutionMassStatus:
+        desk.believe("E-3", venue_order_id=None, age_ns=EARLIER_NS)
+        return await desk.status()
+
+    (order,) = at_the_desk(running, work).order_reports.values()
+    assert order.order_status == OrderStatus.REJECTED
+    assert may_send_again(order.cancel_reason)
+
+
+def test_an_order_on_its_way_is_not_judged_and_neither_are_the_positions(
+    start_exchange: Start,
+) -> None:
+    running = start_exchange()
+
+    async def work(desk: Desk) -> ExecutionMassStatus:
+        await take(desk.client.orders, "0.010")
+        desk.believe("E-4", venue_order_id=None, age_ns=0)
+        return await desk.status()
+
+    status = at_the_desk(running, work)
+    assert status.order_reports == {}
+    assert status.position_reports == {}
+
+
+def test_half_an_account_is_not_reported(start_exchange: Start) -> None:
+    running = start_exchange()
+    running.fault("503@*/openAlgoOrders")
+    assert at_the_desk(running, lambda desk: desk.client.generate_mass_status()) is None
+
+
+def test_a_liquidation_is_reported_on_the_position_that_it_closes(start_exchange: Start) -> None:
+    order = {
+        "s": "BTCUSDT", "c": "autoclose-1", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.010",
+        "p": "40000", "ap": "40000", "sp": "0", "x": "CALCULATED", "X": "FILLED", "i": 7,
+        "l": "0.010", "z": "0.010", "L": "40000", "N": "USDT", "n": "0.2", "T": 1_700_000_000_000,
+        "t": 9, "b": "0", "a": "0", "m": False, "R": False, "wt": "CONTRACT_PRICE", "ot": "LIMIT",
+        "ps": "LONG", "cp": False, "rp": "-1", "pP": False, "si": 0, "ss": 0, "V": "NONE",
+        "pm": "NONE", "gtd": 0,
+    }  # fmt: skip
+    event = {"e": "ORDER_TRADE_UPDATE", "E": 1_700_000_000_000, "T": 1_700_000_000_000, "o": order}
+
+    async def work(desk: Desk) -> list[Any]:
+        desk.client._handle_user_ws_message(json.dumps(event).encode())
+        return desk.reports
+
+    reports = at_the_desk(start_exchange(), work)
+    assert [type(each) for each in reports][:1] == [OrderStatusReport]
+    assert [each.venue_position_id for each in reports] == [LONG, LONG]
