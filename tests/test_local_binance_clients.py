@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -96,13 +97,14 @@ def test_local_binance_clients_ccxt_trades() -> None:
 
 
 @pytest.mark.parametrize("key", ["hmac", "ed25519"])
-def test_local_binance_clients_nautilus_reconciles_and_trades(key: str) -> None:
+def test_local_binance_clients_nautilus_reconciles_and_trades(key: str, tmp_path: Path) -> None:
     # An Ed25519 key gets its listen key by the websocket API.
-    *log, result = run_as_script(__file__, key)
+    written = tmp_path / "report.json"
+    log = run_as_script(__file__, key, str(written))
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     # Nautilus names the position and the orders that it leaves open.
     assert [entry for entry in complaints if "Residual" not in entry] == []
-    report = json.loads(result)
+    report = json.loads(written.read_text())
     assert report["found"] == {
         "positions": ["BTCUSDT-PERP.BINANCE-LONG 0.020"],
         "orders": ["foreign-limit", "foreign-stop"],
@@ -125,12 +127,15 @@ def test_local_binance_clients_nautilus_reconciles_and_trades(key: str) -> None:
     assert float(account["wallet"]) == pytest.approx(report["balance"], abs=1e-6)
 
 
-async def meet_nautilus(secret: str, known_secret: str) -> None:
+async def meet_nautilus(secret: str, known_secret: str) -> dict[str, Any]:
     """Start a node on an account that has orders, let it trade, and stop it.
 
     Args:
         secret: The node's secret.
         known_secret: What the exchange knows of it.
+
+    Returns:
+        What it found at its start, the events of its orders, and the account at the end.
     """
     from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
     from nautilus_trader.adapters.binance.config import (
@@ -257,7 +262,7 @@ async def meet_nautilus(secret: str, known_secret: str) -> None:
     await node.stop_async()
     await running
     await exchange.stop()
-    print("\n" + json.dumps(report), flush=True)
+    return report
 
 
 async def _before_the_node(url: str) -> float:
@@ -280,7 +285,6 @@ async def _before_the_node(url: str) -> float:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["ed25519"]:
-        asyncio.run(meet_nautilus(WRITTEN, public_pem()))
-    else:
-        asyncio.run(meet_nautilus(SECRET, SECRET))
+    secrets = (WRITTEN, public_pem()) if sys.argv[1] == "ed25519" else (SECRET, SECRET)
+    # Not to stdout: NautilusTrader's logger is still writing there.
+    Path(sys.argv[2]).write_text(json.dumps(asyncio.run(meet_nautilus(*secrets))))
