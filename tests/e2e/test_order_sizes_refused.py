@@ -20,7 +20,7 @@ NOW_MS = (
 
 def with_base_qty(config: Path, base_qty: str) -> Path:
     strategy = config.with_name("strategy.yaml")
-    strategy.write_text(strategy.read_text().replace("base_qty: 0.002", f"base_qty: {base_qty}"))
+    strategy.write_text(strategy.read_text().replace("base_qty: 0.004", f"base_qty: {base_qty}"))
     return config
 
 

@@ -52,7 +52,7 @@ SPOT_SECONDS = BarType.from_str("BTCUSDT.BINANCE-1-SECOND-LAST-EXTERNAL")
 SPOT_MINUTES = BarType.from_str("BTCUSDT.BINANCE-1-MINUTE-LAST-EXTERNAL")
 SPOT_GRID = {
     "instrument_id": "BTCUSDT.BINANCE", "bar_type": str(SPOT_SECONDS),
-    "grid_step_bps": 10, "grid_levels_long": 3, "grid_levels_short": 3, "base_qty": "0.002",
+    "grid_step_bps": 10, "grid_levels_long": 3, "grid_levels_short": 3, "base_qty": "0.004",
     "qty_scale": "1.0", "tp_steps": 2, "recenter_trigger_bps": 50.0, "ema_fast": 5,
     "ema_slow": 12, "adx_len": 6, "atr_len": 6, "hysteresis_bps": 1.0, "oms_type": "HEDGING",
     "sl_steps": 8, "max_inventory_quote": "10000", "max_position_size": "1",
