@@ -58,7 +58,7 @@ class ExitSection(Section, frozen=True, kw_only=True):
     """Where a filled level is closed, in grid steps from its entry."""
 
     tp_steps: Annotated[Levels, Meta(description="At most 3 × sl_steps.")]
-    sl_steps: Levels
+    sl_steps: Annotated[Levels, Meta(description="Farther away than tp_sl_adjustment_buffer_bps.")]
 
     def complaint(self) -> str | None:
         """Return a problem if the take profit is more than 3 times as far as the stop loss."""
