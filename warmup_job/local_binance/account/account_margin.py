@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from warmup_job.local_binance.account.account_ledger import AccountLedger
     from warmup_job.local_binance.account.futures_position import FuturesPosition
-    from warmup_job.local_binance.account.market_prices import MarketPrices
+    from warmup_job.local_binance.account.matching_prices import MatchingPrices
     from warmup_job.local_binance.account.order_requests import PositionSide
     from warmup_job.local_binance.account.order_store import OrderStore
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
@@ -147,7 +147,7 @@ def margin_of(
     ledger: AccountLedger,
     store: OrderStore,
     settings: SimulatedAccount,
-    prices: MarketPrices,
+    prices: MatchingPrices,
     at_ms: int,
 ) -> AccountMargin:
     """Return the account's margin: a row for each position and for symbols with opening orders.

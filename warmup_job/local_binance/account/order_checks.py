@@ -14,7 +14,7 @@ from warmup_job.local_binance.rest import error_answers
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.account.account_ledger import AccountLedger
-    from warmup_job.local_binance.account.market_prices import MarketPrices
+    from warmup_job.local_binance.account.matching_prices import MatchingPrices
     from warmup_job.local_binance.account.order_records import AlgoRecord, OrderRecord
     from warmup_job.local_binance.account.order_store import OrderStore
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
@@ -37,7 +37,7 @@ class OrderChecks:
 
     def __init__(
         self,
-        prices: MarketPrices,
+        prices: MatchingPrices,
         settings: SimulatedAccount,
         store: OrderStore,
         ledger: AccountLedger,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.account_ledger import AccountLedger
     from warmup_job.local_binance.account.engine_faults import EngineFaults
     from warmup_job.local_binance.account.futures_position import FuturesPosition
-    from warmup_job.local_binance.account.market_prices import MarketPrices
+    from warmup_job.local_binance.account.matching_prices import MatchingPrices
     from warmup_job.local_binance.account.order_checks import OrderChecks
     from warmup_job.local_binance.account.order_records import AlgoRecord, TradeRecord
     from warmup_job.local_binance.account.order_requests import WorkingType
@@ -66,7 +66,7 @@ class OrderEngine:
 
     def __init__(
         self,
-        prices: MarketPrices,
+        prices: MatchingPrices,
         settings: SimulatedAccount,
         store: OrderStore,
         ledger: AccountLedger,

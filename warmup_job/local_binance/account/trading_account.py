@@ -19,7 +19,7 @@ from warmup_job.local_binance.account.account_ledger import AccountLedger
 from warmup_job.local_binance.account.account_margin import margin_of
 from warmup_job.local_binance.account.algo_triggers import after_price, is_reached
 from warmup_job.local_binance.account.engine_faults import NoEngineFaults
-from warmup_job.local_binance.account.market_prices import MarketPrices
+from warmup_job.local_binance.account.matching_prices import MatchingPrices
 from warmup_job.local_binance.account.order_checks import OrderChecks
 from warmup_job.local_binance.account.order_engine import OrderEngine
 from warmup_job.local_binance.account.order_records import (
@@ -81,7 +81,7 @@ class TradingAccount:
     ) -> None:
         self._options = options or TradingOptions()
         self.journal = AccountJournal()
-        self._prices = MarketPrices(feeds)
+        self._prices = MatchingPrices(feeds)
         self._settings = settings
         self._funding = funding
         self._store = OrderStore(first_id=now_ms)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from warmup_job.local_binance.account import order_answers
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
 from warmup_job.local_binance.rest import error_answers
-from warmup_job.local_binance.rest.order_params import Page, read_optional_symbol, read_page
+from warmup_job.local_binance.rest.order_params import (
+    HistoryQuery,
+    read_history_query,
+    read_optional_symbol,
+)
 from warmup_job.market.interval import DAY_MS
 
 if TYPE_CHECKING:
@@ -41,56 +45,56 @@ class HistoryRest:
         ]
 
     def _orders(self, params: Params) -> object:
-        symbol, page = read_symbol(params), _read_week(params, "orderId")
+        symbol, query = read_symbol(params), _read_week(params, "orderId")
         self._account.now_ms()
         orders = self._trading.all_orders(
-            symbol, page.start_ms, page.end_ms, page.limit or _USUAL, page.first_id
+            symbol, query.start_ms, query.end_ms, query.limit or _USUAL, query.first_id
         )
         return [self._account.order_row(order) for order in orders]
 
     def _algo_orders(self, params: Params) -> object:
-        symbol, page = read_symbol(params), _read_week(params, "algoId")
+        symbol, query = read_symbol(params), _read_week(params, "algoId")
         self._account.now_ms()
         algos = self._trading.all_algo_orders(
-            symbol, page.start_ms, page.end_ms, page.limit or _USUAL, page.first_id
+            symbol, query.start_ms, query.end_ms, query.limit or _USUAL, query.first_id
         )
         return [self._account.algo_row(algo) for algo in algos]
 
     def _trades(self, params: Params) -> object:
-        symbol, page = read_symbol(params), _read_week(params, "fromId")
-        if page.first_id is not None and (page.start_ms, page.end_ms) != (None, None):
+        symbol, query = read_symbol(params), _read_week(params, "fromId")
+        if query.first_id is not None and (query.start_ms, query.end_ms) != (None, None):
             raise error_answers.invalid_combination()
         self._account.now_ms()
         trades = self._trading.trades(
             symbol,
-            page.start_ms,
-            page.end_ms,
-            page.limit or _USUAL,
-            page.first_id,
+            query.start_ms,
+            query.end_ms,
+            query.limit or _USUAL,
+            query.first_id,
             read_number(params, "orderId"),
         )
         return [order_answers.trade_row(trade, self._account.symbols[symbol]) for trade in trades]
 
     def _income(self, params: Params) -> object:
-        symbol, page = read_optional_symbol(params), read_page(params, "page", _MOST)
+        symbol, query = read_optional_symbol(params), read_history_query(params, None, _MOST)
         self._account.now_ms()
         rows = self._trading.income(
             symbol,
             params.get("incomeType") or None,
-            page.start_ms,
-            page.end_ms,
-            page.limit or _USUAL_INCOME,
+            query.start_ms,
+            query.end_ms,
+            query.limit or _USUAL_INCOME,
         )
         return [order_answers.income_row(row) for row in rows]
 
 
-def _read_week(params: Params, id_name: str) -> Page:
-    """Read a page that covers at most seven days (−1127)."""
-    page = read_page(params, id_name, _MOST)
+def _read_week(params: Params, id_name: str) -> HistoryQuery:
+    """Read a query that covers at most seven days (−1127)."""
+    query = read_history_query(params, id_name, _MOST)
     if (
-        page.start_ms is not None
-        and page.end_ms is not None
-        and page.end_ms - page.start_ms > _WEEK_MS
+        query.start_ms is not None
+        and query.end_ms is not None
+        and query.end_ms - query.start_ms > _WEEK_MS
     ):
         raise error_answers.more_than_a_week()
-    return page
+    return query

@@ -53,7 +53,7 @@ Listing = Mapping[str, "ListedSymbol"]
 """The listed symbols by name."""
 
 
-class Page(NamedTuple):
+class HistoryQuery(NamedTuple):
     """The part of a history that a request asks for; None: not given."""
 
     start_ms: int | None
@@ -231,26 +231,27 @@ def read_listed(params: Params, listing: Listing) -> ListedSymbol:
     return symbol
 
 
-def read_page(params: Params, id_name: str, most: int) -> Page:
+def read_history_query(params: Params, id_name: str | None, most: int) -> HistoryQuery:
     """Read which part of a history is asked for.
 
     Args:
         params: The request's parameters.
-        id_name: The parameter with the first id.
+        id_name: The parameter with the first id; None: there is none.
         most: The largest limit.
 
     Raises:
         ErrorAnswer: −1100, a number is malformed; −1130, the limit is out of range; −1023, the
             start is after the end.
     """
-    start_ms, end_ms, limit, first_id = (
-        read_number(params, name) for name in ("startTime", "endTime", "limit", id_name)
+    start_ms, end_ms, limit = (
+        read_number(params, name) for name in ("startTime", "endTime", "limit")
     )
+    first_id = None if id_name is None else read_number(params, id_name)
     if limit is not None and not 1 <= limit <= most:
         raise error_answers.invalid_value("limit")
     if start_ms is not None and end_ms is not None and start_ms > end_ms:
         raise error_answers.start_after_end()
-    return Page(start_ms, end_ms, limit, first_id)
+    return HistoryQuery(start_ms, end_ms, limit, first_id)
 
 
 def read_optional_symbol(params: Params) -> str | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.prices.symbols import ListedSymbol
 
 
-class MarketPrices:
+class MatchingPrices:
     """Prices, trades and filters by symbol. Times are the exchange's UTC ms.
 
     Args:
