@@ -77,12 +77,18 @@ MONEY = st.tuples(st.sampled_from(["transfer", "funding"]), st.integers(-900, 90
 class Books:
     """An account, and what it has told."""
 
-    def __init__(self, closing_orders: Literal["expire", "reject"], pieces: int) -> None:
+    def __init__(
+        self, closing_orders: Literal["expire", "reject"], pieces: int, *, hedge_mode: bool
+    ) -> None:
         feed = generated_feed(11, SYMBOL, 120.0)
         self.now_ms = START_MS
         self.events: list[dict[str, Any]] = []
         self.settings = SimulatedAccount(
-            ["BTCUSDT"], balance=str(BALANCE), hedge_mode=True, can_trade=True, opened_ms=START_MS
+            ["BTCUSDT"],
+            balance=str(BALANCE),
+            hedge_mode=hedge_mode,
+            can_trade=True,
+            opened_ms=START_MS,
         )
         self.feed = feed
         self.account = TradingAccount(
@@ -115,11 +121,13 @@ class Books:
     ) -> None:
         """Place a limit order, or a market order without a time in force."""
         price = self.price(away_bps) if force else None
+        position_side, reduce_only = self._as_sent(sides)
         self.account.place(
             NewOrder(
                 symbol="BTCUSDT",
                 side=sides[0],
-                position_side=sides[1],
+                position_side=position_side,
+                reduce_only=reduce_only,
                 type="LIMIT" if force else "MARKET",
                 quantity=quantity,
                 price=price,
@@ -133,11 +141,13 @@ class Books:
     ) -> None:
         """Place an algo order; ALL is a stop that closes the whole position."""
         trails = kind == "TRAILING_STOP_MARKET"
+        position_side, reduce_only = self._as_sent(sides)
         self.account.place_algo(
             NewAlgoOrder(
                 symbol="BTCUSDT",
                 side=sides[0],
-                position_side=sides[1],
+                position_side=position_side,
+                reduce_only=None if kind == "ALL" else reduce_only,
                 type="STOP_MARKET" if kind == "ALL" else kind,
                 quantity=None if kind == "ALL" else quantity,
                 close_position=kind == "ALL",
@@ -148,6 +158,12 @@ class Books:
             ),
             self.now_ms,
         )
+
+    def _as_sent(self, sides: tuple[Side, PositionSide]) -> tuple[PositionSide | None, bool | None]:
+        """Return positionSide and reduceOnly: in one-way mode an order that closes reduces."""
+        if self.settings.hedge_mode:
+            return sides[1], None
+        return None, sides in (("SELL", "LONG"), ("BUY", "SHORT"))
 
     def cancel(self, number: int, *_: Any) -> None:
         """Cancel an order or an algo order."""
@@ -194,10 +210,12 @@ class Books:
         for trade in trades:
             held[trade.position_side] += trade.quantity * (1 if trade.side == "BUY" else -1)
             filled[trade.order_id] += trade.quantity
-        for side in ("LONG", "SHORT"):
+        sides: tuple[PositionSide, ...] = ("LONG", "SHORT", "BOTH")
+        for side in sides:
             position = account.position("BTCUSDT", side)
             assert position.quantity == held[side]
-            assert position.quantity >= 0 if side == "LONG" else position.quantity <= 0
+            assert side != "LONG" or position.quantity >= 0
+            assert side != "SHORT" or position.quantity <= 0
             if not position.quantity:
                 assert position.cost == 0
                 worth = sum(
@@ -271,11 +289,15 @@ class Books:
     ),
     closing_orders=st.sampled_from(["expire", "reject"]),
     pieces=st.integers(1, 4),
+    hedge_mode=st.booleans(),
 )
 def test_local_binance_books_balance_after_any_requests(
-    actions: list[tuple[Any, ...]], closing_orders: Literal["expire", "reject"], pieces: int
+    actions: list[tuple[Any, ...]],
+    closing_orders: Literal["expire", "reject"],
+    pieces: int,
+    hedge_mode: bool,
 ) -> None:
-    books = Books(closing_orders, pieces)
+    books = Books(closing_orders, pieces, hedge_mode=hedge_mode)
     for sides in (("BUY", "LONG"), ("SELL", "SHORT")):
         books.do(("order", sides, Decimal("0.3"), 0, ""))
     for action in actions:
