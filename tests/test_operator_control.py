@@ -98,6 +98,16 @@ def test_requests_arrive_over_a_path_that_is_too_long_for_a_socket(folder: Path)
         assert message.report == REPORT
 
 
+def test_folder_may_have_another_path_than_the_traders(folder: Path, tmp_path: Path) -> None:
+    """As in another container that has mounted the same volume."""
+    (tmp_path / "mounted").symlink_to(folder)
+
+    async def act(_: OperatorControl) -> ControlMessage:
+        return await asyncio.to_thread(ask_trader, tmp_path / "mounted", "status")
+
+    assert with_trader(folder, act).report == REPORT
+
+
 def test_flatten_answers_when_it_is_flat(folder: Path) -> None:
     closed = ClosedPosition(position="BTCUSDT-PERP.BINANCE-LONG", quantity=1)  # type: ignore[arg-type]
 

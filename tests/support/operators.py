@@ -45,8 +45,7 @@ class OperatedTrader:
     def stop(self) -> int:
         """End the trader by SIGTERM and return its exit code."""
         self.process.terminate()
-        self.process.communicate(timeout=HANG_S)
-        return self.process.returncode
+        return self.process.wait(HANG_S)
 
 
 @contextlib.contextmanager

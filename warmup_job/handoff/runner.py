@@ -363,7 +363,9 @@ class BaseRunner(ABC):
         self.enter(state, reason)
 
     def _on_operator(self) -> None:
-        """Act on a new wish of the operator."""
+        """Act on a new wish of the operator; the next start does if this run is ending."""
+        if self.state == "stopping":
+            return
         try:
             self.on_change()  # first, so that a strategy that may trade again can do so at once
             self._tell_operator_state()
