@@ -115,6 +115,14 @@ def test_a_stream_that_is_down_is_repaired_at_once_and_named_when_that_fails() -
     assert step == Step("differs", "the stream is down", "repair")
 
 
+def test_entries_return_at_once_when_a_stream_that_was_down_is_up_again() -> None:
+    verdict = AccountVerdict(0)
+    for now_ms in (0, REPAIR_AGAIN_MS, 2 * REPAIR_AGAIN_MS):
+        assert verdict.judge([], now_ms, "the stream is down").action == "repair"
+        verdict.on_repair(now_ms)
+    assert verdict.judge([], 2 * REPAIR_AGAIN_MS + 1) == OK
+
+
 def test_an_account_that_cannot_be_read_stops_entries_after_a_while() -> None:
     verdict = AccountVerdict(0)
     step = verdict.on_unread("HTTP 503", 100)  # before the first reading

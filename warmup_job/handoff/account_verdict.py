@@ -47,7 +47,9 @@ class AccountVerdict:
         self._started_ms = now_ms
         self._previous: frozenset[tuple[str, str]] = frozenset()
         self._repaired: dict[str, int] = {}  # when what was repaired first, until it is gone
-        self._repairs_ms: list[int] = []
+        self._last_repair_ms: int | None = None
+        self._missed_events = False  # before the repair that follows
+        self._repairs_ms: list[int] = []  # of differences that no event had announced
 
     @property
     def has_read(self) -> bool:
@@ -77,6 +79,7 @@ class AccountVerdict:
         remaining = self._repaired.keys() & {*lasting, stream_problem}
         for what in filter(None, (*lasting, stream_problem)):
             self._repaired.setdefault(what, now_ms)
+        self._missed_events = bool(lasting) and not stream_problem
         if not remaining:
             return self._settled("repair", now_ms)
         reason = f"the account differs from what the trader believes: {_some([*lasting.values()])}"
@@ -84,7 +87,8 @@ class AccountVerdict:
             reason = stream_problem
         elif any(now_ms - self._repaired[what] >= EXIT_MS for what in lasting):
             return Step("differs", reason, "exit")
-        is_due = not self._repairs_ms or now_ms - self._repairs_ms[-1] >= REPAIR_AGAIN_MS
+        last_ms = self._last_repair_ms
+        is_due = last_ms is None or now_ms - last_ms >= REPAIR_AGAIN_MS
         if not is_due:
             return Step("differs", reason, "look again")
         return Step("differs", reason, "repair positions" if lasting else "repair")
@@ -103,7 +107,9 @@ class AccountVerdict:
 
     def on_repair(self, now_ms: int) -> None:
         """Note that a repair has ended; the next readings show whether it helped."""
-        self._repairs_ms.append(now_ms)
+        self._last_repair_ms = now_ms
+        if self._missed_events:
+            self._repairs_ms.append(now_ms)
         self._previous = frozenset()
 
     def on_unread(self, why: str, now_ms: int) -> Step | None:
