@@ -170,6 +170,37 @@ def test_local_binance_positions_margin_is_needed_for_orders_and_freed_again(
     with_futures(use, replay=(market,), balance="1000")
 
 
+def test_local_binance_positions_limit_what_leverage_and_margin_type_may_be(
+    tmp_path: Path,
+) -> None:
+    async def use(client: FuturesClient) -> None:
+        async def leverage(number: int) -> int:
+            status, body = await client.ask(
+                "POST", "v1/leverage", symbol="BTCUSDT", leverage=number
+            )
+            return int(body["leverage"]) if status == 200 else int(body["code"])
+
+        async def isolate() -> int:
+            how = {"symbol": "BTCUSDT", "marginType": "ISOLATED"}
+            return await client.code("POST", "v1/marginType", **how)
+
+        resting = await client.place("BUY", "LONG", price="59000.00")
+        assert await isolate() == -4047
+        await client.delete("v1/order", symbol="BTCUSDT", orderId=resting["orderId"])
+        await client.place("BUY", "LONG", quantity="1")  # 60,000 USDT; 3,000 at leverage 20
+        assert await isolate() == -4048
+        assert await leverage(10) == -2028
+        assert await leverage(125) == -2027  # up to 50,000 USDT
+        assert await leverage(100) == 100
+        assert (await client.position())["leverage"] == "100"
+        await client.place("SELL", "LONG", quantity="1")
+        assert await leverage(125) == 125
+        await client.post("v1/marginType", symbol="BTCUSDT", marginType="ISOLATED")
+
+    market = scripted_market(tmp_path, "60000.00")
+    with_futures(use, replay=(market,), balance="4000")
+
+
 def test_local_binance_positions_account_without_margin_is_liquidated(tmp_path: Path) -> None:
     async def use(client: FuturesClient) -> None:
         await client.post("v1/leverage", symbol="BTCUSDT", leverage=100)

@@ -157,6 +157,20 @@ class OrderChecks:
         if after.initial - before.initial > margin.balance - margin.initial:
             raise order_errors.insufficient_margin()
 
+    def check_leverage(self, symbol: str, leverage: int, now_ms: int) -> None:
+        """Check that the positions and orders of a symbol may have another leverage.
+
+        Raises:
+            ErrorAnswer: −2027 or −2028.
+        """
+        margin = margin_of(self._ledger, self._store, self._settings, self._prices, now_ms)
+        mine = [row for row in margin.rows if row.position.symbol == symbol]
+        if any(row.largest_notional > largest_notional(leverage) for row in mine):
+            raise order_errors.above_position_limit()
+        more = sum((replace(row, leverage=leverage).initial - row.initial for row in mine), NOTHING)
+        if more > max(margin.balance - margin.initial, NOTHING):
+            raise order_errors.leverage_needs_margin()
+
     def check_algo(self, algo: AlgoRecord) -> None:
         """Check a new algo order. Its margin is not checked before it is triggered.
 

@@ -36,6 +36,23 @@ def above_position_limit() -> ErrorAnswer:
     return ErrorAnswer(400, -2027, "Exceeded the maximum allowable position at current leverage.")
 
 
+def leverage_needs_margin() -> ErrorAnswer:
+    """Return −2028: at the lower leverage the positions would need more margin than there is."""
+    return ErrorAnswer(
+        400, -2028, "Leverage is smaller than permitted: insufficient margin balance."
+    )
+
+
+def margin_type_with_orders() -> ErrorAnswer:
+    """Return −4047: the symbol has open orders, so its margin type stays."""
+    return ErrorAnswer(400, -4047, "Margin type cannot be changed if there exists open orders.")
+
+
+def margin_type_with_position() -> ErrorAnswer:
+    """Return −4048: the symbol has a position, so its margin type stays."""
+    return ErrorAnswer(400, -4048, "Margin type cannot be changed if there exists position.")
+
+
 def quantity_below_minimum() -> ErrorAnswer:
     """Return −4004: the quantity is below the symbol's minimum."""
     return ErrorAnswer(400, -4004, "Quantity less than minimum quantity.")

@@ -161,6 +161,33 @@ class TradingAccount:
             raise order_errors.insufficient_margin()
         self._ledger.transfer(amount, now_ms)
 
+    def check_leverage(self, symbol: str, leverage: int, now_ms: int) -> None:
+        """Check that the leverage of a symbol may change.
+
+        Args:
+            symbol: The symbol; an unknown one has no positions and passes.
+            leverage: The new leverage, which a bracket must allow.
+            now_ms: The time.
+
+        Raises:
+            ErrorAnswer: −2027, a position or an order is too large for it; −2028, the margin would
+                not be enough.
+        """
+        self.advance(now_ms)
+        self._checks.check_leverage(symbol, leverage, now_ms)
+
+    def check_margin_type(self, symbol: str, now_ms: int) -> None:
+        """Check that the margin type of a symbol may change.
+
+        Raises:
+            ErrorAnswer: −4047 with open orders, −4048 with a position.
+        """
+        self.advance(now_ms)
+        if self._store.open_orders(symbol) or self._store.open_algos(symbol):
+            raise order_errors.margin_type_with_orders()
+        if self._ledger.open_positions(symbol):
+            raise order_errors.margin_type_with_position()
+
     # --- orders ---
 
     def place(self, new: NewOrder, now_ms: int) -> OrderRecord:

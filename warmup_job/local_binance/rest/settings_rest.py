@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from warmup_job.local_binance.account.leverage_brackets import MOST_LEVERAGE
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
 from warmup_job.local_binance.rest import error_answers
 from warmup_job.local_binance.rest.order_params import read_optional_symbol
@@ -83,8 +84,10 @@ class SettingsRest:
         symbol, leverage = read_symbol(params), read_number(params, "leverage")
         if leverage is None:
             raise error_answers.missing("leverage")
-        answer = self._settings.set_leverage(symbol, leverage)
         now_ms = self._account.now_ms()
+        if 1 <= leverage <= MOST_LEVERAGE:
+            self._account.trading.check_leverage(symbol, leverage, now_ms)
+        answer = self._settings.set_leverage(symbol, leverage)
         self._on_event(
             {
                 "e": "ACCOUNT_CONFIG_UPDATE",
@@ -97,6 +100,8 @@ class SettingsRest:
 
     def _set_margin_type(self, params: Params) -> object:
         symbol, margin_type = read_symbol(params), _mandatory(params, "marginType")
+        if symbol in self._settings.symbols() and self._settings.margin_type(symbol) != margin_type:
+            self._account.trading.check_margin_type(symbol, self._account.now_ms())
         return self._settings.set_margin_type(symbol, margin_type)
 
 
