@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 import hmac
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -627,13 +629,16 @@ def test_local_binance_account_accepts_ccxt_only_with_the_secret() -> None:
     with_exchange(use)
 
 
-def test_local_binance_account_nautilus_execution_client_connects_and_reconciles() -> None:
-    *log, result = run_as_script(__file__)
+def test_local_binance_account_nautilus_execution_client_connects_and_reconciles(
+    tmp_path: Path,
+) -> None:
+    written = tmp_path / "report.json"
+    log = run_as_script(__file__, str(written))
     # The exchange refuses the order on purpose; there may be no other warning.
     complaints = [entry for entry in log if "[WARN]" in entry or "[ERROR]" in entry]
     assert [entry for entry in complaints if "no smaller than 100" not in entry] == []
     assert any("Reconciliation for BINANCE succeeded" in entry for entry in log)
-    report = json.loads(result)
+    report = json.loads(written.read_text())
     assert report["state"] == "RUNNING"
     assert report["account"] == "BINANCE-USDT_FUTURES-master"
     assert report["balance"] == "10000 USDT"
@@ -658,7 +663,7 @@ def test_local_binance_account_nautilus_execution_client_connects_and_reconciles
     assert not any(word in json.dumps(report["requests"]) for word in (KEY, SECRET, "signature"))
 
 
-async def meet_nautilus() -> None:
+async def meet_nautilus() -> dict[str, Any]:
     """Start a node with Nautilus' execution client, send an order, and stop the node."""
     from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
     from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
@@ -755,8 +760,9 @@ async def meet_nautilus() -> None:
     log = await seen(exchange)
     report |= {"websockets_left": log["websockets"], "requests": log["requests"]}
     await exchange.stop()
-    print("\n" + json.dumps(report), flush=True)
+    return report
 
 
 if __name__ == "__main__":
-    asyncio.run(meet_nautilus())
+    # Not to stdout: NautilusTrader's logger is still writing there.
+    Path(sys.argv[1]).write_text(json.dumps(asyncio.run(meet_nautilus())))
