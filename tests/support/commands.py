@@ -167,6 +167,7 @@ def run_as_script(test_file: str, *arguments: str) -> list[str]:
     """Run a test file as a script, which must succeed; return the lines that it prints.
 
     NautilusTrader's logging is process-wide, and its node needs its own process as in production.
+    A report in JSON is the last line, although the logger may write behind it.
     """
     done = subprocess.run(
         [sys.executable, test_file, *arguments],
@@ -177,7 +178,7 @@ def run_as_script(test_file: str, *arguments: str) -> list[str]:
         env={**os.environ, "PYTHONPATH": str(REPO)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
+    return sorted(done.stdout.splitlines(), key=lambda line: line.startswith("{"))
 
 
 def trade_until(words: str, *arguments: object, env: dict[str, str] | None = None) -> Result:
