@@ -73,17 +73,6 @@ def order(
     )  # fmt: skip
 
 
-def filled(order_id: str, side: str, quantity: str, price: str) -> OrderStatusReport:
-    """Return an entry that was filled while no trader ran."""
-    return OrderStatusReport(
-        ACCOUNT, BAR_TYPE.instrument_id, VenueOrderId(f"v-{order_id}"), OrderSide[side],
-        OrderType.LIMIT, TimeInForce.GTC, OrderStatus.FILLED, Quantity.from_str(quantity),
-        Quantity.from_str(quantity), UUID4(), 1, 1, 1, client_order_id=ClientOrderId(order_id),
-        venue_position_id=PositionId(f"{BAR_TYPE.instrument_id}-LONG"), post_only=True,
-        price=Price.from_str(price), avg_px=D(price),
-    )  # fmt: skip
-
-
 def position(book: str, quantity: str, price: str) -> PositionStatusReport:
     return PositionStatusReport(
         ACCOUNT, BAR_TYPE.instrument_id, PositionSide[book], Quantity.from_str(quantity), UUID4(),
@@ -283,9 +272,9 @@ def test_hedge_grid_takeover_cancels_surplus_exits_and_keeps_orders_of_others(
 # -- other grid steps --------------------------------------------------------------------------
 
 
-def kept(letter: str, entry: str, quantity: str = "0.004") -> SavedLot:
+def kept(letter: str, entry: str, quantity: str = "0.004", unfilled: str = "0") -> SavedLot:
     """Return a lot that was opened with 10 bps, 1 step to the target and 30 to the stop."""
-    return SavedLot(key(letter), "LONG", D(entry), D(quantity), D(10), 1, 30)
+    return SavedLot(key(letter), "LONG", D(entry), D(quantity), D(10), 1, 30, D(unfilled))
 
 
 def test_hedge_grid_takeover_with_other_steps_keeps_the_exits_of_old_lots(
@@ -312,11 +301,27 @@ def test_hedge_grid_takeover_after_a_kill_before_the_exits_knows_each_lot(
     """Two rungs were filled: a had been saved as a lot, b only as an open entry."""
     restarted = restart(
         loop,
-        filled(f"E-{key('b')}", "BUY", "0.004", "49900.00"), position("LONG", "0.008", "49925.00"),
-        lots=(kept("a", "49950.0"), kept("b", "49900.0", "0")),
+        position("LONG", "0.008", "49925.00"),
+        lots=(kept("a", "49950.0"), kept("b", "49900.0", "0", "0.004")),
     )  # fmt: skip
     sent = [each for each in restarted.bar("49960.00") if each[0] in "ST"]
     assert sorted(sent) == [
         ("S", "SELL", "48424.50", "0.004", "LONG"), ("S", "SELL", "48473.00", "0.004", "LONG"),
         ("T", "SELL", "49949.90", "0.004", "LONG"), ("T", "SELL", "50000.00", "0.004", "LONG"),
     ]  # fmt: skip
+
+
+def test_hedge_grid_takeover_adds_what_an_entry_has_filled_since_to_its_lot(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Of 0.010, 0.004 were filled and protected before the kill, and 0.003 after it."""
+    restarted = restart(
+        loop,
+        order(f"E-{key('a')}", "BUY", "0.010", "49950.00", filled="0.007"),
+        order(f"S1-{key('a')}", "SELL", "0.004", "48473.00"),
+        order(f"T1-{key('a')}", "SELL", "0.004", "50000.00"),
+        position("LONG", "0.007", "49950.00"),
+        lots=(kept("a", "49950.0"), kept("a", "49950.0", "0", "0.006")), base_qty=D("0.010"),
+    )  # fmt: skip
+    (lot,) = restarted.strategy._exits.lots
+    assert (lot.key, lot.entry, lot.quantity) == (key("a"), D("49950.0"), D("0.007"))

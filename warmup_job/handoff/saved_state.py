@@ -138,7 +138,7 @@ def _encoded(state_dir: StateDir, strategy: Strategy) -> bytes | None:
     strategy_id = str(strategy.id)
     whose = f"the state of {strategy_id}"
     try:
-        state = strategy.save()
+        state = strategy.on_save()  # its save() would log each time
     except Exception as error:  # noqa: BLE001 - on_save is the strategy's own code
         state_dir.failed(whose, f"is not saved, its on_save raised {error!r}: correct on_save")
         return None

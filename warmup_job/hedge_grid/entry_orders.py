@@ -89,8 +89,9 @@ class EntryOrders:
         for order_id, (rung, _) in self._orders.items():
             order = self._client.open_order(order_id)  # a retry has another price than its rung
             price = (rung if order is None else order).price.as_decimal()
+            leaves = (rung.quantity if order is None else order.leaves_qty).as_decimal()
             key = order_id.removeprefix("E-")
-            lots.append(SavedLot(key, rung.book, price, Decimal(0), *steps))
+            lots.append(SavedLot(key, rung.book, price, Decimal(0), *steps, leaves))
         return lots
 
     def open_entries(self) -> tuple[list[OpenEntry], list[OpenEntry]]:

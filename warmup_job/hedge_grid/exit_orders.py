@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-import msgspec
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
@@ -21,7 +20,7 @@ from warmup_job.hedge_grid.exit_rules import (
 )
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
-from warmup_job.hedge_grid.grid_state import SavedLot, by_key
+from warmup_job.hedge_grid.grid_state import SavedLot, by_key, filled_since
 from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, min_rung_quantity
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
@@ -126,7 +125,7 @@ class ExitOrders:
             The number of exits found, and of surplus ones.
         """
         exits = [each for each in map(_open_exit, orders) if each is not None]
-        known = by_key(self._filled_since(each) for each in remembered)
+        known = {key: self._filled_since(each) for key, each in by_key(remembered).items()}
         lots, surplus = recover_lots(positions, exits, self._grid.exits, self._client.tick, known)
         self._lots = {}
         self._stops.forget_all()
@@ -139,11 +138,8 @@ class ExitOrders:
         return len(exits), len(surplus)
 
     def _filled_since(self, saved: SavedLot) -> SavedLot:
-        """Return the lot of an entry that had no fill when it was saved, and has one now."""
-        filled = self._client.filled(f"E-{saved.key}")
-        if saved.quantity > 0 or filled is None:
-            return saved
-        return msgspec.structs.replace(saved, quantity=filled.quantity, entry=filled.price)
+        order = self._client.open_order(f"E-{saved.key}")
+        return filled_since(saved, Decimal(0) if order is None else order.leaves_qty.as_decimal())
 
     # -- fills -----------------------------------------------------------------------------------
 

@@ -189,9 +189,9 @@ def recover_lots(
 
     The quantities of a book's lots add up to its position. A remembered lot keeps its entry price
     and its steps. The entry price of any other lot is computed from its exits with the present
-    ``steps``. What then remains of a position is first that of remembered lots without an open
-    exit; the rest becomes one more lot, with the key ``kept-<book>`` and the position's average
-    price.
+    ``steps``. What then remains of a position is first that of remembered lots that were larger
+    than their open exits; the rest becomes one more lot, with the key ``kept-<book>`` and the
+    position's average price.
 
     Args:
         positions: The positions.
@@ -234,11 +234,17 @@ def recover_lots(
                 lot.entry, lot.steps = saved.entry, saved.steps
             lots.append(lot)
             left -= lot.quantity
-        for key, saved in sorted(known.items()):
-            quantity = min(saved.quantity, left)
-            if saved.book == book and (book, key) not in found and quantity > 0:
-                lots.append(Lot(key, book, saved.entry, quantity, saved.steps))
-                left -= quantity
+        of_book = {lot.key: lot for lot in lots if lot.book == book}
+        # Lots without an open exit first: a lot may be smaller than saved because an exit filled.
+        for key, saved in sorted(known.items(), key=lambda row: (row[0] in of_book, row[0])):
+            lot = of_book.get(key, Lot(key, book, saved.entry, Decimal(0), saved.steps))
+            more = min(saved.quantity - lot.quantity, left)
+            if saved.book != book or more <= 0:
+                continue
+            lot.quantity += more
+            left -= more
+            if key not in of_book:
+                lots.append(lot)
         if left > 0:
             lots.append(Lot(f"kept-{book}", book, position.price, left, steps))
     return lots, surplus

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from warmup_job.hedge_grid.account_result import AccountResult
 from warmup_job.hedge_grid.ladder import Book, ExitSteps
@@ -16,9 +17,9 @@ _READABLE = (1, STATE_VERSION)
 
 
 class SavedLot(msgspec.Struct, frozen=True):
-    """What a lot was created with. An entry without a fill is saved too, with the quantity 0.
+    """What a lot was created with. An open entry without a fill is saved too, with the quantity 0.
 
-    So the entry price of a lot is known even if the process is killed right after the fill.
+    So a lot is known even if its entry is filled while no trader runs, or right before a SIGKILL.
     """
 
     key: str
@@ -30,6 +31,8 @@ class SavedLot(msgspec.Struct, frozen=True):
     step_bps: Decimal
     tp_steps: int
     sl_steps: int
+    unfilled: Decimal = Decimal(0)
+    """The part of its entry's order that was open, base currency."""
 
     @property
     def steps(self) -> ExitSteps:
@@ -79,6 +82,21 @@ def describe_old_exits(lots: Iterable[SavedLot], now: ExitSteps) -> str:
     )
 
 
-def by_key(lots: Iterable[SavedLot]) -> Mapping[str, SavedLot]:
-    """Index lots by their key; a lot with a fill precedes its entry."""
-    return {lot.key: lot for lot in sorted(lots, key=lambda lot: lot.quantity)}
+def by_key(lots: Iterable[SavedLot]) -> dict[str, SavedLot]:
+    """Index lots by their key; a lot takes the unfilled part of its own entry."""
+    found: dict[str, SavedLot] = {}
+    for lot in sorted(lots, key=lambda lot: lot.quantity):
+        entry = found.get(lot.key, lot)
+        found[lot.key] = replace(lot, unfilled=max(lot.unfilled, entry.unfilled))
+    return found
+
+
+def filled_since(saved: SavedLot, unfilled: Decimal) -> SavedLot:
+    """Return a lot with what its entry has filled since it was saved.
+
+    Args:
+        saved: The lot or entry.
+        unfilled: The part of the entry's order that is open now; 0 if it is no longer open.
+    """
+    filled = max(saved.unfilled - unfilled, Decimal(0))
+    return replace(saved, quantity=saved.quantity + filled, unfilled=unfilled)

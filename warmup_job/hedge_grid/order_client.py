@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.model.enums import OrderSide, OrderType
@@ -19,16 +19,6 @@ from warmup_job.hedge_grid.grid_account import position_id
 from warmup_job.hedge_grid.grid_order_ids import Leg, parse_order_id
 from warmup_job.hedge_grid.ladder import Book
 from warmup_job.market.times import NS_PER_MS
-
-
-class Filled(NamedTuple):
-    """The filled part of an order."""
-
-    quantity: Decimal
-    """Base currency."""
-    price: Decimal
-    """Average price of the fills."""
-
 
 _MOST_COUNT = 9_999  # an order id has at most 36 characters
 
@@ -105,13 +95,6 @@ class OrderClient:
 
     def _order(self, order_id: str) -> Order | None:
         return self._strategy.cache.order(ClientOrderId(order_id))
-
-    def filled(self, order_id: str) -> Filled | None:
-        """Return what an order has filled; None if it is unknown or has not filled."""
-        order = self._strategy.cache.order(ClientOrderId(order_id))
-        if order is None or order.filled_qty == 0:
-            return None
-        return Filled(order.filled_qty.as_decimal(), Decimal(str(order.avg_px)))
 
     def open_order(self, order_id: str) -> Order | None:
         """Return the order unless it is closed or unknown."""
