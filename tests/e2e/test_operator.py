@@ -41,8 +41,14 @@ def test_pause_holds_entries_back_over_a_restart_until_resume(
         assert not report["trading"]
         assert trader.stop() == 143
     with operated(config, "paper", state_dir) as trader:
-        report = trader.until(lambda report: report["state"] == "paused")
-        assert not report["orders_open"]
+        wishes = set()
+
+        def is_paused(report: dict[str, Any]) -> bool:
+            wishes.add(report["operator"])
+            return bool(report["state"] == "paused")
+
+        assert not trader.until(is_paused)["orders_open"]
+        assert wishes == {"paused"}  # from its first report on
         assert trader.ask("resume").code == 0
         trader.until(is_live)
         assert trader.stop() == 143

@@ -11,6 +11,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.http_port import serving
 from warmup_job.handoff.identity_file import begin_run
@@ -71,8 +73,12 @@ async def trade(
 
         reporter = Reporter(mode, on_report)
         operator = OperatorControl(state_dir)
-        await stack.enter_async_context(controlled(state_dir, operator, reporter.now))
-        http = serving(settings.http_host, settings.http_port, reporter.now)
+
+        def report() -> Report:
+            return msgspec.structs.replace(reporter.now(), operator=operator.state)
+
+        await stack.enter_async_context(controlled(state_dir, operator, report))
+        http = serving(settings.http_host, settings.http_port, report)
         await stack.enter_async_context(http)
         # The job records rate limits on the snapshot volume, the trader in its own state.
         await wait_for_limit((plan.root, state_dir.path), url)
