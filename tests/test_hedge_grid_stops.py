@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.messages import CancelOrder
@@ -36,9 +39,12 @@ from tests.support.made_up_market import (
     refuse,
     warm,
 )
+from tests.support.suite import SCALE
 from warmup_job.binance.unknown_outcome import not_placed_reason
 from warmup_job.hedge_grid.exit_rejections import MOST_CLOSES
+from warmup_job.hedge_grid.ladder import BOOKS
 from warmup_job.hedge_grid.order_client import OrderClient
+from warmup_job.hedge_grid.stop_cover import covered
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
@@ -428,3 +434,60 @@ def test_stops_cancelled_by_the_trader_itself_are_not_sent_again_before_the_next
     stops = of_kind(orders_of(engine), "S")
     assert states(stops) == [GONE, OPEN]
     assert second_of(stops[1]) == 61
+
+
+# -- anything at any time --------------------------------------------------------------------------
+
+REASONS = (OVERLOADED, REDUCE_ONLY, "{'code': -4045, 'msg': 'Reach max stop order limit.'}",
+           "-2021: Order would immediately trigger.")  # fmt: skip
+
+
+@settings(max_examples=15 * SCALE, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    moves=st.lists(st.integers(-90, 90), min_size=6, max_size=20),
+    answers=st.lists(st.sampled_from([None, None, *REASONS]), max_size=25),
+    sizes=st.lists(st.sampled_from(["0.001", "0.003", "10.000"]), min_size=1, max_size=4),
+)
+def test_stops_after_any_refusals_what_is_held_is_protected_again(
+    moves: list[int], answers: list[str | None], sizes: list[str]
+) -> None:
+    engine = make_engine()
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    for at, away in enumerate(itertools.accumulate(moves)):
+        market.quote(22 + 20 * at, str(50_000 + D(away)), sizes[at % len(sizes)])
+        if at % 3 == 2:
+            market.bar(23 + 20 * at, f"{50_000 + away}.00")
+    last = 22 + 20 * len(moves)
+    for second in range(last, last + 240, 20):  # the price stays, and every order is accepted
+        market.quote(second, f"{50_000 + sum(moves)}")
+    strategy = HedgeGridV1(config(sl_steps=2, grid_levels_long=3, grid_levels_short=3))
+    warm(strategy)
+    engine.add_strategy(strategy)
+    feed(engine, market)
+    left = list(answers)
+    current: list[str] = []
+
+    def is_refused(order: Any) -> bool:
+        if not (is_stop(order) or is_market(order)) or second_of(order) >= last or not left:
+            return False
+        answer = left.pop(0)
+        current[:] = [answer or ""]
+        return answer is not None
+
+    refuse(engine, strategy, is_refused, lambda: current[0])
+    try:
+        engine.run()
+        for book in BOOKS:
+            lots = [lot for lot in strategy._exits.lots if lot.book == book]
+            position = strategy._account.position(book).quantity
+            assert sum(lot.quantity for lot in lots) == position
+            for lot in lots:
+                assert covered(strategy._exits._stops.orders(lot)) == lot.quantity
+                assert lot.target is not None or lot.is_closing
+        closed = [each for each in orders_of(engine) if each.is_reduce_only and each.is_closed]
+        assert all(each.filled_qty <= each.quantity for each in closed)
+        turned = [each for each in engine.cache.positions() if each.side.name not in
+                  {"FLAT", str(each.id).rpartition("-")[2]}]  # fmt: skip
+        assert not turned, "a position never changes its side"
+    finally:
+        engine.dispose()

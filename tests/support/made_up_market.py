@@ -169,7 +169,7 @@ def refuse(
     engine: BacktestEngine,
     strategy: HedgeGridV1,
     which: Callable[[Any], bool],
-    reason: str,
+    reason: str | Callable[[], str],
     *,
     due_post_only: bool = False,
 ) -> None:
@@ -186,7 +186,13 @@ def refuse(
         at_ns = now_ns + 1_000_000
         process(OrderSubmitted(*ids, account_id, UUID4(), now_ns, now_ns))
         rejected = OrderRejected(
-            *ids, account_id, reason, UUID4(), at_ns, at_ns, due_post_only=due_post_only
+            *ids,
+            account_id,
+            reason if isinstance(reason, str) else reason(),
+            UUID4(),
+            at_ns,
+            at_ns,
+            due_post_only=due_post_only,
         )
         strategy.clock.set_time_alert_ns(f"refuse {ids[-1]}", at_ns, lambda _: process(rejected))
         return True
