@@ -8,11 +8,12 @@ import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import job
+from tests.support.commands import Result, job
 from warmup_job.errors import TraderError
 from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
 from warmup_job.handoff.report import Report
@@ -234,3 +235,52 @@ def test_command_finds_the_folder_in_the_configuration(tmp_path: Path) -> None:
     assert str(tmp_path) in done.err
     assert job("trader", "status", "--config", tmp_path / "none.yaml").code == 2
     assert job("trader", "sell").code == 2
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_flatten_command_prints_what_was_closed_or_exits_with_21(
+    folder: Path, *, flat: bool
+) -> None:
+    closed = ClosedPosition(
+        position="BTCUSDT-PERP.BINANCE-LONG", quantity=Decimal("0.020"), price=Decimal("50000.1")
+    )
+
+    async def act(operator: OperatorControl) -> Result:
+        def flatten() -> None:
+            if operator.state != "flattening":
+                return
+            operator.progress("cancelling entries")
+            if flat:
+                operator.flattened(FlatReport(flat=True, closed=(closed,), orders_left=1))
+            else:
+                operator.set("paused")
+
+        operator.on_change = flatten
+        return await asyncio.to_thread(job, "trader", "flatten", "--state-dir", folder)
+
+    done = with_trader(folder, act)
+    assert "cancelling entries" in done.err
+    if flat:
+        assert done.code == 0
+        assert done.out.splitlines() == [
+            "closed 0.020 of BTCUSDT-PERP.BINANCE-LONG at 50000.1",
+            (
+                "flat: the exchange reports no position; 1 exit(s) are still being cancelled; the "
+                "trader stays paused"
+            ),
+        ]
+    else:
+        assert done.code == 21
+        assert "not flat: the operator has changed it to paused" in done.err
+        assert not done.out
+
+
+def test_pause_of_a_trader_that_cannot_write_its_folder_warns(tmp_path: Path) -> None:
+    async def act(operator: OperatorControl) -> Result:
+        (tmp_path / "operator.json").mkdir()  # it cannot be replaced by a file
+        return await asyncio.to_thread(job, "trader", "pause", "--state-dir", tmp_path)
+
+    done = with_trader(tmp_path, act)
+    assert done.code == 0
+    assert "paused: entries are held back, exits stay" in done.out
+    assert "a restart forgets this" in done.err
