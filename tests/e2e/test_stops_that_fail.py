@@ -1,0 +1,59 @@
+"""A live grid whose stops the exchange does not take, under both of Binance's possible rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.support.live_trader import live_trader
+from tests.support.oracle import Bounds
+from tests.support.suite import FULL
+
+pytestmark = pytest.mark.e2e
+AT_ONCE = Bounds(unprotected_ms=2_000)
+"""Enough for a busy machine, and much less than the time until the next bar."""
+RULES = ("expire", "reject")
+"""What happens to a closing order that is larger than its position."""
+
+
+def rules(usual: str) -> Iterable[str]:
+    """Return the rules to test; in full both."""
+    return RULES if FULL else (usual,)
+
+
+@pytest.mark.parametrize("rule", rules("expire"))
+def test_stops_that_the_exchange_refuses_leave_no_lot_unprotected(
+    tmp_path: Path, rule: str
+) -> None:
+    with live_trader(tmp_path, bounds=AT_ONCE, closing_orders=rule, latency_ms=20) as trader:
+        trader.start()
+        trader.until_fills("E")
+        for fault in ("overload", "stale", "reject=-4118", "reject=-2022"):
+            trader.exchange.fault(f"{fault}@POST/algoOrder:times=1")
+        trader.until_fills("E", 6)
+        trader.until_protected()
+        trader.terminate()
+        trader.assert_the_oracle_is_silent()
+        closed = [each for each in trader.errors() if "at market" in each]
+        assert [code for code in ("-4118", "-2022") if any(code in each for each in closed)]
+        trader.assert_the_wallet_is_as_reported()
+
+
+@pytest.mark.parametrize("rule", rules("reject"))
+def test_stops_that_are_rejected_at_their_trigger_are_closed_at_market(
+    tmp_path: Path, rule: str
+) -> None:
+    """The stops are two steps away, so that the swings of the market trigger them."""
+    grid = {"exit": {"tp_steps": 1, "sl_steps": 2}}
+    with live_trader(
+        tmp_path, grid=grid, bounds=AT_ONCE, closing_orders=rule, latency_ms=20
+    ) as trader:
+        trader.start()
+        trader.exchange.fault("reject-trigger")
+        trader.until_fills("S", 3)
+        trader.terminate()
+        trader.assert_the_oracle_is_silent()
+        assert [each for each in trader.errors() if "REJECTED" in each]
+        trader.assert_the_wallet_is_as_reported()
