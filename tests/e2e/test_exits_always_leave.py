@@ -33,6 +33,8 @@ def hedged(tmp_path: Path, running: Exchange) -> WarmupPlan:
 
 async def has_opened(seam: Seam) -> Any:
     (strategy,) = seam.strategies
+    await until_async(lambda: seam.runner.state == "live")
+    strategy.open()
     await until_async(lambda: strategy.cache.positions_open_count() == 2)
     return strategy
 

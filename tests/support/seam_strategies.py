@@ -362,7 +362,7 @@ class FailingOnce(Witness):
 
 
 class Hedged(Witness):
-    """Opens 0.02 LONG and 0.01 SHORT at the first bar, so that its net position is long."""
+    """Opens 0.02 LONG and 0.01 SHORT, which is long in net, and closes both at the end."""
 
     def on_start(self) -> None:
         self.trading: list[str] = []
@@ -371,11 +371,9 @@ class Hedged(Witness):
         self.msgbus.subscribe("events.risk", lambda event: self.trading.append(event.state.name))
         super().on_start()
 
-    def on_bar(self, bar: Bar) -> None:
-        super().on_bar(bar)
-        if len(self.closes("on_bar")) == 1:
-            self.trade("LONG", OrderSide.BUY, "0.020")
-            self.trade("SHORT", OrderSide.SELL, "0.010")
+    def open(self) -> None:
+        self.trade("LONG", OrderSide.BUY, "0.020")
+        self.trade("SHORT", OrderSide.SELL, "0.010")
 
     def on_stop(self) -> None:
         self.leaving = [
@@ -394,6 +392,29 @@ class Hedged(Witness):
         """Send a limit order of 0.010 for a book."""
         instrument = self.cache.instrument(self.config.instrument_id)
         order = self.order_factory.limit(
+            instrument.id, side, instrument.make_qty("0.010"), instrument.make_price(price)
+        )
+        self.submit_order(order, position_id=PositionId(f"{instrument.id}-{book}"))
+        return order
+
+
+class Flooding(Hedged):
+    """Sends 130 entries at once beside its hedge, then a stop for each book."""
+
+    def flood(self) -> tuple[list[Order], list[Order]]:
+        """Return the entries and the stops."""
+        entries = [
+            self.rest("LONG", OrderSide.BUY, f"{10_000 + number}.00") for number in range(130)
+        ]
+        stops = [
+            self.stop_loss("LONG", OrderSide.SELL, "1000.00"),
+            self.stop_loss("SHORT", OrderSide.BUY, "900000.00"),
+        ]
+        return entries, stops
+
+    def stop_loss(self, book: str, side: OrderSide, price: str) -> Order:
+        instrument = self.cache.instrument(self.config.instrument_id)
+        order = self.order_factory.stop_market(
             instrument.id, side, instrument.make_qty("0.010"), instrument.make_price(price)
         )
         self.submit_order(order, position_id=PositionId(f"{instrument.id}-{book}"))

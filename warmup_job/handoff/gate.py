@@ -1,4 +1,4 @@
-"""The gate in front of Nautilus' engines: data, subscriptions, requests for bars, and orders.
+"""The gate in front of Nautilus' data engine: data, subscriptions and requests for bars.
 
 It stands there, and not at a strategy's handlers, so that the cache and every strategy get the bars
 in the same order.
@@ -19,13 +19,12 @@ from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import Bar, BarType, QuoteTick
 
 from warmup_job.handoff.composite_bars import source_of
-from warmup_job.handoff.order_gate import OrderGate, OrderJudge
 
 type _Handler = tuple[str, Callable[..., None], Callable[..., None]]
 """An endpoint of the message bus, its handler, and the handler that replaces it."""
 
 
-class GateKeeper(OrderJudge, Protocol):
+class GateKeeper(Protocol):
     """Decides what passes the gate."""
 
     def take_bar(self, bar: Bar) -> bool:
@@ -79,7 +78,6 @@ def install(keeper: GateKeeper, node: TradingNode) -> None:
         ("DataEngine.process", engine.process, process),
         ("DataEngine.execute", engine.execute, execute),
         ("DataEngine.request", engine.request, request),
-        *OrderGate(keeper, kernel).handlers(),
     ]
     for endpoint, before, after in handlers:
         kernel.msgbus.deregister(endpoint=endpoint, handler=before)

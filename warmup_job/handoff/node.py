@@ -26,7 +26,10 @@ from warmup_job.binance.endpoints import Environment, rest_url, websocket_url
 from warmup_job.binance.proxies import common_proxy
 from warmup_job.catalog.names import VENUE
 from warmup_job.handoff.order_ids import TraderIdentity
+from warmup_job.handoff.order_limits import OrderLimits
 from warmup_job.market.pages import Market
+
+_NO_RATE = "1000000/00:00:01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class NodeSettings:
     rest_url: str | None
     ws_url: str | None
     identity: TraderIdentity = field(default_factory=TraderIdentity)
+    order_limits: OrderLimits = field(default_factory=OrderLimits)
     leverage: int = 1
     starting_balances: tuple[str, ...] = ("10000 USDT",)
     api_key: str | None = field(default=None, repr=False)
@@ -106,7 +110,12 @@ def make_node(
             log_component_levels={f"OrderMatchingEngine({VENUE})": "ERROR"},
         ),
         data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),
-        risk_engine=LiveRiskEngineConfig(graceful_shutdown_on_exception=True),
+        # Above its rate it denies orders. `order_gate` holds them back instead, behind it.
+        risk_engine=LiveRiskEngineConfig(
+            graceful_shutdown_on_exception=True,
+            max_order_submit_rate=_NO_RATE,
+            max_order_modify_rate=_NO_RATE,
+        ),
         exec_engine=LiveExecEngineConfig(
             reconciliation=reconcile,
             # Nautilus would reject an order in flight as UNKNOWN although it may exist, and count

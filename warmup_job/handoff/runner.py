@@ -27,6 +27,7 @@ from warmup_job.handoff.flatten import Flattening, HeldPosition
 from warmup_job.handoff.funding_hours import tell_funding_hours
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
+from warmup_job.handoff.order_gate import OrderGate
 from warmup_job.handoff.own_orders import OwnOrders
 from warmup_job.handoff.quotes import QuoteSubscriber
 from warmup_job.handoff.rejections import RejectionCounter
@@ -109,7 +110,8 @@ class BaseRunner(ABC):
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._saver: saved_state.StateSaver | None = None
-        self._own_orders: OwnOrders  # from _build on
+        self._own_orders: OwnOrders  # these two from _build on
+        self._order_gate: OrderGate
         self._flattening: asyncio.Task[None] | None = None
         self._rejections = RejectionCounter()
         self._unprotected = UnprotectedTime()
@@ -259,6 +261,8 @@ class BaseRunner(ABC):
         if self.policy.state_dir is not None:
             self._saver = self._load_states(self.policy.state_dir)
         self.streams.attach(node, loop)
+        self._order_gate = OrderGate(self.streams, self.settings.order_limits, node.kernel, loop)
+        self._order_gate.install()
         self._rejections.attach(node.kernel.msgbus)
         # Nautilus would end at once, with its orders open; this ends the run in order.
         kernel = node.kernel
@@ -434,6 +438,7 @@ class BaseRunner(ABC):
         if self.node is not None and self.trading != state:
             self.streams.followed.denial.state = state
             announce_trading_state(self.node, state)
+            self._order_gate.judge_again()
 
     def enter(self, state: State, why: str) -> None:
         """Note the state and the reason; log and report a change, and cancel when degraded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from warmup_job.binance.endpoints import Environment, public_url, rest_url, websocket_url
@@ -35,6 +36,10 @@ class VenuePlan:
     leverage: int
     max_leverage: int
     margin_type: Literal["CROSSED", "ISOLATED"]
+    orders_per_second: int
+    orders_per_minute: int
+    min_order_size_usdt: Decimal
+    max_order_size_usdt: Decimal
     api_key: str | None = field(default=None, repr=False)
     api_secret: str | None = field(default=None, repr=False)
 
@@ -88,6 +93,10 @@ def plan_venue(venue: VenueConfig, budget_share: float) -> VenuePlan:
         leverage=venue.trading.leverage,
         max_leverage=venue.risk.max_leverage,
         margin_type=venue.trading.margin_type,
+        orders_per_second=venue.rate_limits.orders_per_second,
+        orders_per_minute=venue.rate_limits.orders_per_minute,
+        min_order_size_usdt=venue.risk.min_order_size_usdt,
+        max_order_size_usdt=venue.risk.max_order_size_usdt,
         api_key=api.api_key,
         api_secret=api.api_secret,
     )

@@ -14,6 +14,8 @@ from warmup_job.handoff.live_runner import LiveRunner
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.order_ids import TraderIdentity
+from warmup_job.handoff.order_limits import OrderLimits
+from warmup_job.handoff.order_queue import OrderRates
 from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
@@ -83,6 +85,11 @@ def node_settings(
         rest_url=venue.own_rest_url,
         ws_url=venue.own_websocket_url,
         identity=identity or TraderIdentity(),
+        order_limits=OrderLimits(
+            OrderRates(venue.orders_per_second, venue.orders_per_minute),
+            venue.min_order_size_usdt,
+            venue.max_order_size_usdt,
+        ),
         leverage=venue.leverage,
         starting_balances=plan.trader.starting_balances,
         api_key=venue.api_key,
