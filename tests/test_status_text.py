@@ -18,7 +18,7 @@ NOTHING = BookReport(
     quantity=Decimal(0), entry_price=Decimal(0), unrealised=Decimal(0), unprotected=Decimal(0)
 )
 HELD = BookReport(
-    quantity=Decimal("0.020"), entry_price=Decimal("50000.1"), unrealised=Decimal("-1.5"),
+    quantity=Decimal("0.020"), entry_price=Decimal("50000.10000000001"), unrealised=Decimal("-1.5"),
     unprotected=Decimal("0.006"),
 )  # fmt: skip
 GRID = GridReport(

@@ -57,7 +57,7 @@ def _grid_lines(grid: GridReport) -> Iterator[str]:
     for name, book in grid.books.items():
         held = f"{book.quantity:f} {base}"
         if book.quantity:
-            held += f" at {book.entry_price:f}, unrealised {_signed(book.unrealised)} {quote}"
+            held += f" at {_price(book.entry_price)}, unrealised {_signed(book.unrealised)} {quote}"
         if book.unprotected:
             held += f"; {book.unprotected:f} {base} WITHOUT A STOP LOSS"
         yield _line(name, held)
@@ -71,6 +71,11 @@ def _line(name: str, text: str) -> str:
 def _ago(then_ms: int, now_ms: int) -> str:
     passed_ms = max(0, now_ms - then_ms) // 1000 * 1000
     return f"{utc_text(then_ms)} ({duration_text(passed_ms)} ago)"
+
+
+def _price(average: Decimal) -> str:
+    """Return an average price without the rounding errors of the float that it was."""
+    return f"{round(average, 6).normalize():f}"
 
 
 def _signed(amount: Decimal) -> str:
