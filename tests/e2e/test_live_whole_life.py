@@ -38,7 +38,7 @@ def test_whole_life_of_a_live_grid(tmp_path: Path) -> None:
         trader.restart()  # it stays paused
         assert not trader.open_orders("E")
         control(trader, "resume")
-        trader.until(lambda: trader.open_orders("E"), "entries after the pause")
+        trader.until_fills("E", 2)
 
         flat = control(trader, "flatten")
         assert "closed" in flat.out
