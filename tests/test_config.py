@@ -164,7 +164,7 @@ def strategy(tmp_path: Path) -> Callable[..., StrategyFile]:
 def joined(tmp_path: Path) -> Load:
     """Load a warmup.yaml with ``text`` after its venue and strategy lines."""
     (tmp_path / "v.yaml").write_text(VENUE)
-    (tmp_path / "s.yaml").write_text(STRATEGY)
+    (tmp_path / "s.yaml").write_text(STRATEGY.partition("operations:")[0])
 
     def load_joined(
         text: str = "", overrides: dict[str, str] | None = None, **environ: str
@@ -1267,3 +1267,47 @@ def test_config_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_config_keys_without_effect_are_named_in_one_warning(joined: Load, tmp_path: Path) -> None:
+    assert not any("no effect" in each for each in joined().warnings)
+    (tmp_path / "venue.yaml").write_text(
+        VENUE + "precision: {price_precision: 1}\nsymbols: [BTCUSDT]\nwebsocket: {}\n"
+    )
+    (tmp_path / "grid.yaml").write_text(
+        STRATEGY.replace("kill_switch: {enabled: true, max_loss_pct: 5}", "restart: always")
+    )
+    (warning,) = (
+        each
+        for each in joined(overrides={
+            "venue": str(tmp_path / "venue.yaml"), "strategy": str(tmp_path / "grid.yaml")
+        }).warnings
+        if "no effect" in each
+    )  # fmt: skip
+    assert "venue.yaml: precision.price_precision, symbols" in warning
+    assert "grid.yaml: operations.restart, operations.alerts" in warning
+
+
+@pytest.mark.parametrize(
+    ("switch", "refused"),
+    [
+        ("{enabled: true, max_loss_pct: 5}", "its limits (max_loss_pct) would not protect you"),
+        ("{daily_loss_limit_pct: 3}", "its limits (daily_loss_limit_pct) would not protect you"),
+        ("true", "its limits would not protect you"),
+        ("{enabled: false, max_loss_pct: 5}", ""),
+        ("{}", ""),
+    ],
+)
+def test_config_kill_switch_that_is_not_off_is_refused_by_trade(
+    joined: Load, tmp_path: Path, switch: str, refused: str
+) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(STRATEGY.replace("{enabled: true, max_loss_pct: 5}", switch))
+    problems = joined(overrides={"strategy": str(path)}).live_problems
+    if not refused:
+        assert problems == ()
+        return
+    (problem,) = problems
+    assert problem.startswith(f"{path}: operations.kill_switch: ")
+    assert refused in problem
+    assert "set risk_management.max_drawdown_pct" in problem

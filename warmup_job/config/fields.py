@@ -31,6 +31,7 @@ from warmup_job.config.values import (
     shown_key,
     substitute_within,
 )
+from warmup_job.config.without_effect import keys_without_effect, kill_switch_problem
 from warmup_job.errors import ConfigError
 
 SECRET: Final = Meta(extra={"secret": True})
@@ -61,6 +62,10 @@ class SettingsFile(Section, frozen=True, kw_only=True):
     """Unknown keys, one line each."""
     variables: frozenset[str] = frozenset()
     """The names of all variables that the file refers to, also in parts that are not read."""
+    without_effect: tuple[str, ...] = ()
+    """Keys of the file that nothing acts on, dotted."""
+    trade_problems: tuple[str, ...] = ()
+    """Why `trade` must refuse the file, one line each."""
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -295,8 +300,13 @@ def read_mapping[F: SettingsFile](
     reader = FieldReader(path, environ)
     settings = reader.read(kind, document)
     if settings is not None:
+        problem = kill_switch_problem(document)
         settings = msgspec.structs.replace(
-            settings, warnings=tuple(reader.warnings), variables=references(document)
+            settings,
+            warnings=tuple(reader.warnings),
+            variables=references(document),
+            without_effect=keys_without_effect(document),
+            trade_problems=(f"{path}: {problem}",) if problem else (),
         )
     return settings, reader.problems
 

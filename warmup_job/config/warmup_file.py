@@ -44,6 +44,7 @@ from warmup_job.config.values import (
     written_duration,
 )
 from warmup_job.config.venue_file import VenueConfig
+from warmup_job.config.without_effect import warning_of
 from warmup_job.errors import ConfigError
 from warmup_job.modes import FirstBar, Orders, Replay
 from warmup_job.regime.indicator_names import BOUNDED_KINDS
@@ -393,10 +394,12 @@ def load(
     parts = reader.read_fields(WarmupFile, _with_options(document, options))
     problems += unknown + reader.problems
 
+    places: list[Path] = []  # of the venue and of the strategies
     venue: VenueConfig | None = None
     verdict = UrlProblems()
     if "venue" in parts:
         place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
+        places.append(place)
         venue, found = read_file(VenueConfig, place, environ, named_by)
         verdict, wrong = _market_problems(place, venue)
         problems += found + wrong
@@ -410,18 +413,23 @@ def load(
         strategy, found = read_strategy(place, environ, named_by)
         problems += found
         if strategy is not None:
+            places.append(place)
             strategies.append(strategy)
 
     config = None
     if venue is not None and strategies:
         files = (venue, *strategies)
         odd = [line for each in files for line in each.warnings]
+        unread = zip(places, (each.without_effect for each in files), strict=True)
         config = WarmupConfig(
             venue=venue,
             strategies=tuple(strategies),
             path=path,
-            warnings=(*reader.warnings, *odd, *verdict.warnings),
-            live_problems=verdict.live,
+            warnings=(*reader.warnings, *odd, *verdict.warnings, *warning_of(unread)),
+            live_problems=(
+                *verdict.live,
+                *(line for each in files for line in each.trade_problems),
+            ),
             variables=references(document).union(*(each.variables for each in files)),
             **parts,
         )
