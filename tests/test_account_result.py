@@ -116,6 +116,14 @@ def test_account_result_income_that_the_balances_lack_is_left_to_the_next_readin
     assert (none.at_ms, none.realised) == (100, D(0))
 
 
+def test_account_result_rows_of_one_ms_are_counted_together() -> None:
+    """Or the second row would be missing for ever: the next reading begins one ms later."""
+    first = begin_result(funds("1000"), 100)
+    rows = [income(110, "REALIZED_PNL", "-4"), income(110, "COMMISSION", "-1")]
+    _, unexplained = advance_result(first, funds("996"), rows, "BTCUSDT")
+    assert unexplained == 1
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["REALIZED_PNL", "COMMISSION", "FUNDING_FEE", "TRANSFER"]),
