@@ -219,21 +219,21 @@ def test_local_binance_algo_orders_can_open_a_position(tmp_path: Path) -> None:
 
 def test_local_binance_algo_orders_ids_limits_and_cancels(tmp_path: Path) -> None:
     async def use(client: FuturesClient) -> None:
-        for number in range(10):
+        for number in range(200):
             await client.algo("SELL", "LONG", triggerPrice="59000.00", clientAlgoId=f"S-{number}")
-        another = {"triggerPrice": "59000.00", "clientAlgoId": "S-10"}
+        another = {"triggerPrice": "59000.00", "clientAlgoId": "S-200"}
         assert await client.algo_code("SELL", "LONG", **another) == -4045
         gone = await client.delete("v1/algoOrder", clientAlgoId="S-0")
         assert (gone["clientAlgoId"], gone["code"]) == ("S-0", "200")
         assert (await client.sees_algo("S-0", "CANCELED"))["X"] == "CANCELED"
         assert await client.code("DELETE", "v1/algoOrder", clientAlgoId="S-0") == -2011
-        assert await client.code("GET", "v1/algoOrder", clientAlgoId="S-99") == -2013
+        assert await client.code("GET", "v1/algoOrder", clientAlgoId="S-999") == -2013
         double = another | {"clientAlgoId": "S-1"}
         assert await client.algo_code("SELL", "LONG", **double) == -4116
         await client.algo("SELL", "LONG", **another)
         await client.delete("v1/algoOpenOrders", symbol="BTCUSDT")
         assert await client.get("v1/openAlgoOrders") == []
-        assert len(await client.get("v1/allAlgoOrders", symbol="BTCUSDT")) == 11
+        assert len(await client.get("v1/allAlgoOrders", symbol="BTCUSDT")) == 201
 
     with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),))
 

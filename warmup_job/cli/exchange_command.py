@@ -49,8 +49,8 @@ from warmup_job.errors import ConfigError
               help="Fill each order in at least this many pieces.")  # fmt: skip
 @click.option("--hide-reduce-only", is_flag=True, show_envvar=True,
               help="Show closing orders of hedge mode with reduceOnly: false.")  # fmt: skip
-@click.option("--most-algo-orders", type=click.IntRange(1, 1000), show_envvar=True,
-              help="Algo orders that a symbol may have. Omit for the listed filter.")  # fmt: skip
+@click.option("--most-algo-orders", default=200, show_envvar=True, type=click.IntRange(1, 1000),
+              help="Algo orders that the account may have.")  # fmt: skip
 @click.option("--funding", multiple=True, metavar="SPEC", show_envvar=True,
               help="Funding of a symbol: SYMBOL=RATE/HOURS, e.g. BTCUSDT=-0.0003/4.")  # fmt: skip
 def exchange(

@@ -69,8 +69,7 @@ class AccountApp:
         listen_keys: ListenKeys,
         user_data: UserDataStream,
     ) -> None:
-        most_algos = options.most_algo_orders
-        if options.fill_pieces < 1 or (most_algos is not None and most_algos < 1):
+        if options.fill_pieces < 1 or options.most_algo_orders < 1:
             raise ConfigError("fill_pieces and most_algo_orders must be at least 1.")
         self._clock = clock
         self._step_ms = max(SLOT_MS, int(_LEAST_STEP_MS * options.speed))
@@ -92,7 +91,7 @@ class AccountApp:
                 closing_orders=options.closing_orders,
                 fill_pieces=options.fill_pieces,
                 shows_reduce_only=not options.hide_reduce_only,
-                most_algo_orders=most_algos,
+                most_algo_orders=options.most_algo_orders,
             ),
             faults,
         )

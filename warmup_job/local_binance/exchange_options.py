@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from warmup_job.local_binance.account.signature import DEMO_KEY, DEMO_SECRET
+from warmup_job.local_binance.account.trading_options import MOST_ALGO_ORDERS
 
 if TYPE_CHECKING:
     from warmup_job.market.pages import Market
@@ -60,5 +61,5 @@ class ExchangeOptions:
     """In how many fills an order is filled at least."""
     hide_reduce_only: bool = False
     """Whether closing orders of hedge mode are shown with ``reduceOnly: false``."""
-    most_algo_orders: int | None = None
-    """How many algo orders a symbol may have; None: what exchangeInfo says."""
+    most_algo_orders: int = MOST_ALGO_ORDERS
+    """How many algo orders the account may have, for all symbols together."""

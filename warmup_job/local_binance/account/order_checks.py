@@ -185,10 +185,7 @@ class OrderChecks:
             filters.check_price(algo.price)
         if algo.type != "TRAILING_STOP_MARKET":
             filters.check_price(algo.trigger_price)
-        most = self._options.most_algo_orders
-        self._store.check_new_algo(
-            algo.symbol, algo.client_id, filters.most_algo_orders if most is None else most
-        )
+        self._store.check_new_algo(algo.client_id, self._options.most_algo_orders)
         if algo.reduces and not algo.close_position:
             self._check_left(algo, market=market)
 

@@ -94,7 +94,7 @@ def price_too_low(limit: Decimal) -> ErrorAnswer:
 
 
 def too_many_algo_orders() -> ErrorAnswer:
-    """Return −4045: the symbol has as many algo orders as it may have."""
+    """Return −4045: the account has as many algo orders as it may have."""
     return ErrorAnswer(400, -4045, "Reach max stop order limit.")
 
 

@@ -29,7 +29,6 @@ class OrderFilters:
     most_market_quantity: Decimal
     least_notional: Decimal
     most_orders: int
-    most_algo_orders: int
     highest_ratio: Decimal
     """A buy's highest price, as a multiple of the mark price."""
     lowest_ratio: Decimal
@@ -56,7 +55,6 @@ class OrderFilters:
             most_market_quantity=Decimal(filters["MARKET_LOT_SIZE"]["maxQty"]),
             least_notional=Decimal(filters["MIN_NOTIONAL"]["notional"]),
             most_orders=filters["MAX_NUM_ORDERS"]["limit"],
-            most_algo_orders=filters["MAX_NUM_ALGO_ORDERS"]["limit"],
             highest_ratio=Decimal(percent["multiplierUp"]),
             lowest_ratio=Decimal(percent["multiplierDown"]),
             take_bound=Decimal(info["marketTakeBound"]),

@@ -104,8 +104,8 @@ class OrderStore:
         """Return all algo orders of a symbol, oldest first."""
         return (algo for algo in self._algos.values() if algo.symbol == symbol)
 
-    def check_new_algo(self, symbol: str, client_id: str | None, most: int) -> None:
-        """Check that a symbol may have another algo order with this client id.
+    def check_new_algo(self, client_id: str | None, most: int) -> None:
+        """Check that the account may have another algo order, with this client id.
 
         Raises:
             ErrorAnswer: −4116 or −4045.
@@ -113,7 +113,7 @@ class OrderStore:
         known = self.find_algo(None, client_id)
         if known is not None and known.is_open:
             raise order_errors.duplicate_client_id()
-        if len(self.open_algos(symbol)) >= most:
+        if len(self.open_algos()) >= most:
             raise order_errors.too_many_algo_orders()
 
     @property

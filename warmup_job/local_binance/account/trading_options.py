@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+MOST_ALGO_ORDERS = 200
+"""Binance's limit (https://developers.binance.com/docs/derivatives/change-log, 2025-12-29)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingOptions:
@@ -20,8 +23,8 @@ class TradingOptions:
     """In how many fills an order is filled at least."""
     shows_reduce_only: bool = True
     """Whether an order that closes a position of hedge mode is shown with ``reduceOnly: true``."""
-    most_algo_orders: int | None = None
-    """How many algo orders a symbol may have; None: what its filter in exchangeInfo says."""
+    most_algo_orders: int = MOST_ALGO_ORDERS
+    """How many algo orders the account may have, for all symbols together."""
     maker_rate: Decimal = Decimal("0.0002")
     """Commission of a resting order, as a ratio of the value."""
     taker_rate: Decimal = Decimal("0.0005")

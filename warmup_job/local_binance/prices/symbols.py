@@ -230,7 +230,6 @@ def _futures_info(symbol: ListedSymbol) -> dict[str, Any]:
                 "stepSize": symbol.step,
             },
             {"filterType": "MAX_NUM_ORDERS", "limit": 200},
-            {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
             {"filterType": "MIN_NOTIONAL", "notional": symbol.min_notional},
             {
                 "filterType": "PERCENT_PRICE",
