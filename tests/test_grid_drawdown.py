@@ -119,6 +119,22 @@ def test_grid_drawdown_of_an_earlier_versions_state_goes_on(engine: BacktestEngi
     assert traded(engine, strategy, funds("9100"), lost) == {OrderStatus.CANCELED}
 
 
+def test_grid_drawdown_of_an_earlier_versions_state_includes_its_open_positions(
+    engine: BacktestEngine,
+) -> None:
+    """It had lost 500 from its peak, and its positions have lost 600 since."""
+    strategy = made_grid()
+    state = (
+        b'{"version":1,"center":null,"capital":"10000","realised":"0","peak":"500","stopped":false}'
+    )
+    strategy.on_load({"grid": state})
+    held = AccountFunds(1, {"USDT": AssetFunds(D(10_000), D(-600))}, ())
+    assert traded(engine, strategy, held) == {OrderStatus.CANCELED}
+    figures = strategy.figures()
+    assert figures is not None
+    assert figures.drawdown_pct.quantize(D("0.01")) == D("10.48")  # 1,100 of 10,500
+
+
 def test_grid_drawdown_judges_nothing_before_the_income_explains_the_wallet(
     engine: BacktestEngine,
 ) -> None:

@@ -366,7 +366,8 @@ class HedgeGridV1(Strategy):
         if not self._has_started:
             return False
         currency = self._equity.currency = self._client.instrument.quote_currency.code
-        unrealised = self._account.unrealised(self._prices.mid)
+        asset = funds.assets.get(currency)
+        unrealised = Decimal(0) if asset is None else asset.unrealised
         reading = self._equity.take(funds, self._pnl.lost(unrealised))
         for transfer in reading.transfers:
             self.log.info(
