@@ -109,6 +109,7 @@ def test_what_the_account_did_not_tell_is_no_problem_of_its_own(ready: WarmupPla
         ({"hedge_mode": False}, "one-way mode"),
         ({"available": {"USDT": Decimal(0)}}, "available balance is zero"),
         ({"available": {}}, "available balance is zero"),
+        ({"multi_assets": True}, "the account is in multi-assets mode"),
         ({"max_leverage": {"BTCUSDT": 9}}, "trading.leverage 10 is above what BTCUSDT allows (9)"),
         (
             {"margin_type": {"BTCUSDT": "ISOLATED"}},

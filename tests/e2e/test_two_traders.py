@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import json
 import shutil
 import urllib.request
@@ -10,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -97,6 +100,23 @@ def rungs(running: Exchange) -> Counter[tuple[str, str]]:
     return Counter((each["position_side"], each["price"]) for each in entries(running))
 
 
+def by_hand(running: Exchange, path: str, **params: object) -> Any:
+    """Send a signed POST, as a person's program does."""
+    query = urlencode({"timestamp": running.now_ms(), "recvWindow": 60_000, **params})
+    signature = hmac.new(KEYS["SECRET"].encode(), query.encode(), hashlib.sha256).hexdigest()
+    request = urllib.request.Request(
+        f"{running.url}{path}?{query}&signature={signature}",
+        headers={"X-MBX-APIKEY": KEYS["KEY"]}, method="POST",
+    )  # fmt: skip
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def open_ids(running: Exchange) -> set[str]:
+    with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
+        return {each["client_id"] for each in json.load(answer)["orders"]}
+
+
 def test_of_two_traders_started_at_once_one_stops_and_no_entry_stays_doubled(
     start_exchange: Start, tmp_path: Path
 ) -> None:
@@ -164,3 +184,33 @@ def test_copy_of_a_running_traders_state_folder_is_noticed(
         until(lambda: tags(running) == {tag}, entries(running), process=first.process)
         assert set(rungs(running).values()) == {1}
         assert first.process.poll() is None
+
+
+def test_peoples_orders_and_positions_are_named_at_the_start_and_left_alone(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    config = prepared(tmp_path, running)
+    with urllib.request.urlopen(f"{running.url}/fapi/v1/premiumIndex?symbol=BTCUSDT") as answer:
+        price = round(float(json.load(answer)["markPrice"]) * 0.97, 1)
+    order = {"symbol": "BTCUSDT", "side": "BUY", "positionSide": "LONG", "quantity": "0.010"}
+    by_hand(
+        running, "/fapi/v1/order", **order, type="LIMIT", price=price, timeInForce="GTC",
+        newClientOrderId="web_4711",
+    )  # fmt: skip
+    by_hand(running, "/fapi/v1/order", **order, type="MARKET")
+    with trader(config, tmp_path / "a", "--on-stop", "cancel_all") as started:
+        until(lambda: len(entries(running)) >= 8, started.log, process=started.process)
+        started.process.terminate()
+        assert started.end() == 143, started.log
+        log = started.log
+    assert "1 open order(s) on the traded symbols are not from a trader (web_4711)" in log
+    assert "BTCUSDT has a LONG position of 0.01; exits of this trader cover 0" in log
+    assert open_ids(running) == {"web_4711"}
+
+
+def test_multi_assets_mode_is_refused(start_exchange: Start, tmp_path: Path) -> None:
+    running = start_exchange()
+    config = prepared(tmp_path, running)
+    by_hand(running, "/fapi/v1/multiAssetsMargin", multiAssetsMargin="true")
+    assert "the account is in multi-assets mode" in refused(config, tmp_path / "a")
