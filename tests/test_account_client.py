@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from nautilus_trader.adapters.binance.common.enums import (
     BinanceAccountType,
     BinanceFuturesPositionSide,
@@ -32,6 +33,9 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from tests.support.exchange import Exchange
+from tests.support.keys import WRITTEN, public_pem
+from tests.support.live_trader import KEYS
+from tests.support.waiting import until_async
 from tests.test_certain_orders import ENTRY, place, take
 from warmup_job.binance.endpoints import account_ws_url
 from warmup_job.binance.unknown_outcome import may_send_again
@@ -48,7 +52,7 @@ EARLIER_NS = 10_000_000_000
 class Desk:
     """An execution client without a node: its cache, and what it has reported."""
 
-    def __init__(self, running: Exchange) -> None:
+    def __init__(self, running: Exchange, secret: str) -> None:
         clock = LiveClock()
         bus = MessageBus(TraderId("TESTER-001"), clock)
         self.cache = Cache()
@@ -56,8 +60,8 @@ class Desk:
         for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):
             bus.register(f"ExecEngine.{name}", self.reports.append)
         config = BinanceExecClientConfig(
-            api_key="local-key",
-            api_secret="local-secret",
+            api_key=KEYS["KEY"],
+            api_secret=secret,
             account_type=BinanceAccountType.USDT_FUTURES,
             base_url_http=running.url,
             base_url_ws=account_ws_url(running.ws_url),
@@ -100,9 +104,11 @@ class Desk:
         return order
 
 
-def at_the_desk[T](running: Exchange, work: Callable[[Desk], Awaitable[T]]) -> T:
+def at_the_desk[T](
+    running: Exchange, work: Callable[[Desk], Awaitable[T]], secret: str = KEYS["SECRET"]
+) -> T:
     async def run() -> T:
-        desk = Desk(running)
+        desk = Desk(running, secret)
         await desk.client._instrument_provider.initialize()
         return await work(desk)
 
@@ -208,3 +214,38 @@ def test_a_liquidation_is_reported_on_the_position_that_it_closes(start_exchange
     reports = at_the_desk(start_exchange(), work)
     assert [type(each) for each in reports][:1] == [OrderStatusReport]
     assert [each.venue_position_id for each in reports] == [LONG, LONG]
+
+
+@pytest.mark.parametrize("key", ["HMAC", "Ed25519"])
+def test_the_user_data_stream_can_be_renewed(start_exchange: Start, key: str) -> None:
+    """With an HMAC key it has a listen key by REST, with an Ed25519 key a session by websocket."""
+    is_hmac = key == "HMAC"
+    running = start_exchange() if is_hmac else start_exchange(api_secret=public_pem())
+
+    async def work(desk: Desk) -> list[Any]:
+        client = desk.client
+        assert not client.is_stream_up
+        for _ in range(2):
+            assert await client.renew_stream(positions=True)
+            assert client.is_stream_up
+        await take(client.orders, "0.010")
+        await until_async(lambda: client.event_age_s is not None)
+        await client._disconnect()
+        return desk.reports
+
+    reports = at_the_desk(running, work, KEYS["SECRET"] if is_hmac else WRITTEN)
+    assert [type(each) for each in reports[:2]] == [ExecutionMassStatus] * 2
+
+
+def test_the_account_is_reconciled_while_the_stream_cannot_be_renewed(
+    start_exchange: Start,
+) -> None:
+    running = start_exchange()
+    running.fault("503@listenKey")
+
+    async def work(desk: Desk) -> list[Any]:
+        assert await desk.client.renew_stream()
+        assert not desk.client.is_stream_up
+        return desk.reports
+
+    assert [type(each) for each in at_the_desk(running, work)] == [ExecutionMassStatus]
