@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal as D
 from typing import Any
 
 import pytest
 
 from tests.support.ladders import listed, settings
+from tests.support.suite import REPO
 from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
 
 
@@ -60,3 +63,46 @@ def test_order_sizes_thinning_without_effect_is_reported() -> None:
                                      {"counter_qty_scale": D(1)}])  # fmt: skip
 def test_order_sizes_policy_that_thins_nothing_is_not_reported(changes: dict[str, Any]) -> None:
     assert not any("counter_qty_scale" in line for line in warned(**changes))
+
+
+SCRIPT = """
+from decimal import Decimal as D
+from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common.config import LoggingConfig
+from nautilus_trader.model.enums import AccountType, OmsType
+from nautilus_trader.model.identifiers import Venue
+from nautilus_trader.model.objects import Money
+from tests.support.made_up_market import Market, config, instrument, warm
+from warmup_job.hedge_grid.strategy import HedgeGridV1
+
+logs = LoggingConfig(log_level="WARNING", log_colors=False)
+engine = BacktestEngine(BacktestEngineConfig(logging=logs))
+engine.add_venue(
+    Venue("BINANCE"), OmsType.HEDGING, AccountType.MARGIN, [Money.from_str("100000 USDT")],
+    default_leverage=D(10), bar_execution=False, use_reduce_only=False,
+)
+engine.add_instrument(instrument())
+strategy = HedgeGridV1(config(base_qty=D("0.002"), grid_levels_short=0))
+warm(strategy)
+engine.add_strategy(strategy)
+market = Market().quote(1, "40000")
+for minute, price in enumerate(("40000", "24000", "23700")):
+    market.quote(2 + 60 * minute, price).bar(3 + 60 * minute, price)
+engine.add_data(market.data)
+engine.run()
+ids = [order.client_order_id.value for order in engine.cache.orders()]
+print("ENTRIES", sum(each.startswith("E-") for each in ids))
+"""
+
+
+def test_order_sizes_that_a_fall_makes_too_large_are_reported_once_and_not_sent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=REPO, capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "Order sizes: " in line]
+    assert sum("raises 3 of 3 orders" in line for line in lines) == 1, lines
+    assert sum("to more than 2 times" in line for line in lines) == 1, lines
+    assert not [each for each in lines if "WARN" not in each]
+    assert "ENTRIES 3" in done.stdout, "those of the first bar"

@@ -108,7 +108,8 @@ class HedgeGridV1(Strategy):
         self._ladder_cache: tuple[object, list[Rung]] = (None, [])
         self._block_reason = ""
         self._no_entries_kind: str | None = None  # as last logged
-        self._has_logged_sizes = False
+        self._sized_center: Decimal | None = None  # as of the last look at the order sizes
+        self._is_oversized = False
         self._pnl = GridPnl()
         self._equity = AccountEquity("", venue_symbol(str(config.instrument_id)))
         self._loaded_lots: tuple[SavedLot, ...] = ()  # until on_start has taken them over
@@ -428,15 +429,22 @@ class HedgeGridV1(Strategy):
             )
 
     def _log_sizes(self, center: Decimal) -> None:
-        """Log once what the exchange's minimum and the caps change in the configured sizes."""
-        if self._has_logged_sizes:
+        """Log what the exchange's minimum and the caps change in the configured sizes.
+
+        That is at the start, and when orders become too large to be sent.
+        """
+        if center == self._sized_center:
             return
-        self._has_logged_sizes = True
-        instrument = self._client.instrument
-        lines = size_problems(center, self.grid, instrument)
-        for line in lines or size_warnings(center, self.grid, instrument):
-            self.log.warning(f"Order sizes: {line}")
-        tighter = self._account.tighter_cap(self.config, self._prices.mid)
+        is_first, self._sized_center = self._sized_center is None, center
+        instrument, was_oversized = self._client.instrument, self._is_oversized
+        problems = size_problems(center, self.grid, instrument)
+        self._is_oversized = bool(problems)
+        if not problems and is_first:
+            problems = size_warnings(center, self.grid, instrument)
+        if is_first or (self._is_oversized and not was_oversized):
+            for line in problems:
+                self.log.warning(f"Order sizes: {line}")
+        tighter = self._account.tighter_cap(self.config, self._prices.mid) if is_first else ""
         if tighter:
             self.log.warning(tighter)
 
