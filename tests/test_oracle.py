@@ -136,6 +136,20 @@ def test_a_chronic_lack_is_not_hidden_by_later_fills_that_are_covered() -> None:
     assert rules(account.verdict()) == ["unprotected"]
 
 
+def test_a_stop_that_sticks_at_its_trigger_covers_nothing() -> None:
+    account = protected().wait(5_000)
+    account.ends("S1-1", "TRIGGERING")
+    account.wait(900).verdict().assert_silent()
+    assert rules(account.wait(900).verdict()) == ["unprotected"]
+
+
+def test_a_stop_that_becomes_an_order_at_its_trigger_covers_until_it_is_filled() -> None:
+    account = protected().wait(5_000)
+    account.ends("S1-1", "TRIGGERING").ends("S1-1", "TRIGGERED")
+    account.order("S1-1", "0.004", "0", kind="order", type="MARKET").wait(5_000).fill("S1-1")
+    account.verdict().assert_silent()
+
+
 def test_a_stop_of_the_other_book_covers_nothing() -> None:
     account = Account().order("E-1", "0.004", "50000").fill("E-1")
     account.order("S1-1", "0.004", "50400", book="SHORT").wait(5_000)

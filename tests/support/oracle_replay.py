@@ -14,7 +14,8 @@ type Side = tuple[str, str]
 """A symbol and a position side: LONG, SHORT or BOTH."""
 
 ZERO = Decimal(0)
-_OPEN = frozenset({"NEW", "PARTIALLY_FILLED", "TRIGGERING"})
+_OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
+"""A triggered stop is replaced by its order within the same ms; until then it protects nothing."""
 _STOPS = frozenset({"STOP", "STOP_MARKET", "TRAILING_STOP_MARKET"})
 _OURS = re.compile(r"(?P<kind>E|[TS]\d+)-(?P<key>.+)")
 

@@ -16,9 +16,14 @@ from decimal import Decimal
 from typing import Any
 
 from loguru import logger
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceExecutionType,
+    BinanceOrderStatus,
+)
 from nautilus_trader.adapters.binance.common.schemas.account import BinanceOrder
 from nautilus_trader.adapters.binance.futures.execution import BinanceFuturesExecutionClient
 from nautilus_trader.adapters.binance.futures.schemas.account import BinanceFuturesAlgoOrder
+from nautilus_trader.adapters.binance.futures.schemas.user import BinanceFuturesOrderData
 from nautilus_trader.adapters.binance.http.error import BinanceError
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.reports import (
@@ -34,6 +39,7 @@ from nautilus_trader.model.orders import Order
 
 from warmup_job.binance.unknown_outcome import NO_SUCH_ORDER, not_placed_reason
 from warmup_job.handoff.certain_orders import CertainOrders, error_code
+from warmup_job.handoff.stuck_triggers import StuckTriggers, is_at_trigger
 
 _RENEW_S = 30.0
 _MAX_READS = 3
@@ -47,6 +53,7 @@ class AccountClient(BinanceFuturesExecutionClient):
     Attributes:
         symbols: The venue's names of the traded symbols.
         orders: Sends and queries the orders.
+        triggers: Finds stops that were triggered and became no order.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
@@ -54,6 +61,8 @@ class AccountClient(BinanceFuturesExecutionClient):
         self.symbols: tuple[str, ...] = ()
         self.orders = CertainOrders(kwargs["client"], kwargs["clock"], kwargs["account_type"])
         self._futures_http_account = self._http_account = self.orders
+        self.triggers = StuckTriggers(self.orders, self._is_at_trigger, self._report_gone)
+        self._late_trades: set[tuple[str, int]] = set()
         self._event_s: float | None = None
         self._position_side = ""
         self._has_reconciled = False
@@ -114,9 +123,68 @@ class AccountClient(BinanceFuturesExecutionClient):
         super()._handle_user_ws_message(raw)
 
     def _handle_order_trade_update(self, raw: bytes) -> None:
-        self._position_side = self._decoder_futures_order_update.decode(raw).o.ps.value
+        update = self._decoder_futures_order_update.decode(raw).o
+        if update.c in self.triggers.gone and not self._expect_late_fill(update):
+            return
+        self._position_side = update.ps.value
         super()._handle_order_trade_update(raw)
         self._position_side = ""
+
+    def _handle_algo_update(self, raw: bytes) -> None:
+        update = self._decoder_futures_algo_update.decode(raw).o
+        if update.caid in self.triggers.gone:
+            return  # of what follows only fills matter, which have events of their own
+        super()._handle_algo_update(raw)
+        if update.X == BinanceOrderStatus.TRIGGERING:
+            self.create_task(self.triggers.follow(update.caid))
+
+    # -- stops that stick at their trigger ---------------------------------------------------------
+
+    def _is_at_trigger(self, order_id: str) -> bool:
+        order = self._cache.order(ClientOrderId(order_id))
+        return (
+            order is not None
+            and order.is_open
+            and order.filled_qty == 0
+            and order.client_order_id not in self._triggered_algo_order_ids
+            and len(order.venue_order_ids) == 0
+        )
+
+    def _report_gone(self, order_id: str) -> None:
+        order = self._cache.order(ClientOrderId(order_id))
+        self.generate_order_expired(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=order.venue_order_id,
+            ts_event=self._clock.timestamp_ns(),
+        )
+
+    def _expect_late_fill(self, update: BinanceFuturesOrderData) -> bool:
+        """Prepare an order that counts as gone for a fill; return whether there is a new one.
+
+        Nautilus books the fill on the position, but does not note it on the order, which has
+        expired. So it would not notice that the same event comes twice.
+        """
+        trade = (update.s, update.t)
+        is_fill = update.x in {BinanceExecutionType.TRADE, BinanceExecutionType.CALCULATED}
+        if not is_fill or trade in self._late_trades:
+            return False
+        self._late_trades.add(trade)
+        order = self._cache.order(ClientOrderId(update.c))
+        self.generate_order_updated(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=VenueOrderId(str(update.i)),
+            quantity=order.quantity,
+            price=None,
+            trigger_price=order.trigger_price,
+            ts_event=self._clock.timestamp_ns(),
+            venue_order_id_modified=True,
+        )
+        logger.warning("order {} was filled late, after it counted as gone", update.c)
+        return True
 
     def _send_order_status_report(self, report: OrderStatusReport) -> None:
         """Name the position of a foreign order, or Nautilus would invent one for its fills."""
@@ -203,6 +271,8 @@ class AccountClient(BinanceFuturesExecutionClient):
             if order.has_trigger_price:
                 algo = await self.orders.query_algo_order(client_algo_id=order_id)
                 if not algo.actualOrderId:
+                    if is_at_trigger(algo):
+                        self.create_task(self.triggers.follow(order_id))
                     return self._algo_report(algo)
                 actual = await self.orders.query_order(symbol, order_id=int(algo.actualOrderId))
                 self._triggered_algo_order_ids.add(order.client_order_id)

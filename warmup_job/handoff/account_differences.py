@@ -41,7 +41,7 @@ class Belief(NamedTuple):
     orders: Mapping[str, BelievedOrder]
     """By client id: those that are not closed, and those that are open at the exchange."""
     under_way: frozenset[str] = frozenset()
-    """Client ids of orders with a request that is not answered yet."""
+    """Client ids of orders with a request that is not answered yet, or that were just triggered."""
 
 
 class Difference(NamedTuple):

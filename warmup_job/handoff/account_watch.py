@@ -198,7 +198,7 @@ class AccountWatch:
                 for position in cache.positions(instrument_id=instrument_id)
             },
             orders={order.client_order_id.value: _believed(order) for order in orders},
-            under_way=frozenset(self._client.orders.under_way),
+            under_way=frozenset(self._client.orders.under_way | self._client.triggers.followed),
         )
 
 

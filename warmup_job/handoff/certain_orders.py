@@ -124,6 +124,17 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
                     algoId=found.algoId, clientAlgoId=found.clientAlgoId, code="200", msg="success"
                 )
 
+    async def find_algo_order(self, order_id: str) -> BinanceFuturesAlgoOrder | None:
+        """Ask for a conditional order until the exchange answers.
+
+        Args:
+            order_id: its client id.
+
+        Returns:
+            None: it does not exist.
+        """
+        return await self._query(partial(self.query_algo_order, client_algo_id=order_id))
+
     @contextlib.contextmanager
     def _tracked(self, order_id: str) -> Iterator[None]:
         self.under_way.add(order_id)

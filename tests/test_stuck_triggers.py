@@ -1,0 +1,171 @@
+"""Stops that were triggered and became no order, over HTTP to the local exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceFuturesPositionSide,
+    BinanceOrderSide,
+    BinanceOrderType,
+)
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.events import OrderExpired, OrderFilled, OrderUpdated
+from nautilus_trader.model.identifiers import ClientOrderId, VenueOrderId
+from nautilus_trader.model.orders import Order
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
+
+from tests.support.exchange import Exchange
+from tests.support.waiting import until_async
+from tests.test_account_client import BTC, LONG, Desk, at_the_desk
+from tests.test_certain_orders import take
+from warmup_job.handoff.stuck_triggers import StuckTriggers
+
+Start = Callable[..., Exchange]
+STOP = "S1-1"
+NOW_MS = 1_700_000_000_000
+
+
+def engine_events(desk: Desk) -> list[Any]:
+    """Return the list that gets the client's events of orders, and let no trigger wait."""
+    events: list[Any] = []
+    desk.client._msgbus.register("ExecEngine.process", events.append)
+    desk.client.triggers = StuckTriggers(
+        desk.client.orders, desk.client._is_at_trigger, desk.client._report_gone, stuck_s=0
+    )
+    return events
+
+
+def accepted_stop(desk: Desk) -> Order:
+    """Let Nautilus believe that a stop of a LONG position is open."""
+    instrument = desk.client._instrument_provider.find(BTC)
+    stop = desk._orders.stop_market(
+        BTC,
+        OrderSide.SELL,
+        instrument.make_qty(0.010),
+        instrument.make_price(20_000),
+        client_order_id=ClientOrderId(STOP),
+    )
+    desk.cache.add_order(stop)
+    stop.apply(TestEventStubs.order_submitted(stop))
+    stop.apply(TestEventStubs.order_accepted(stop, venue_order_id=VenueOrderId("5")))
+    desk.cache.update_order(stop)
+    return stop
+
+
+def tell(desk: Desk, event: str, **fields: object) -> None:
+    """Let an event of the user data stream arrive."""
+    told = {"e": event, "E": NOW_MS, "T": NOW_MS, "o": fields}
+    desk.client._handle_user_ws_message(json.dumps(told).encode())
+
+
+def tell_algo(desk: Desk, status: str, **changes: object) -> None:
+    fields = {
+        "caid": STOP, "aid": 5, "at": "CONDITIONAL", "o": "STOP_MARKET", "s": "BTCUSDT",
+        "S": "SELL", "ps": "LONG", "f": "GTC", "q": "0.010", "X": status, "tp": "20000.0",
+        "p": "0", "wt": "CONTRACT_PRICE", "pm": "NONE", "cp": False, "pP": False, "R": False,
+        "tt": NOW_MS, "gtd": 0,
+    } | changes  # fmt: skip
+    tell(desk, "ALGO_UPDATE", **fields)
+
+
+def tell_order(desk: Desk, execution: str, status: str, trade_id: int = 0) -> None:
+    filled = "0.010" if trade_id else "0"
+    fields = {
+        "s": "BTCUSDT", "c": STOP, "S": "SELL", "o": "MARKET", "f": "GTC", "q": "0.010", "p": "0",
+        "ap": "20000", "sp": "20000", "x": execution, "X": status, "i": 7, "l": filled,
+        "z": filled, "L": "20000", "N": "USDT", "n": "0.1", "T": NOW_MS, "t": trade_id, "b": "0",
+        "a": "0", "m": False, "R": False, "wt": "CONTRACT_PRICE", "ot": "STOP_MARKET",
+        "ps": "LONG", "cp": False, "rp": "-1", "pP": False, "si": 0, "ss": 0, "V": "NONE",
+        "pm": "NONE", "gtd": 0,
+    }  # fmt: skip
+    tell(desk, "ORDER_TRADE_UPDATE", **fields)
+
+
+def kinds(events: list[Any]) -> list[type]:
+    return [type(each) for each in events]
+
+
+def test_a_stop_that_the_exchange_does_not_know_after_its_trigger_expires(
+    start_exchange: Start,
+) -> None:
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        accepted_stop(desk)
+        tell_algo(desk, "TRIGGERING")
+        await until_async(lambda: events)
+        return events
+
+    (event,) = at_the_desk(start_exchange(), work)
+    assert isinstance(event, OrderExpired)
+    assert event.client_order_id == ClientOrderId(STOP)
+
+
+def test_a_stop_that_became_an_order_is_not_asked_for(start_exchange: Start) -> None:
+    running = start_exchange()
+
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        stop = accepted_stop(desk)
+        tell_algo(desk, "TRIGGERING")
+        tell_algo(desk, "TRIGGERED", ai="7")
+        stop.apply(events[0])
+        await until_async(lambda: not desk.client._tasks)
+        return events
+
+    assert kinds(at_the_desk(running, work)) == [OrderUpdated]
+    assert not [each for each in running.requests() if each["path"].endswith("algoOrder")]
+
+
+def test_a_late_fill_of_a_stop_that_counted_as_gone_is_booked_once(start_exchange: Start) -> None:
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        stop = accepted_stop(desk)
+        tell_algo(desk, "TRIGGERING")
+        await until_async(lambda: events)
+        stop.apply(events[0])
+        tell_order(desk, "NEW", "NEW")
+        for _ in range(2):  # the exchange may tell it twice
+            tell_order(desk, "TRADE", "FILLED", trade_id=9)
+        tell_algo(desk, "FINISHED", ai="7", aq="0.010", ap="20000")
+        return events
+
+    expired, updated, filled = at_the_desk(start_exchange(), work)
+    assert kinds([expired, updated, filled]) == [OrderExpired, OrderUpdated, OrderFilled]
+    assert updated.venue_order_id == filled.venue_order_id == VenueOrderId("7")
+    assert filled.last_qty.as_decimal() == Decimal("0.010")
+    assert filled.position_id == LONG
+
+
+def test_a_stop_that_sticks_is_found_without_its_events(start_exchange: Start) -> None:
+    """Its price is reached by a market that moves; no event of the stream arrives."""
+    running = start_exchange(volatility_bps=200.0)
+    running.fault("stick-trigger")
+
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        await take(desk.client.orders, "0.010")
+        price = float((await desk.client.orders.query_order("BTCUSDT", None, "taken")).avgPrice)
+        await desk.client.orders.new_algo_order(
+            symbol="BTCUSDT",
+            side=BinanceOrderSide.BUY,
+            order_type=BinanceOrderType.STOP_MARKET,
+            position_side=BinanceFuturesPositionSide.LONG,
+            quantity="0.010",
+            trigger_price=f"{price * 1.0005:.1f}",
+            client_algo_id=STOP,
+        )
+        accepted_stop(desk)
+        while not events:  # it is asked for only after its trigger
+            await desk.status(positions=False)
+            await asyncio.sleep(0.1)
+        found = await desk.client.orders.find_algo_order(STOP)
+        assert found is not None
+        assert (found.algoStatus, found.actualOrderId) == ("TRIGGERING", "")
+        return events
+
+    assert kinds(at_the_desk(running, work)) == [OrderExpired]
