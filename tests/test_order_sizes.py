@@ -83,7 +83,7 @@ engine.add_venue(
 )
 engine.add_instrument(instrument())
 strategy = HedgeGridV1(config(base_qty=D("0.002"), grid_levels_short=0))
-warm(strategy)
+warm(strategy, 40_000.0)
 engine.add_strategy(strategy)
 market = Market().quote(1, "40000")
 for minute, price in enumerate(("40000", "24000", "23700")):
