@@ -20,6 +20,9 @@ def test_first_day_of_a_live_grid(tmp_path: Path) -> None:
         trader.start()
         started_ms = trader.exchange.now_ms()
         trader.until_fills("E", FILLS)
+        trader.until(trader.held, "a position")
+        trader.pay_funding("0.002")
+        trader.transfer("-500")
         trader.until_fills("T", FILLS // 4)
         trader.until(lambda: ladders(trader, started_ms) >= BARS, f"{BARS} ladders")
         trader.until_protected()
@@ -27,6 +30,8 @@ def test_first_day_of_a_live_grid(tmp_path: Path) -> None:
         trader.terminate()
         verdict = trader.assert_the_oracle_is_silent()
         assert verdict.unprotected_ms, "nothing was ever held"
+        reasons = {each["reason"] for each in trader.journal if each["event"] == "wallet"}
+        assert reasons == {"TRADE", "COMMISSION", "FUNDING", "TRANSFER"}
         trader.assert_the_wallet_is_as_reported()
         assert not trader.errors()
         # The policy of trade.on_stop: entries are cancelled, exits stay.

@@ -136,6 +136,18 @@ class LiveTrader:
         ids = {each["client_id"] for each in self.journal if each["event"] == "order"}
         return sum(kind_and_key(each)[0] == kind for each in ids)
 
+    def pay_funding(self, rate: str) -> None:
+        """Let the positions pay or receive funding now, at this rate."""
+        self._post("/_sim/funding", f"BTCUSDT={rate}")
+
+    def transfer(self, amount: str) -> None:
+        """Deposit this amount to the wallet, or withdraw it if it is negative."""
+        self._post("/_sim/transfer", amount)
+
+    def _post(self, path: str, body: str) -> None:
+        request = urllib.request.Request(self.exchange.url + path, body.encode(), method="POST")
+        urllib.request.urlopen(request).close()
+
     def every_fault_fired(self) -> bool:
         """Return whether every fault that counts its hits has hit something, or ended."""
         with urllib.request.urlopen(f"{self.exchange.url}/_sim/faults") as answer:
