@@ -23,6 +23,7 @@ from nautilus_trader.model.events import (
 )
 from nautilus_trader.model.identifiers import PositionId, VenueOrderId
 from nautilus_trader.model.objects import Quantity
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from tests.support.made_up_market import (
     BAR_TYPE,
@@ -258,6 +259,38 @@ def test_stops_market_order_never_closes_more_than_is_held(
     assert [str(order.quantity) for order in closing] == ["0.003"]
     assert engine.cache.positions_open() == []
     assert not [each for each in engine.cache.positions() if str(each.id).endswith("SHORT")]
+
+
+def test_stops_late_fill_of_an_expired_stop_shrinks_the_exits_of_the_other_lots_at_once(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """The expired stop's lot was closed at market, so the fill closes what another lot held."""
+    strategy = started(engine, grid_levels_long=2)
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").quote(11, "49895").quote(12, "49910").quote(50, "49910")
+    engine.clear_data()
+    feed(engine, market)
+    gone: list[Any] = []
+
+    def expire_one(_: Any) -> None:
+        order = next(each for each in of_kind(orders_of(engine), "S") if each.is_open)
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        gone.append(order)
+        engine.kernel.exec_engine.process(expired(order, ids))
+
+    def fill_it(_: Any) -> None:
+        assert len(engine.cache.orders_open()) == 2  # of the other lot
+        instrument = engine.cache.instrument(BAR_TYPE.instrument_id)
+        position = PositionId("BTCUSDT-PERP.BINANCE-LONG")
+        filled = TestEventStubs.order_filled(gone[0], instrument, position_id=position)
+        fields = type(filled).to_dict(filled) | {"account_id": str(gone[0].account_id)}
+        engine.kernel.exec_engine.process(type(filled).from_dict(fields))
+
+    for second, act in ((20, expire_one), (30, fill_it)):
+        strategy.clock.set_time_alert_ns(act.__name__, START_NS + second * SECOND_NS, act)
+    engine.run()
+    assert engine.cache.positions_open() == []
+    assert engine.cache.orders_open() == []
 
 
 def test_stops_take_profits_of_other_lots_give_way_to_a_market_order_and_return(

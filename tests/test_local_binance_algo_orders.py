@@ -202,6 +202,24 @@ def test_local_binance_algo_orders_can_stick_at_their_trigger(tmp_path: Path) ->
     with_futures(use, replay=(market,))
 
 
+def test_local_binance_algo_orders_can_stick_for_a_time(tmp_path: Path) -> None:
+    async def use(client: FuturesClient) -> None:
+        await client.control("POST", "faults", "stick-trigger=4m")
+        await client.place("BUY", "LONG")
+        await client.algo("SELL", "LONG", **STOP)
+        await client.pass_rows()
+        triggered = await client.sees_algo("S-1", "TRIGGERING")
+        assert (await client.position())["positionAmt"] == "0.01"
+        await client.pass_rows()
+        filled = await client.sees_order("S-1", "FILLED")
+        assert filled["T"] == triggered["tt"] + 240_000
+        assert (await client.position())["positionAmt"] == "0"
+        await client.sees_algo("S-1", "FINISHED")
+
+    market = scripted_market(tmp_path, "60000.00", "59900.00", "59900.00")
+    with_futures(use, replay=(market,))
+
+
 def test_local_binance_algo_orders_can_open_a_position(tmp_path: Path) -> None:
     async def use(client: FuturesClient) -> None:
         opening = {"triggerPrice": "60050.00", "clientAlgoId": "O-1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live_trader import live_trader
+from tests.support.live_trader import LiveTrader, live_trader
 from tests.support.oracle import Bounds
 from tests.support.suite import FULL
 from warmup_job.handoff.stuck_triggers import STUCK_S
@@ -24,6 +24,22 @@ RULES = ("expire", "reject")
 def rules(usual: str) -> Iterable[str]:
     """Return the rules to test; in full both."""
     return RULES if FULL else (usual,)
+
+
+def late_fills(trader: LiveTrader) -> list[str]:
+    """Return the ids of the stops that were filled long after their trigger."""
+    trader.account()
+    triggered_ms = {
+        each["client_id"]: each["at_ms"]
+        for each in trader.journal
+        if each["event"] == "order" and each["status"] == "TRIGGERING"
+    }
+    return [
+        each["client_id"]
+        for each in trader.journal
+        if each["event"] == "fill"
+        and each["at_ms"] - triggered_ms.get(each["client_id"], each["at_ms"]) > STUCK_S * 1000
+    ]
 
 
 @pytest.mark.parametrize("rule", rules("expire"))
@@ -76,5 +92,24 @@ def test_stops_that_stick_at_their_trigger_are_closed_at_market(tmp_path: Path, 
         verdict = trader.assert_the_oracle_is_silent()
         assert verdict.longest_unprotected_ms >= STUCK_S * 1000
         assert [each for each in trader.errors() if "expired" in each]
+        assert not [each for each in trader.observations if each.state == "degraded"]
+        trader.assert_the_wallet_is_as_reported()
+
+
+@pytest.mark.parametrize("rule", rules("reject"))
+def test_stops_that_stick_and_are_filled_late_close_no_more_than_is_held(
+    tmp_path: Path, rule: str
+) -> None:
+    """Each lot was closed at market when its stop is filled after all, and closes another lot."""
+    grid = {"exit": {"tp_steps": 3, "sl_steps": 3}}
+    with live_trader(
+        tmp_path, grid=grid, bounds=STUCK, closing_orders=rule, latency_ms=20
+    ) as trader:
+        trader.start()
+        trader.exchange.fault("stick-trigger=4s:times=3")
+        trader.until(lambda: late_fills(trader), "a late fill of a stop")
+        trader.until_protected()
+        trader.terminate()
+        trader.assert_the_oracle_is_silent()
         assert not [each for each in trader.observations if each.state == "degraded"]
         trader.assert_the_wallet_is_as_reported()

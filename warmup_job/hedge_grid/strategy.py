@@ -51,6 +51,7 @@ from warmup_job.hedge_grid.grid_config import (
     make_circuit_breaker,
 )
 from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
+from warmup_job.hedge_grid.grid_order_ids import leg_and_key
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.grid_state import (
     STATE_VERSION,
@@ -515,6 +516,8 @@ class HedgeGridV1(Strategy):
             kind = "take profit" if leg == "T" else "stop loss"
             self._log_info(f"Filled {quantity} at {price} ({lot.book} {kind})")
             self._exits.on_exit_filled(lot, leg, order_id, quantity, is_closed=is_closed)
+        elif leg_and_key(order_id) is not None and self._operator != "flattening":
+            self._check_lots()  # its lot is closed, so it has closed what another lot held
         self.on_state_change()
 
     def on_order_rejected(self, event: OrderRejected) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-TriggerFault = Literal["", "reject", "stick"]
-"""``reject``: the algo order is rejected; ``stick``: it creates no order and stays TRIGGERING."""
+
+class TriggerFault(NamedTuple):
+    """What goes wrong with an algo order when it is triggered."""
+
+    kind: Literal["reject", "stick"]
+    """``reject``: it is rejected; ``stick``: it creates no order and stays TRIGGERING."""
+    late_ms: int | None = None
+    """It sticks for so long and then creates its order after all; None: for ever."""
 
 
 class EngineFaults(Protocol):
@@ -15,7 +21,7 @@ class EngineFaults(Protocol):
         """Return in how many fills an order is filled at least; 1: no fault changes that."""
         ...
 
-    def at_trigger(self, symbol: str) -> TriggerFault:
+    def at_trigger(self, symbol: str) -> TriggerFault | None:
         """Return what goes wrong with an algo order of a symbol that is triggered now."""
         ...
 
@@ -27,6 +33,6 @@ class NoEngineFaults:
         """Return 1."""
         return 1
 
-    def at_trigger(self, symbol: str) -> TriggerFault:  # noqa: ARG002
-        """Return an empty text."""
-        return ""
+    def at_trigger(self, symbol: str) -> TriggerFault | None:  # noqa: ARG002
+        """Return None."""
+        return None

@@ -86,6 +86,7 @@ class OrderEngine:
         self._on_event = on_event
         self._options = options
         self._reports: deque[AlgoRecord] = deque()
+        self._late: list[tuple[int, AlgoRecord]] = []  # when they create their orders after all
         self.now_ms = 0
         """The exchange's time, which may be later than what is being matched."""
 
@@ -230,16 +231,28 @@ class OrderEngine:
     def _create_order(self, algo: AlgoRecord, at_ms: int) -> None:
         """Create the order of a triggered algo order, or reject it.
 
-        With a fault it stays TRIGGERING for ever, as was seen on Binance's demo trading
+        With a fault it stays TRIGGERING, as was seen on Binance's demo trading
         (https://github.com/nautechsystems/nautilus_trader/discussions/5378).
         """
         algo = self.put_algo(
             replace(algo, status="TRIGGERING", updated_ms=at_ms, triggered_ms=at_ms)
         )
         fault = self._faults.at_trigger(algo.symbol)
-        if fault == "stick":
+        if fault is not None and fault.kind == "stick":
+            if fault.late_ms is not None:
+                self._late.append((at_ms + fault.late_ms, algo))
             return
-        reason = "Rejected by a fault" if fault == "reject" else self._refusal(algo, at_ms)
+        self._follow_trigger(algo, at_ms, "" if fault is None else "Rejected by a fault")
+
+    def create_late_orders(self, at_ms: int) -> None:
+        """Create the orders of algo orders that have stuck at their trigger until now."""
+        due = [algo for due_ms, algo in self._late if due_ms <= at_ms]
+        self._late = [each for each in self._late if each[0] > at_ms]
+        for algo in due:
+            self._follow_trigger(replace(algo, updated_ms=at_ms), at_ms)
+
+    def _follow_trigger(self, algo: AlgoRecord, at_ms: int, reason: str = "") -> None:
+        reason = reason or self._refusal(algo, at_ms)
         if reason:
             # closePosition without a position has nothing to close, which is no rejection.
             status = "EXPIRED" if algo.close_position else "REJECTED"
@@ -298,9 +311,9 @@ class OrderEngine:
         self._reports.append(replace(algo, updated_ms=algo.updated_ms + _REPORT_MS))
 
     @property
-    def has_reports(self) -> bool:
-        """Whether the algo service has something to report later."""
-        return bool(self._reports)
+    def has_more_to_do(self) -> bool:
+        """Whether the algo service has something to report, or an order to create, later."""
+        return bool(self._reports or self._late)
 
     def report_algos(self, at_ms: int) -> None:
         """Send the reports of the algo service that are due."""

@@ -112,7 +112,9 @@ class TradingAccount:
     def is_active(self) -> bool:
         """Whether time can change the account: it has an order or a position."""
         return (
-            self._store.has_open or self._engine.has_reports or bool(self._ledger.open_positions())
+            self._store.has_open
+            or self._engine.has_more_to_do
+            or bool(self._ledger.open_positions())
         )
 
     def positions(self) -> list[FuturesPosition]:
@@ -538,6 +540,7 @@ class TradingAccount:
 
     def _pass_moment(self, at_ms: int, trades: Mapping[tuple[str, int], list[MarketTrade]]) -> None:
         self._engine.report_algos(at_ms)
+        self._engine.create_late_orders(at_ms)
         self._expire_dated(at_ms)
         for symbol in self._waiting_symbols():
             for trade in trades.get((symbol, at_ms), ()):

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from warmup_job.local_binance.account.engine_faults import TriggerFault
 from warmup_job.local_binance.faults.fault_spec import Fault, FaultStage, FaultTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from warmup_job.local_binance.account.engine_faults import TriggerFault
 
 
 class TickAndStep(NamedTuple):
@@ -128,13 +127,16 @@ class FaultBoard:
         active = [f for f in self._active(FaultStage.FILLS) if fnmatchcase(symbol, f.where)]
         return max((int(fault.number or 1) for fault in active), default=1)
 
-    def at_trigger(self, symbol: str) -> TriggerFault:
-        """Return what goes wrong with an algo order that is triggered now; empty: nothing."""
+    def at_trigger(self, symbol: str) -> TriggerFault | None:
+        """Return what goes wrong with an algo order that is triggered now; None: nothing."""
         target = FaultTarget(f"/trigger/{symbol}")
         hits = self._hits(target, FaultStage.TRIGGER, at_most_one=True)
         if not hits:
-            return ""
-        return "stick" if hits[0].kind == "stick-trigger" else "reject"
+            return None
+        if hits[0].kind == "reject-trigger":
+            return TriggerFault("reject")
+        late_s = hits[0].number
+        return TriggerFault("stick", None if late_s is None else round(late_s * 1000))
 
     def tick_and_step(self, symbol: str) -> TickAndStep | None:
         """Return the tick and step of the newest fault about ``symbol``; None if there is none."""

@@ -381,7 +381,7 @@ _KINDS: dict[str, _Kind] = {
     "overload": _Kind(FaultStage.ANSWER, where=_ORDERS, methods=(*_PLACING, *_CANCELLING)),
     "unknown": _Kind(FaultStage.UNKNOWN, _effect, "done", _ORDERS, (*_PLACING, *_CANCELLING)),
     "reject-trigger": _Kind(FaultStage.TRIGGER),
-    "stick-trigger": _Kind(FaultStage.TRIGGER),
+    "stick-trigger": _Kind(FaultStage.TRIGGER, _optional_duration),
     "pieces": _Kind(FaultStage.FILLS, _row_count, "5"),
     "history": _Kind(FaultStage.HISTORY, _row_count, "20", "userTrades"),
     "empty": _Kind(FaultStage.ANSWER),
