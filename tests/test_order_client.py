@@ -9,7 +9,8 @@ from typing import Any
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock
 from nautilus_trader.common.factories import OrderFactory
-from nautilus_trader.model.identifiers import StrategyId, TraderId
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
 
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.hedge_grid.order_client import OrderClient
@@ -46,3 +47,24 @@ def test_order_client_counts_to_four_digits_so_that_ids_fit() -> None:
     assert last.endswith("-9999")
     assert len(f"S99-{last}") == 36
     assert first.endswith("-1")
+
+
+def test_order_client_counts_orders_that_wait_to_be_sent() -> None:
+    """Such an order is in no index of the cache; a grid that overlooks it sends it twice."""
+    trader_id, strategy_id = TraderId("WARMUP-abcxyz1"), StrategyId("HedgeGridV1-000")
+    factory = OrderFactory(trader_id, strategy_id, LiveClock())
+    listed = next(each for each in default_symbols() if each.market == "um")
+    instrument = parse_instrument("um", listed.info(), 0)
+    cache = Cache()
+    cache.add_instrument(instrument)
+    strategy: Any = SimpleNamespace(cache=cache, order_factory=factory)
+    client = OrderClient(strategy, instrument)
+    entry = factory.limit(
+        instrument.id,
+        OrderSide.BUY,
+        instrument.make_qty(1),
+        instrument.make_price(100),
+        client_order_id=ClientOrderId(f"E-{client.new_key()}"),
+    )
+    cache.add_order(entry)
+    assert client.own_orders() == [entry]

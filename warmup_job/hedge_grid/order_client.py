@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from nautilus_trader.common.factories import OrderFactory
-from nautilus_trader.model.enums import OrderSide, OrderType
+from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType
 from nautilus_trader.model.events import OrderPendingCancel
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.instruments import Instrument
@@ -114,13 +114,18 @@ class OrderClient:
         )
 
     def open_orders(self) -> list[Order]:
-        """Return the instrument's open and in-flight orders."""
+        """Return the instrument's open and in-flight orders, and those that wait to be sent."""
         cache, instrument_id = self._strategy.cache, self.instrument.id
         orders = {
             order.client_order_id: order
             for order in (
                 *cache.orders_open(instrument_id=instrument_id),
                 *cache.orders_inflight(instrument_id=instrument_id),
+                *(
+                    order
+                    for order in cache.orders(instrument_id=instrument_id)
+                    if order.status == OrderStatus.INITIALIZED
+                ),
             )
         }
         return list(orders.values())
