@@ -27,7 +27,6 @@ def while_a_stop_is_on_its_way(trader: LiveTrader) -> None:
 
 def while_an_entry_is_on_its_way(trader: LiveTrader) -> None:
     """An entry is accepted, and the answer has not arrived."""
-    trader.exchange.fault("user-late=3s")
     trader.exchange.fault("delay=3s@POST/order")
     trader.until_accepted("E")
 
