@@ -18,7 +18,7 @@ from warmup_job.binance.account_reader import AccountReader
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.funds import AccountFunds
 from warmup_job.errors import ExchangeUnreachableError
-from warmup_job.handoff.funds_feed import feed_funds
+from warmup_job.handoff.funds_feed import feed_funds, feed_last_funds
 from warmup_job.hedge_grid.account_equity import AccountEquity, Reading
 from warmup_job.hedge_grid.account_result import AccountResult
 from warmup_job.hedge_grid.strategy import HedgeGridV1
@@ -152,3 +152,27 @@ def test_funds_feed_goes_on_after_the_exchange_failed_and_reads_unusable_funds_a
 
     asyncio.run(run())
     assert asked == [None, None, None]
+
+
+def test_funds_feed_last_reading_is_repeated_until_it_is_used_and_never_fails() -> None:
+    asked = list[int | None]()
+
+    class Started(Follower):
+        funds_until_ms = 5
+
+    async def read_funds(after_ms: int | None) -> AccountFunds:
+        asked.append(after_ms)
+        if len(asked) > 2:
+            raise ExchangeUnreachableError("made up")
+        return AccountFunds(7, {}, ())
+
+    follower, reader = Started(), SimpleNamespace(read_funds=read_funds)
+    asyncio.run(feed_last_funds(reader, [follower]))  # type: ignore[arg-type]
+    assert asked == [5, 5]
+    assert len(follower.given) == 2
+    asyncio.run(feed_last_funds(reader, [follower]))  # type: ignore[arg-type]
+    assert asked == [5, 5, 5]
+
+
+def test_funds_feed_reads_nothing_at_the_end_before_the_first_reading() -> None:
+    asyncio.run(feed_last_funds(SimpleNamespace(), [Follower()]))  # type: ignore[arg-type]

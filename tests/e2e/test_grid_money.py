@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Callable
 from decimal import Decimal as D
@@ -12,6 +13,7 @@ import pytest
 
 from tests.e2e.test_operator import KEYS, WILD, account_of, live_config
 from tests.support.exchange import Exchange
+from tests.support.live_trader import live_trader
 from tests.support.operators import OperatedTrader, operated
 from tests.support.waiting import until
 from warmup_job.hedge_grid.exit_rules import stop_price, target_price
@@ -68,6 +70,24 @@ def test_grid_money_figures_are_the_wallet_with_funding_fees_and_a_deposit(
     assert D(grid["equity"]) == wallet
     assert 0 <= D(grid["drawdown_pct"]) < 5
     assert not grid["is_stopped"]
+
+
+def test_grid_money_the_last_report_counts_the_last_fill(tmp_path: Path) -> None:
+    """The trader is ended right after a fill, long before it reads the account's income again."""
+    with live_trader(tmp_path) as trader:
+        trader.start()
+        trader.until_fills("E")
+        last_ms = max(each["at_ms"] for each in trader.journal if each["event"] == "wallet")
+        assert trader.end() == 143
+        reported = trader.reported()
+        assert reported.at_ms >= last_ms
+        trader.assert_the_wallet_is_as_reported()
+        report = json.loads((tmp_path / "state" / "live.json").read_text())
+        realised, fees, funding = (
+            D(report["grids"][0][key]) for key in ("realised", "fees", "funding")
+        )
+        assert realised - fees + funding == reported.result
+        assert fees > 0
 
 
 def expected_exits(book: Book, entry: D, steps: ExitSteps) -> tuple[D, D]:

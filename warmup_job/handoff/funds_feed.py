@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -19,6 +19,9 @@ EVERY_S = 30.0
 """The time between two readings. One uses a request weight of 35, or 70 a minute."""
 AGAIN_S = 10.0
 """The time to the next reading if a strategy could not use this one."""
+LAST_S = 2.0
+"""How long the readings at the end of a run may take together."""
+_LAST_READINGS, _LAST_PAUSE_S = 3, 0.5
 
 
 async def feed_funds(
@@ -35,13 +38,11 @@ async def feed_funds(
         every_s: the time between two readings.
         again_s: the time to the next reading after one that failed or could not be used.
     """
-    users = [each for each in strategies if isinstance(each, UsesAccountFunds)]
+    users = _users(strategies)
     is_failing = False
     while users:
-        known = [each.funds_until_ms for each in users]
-        since = [each for each in known if each is not None]
         try:
-            funds = await reader.read_funds(min(since, default=None))
+            is_taken = await _feed_once(reader, users)
         except WarmupError as error:
             if not is_failing:
                 logger.warning("the account's funds cannot be read, the drawdown waits: {}", error)
@@ -51,5 +52,39 @@ async def feed_funds(
         if is_failing:
             logger.info("the account's funds are read again")
         is_failing = False
-        is_taken = [each.on_account_funds(funds) for each in users]
-        await asyncio.sleep(every_s if all(is_taken) else again_s)
+        await asyncio.sleep(every_s if is_taken else again_s)
+
+
+async def feed_last_funds(reader: AccountReader, strategies: Iterable[Strategy]) -> None:
+    """Read the funds once more at the end of a run, so that its last fills are counted.
+
+    It takes at most `LAST_S` and never fails: the next start counts what is missing.
+
+    Args:
+        reader: reads the account.
+        strategies: those that use the account's funds, and have had them before, get them.
+    """
+    users = [each for each in _users(strategies) if each.funds_until_ms is not None]
+    try:
+        async with asyncio.timeout(LAST_S):
+            for _ in range(_LAST_READINGS if users else 0):
+                if await _feed_once(reader, users):
+                    return
+                await asyncio.sleep(_LAST_PAUSE_S)
+    except Exception as error:  # noqa: BLE001 - the run must end in order all the same
+        logger.warning(
+            "the last report lacks what the account has earned in the last seconds: {}",
+            error if isinstance(error, WarmupError) else repr(error),
+        )
+
+
+def _users(strategies: Iterable[Strategy]) -> list[UsesAccountFunds]:
+    return [each for each in strategies if isinstance(each, UsesAccountFunds)]
+
+
+async def _feed_once(reader: AccountReader, users: Sequence[UsesAccountFunds]) -> bool:
+    """Read the funds, and return whether every strategy could use them."""
+    known = [each.funds_until_ms for each in users]
+    funds = await reader.read_funds(min((each for each in known if each is not None), default=None))
+    is_taken = [each.on_account_funds(funds) for each in users]
+    return all(is_taken)

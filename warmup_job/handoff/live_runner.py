@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
@@ -18,7 +19,7 @@ from warmup_job.handoff.account_client import AccountClient
 from warmup_job.handoff.account_watch import AccountWatch
 from warmup_job.handoff.exchange_info import ExecClientFactory
 from warmup_job.handoff.flatten import HeldPosition
-from warmup_job.handoff.funds_feed import feed_funds
+from warmup_job.handoff.funds_feed import feed_funds, feed_last_funds
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
 from warmup_job.handoff.node_start import until_started
 from warmup_job.handoff.other_trader_watch import OtherTraderWatch
@@ -95,10 +96,8 @@ class LiveRunner(BaseRunner):
         if node is None or not isinstance(client, AccountClient):
             raise TraderError("Nautilus has no execution client for Binance; see its log above")
         await until_started(self.strategies, settings.connect_timeout_s + 5)
-        url = rest_url(settings.market, settings.environment, settings.rest_url)
-        key, secret = settings.api_key or "", settings.api_secret or ""
         own_tag = f"-{node.trader_id.get_tag()}-"
-        async with AccountReader(self.client, url, key, secret, client.symbols) as reader:
+        async with self._account_reader(client.symbols) as reader:
             self._reader = reader
             self.start_task(feed_funds(reader, self.strategies), "funds")
             others = OtherTraderWatch(settings.identity, reader, node.cache)
@@ -108,6 +107,18 @@ class LiveRunner(BaseRunner):
             look = partial(_look_at_news, self._account, others)
             node.kernel.msgbus.subscribe("events.order.*", look)
             await self._account.run()
+
+    def _account_reader(self, symbols: Iterable[str] = ()) -> AccountReader:
+        settings = self.settings
+        url = rest_url(settings.market, settings.environment, settings.rest_url)
+        key, secret = settings.api_key or "", settings.api_secret or ""
+        return AccountReader(self.client, url, key, secret, symbols)
+
+    async def _read_last_funds(self) -> None:
+        """Read the account's funds; the reader of the run ended together with its task."""
+        if self._reader is not None:
+            async with self._account_reader() as reader:
+                await feed_last_funds(reader, self.strategies)
 
     def _add_execution(self, node: TradingNode) -> None:
         node.add_exec_client_factory(VENUE, ExecClientFactory)

@@ -161,6 +161,9 @@ class BaseRunner(ABC):
             for each in self.node.cache.positions_open()
         ]
 
+    async def _read_last_funds(self) -> None:  # noqa: B027  # only live there is an account
+        """Let the strategies count what their account has earned until now."""
+
     # -- the run -----------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event, load: Load | None = None) -> None:
@@ -201,6 +204,7 @@ class BaseRunner(ABC):
             on_stop = self._prepare_to_leave(failed)
             self._cancel(on_stop)
             await cancel_at_the_end(self._own_orders, node_task, on_stop)
+            await self._read_last_funds()
             if self._saver is not None:
                 self._saver.close()
             await stop_node(node, node_task)
