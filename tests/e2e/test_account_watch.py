@@ -132,8 +132,9 @@ def test_a_user_data_stream_that_nautilus_gave_up_is_connected_again(tmp_path: P
         trader.start()
         trader.exchange.fault("503@listenKey")
         trader.exchange.fault("user-expire")
-        trader.until(lambda: "the user data stream is not connected" in reasons(trader), "it ends")
-        assert "user data stream is NOT active" in trader.lives[-1].log.read_text()
+        log = trader.lives[-1].log
+        trader.until(lambda: "the user data stream is not connected" in log.read_text(), "it ends")
+        assert "user data stream is NOT active" in log.read_text()
         trader.exchange.clear_faults()
         until_agrees(trader)
         trader.until_state("live")

@@ -371,9 +371,11 @@ class Hedged(Witness):
         self.msgbus.subscribe("events.risk", lambda event: self.trading.append(event.state.name))
         super().on_start()
 
-    def open(self) -> None:
-        self.trade("LONG", OrderSide.BUY, "0.020")
-        self.trade("SHORT", OrderSide.SELL, "0.010")
+    def open(self) -> list[Order]:
+        return [
+            self.trade("LONG", OrderSide.BUY, "0.020"),
+            self.trade("SHORT", OrderSide.SELL, "0.010"),
+        ]
 
     def on_stop(self) -> None:
         self.leaving = [
