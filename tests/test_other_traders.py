@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from warmup_job.binance.account_reader import AccountSnapshot, OpenOrder
 from warmup_job.handoff.order_ids import TraderIdentity
 from warmup_job.handoff.other_trader_watch import other_traders_problem, unowned_lines
-from warmup_job.handoff.other_traders import SeenOrder, other_traders, started_later
+from warmup_job.handoff.other_traders import OtherTrader, SeenOrder, other_traders, started_later
 
 ONE = TraderIdentity(prefix="abc", folder="xyz", run="1")
 OTHER = TraderIdentity(prefix="abc", folder="uvw", run="5")
@@ -55,6 +55,25 @@ def test_other_traders_orders_of_before_the_start_do_not_count() -> None:
 
 def test_other_traders_one_that_has_sent_nothing_yet_is_the_later_one() -> None:
     assert stops(ONE, [order(OTHER, 100)], since_ms=50)
+
+
+def test_other_traders_conditional_orders_do_not_make_both_stop() -> None:
+    """The history of orders, which each of them reads for its own, does not show its stops."""
+    first_stop = order(ONE, 60, "S1")._replace(number=0)
+    later_stop = order(OTHER, 51, "S1")._replace(number=0)
+    entries = [order(ONE, 52), order(OTHER, 70)]
+
+    def is_stopped(mine: TraderIdentity, theirs: TraderIdentity, history: list[SeenOrder]) -> bool:
+        orders = [first_stop, later_stop, *history]
+        found = OtherTrader(
+            theirs.tag, tuple(each for each in orders if theirs.tag in each.order_id)
+        )
+        return started_later(mine, found, history, lambda order_id: mine.tag in order_id)
+
+    assert not is_stopped(ONE, OTHER, entries)
+    assert is_stopped(OTHER, ONE, entries)
+    assert not is_stopped(ONE, OTHER, entries[:1])
+    assert is_stopped(OTHER, ONE, entries[:1])
 
 
 def test_other_traders_same_tag_twice_is_noticed_by_what_was_not_sent() -> None:

@@ -20,7 +20,7 @@ class SeenOrder(NamedTuple):
     created_ms: int
     """UTC ms on the exchange's clock."""
     number: int = 0
-    """The exchange's own number of it, which grows with each order of the symbol."""
+    """The exchange's own number of it, growing with each order of the symbol; 0: conditional."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -70,16 +70,17 @@ def started_later(
     """Return whether this trader has started later than the other one, by their first orders.
 
     A tag belongs to one start of a trader, so what it sent before an earlier restart does not
-    count.
+    count. Conditional orders do not count either: the history that both traders read lacks them. A
+    trader without any other order is the later one.
 
     Args:
         identity: of this trader.
         other: the other trader.
-        history: the newest orders of the symbols, open and closed.
+        history: the newest orders of the symbols, open and closed, without conditional ones.
         is_sent: whether this run has sent the order with that id.
     """
     mine: list[tuple[int, int]] = []
-    theirs = [each.rank for each in other.orders]
+    theirs = [each.rank for each in other.orders if each.number]
     for order in history:
         parts = parse_order_id(order.order_id)
         if parts is None:
@@ -88,4 +89,4 @@ def started_later(
             mine.append(order.rank)
         elif parts.tag == other.tag:
             theirs.append(order.rank)
-    return not mine or min(theirs) < min(mine)
+    return not mine or (bool(theirs) and min(theirs) < min(mine))
