@@ -65,6 +65,33 @@ def test_account_result_withdrawal_of_everything_starts_again(
     assert (again.highest, again.drawdown_pct) == (again.equity, D(0))
 
 
+@pytest.mark.parametrize(
+    ("unrealised", "realised", "transfer"),
+    [("100", "100", "-550"), ("100", "100", "1100"), ("-100", "-100", "-450"),
+     ("-100", "-100", "900")],
+)  # fmt: skip
+def test_account_result_that_is_realised_before_a_transfer_counts_once(
+    unrealised: str, realised: str, transfer: str
+) -> None:
+    """The equity of the last reading contains it already."""
+    first = after(begin_result(funds("1000"), 100), funds("1000", unrealised))
+    before = first.drawdown_pct
+    left = str(1000 + D(realised) + D(transfer))
+    both = income(110, "REALIZED_PNL", realised), income(120, "TRANSFER", transfer)
+    moved = after(first, funds(left), *both)
+    assert moved.drawdown_pct == before
+    assert moved.equity == D(left)
+
+
+def test_account_result_loss_after_a_withdrawal_of_profit_counts_from_the_profit() -> None:
+    first = begin_result(funds("1000"), 100)
+    rows = [
+        income(110, "REALIZED_PNL", "500"), income(120, "TRANSFER", "-500"),
+        income(130, "REALIZED_PNL", "-100"),
+    ]  # fmt: skip
+    assert after(first, funds("900"), *rows).drawdown_pct == 10
+
+
 def test_account_result_loss_while_no_trader_ran_counts() -> None:
     """Three stops were filled over night, and a deposit came after them."""
     saved = begin_result(funds("1000"), 100)

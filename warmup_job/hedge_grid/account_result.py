@@ -9,7 +9,9 @@ proportion as the equity:
 
     highest equity := highest equity * (e + t) / e
 
-So a transfer changes neither the drawdown nor what it is measured from in percent.
+So a transfer changes neither the drawdown nor what it is measured from in percent. ``e`` is
+followed from the last reading through the income in order of time. A result that is realised was in
+the equity before, as far as the unrealised result has moved the other way, and counts only once.
 """
 
 from __future__ import annotations
@@ -88,7 +90,7 @@ def advance_result(
     change = funds.wallet - before.wallet
     count, rest = _count_explained(income, change)
     counted = income[:count]
-    highest = _after_transfers(before, counted)
+    highest = _after_transfers(before, counted, funds.unrealised)
     equity = funds.wallet + funds.unrealised
     mine = [row for row in counted if row.symbol == symbol]
     result = AccountResult(
@@ -118,12 +120,27 @@ def _count_explained(income: Sequence[Income], change: Decimal) -> tuple[int, De
     return (len(income), change - total) if found is None else (found, Decimal(0))
 
 
-def _after_transfers(before: AccountResult, income: Iterable[Income]) -> Decimal:
-    """Return the highest equity after the transfers among ``income``."""
+def _after_transfers(
+    before: AccountResult, income: Iterable[Income], unrealised: Decimal
+) -> Decimal:
+    """Return the highest equity after the transfers among ``income``.
+
+    Args:
+        before: The result so far.
+        income: The income since then, by time.
+        unrealised: The unrealised result of all positions now.
+    """
     equity, highest = before.equity, before.highest
+    moved = unrealised - (before.equity - before.wallet)
     for row in income:
-        after = equity + row.amount
+        amount = row.amount
+        if row.kind == "REALIZED_PNL" and amount * moved < 0:
+            from_unrealised = min(abs(amount), abs(moved)).copy_sign(amount)
+            moved += from_unrealised
+            amount -= from_unrealised
+        after = equity + amount
         if row.is_transfer:
+            highest = max(highest, equity)
             is_lost = equity <= 0 or after <= 0  # nothing is left to compare with
             highest = max(after, Decimal(0)) if is_lost else highest * after / equity
         equity = after
