@@ -35,10 +35,12 @@ from nautilus_trader.test_kit.stubs.events import TestEventStubs
 from tests.support.exchange import Exchange
 from tests.support.keys import WRITTEN, public_pem
 from tests.support.live_trader import KEYS
+from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
 from tests.test_certain_orders import ENTRY, place, take
 from warmup_job.binance.endpoints import account_ws_url
 from warmup_job.binance.unknown_outcome import may_send_again
+from warmup_job.handoff import account_client
 from warmup_job.handoff.account_client import AccountClient
 from warmup_job.handoff.exchange_info import ExecClientFactory
 from warmup_job.handoff.node import provider
@@ -246,6 +248,29 @@ def test_the_account_is_reconciled_while_the_stream_cannot_be_renewed(
     async def work(desk: Desk) -> list[Any]:
         assert await desk.client.renew_stream()
         assert not desk.client.is_stream_up
+        return desk.reports
+
+    assert [type(each) for each in at_the_desk(running, work)] == [ExecutionMassStatus]
+
+
+@pytest.mark.parametrize("faults", [(), ("503@listenKey",)], ids=["hook", "fallback"])
+def test_a_reconciliation_without_an_answer_ends_and_the_next_one_can_succeed(
+    start_exchange: Start, monkeypatch: pytest.MonkeyPatch, faults: tuple[str, ...]
+) -> None:
+    """Nautilus' HTTP client would wait for ever, and hold back the stream's events meanwhile."""
+    running = start_exchange()
+
+    async def work(desk: Desk) -> list[Any]:
+        for fault in ("stall@/fapi/v1/openOrders", *faults):
+            running.fault(fault)
+        with monkeypatch.context() as patched:
+            patched.setattr(account_client, "_RECONCILE_S", 0.2)
+            async with asyncio.timeout(HANG_S):
+                assert not await desk.client.renew_stream()
+        assert not desk.client._ws_client._dispatch_paused
+        running.clear_faults()
+        assert await desk.client.renew_stream()
+        await desk.client._disconnect()
         return desk.reports
 
     assert [type(each) for each in at_the_desk(running, work)] == [ExecutionMassStatus]

@@ -42,6 +42,8 @@ from warmup_job.handoff.certain_orders import CertainOrders, error_code
 from warmup_job.handoff.stuck_triggers import StuckTriggers, is_at_trigger
 
 _RENEW_S = 30.0
+_RECONCILE_S = 20.0
+"""How long a reconciliation may take: Nautilus' HTTP client waits for an answer without a limit."""
 _MAX_READS = 3
 YOUNG_S = 2.0
 """An order that was sent more recently may not be in the exchange's answers yet."""
@@ -113,7 +115,13 @@ class AccountClient(BinanceFuturesExecutionClient):
         return self._has_reconciled
 
     async def _reconcile_after_resubscribe(self) -> None:
-        mass_status = await self._mass_status(positions=self._reports_positions)
+        mass_status: ExecutionMassStatus | None = None
+        try:
+            async with asyncio.timeout(_RECONCILE_S):
+                mass_status = await self._mass_status(positions=self._reports_positions)
+        except TimeoutError:
+            # Meanwhile Nautilus holds back all events of the stream.
+            logger.warning("cannot reconcile: the account is not answered in {} s", _RECONCILE_S)
         if mass_status is not None:
             self._send_mass_status_report(mass_status)
             self._has_reconciled = True
