@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from decimal import Decimal as D
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nautilus_trader.cache.cache import Cache
 
-from warmup_job.binance.account_reader import AccountSnapshot, OpenOrder
+from warmup_job.binance.account_reader import AccountReader, AccountSnapshot, OpenOrder
+from warmup_job.errors import LiveRefusedError
 from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.other_trader_watch import other_traders_problem, unowned_lines
+from warmup_job.handoff.other_trader_watch import (
+    OtherTraderWatch,
+    other_traders_problem,
+    unowned_lines,
+)
 from warmup_job.handoff.other_traders import OtherTrader, SeenOrder, other_traders, started_later
 
 ONE = TraderIdentity(prefix="abc", folder="xyz", run="1")
@@ -85,6 +94,33 @@ def test_other_traders_same_tag_twice_is_noticed_by_what_was_not_sent() -> None:
     sent = {twin.order_id}
     (found,) = other_traders([mine, twin], since_ms=50, is_sent=sent.__contains__)
     assert started_later(ONE, found, [mine, twin], sent.__contains__)
+
+
+class History(AccountReader):
+    """The newest orders of an account."""
+
+    def __init__(self, orders: Mapping[str, OpenOrder]) -> None:
+        self._orders = orders
+
+    async def newest_orders(self) -> list[tuple[str, OpenOrder]]:
+        return list(self._orders.items())
+
+
+def test_other_traders_own_stop_of_before_the_start_may_be_triggered() -> None:
+    """It becomes an order with the same id, which is younger than the start."""
+    stop_id, twin_id = order(ONE, 10, "S1").order_id, order(ONE, 70).order_id
+    stop = OpenOrder("BTCUSDT", D(0), "LONG", D("0.010"), created_ms=10)
+    triggered = stop._replace(created_ms=60, number=7)
+    history = {stop_id: triggered, twin_id: stop._replace(created_ms=70, number=8)}
+    watch = OtherTraderWatch(COPY, History(history), Cache())
+
+    async def run() -> None:
+        await watch.look(AccountSnapshot({}, {stop_id: stop}, began_ms=50))
+        await watch.look(AccountSnapshot({}, {stop_id: triggered}, began_ms=65))
+        with pytest.raises(LiveRefusedError, match=twin_id):
+            await watch.look(AccountSnapshot({}, history, began_ms=75))
+
+    asyncio.run(run())
 
 
 def test_other_traders_peoples_orders_are_no_trader() -> None:

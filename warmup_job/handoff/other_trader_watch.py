@@ -58,7 +58,11 @@ class OtherTraderWatch:
             problem = other_traders_problem(self._identity, account)
             if problem:
                 raise LiveRefusedError(f"live trading is refused: {problem}")
-        orders = [_seen(order_id, order) for order_id, order in account.orders.items()]
+        orders = [
+            _seen(order_id, order)
+            for order_id, order in account.orders.items()
+            if order_id not in self._before  # a triggered stop comes back as a younger order
+        ]
         found = other_traders(orders, since_ms=self._since_ms, is_sent=self._is_sent)
         for other in found:
             if other.tag not in self._told:
