@@ -137,6 +137,20 @@ def test_the_outcome_is_asked_for_until_the_exchange_answers(start_exchange: Sta
     assert open_ids(running) == [ENTRY]
 
 
+@pytest.mark.parametrize("kind", [ENTRY, STOP])
+@pytest.mark.parametrize("status", [403, 451])
+def test_an_order_that_something_in_front_of_the_exchange_refuses_may_be_sent_again(
+    start_exchange: Start, kind: str, status: int
+) -> None:
+    running = start_exchange()
+    running.fault(f"{status}@POST/*:times=1")
+    with pytest.raises(BinanceError) as raised:
+        asyncio.run(place(orders_at(running), kind))
+    assert may_send_again(str(raised.value))
+    assert open_ids(running) == []
+    assert sent(running, "GET") == 0, "it is known that it does not exist"
+
+
 @pytest.mark.parametrize("fault", ["overload", "reject=-2019"])
 def test_a_refused_order_is_not_asked_for(start_exchange: Start, fault: str) -> None:
     running = start_exchange()

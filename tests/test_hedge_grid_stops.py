@@ -41,7 +41,7 @@ from tests.support.made_up_market import (
     warm,
 )
 from tests.support.suite import SCALE
-from warmup_job.binance.unknown_outcome import not_placed_reason
+from warmup_job.binance.unknown_outcome import not_placed_reason, not_reached_reason
 from warmup_job.hedge_grid.exit_rejections import MOST_CLOSES
 from warmup_job.hedge_grid.ladder import BOOKS
 from warmup_job.hedge_grid.order_client import OrderClient
@@ -401,6 +401,9 @@ def test_stops_at_the_limit_of_the_account_no_entry_is_open_that_could_have_none
     [
         OVERLOADED,
         "{'code': -1021, 'msg': 'Timestamp for this request is outside of the recvWindow.'}",
+        "{'code': -5028, 'msg': 'Timestamp for this request is outside of the ME recvWindow.'}",
+        "{'code': -2015, 'msg': 'Invalid API-key, IP, or permissions for action.'}",
+        not_reached_reason(403),
         not_placed_reason("no usable answer, TimeoutError"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from warmup_job.binance.order_rejections import rejection_code, rejection_error
 from warmup_job.binance.retry import wait_ms
-from warmup_job.binance.unknown_outcome import not_placed_reason
+from warmup_job.binance.unknown_outcome import not_placed_reason, not_reached_reason
 
 NOW_MS = 1_700_000_000_000
 MINUTE_MS = 60_000
@@ -28,6 +28,13 @@ def waits(reason: str, attempts: int = 1, jitter: float = 0.5) -> list[int | Non
         "{'code': -1008, 'msg': 'Server is currently overloaded with other requests.'}",
         "{'code': -1021, 'msg': 'Timestamp for this request is outside of the recvWindow.'}",
         "{'code': -1015, 'msg': 'Too many new orders; current limit is 300 orders per 10s.'}",
+        "{'code': -4188, 'msg': 'Timestamp for this request is outside of the ME recvWindow.'}",
+        "{'code': -5028, 'msg': 'Timestamp for this request is outside of the ME recvWindow.'}",
+        "{'code': -2014, 'msg': 'API-key format invalid.'}",
+        "{'code': -2015, 'msg': 'Invalid API-key, IP, or permissions for action.'}",
+        "{'code': -4015, 'msg': 'Client order id is not valid.'}",
+        "{'code': -4116, 'msg': 'ClientOrderId is duplicated.'}",
+        not_reached_reason(403),
         not_placed_reason("HTTP 503, code -1007"),
         not_placed_reason("no usable answer, TimeoutError"),
     ],

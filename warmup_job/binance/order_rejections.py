@@ -12,8 +12,15 @@ from warmup_job.binance.unknown_outcome import may_send_again
 from warmup_job.errors import ExchangeUnreachableError, RefusedError, WarmupError
 
 _CODE = re.compile(r"(?<![\w-])-[0-9]{4,5}\b", re.ASCII)
-# Overloaded, shutting down, too many orders in ten seconds, and a timestamp outside of recvWindow.
-_TRANSIENT = frozenset({-1008, -1015, -1016, -1021})
+_BUSY = frozenset(
+    {-1008, -1015, -1016}
+)  # overloaded, too many orders in ten seconds, shutting down
+_LATE = frozenset({-1021, -4188, -5028})  # recvWindow: of the API, and twice of the matching engine
+# The key, its permissions or its IP addresses: an operator can mend them, and until then a market
+# order would be refused as well.
+_NOT_ALLOWED = frozenset({-1002, -1011, -1022, -2014, -2015})
+_BAD_ID = frozenset({-4015, -4116})  # invalid or used before; the next attempt has another one
+_REPEATED = _BUSY | _LATE | _NOT_ALLOWED | _BAD_ID
 _LIMITED = 429
 
 
@@ -37,6 +44,6 @@ def rejection_error(reason: str, now_ms: int) -> WarmupError:
     code, text = rejection_code(reason), printable(reason)
     if code == TOO_MANY_REQUESTS:
         return answer_error("Binance", _LIMITED, code, {}, now_ms, message=reason)
-    if may_send_again(reason) or code in _TRANSIENT:
+    if may_send_again(reason) or code in _REPEATED:
         return ExchangeUnreachableError(f"the order did not reach the exchange: {text}")
     return RefusedError(f"the exchange rejected the order: {text}")

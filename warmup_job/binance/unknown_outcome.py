@@ -10,7 +10,7 @@ NO_SUCH_ORDER, NOT_CANCELLED = -2013, -2011
 _OVERLOADED = -1008  # Binance drops the request before its matching engine sees it
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
 _REQUEST_TIMEOUT, _FIRST_SERVER_ERROR = 408, 500
-_NOT_PLACED = "NOT_PLACED"
+_NOT_PLACED, _NOT_REACHED = "NOT_PLACED", "NOT_REACHED"
 
 
 def is_outcome_unknown(status: int, code: int | None) -> bool:
@@ -36,6 +36,26 @@ def not_placed_reason(cause: str) -> str:
     return f"{_NOT_PLACED}: the exchange does not know this order ({cause}); it may be sent again"
 
 
+def is_from_elsewhere(code: int | None) -> bool:
+    """Return whether an error answer is not the exchange's, but of something in front of it.
+
+    A firewall (403) answers with a page; Binance's answer to a forbidden country (451) has code 0.
+
+    Args:
+        code: Binance's error code; None: the answer has none.
+    """
+    return code is None or code >= 0
+
+
+def not_reached_reason(status: int) -> str:
+    """Return the reason of a rejection by something in front of the exchange.
+
+    Args:
+        status: The HTTP status of its answer.
+    """
+    return f"{_NOT_REACHED}: the request did not reach the exchange (HTTP {status}); send it again"
+
+
 def may_send_again(reason: str) -> bool:
     """Return whether an order was rejected only because its request did not reach the exchange."""
-    return reason.startswith(_NOT_PLACED)
+    return reason.startswith((_NOT_PLACED, _NOT_REACHED))

@@ -28,8 +28,10 @@ from nautilus_trader.core.nautilus_pyo3 import HttpError, HttpTimeoutError
 from warmup_job.binance.unknown_outcome import (
     NO_SUCH_ORDER,
     NOT_CANCELLED,
+    is_from_elsewhere,
     is_outcome_unknown,
     not_placed_reason,
+    not_reached_reason,
 )
 
 ANSWER_S = 10.0
@@ -186,7 +188,7 @@ async def _answer[T](order_id: str, sent: Awaitable[T], also_unclear: int | None
         also_unclear: a code that says too little about the order.
 
     Raises:
-        BinanceError: the exchange has refused the request.
+        BinanceError: the exchange has refused the request, or it has not reached the exchange.
         _UnclearError: the request may have had its effect, or not.
     """
     try:
@@ -198,6 +200,9 @@ async def _answer[T](order_id: str, sent: Awaitable[T], also_unclear: int | None
         if code is not None and code == also_unclear:
             raise unclear from None
         if not is_outcome_unknown(error.status, code):
+            if is_from_elsewhere(code):
+                reason = not_reached_reason(error.status)
+                raise BinanceClientError(error.status, reason, error.headers) from None
             raise
     except _NO_ANSWER as error:
         unclear = _UnclearError(0, f"no usable answer, {type(error).__name__}")
