@@ -40,7 +40,11 @@ def test_order_queue_keeps_both_rates_and_loses_nothing(rates: OrderRates, puts:
     found = left(rates, puts)
     assert sorted(number for _, _, number in found) == list(range(len(puts)))
     assert all(at_ms >= puts[number][0] for at_ms, _, number in found)
-    assert most_in([at_ms for at_ms, _, _ in found], 1_000) <= rates.per_second
+    stops = [(at_ms, number) for at_ms, urgency, number in found if urgency == Urgency.STOP]
+    assert all(at_ms == puts[number][0] for at_ms, number in stops), "a stop never waits"
+    others = [at_ms for at_ms, urgency, _ in found if urgency != Urgency.STOP]
+    if others:
+        assert most_in(others, 1_000) <= rates.per_second
     entries = [at_ms for at_ms, urgency, _ in found if urgency == Urgency.ENTRY]
     if entries:
         assert most_in(entries, 60_000) <= rates.per_minute
@@ -60,9 +64,17 @@ def test_order_queue_sends_stops_first_and_in_order() -> None:
     for number, urgency in enumerate(kinds):
         queue.put(number, urgency)
     assert queue.take(0) == [2, 4, 1, 0]
-    assert queue.take(999) == []
+    queue.put(5, Urgency.STOP)
+    assert queue.take(999) == [5], "a stop does not wait for the second's rate"
     assert queue.next_ms(999) == 1_000
     assert queue.take(1_000) == [3]
+
+
+def test_order_queue_lets_30_stops_leave_at_once_and_300_within_ten_seconds() -> None:
+    """A fast market fills a whole ladder; each of its lots needs its stop loss now."""
+    assert {at_ms for at_ms, _, _ in left(OrderRates(), [(0, Urgency.STOP)] * 30)} == {0}
+    found = left(OrderRates(), [(0, Urgency.STOP)] * 301)
+    assert [at_ms for at_ms, _, _ in found] == [0] * 300 + [10_000]
 
 
 def test_order_queue_full_minute_holds_targets_and_no_stop() -> None:

@@ -9,6 +9,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 _SECOND_MS, _MINUTE_MS = 1_000, 60_000
+_BINANCE = ((300, 10_000), (1_200, _MINUTE_MS))
+"""Binance's own limits for orders, which it rejects above them; the number, and in how many ms:
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info"""
 
 
 class Urgency(IntEnum):
@@ -24,10 +27,13 @@ class Urgency(IntEnum):
 class OrderRates:
     """How many orders may leave.
 
+    A stop waits for neither rate, only for Binance's own of 300 in ten seconds and 1,200 in a
+    minute, because a position without a stop loss risks more than some orders too many.
+    Stops count in both rates, so everything else waits until there is room again.
+
     Args:
         per_second: in any second.
-        per_minute: in any minute; a stop does not wait for it, because up to a minute without a
-            stop loss risks more than an order too many.
+        per_minute: in any minute.
     """
 
     per_second: int = 5
@@ -40,7 +46,7 @@ class _Waiting[T](NamedTuple):
 
 
 class OrderQueue[T]:
-    """Holds items back until the rates allow them. A fifth of both rates is kept for exits.
+    """Holds items back until the rates allow them. A fifth of each rate is kept for exits.
 
     Args:
         rates: how many orders may leave.
@@ -103,9 +109,11 @@ class OrderQueue[T]:
     def _may_leave_ms(self, urgency: Urgency, orders: int, now_ms: int) -> int:
         while self._left_ms and self._left_ms[0] <= now_ms - _MINUTE_MS:
             self._left_ms.popleft()
-        windows = [(self._rates.per_second, _SECOND_MS), (self._rates.per_minute, _MINUTE_MS)]
-        if urgency == Urgency.STOP:
-            windows.pop()
+        windows = [*_BINANCE]
+        if urgency != Urgency.STOP:
+            windows += [
+                (self._rates.per_second, _SECOND_MS), (self._rates.per_minute, _MINUTE_MS)
+            ]  # fmt: skip
         at_ms = now_ms
         for rate, window_ms in windows:
             most = rate - rate // 5 if urgency == Urgency.ENTRY else rate
