@@ -70,6 +70,11 @@ class AccountClient(BinanceFuturesExecutionClient):
         self._has_reconciled = False
         self._reports_positions = False
 
+    @property
+    def now_ms(self) -> int:
+        """The time on Nautilus' clock, which stamps the events of orders and positions, UTC ms."""
+        return int(self._clock.timestamp_ms())
+
     def traded_instruments(self) -> list[InstrumentId]:
         """Return the ids of the traded instruments."""
         return [self._get_cached_instrument_id(symbol) for symbol in self.symbols]

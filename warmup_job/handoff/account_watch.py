@@ -25,7 +25,7 @@ from warmup_job.handoff.account_differences import (
 from warmup_job.handoff.account_verdict import AccountVerdict, Step
 from warmup_job.handoff.clock_watch import ClockWatch
 from warmup_job.handoff.other_trader_watch import OtherTraderWatch
-from warmup_job.handoff.report import AccountReport, now_ms
+from warmup_job.handoff.report import AccountReport
 from warmup_job.handoff.run_listener import RunListener
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.market.times import NS_PER_MS
@@ -127,7 +127,7 @@ class AccountWatch:
         return max(LOOK_S, self._reader.weight * 60 / _WEIGHT_PER_MINUTE)
 
     async def _look(self) -> Step:
-        read_ms = now_ms()
+        read_ms = self._client.now_ms  # the cache's times are of the same clock
         try:
             account = await self._reader.read()
         except WarmupError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from warmup_job.errors import WarmupError
+from warmup_job.errors import TraderError, WarmupError
 from warmup_job.handoff.report import now_ms
 from warmup_job.handoff.run_listener import RunListener
 
@@ -42,7 +42,7 @@ def clock_problem(offset_ms: int) -> str:
 
 
 class ClockWatch:
-    """Compares both clocks; Nautilus signs orders with this machine's.
+    """Compares the exchange's clock with this machine's, and with Nautilus', which signs orders.
 
     Args:
         client: asks for the exchange's time, and keeps it on a clock that never jumps.
@@ -58,11 +58,29 @@ class ClockWatch:
         self.problem = ""
         """Why orders would be refused because of the clock; empty: they would not."""
 
-    def look(self) -> None:
-        """Compare the clocks; this asks the exchange for nothing."""
+    def look(self, nautilus_ms: int) -> None:
+        """Compare the clocks; this asks the exchange for nothing.
+
+        Nautilus' clock follows this machine's but never goes back. After a step back it stands
+        still until the machine's has caught up, and all timers of Nautilus with it.
+
+        Args:
+            nautilus_ms: the time that Nautilus signs with, UTC ms; take it right before the call.
+
+        Raises:
+            TraderError: this machine's clock is right, and Nautilus' is ahead of the exchange's.
+        """
         if not self._signs:
             return
-        before, self.problem = self.problem, clock_problem(now_ms() - self._client.now_ms())
+        host_ms, exchange_ms = now_ms(), self._client.now_ms()
+        offset_ms = host_ms - exchange_ms
+        ahead_ms = nautilus_ms - exchange_ms
+        if ahead_ms > AHEAD_MS and not clock_problem(offset_ms):
+            raise TraderError(
+                f"this machine's clock was set back, and Nautilus signs {ahead_ms / 1000:.1f} s "
+                "ahead of the exchange, which refuses that: only a new start takes the right time"
+            )
+        before, self.problem = self.problem, clock_problem(offset_ms)
         if bool(before) == bool(self.problem):
             return
         if self.problem:

@@ -341,7 +341,7 @@ class BaseRunner(ABC):
             if not node.trader.is_running or not any(s.is_running for s in self.strategies):
                 raise TraderError("the trader is no longer running; see its log above")
             self._watch.look(self._expected())
-            self.clock.look()
+            self.clock.look(node.kernel.clock.timestamp_ms())
             self._unprotected.look(grid_reports(self.strategies), now_ms())
             self._cancel_unwanted()  # what was on its way may have been accepted since
             waited_s = loop.time() - started_at
