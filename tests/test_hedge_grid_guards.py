@@ -96,6 +96,14 @@ def test_hedge_grid_caps_tightest_rule_limits_a_book(key: str, value: D, quote: 
     assert book_cap(**limits) == quote
 
 
+@pytest.mark.parametrize(("leverage", "gross"), [("2", D(2000)), ("20", D(5000))])
+def test_hedge_grid_caps_both_books_need_no_more_margin_than_the_account_has(
+    leverage: str, gross: D
+) -> None:
+    caps = caps_of(D(1000), D(leverage), D("0.05"), config(max_leverage_used=D(5)))
+    assert caps.gross == gross
+
+
 def test_hedge_grid_caps_full_book_keeps_the_liquidation_buffer() -> None:
     quote = book_cap(emergency_liquidation_buffer=D("0.25"), leverage=D(100))
     assert 1000 - quote * D("0.25") == pytest.approx(

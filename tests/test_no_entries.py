@@ -79,6 +79,14 @@ def test_no_entries_grid_that_can_send_logs_nothing() -> None:
             "raise it or lower base_qty"),
         ),
         (
+            {"equity": "25", "max_leverage_used": D(20), "max_position_pct": D(14),
+             "emergency_liquidation_buffer": D("0.05")},
+            "leverage",
+            ("the smallest order is 0.004 BTC, worth 199.80 USDT; leverage allows 250.00 USDT for "
+            "the nearest orders of both books together at an equity of 25.00 USDT: raise it or "
+            "lower base_qty"),
+        ),
+        (
             {"equity": "0"}, "equity",
             ("the account has no USDT: deposit some (in paper mode, set trade.starting_balances)"),
         ),

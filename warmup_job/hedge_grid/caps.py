@@ -25,6 +25,8 @@ class Caps:
     """Both books together, quote currency."""
     quote_key: str = "max_inventory_quote"
     """The configuration key that sets ``quote``."""
+    gross_key: str = "max_leverage_used"
+    """What sets ``gross``: the configuration key, or ``leverage`` of the account."""
     equity: Decimal | None = None
     """The equity that the caps were computed from, quote currency; None: they ignore it."""
 
@@ -55,7 +57,8 @@ def caps_of(
             equity, whatever the leverage. ``max_margin_pct`` replaces it: the share of the equity
             that a book's margin may use. ``emergency_liquidation_buffer`` is the least distance
             from the price to a book's liquidation price, as a share of the price, when only that
-            book is filled.
+            book is filled. ``max_leverage_used`` limits both books together, as a multiple of the
+            equity, and so does the account's leverage if that is lower.
     """
     equity = max(equity, Decimal(0))
     margin_pct = config.max_margin_pct
@@ -70,8 +73,10 @@ def caps_of(
         / (config.emergency_liquidation_buffer + maintenance),
     }
     tightest = min(limits, key=limits.__getitem__)
-    gross = config.max_leverage_used * equity
-    return Caps(limits[tightest], config.max_position_size, gross, tightest, equity)
+    # Above equity times leverage Binance rejects an order for lack of margin (-2019).
+    gross = min(config.max_leverage_used, leverage) * equity
+    gross_key = "leverage" if leverage < config.max_leverage_used else "max_leverage_used"
+    return Caps(limits[tightest], config.max_position_size, gross, tightest, gross_key, equity)
 
 
 def describe_tighter_cap(

@@ -78,7 +78,7 @@ def explain_no_entries(
         verb = "lower" if key == "emergency_liquidation_buffer" else "raise"
         limit = f"{caps.quote:.2f} {quote} per book"
     else:
-        key, verb = "max_leverage_used", "raise"
+        key, verb = caps.gross_key, "raise"
         limit = f"{caps.gross or 0:.2f} {quote} for the nearest orders of both books together"
     if caps.equity is not None and key not in ("max_position_size", "max_inventory_quote"):
         limit += f" at an equity of {caps.equity:.2f} {quote}"
