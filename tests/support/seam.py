@@ -35,6 +35,7 @@ from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
+from warmup_job.modes import Mode
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.venue_client import open_client
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -216,6 +217,7 @@ async def start_over(
     faults_stay: bool = False,
     publish: bool = True,
     connect_timeout_s: float = 30.0,
+    mode: Mode = "paper",
 ) -> Seam:
     """Publish a snapshot, run a node and ``during``, stop it; then fetch the venue's bars.
 
@@ -243,9 +245,9 @@ async def start_over(
                 await after_loading(seam)
             return seam.histories
 
-        state_dir = StateDir(plan.trader.state_dir, "paper")
+        state_dir = StateDir(plan.trader.state_dir, mode)
         seam.runner = build_runner(
-            plan, "paper", client, seam.strategies, state_dir, connect_timeout_s
+            plan, mode, client, seam.strategies, state_dir, connect_timeout_s
         )
         seam.runner.on_report = lambda report: seam.states.append(report.state)
         handler = logger.add(

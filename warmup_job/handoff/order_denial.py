@@ -64,3 +64,21 @@ def reduces(cache: CacheFacade, order: Order, position_id: PositionId | None) ->
         return True
     position = None if position_id is None else cache.position(position_id)
     return position is not None and bool(order.would_reduce_only(position.side, position.quantity))
+
+
+def book_problem(cache: CacheFacade, order: Order, position_id: PositionId | None) -> str:
+    """Return why Binance cannot take an order in hedge mode; empty: it names its book.
+
+    Args:
+        cache: knows the position of an order that an execution algorithm has split.
+        order: the order.
+        position_id: the position that it is for; None: the strategy named none.
+    """
+    if position_id is None and order.exec_spawn_id is not None:
+        position_id = cache.position_id(order.exec_spawn_id)
+    if position_id is not None and position_id.value.endswith(("LONG", "SHORT")):
+        return ""
+    return (
+        "it names no book: in hedge mode submit it with a position_id like "
+        f"{order.instrument_id}-LONG or {order.instrument_id}-SHORT"
+    )

@@ -22,7 +22,7 @@ from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.system.kernel import NautilusKernel
 
-from warmup_job.handoff.order_denial import reduces
+from warmup_job.handoff.order_denial import book_problem, reduces
 from warmup_job.handoff.order_limits import OrderLimits
 from warmup_job.handoff.order_queue import OrderQueue, Urgency
 
@@ -54,6 +54,8 @@ class OrderGate:
         limits: the venue file's.
         kernel: its engines get what passes.
         loop: the event loop of the engines.
+        names_book: whether an order has to name its book, as on Binance in hedge mode. Nautilus'
+            client raises without it before it has told the strategy anything.
     """
 
     def __init__(
@@ -62,11 +64,14 @@ class OrderGate:
         limits: OrderLimits,
         kernel: NautilusKernel,
         loop: asyncio.AbstractEventLoop,
+        *,
+        names_book: bool,
     ) -> None:
         self._judge = judge
         self._limits = limits
         self._kernel = kernel
         self._loop = loop
+        self._names_book = names_book
         self._held: OrderQueue[_Submission] = OrderQueue(limits.rates)
         self._timer: asyncio.TimerHandle | None = None
         self._said = False
@@ -192,6 +197,8 @@ class OrderGate:
     def _order_reason(self, order: Order, position_id: PositionId | None) -> str:
         cache = self._kernel.cache
         why = self._judge.reason_to_deny(order, position_id)
+        if not why and self._names_book:
+            why = book_problem(cache, order, position_id)
         if why or reduces(cache, order, position_id):
             return why
         return self._limits.size_problem(cache, order)

@@ -265,7 +265,10 @@ class BaseRunner(ABC):
         if self.policy.state_dir is not None:
             self._saver = self._load_states(self.policy.state_dir)
         self.streams.attach(node, loop)
-        self._order_gate = OrderGate(self.streams, self.settings.order_limits, node.kernel, loop)
+        self._order_gate = OrderGate(
+            self.streams, self.settings.order_limits, node.kernel, loop,
+            names_book=self.mode == "live" and self.settings.market == "um",
+        )  # fmt: skip
         self._order_gate.install()
         self._rejections.attach(node.kernel.msgbus)
         # Nautilus would end at once, with its orders open; this ends the run in order.
