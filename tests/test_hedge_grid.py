@@ -596,7 +596,7 @@ def test_hedge_grid_exit_sent_again_after_a_takeover_has_a_new_id(
     engine.run()
     targets = [order for order in of_kind(orders_of(engine), "T") if order.status == OPEN]
     assert sorted(str(order.quantity) for order in targets) == ["0.004", "0.008"]
-    assert {order.init_event.ts_init for order in targets} == {LOOK_NS}
+    assert {order.init_event.ts_init for order in targets} == {START_NS + 20 * SECOND_NS}
 
 
 def test_hedge_grid_exit_with_a_refused_cancel_shrinks_on_the_next_bar(

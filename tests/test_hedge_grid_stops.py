@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.config import StrategyConfig
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType
@@ -24,6 +25,7 @@ from nautilus_trader.model.events import (
 from nautilus_trader.model.identifiers import PositionId, VenueOrderId
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
+from nautilus_trader.trading.strategy import Strategy
 
 from tests.support.made_up_market import (
     BAR_TYPE,
@@ -33,6 +35,7 @@ from tests.support.made_up_market import (
     answer_instead,
     config,
     feed,
+    instrument,
     make_engine,
     of_kind,
     orders_of,
@@ -245,11 +248,14 @@ def test_stops_market_order_never_closes_more_than_is_held(
     strategy = started(engine, base_qty=D("0.008"))
     refuse(engine, strategy, lambda order: is_stop(order) and second_of(order) > 15, REDUCE_ONLY)
 
+    other = Strategy(StrategyConfig(order_id_tag="002"))  # the grid hears nothing of its orders
+    engine.add_strategy(other)
+
     def close_a_part(_: Any) -> None:
-        order = strategy.order_factory.market(
+        order = other.order_factory.market(
             BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str("0.005")
         )
-        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+        other.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
 
     at_ns = START_NS + 20 * SECOND_NS
     strategy.clock.set_time_alert_ns("another client", at_ns, close_a_part)
@@ -291,6 +297,56 @@ def test_stops_late_fill_of_an_expired_stop_shrinks_the_exits_of_the_other_lots_
     engine.run()
     assert engine.cache.positions_open() == []
     assert engine.cache.orders_open() == []
+
+
+def test_stops_entry_that_fills_after_its_cancel_has_exits_at_once(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Binance can report a cancel before the last fill."""
+    strategy = started(engine)
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(50, "50000")
+    engine.clear_data()
+    feed(engine, market)
+
+    def cancel_and_fill(_: Any) -> None:
+        (entry,) = engine.cache.orders_open()
+        ids = (entry.trader_id, entry.strategy_id, entry.instrument_id, entry.client_order_id)
+        engine.kernel.exec_engine.process(canceled(entry, ids))
+        position = PositionId("BTCUSDT-PERP.BINANCE-LONG")
+        filled = TestEventStubs.order_filled(
+            entry, instrument(), position_id=position, last_px=entry.price
+        )
+        fields = type(filled).to_dict(filled) | {"account_id": str(entry.account_id)}
+        engine.kernel.exec_engine.process(type(filled).from_dict(fields))
+
+    at_ns = START_NS + 20 * SECOND_NS
+    strategy.clock.set_time_alert_ns("late", at_ns, cancel_and_fill)
+    engine.run()
+    (entry,) = of_kind(orders_of(engine), "E")
+    (stop,), (target,) = (of_kind(orders_of(engine), kind) for kind in "ST")
+    assert (second_of(stop), second_of(target)) == (20, 20), "not with the next check"
+    assert (stop.quantity, target.quantity) == (entry.quantity, entry.quantity)
+    names = [each.client_order_id.value for each in (entry, stop, target)]
+    assert {name.partition("-")[2] for name in names} == {names[0].removeprefix("E-")}
+    assert D(price_of(target)) > entry.price.as_decimal(), "exits at the entry's price"
+
+
+def test_stops_follow_an_order_that_is_none_of_the_grids_at_once(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    strategy = started(engine, base_qty=D("0.008"))
+
+    def close_a_part(_: Any) -> None:
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str("0.005")
+        )
+        strategy.submit_order(order, position_id=PositionId("BTCUSDT-PERP.BINANCE-LONG"))
+
+    at_ns = START_NS + 20 * SECOND_NS
+    strategy.clock.set_time_alert_ns("by hand", at_ns, close_a_part)
+    engine.run()
+    (stop,) = [each for each in of_kind(orders_of(engine), "S") if each.is_open]
+    assert (second_of(stop), str(stop.quantity)) == (20, "0.003")
 
 
 def test_stops_take_profits_of_other_lots_give_way_to_a_market_order_and_return(

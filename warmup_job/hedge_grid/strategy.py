@@ -51,7 +51,6 @@ from warmup_job.hedge_grid.grid_config import (
     make_circuit_breaker,
 )
 from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
-from warmup_job.hedge_grid.grid_order_ids import leg_and_key
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.grid_state import (
     STATE_VERSION,
@@ -64,7 +63,7 @@ from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book, Rung, build_ladder
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.no_entries import explain_no_entries
-from warmup_job.hedge_grid.order_client import OrderClient, is_rate_denial
+from warmup_job.hedge_grid.order_client import OrderClient, book_of, is_rate_denial
 from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import OperatorState
@@ -516,8 +515,12 @@ class HedgeGridV1(Strategy):
             kind = "take profit" if leg == "T" else "stop loss"
             self._log_info(f"Filled {quantity} at {price} ({lot.book} {kind})")
             self._exits.on_exit_filled(lot, leg, order_id, quantity, is_closed=is_closed)
-        elif leg_and_key(order_id) is not None and self._operator != "flattening":
-            self._check_lots()  # its lot is closed, so it has closed what another lot held
+        elif order is not None and order_id.startswith("E-") and self.owns_order(order_id):
+            book = book_of(order, closes=False)
+            self._log_info(f"Filled {quantity} at {price} ({book}), after the entry had ended")
+            self._exits.on_entry_filled(_key(order_id), book, price, quantity)
+        elif self._operator != "flattening":
+            self._check_lots()  # a late exit, an order by hand, Binance's deleveraging
         self.on_state_change()
 
     def on_order_rejected(self, event: OrderRejected) -> None:
