@@ -5,6 +5,7 @@ from __future__ import annotations
 from warmup_job.handoff.account_differences import Difference
 from warmup_job.handoff.account_verdict import (
     EXIT_MS,
+    FAILING_EXIT_MS,
     QUIET_MS,
     REPAIR_AGAIN_MS,
     REPEATED_WITHIN_MS,
@@ -74,6 +75,44 @@ def test_a_difference_that_remains_is_repaired_again_and_then_ends_the_run() -> 
     verdict.on_repair(REPAIR_AGAIN_MS)
     verdict.judge([STOP], EXIT_MS - 1)
     assert verdict.judge([STOP], EXIT_MS).action == "exit"
+
+
+def test_a_repair_that_failed_does_not_count_but_stops_entries() -> None:
+    verdict = AccountVerdict(0)
+    verdict.judge([STOP], 0)
+    assert verdict.judge([STOP], 0).action == "repair"
+    verdict.on_repair(EXIT_MS, succeeded=False)  # it got no answer
+    verdict.judge([STOP], EXIT_MS)
+    step = verdict.judge([STOP], EXIT_MS + REPAIR_AGAIN_MS)
+    assert step == Step("differs", step.reason, "repair")  # the orders first, as the first time
+    repaired_ms = EXIT_MS + REPAIR_AGAIN_MS
+    verdict.on_repair(repaired_ms)
+    verdict.judge([STOP], repaired_ms)
+    assert verdict.judge([STOP], repaired_ms + REPAIR_AGAIN_MS).action == "repair positions"
+    verdict.on_repair(repaired_ms + REPAIR_AGAIN_MS, succeeded=False)
+    verdict.judge([STOP], repaired_ms + EXIT_MS - 1)
+    assert verdict.judge([STOP], repaired_ms + EXIT_MS).action == "exit"
+
+
+def test_repairs_that_all_fail_end_the_run_later() -> None:
+    verdict = AccountVerdict(0)
+    verdict.judge([STOP], 0)
+    verdict.judge([STOP], 0)
+    verdict.on_repair(0, succeeded=False)
+    verdict.judge([STOP], FAILING_EXIT_MS - 1)
+    assert verdict.judge([STOP], FAILING_EXIT_MS - 1).action == "repair"
+    assert verdict.judge([STOP], FAILING_EXIT_MS).action == "exit"
+
+
+def test_a_repair_that_failed_is_no_sign_of_a_silent_stream() -> None:
+    verdict = AccountVerdict(0)
+    verdict.judge([STOP], 0)
+    verdict.judge([STOP], 0)
+    verdict.on_repair(0, succeeded=False)
+    verdict.judge([STOP], REPAIR_AGAIN_MS)
+    assert verdict.judge([STOP], REPAIR_AGAIN_MS).action == "repair"
+    verdict.on_repair(REPAIR_AGAIN_MS)
+    assert verdict.judge([], REPAIR_AGAIN_MS + 1) == OK
 
 
 def test_a_repaired_difference_that_returns_later_is_a_new_one() -> None:

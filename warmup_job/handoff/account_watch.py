@@ -149,8 +149,8 @@ class AccountWatch:
             "renewing the user data stream and reconciling the account: {}",
             "; ".join(map(str, self._differences[:_SHOWN])) or self._stream_problem(),
         )
-        await self._client.renew_stream(positions=positions)
-        self._verdict.on_repair(_monotonic_ms())
+        succeeded = await self._client.renew_stream(positions=positions)
+        self._verdict.on_repair(_monotonic_ms(), succeeded=succeeded)
 
     def _enter(self, step: Step) -> None:
         before, self._step = self._step, step
