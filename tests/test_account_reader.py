@@ -9,9 +9,16 @@ from decimal import Decimal
 import pytest
 
 from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
 from tests.test_certain_orders import ENTRY, STOP, orders_at, place, take
-from warmup_job.binance.account_reader import AccountReader, AccountSnapshot
+from warmup_job.binance.account_reader import (
+    ORDERS_WEIGHT,
+    POSITIONS_WEIGHT,
+    AccountReader,
+    AccountSnapshot,
+)
 from warmup_job.binance.client import BinanceClient
+from warmup_job.binance.weight_budget import WeightBudget
 from warmup_job.errors import ExchangeUnreachableError, RateLimitedError, WarmupError
 
 Start = Callable[..., Exchange]
@@ -57,6 +64,22 @@ def test_a_reading_costs_the_weight_that_the_exchange_counts(start_exchange: Sta
 
     spent = asyncio.run(run())
     assert spent == sum(each["weight"] for each in running.requests())
+
+
+def test_an_account_is_read_at_once_although_the_share_of_the_minute_is_used(
+    start_exchange: Start,
+) -> None:
+    running = start_exchange()
+
+    async def run() -> int:
+        async with BinanceClient("um", running.url) as client:
+            client.budget = WeightBudget(10, lambda: 0)  # its minute does not end
+            await client.budget.spend(10)
+            async with asyncio.timeout(HANG_S):
+                await read(running, client, "BTCUSDT")
+            return client.budget.spent
+
+    assert asyncio.run(run()) == 10 + POSITIONS_WEIGHT + ORDERS_WEIGHT
 
 
 def test_a_reading_signs_with_the_exchanges_time(start_exchange: Start) -> None:

@@ -64,8 +64,9 @@ class AccountSnapshot(NamedTuple):
 class AccountReader:
     """Reads an account; use it as ``async with AccountReader(...) as reader``.
 
-    It shares the client's weight budget, and sends nothing while the exchange limits or blocks this
-    IP. It signs with the exchange's time, so a wrong clock of this machine does not blind it.
+    Its requests count in the client's weight budget, but do not wait for it: an account must not
+    stay unread because of klines. It sends nothing while the exchange limits or blocks this IP. It
+    signs with the exchange's time, so a wrong clock of this machine does not blind it.
 
     Args:
         client: The client of the market; its clock is the exchange's.
@@ -180,9 +181,9 @@ class AccountReader:
             income += [row for row in rows if row.at_ms < start_ms]
 
     async def _ask(self, weight: int, requests: Callable[[], list[Awaitable[Any]]]) -> list[Any]:
-        """Send signed requests at the same time, when the budget has room for their weight."""
+        """Send signed requests at the same time and at once, and count their weight."""
         client, ccxt = self._client, self._ccxt
-        minute = await client.budget.spend(weight)
+        minute = client.budget.count(weight)
         try:
             client.check_allowed()
             ccxt.options["timeDifference"] = time.time_ns() // 1_000_000 - client.now_ms()

@@ -42,18 +42,27 @@ class WeightBudget:
             # A weight above the whole share is allowed if nothing else was used in this minute;
             # otherwise it would wait forever.
             if self._used == 0 or self._used + weight <= self._limit:
-                self._used += weight
-                self._in_flight += weight
-                self.spent += weight
-                return self._minute
+                return self.count(weight)
             await asyncio.sleep((MINUTE_MS - self._clock() % MINUTE_MS + 50) / 1000)
 
+    def count(self, weight: int) -> int:
+        """Count ``weight`` without waiting, for a request that must not wait for the share.
+
+        Returns:
+            The minute; pass it to `request_ended`.
+        """
+        self._roll()
+        self._used += weight
+        self._in_flight += weight
+        self.spent += weight
+        return self._minute
+
     def request_ended(self, weight: int, minute: int, used: int | None = None) -> None:
-        """End a request that `spend` counted, answered or not.
+        """End a request that was counted, answered or not.
 
         Args:
             weight: The request's weight.
-            minute: What `spend` returned.
+            minute: What `spend` or `count` returned.
             used: The exchange's count of that minute; None: unknown.
         """
         self._in_flight -= weight

@@ -22,7 +22,7 @@ from warmup_job.handoff.account_differences import (
     Difference,
     differences,
 )
-from warmup_job.handoff.account_verdict import AccountVerdict, Step
+from warmup_job.handoff.account_verdict import UNREAD_MS, AccountVerdict, Step
 from warmup_job.handoff.clock_watch import ClockWatch
 from warmup_job.handoff.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.report import AccountReport
@@ -129,13 +129,12 @@ class AccountWatch:
     async def _look(self) -> Step:
         read_ms = self._client.now_ms  # the cache's times are of the same clock
         try:
-            account = await self._reader.read()
+            async with asyncio.timeout(UNREAD_MS / 1000):
+                account = await self._reader.read()
         except WarmupError as error:
-            self._clock.doubt()
-            step = self._verdict.on_unread(str(error), _monotonic_ms())
-            if step is not None:
-                self._enter(step)
-            return self._step._replace(action="wait")
+            return self._on_unread(str(error))
+        except TimeoutError:
+            return self._on_unread("the exchange does not answer")
         await self._others.look(account)
         self._differences = differences(
             account, self._belief(account), read_ms=read_ms, own_tag=self._own_tag
@@ -143,6 +142,13 @@ class AccountWatch:
         step = self._verdict.judge(self._differences, _monotonic_ms(), self._stream_problem())
         self._enter(step)
         return step
+
+    def _on_unread(self, why: str) -> Step:
+        self._clock.doubt()
+        step = self._verdict.on_unread(why, _monotonic_ms())
+        if step is not None:
+            self._enter(step)
+        return self._step._replace(action="wait")
 
     async def _repair(self, *, positions: bool) -> None:
         logger.warning(
