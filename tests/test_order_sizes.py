@@ -11,7 +11,9 @@ import pytest
 
 from tests.support.ladders import listed, settings
 from tests.support.suite import REPO
+from warmup_job.hedge_grid.ladder import build_ladder
 from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
+from warmup_job.regime.detector import Regime
 
 
 def warned(price: int = 60_000, **changes: Any) -> list[str]:
@@ -47,6 +49,38 @@ def test_order_sizes_more_than_twice_the_configured_size_are_refused(scale: str,
     assert not any(
         "raises" in line for line in warned(20_000, qty_scale=D(scale), base_qty=D(base))
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        (
+            {"min_order_quote": D("119.9")},
+            ("risk.min_order_size_usdt 119.9: 3 of 5 orders are worth less, LONG 3 only 119.64 "
+            "USDT: lower it or raise grid.base_qty"),
+        ),
+        (
+            {"max_order_quote": D(120)},
+            ("risk.max_order_size_usdt 120: 2 of 5 orders are worth more, SHORT 2 even 120.24 "
+            "USDT: raise it or lower grid.base_qty"),
+        ),
+    ],
+)  # fmt: skip
+def test_order_sizes_that_the_venue_file_does_not_allow_are_refused_and_not_sent(
+    limits: dict[str, Any], problem: str
+) -> None:
+    """Or every entry is denied on its way out, and the circuit breaker opens again and again."""
+    assert refused(**limits) == [problem]
+    sent = build_ladder(
+        D(60_000), Regime.SIDEWAYS, settings(**{"qty_scale": D(1)} | limits), listed()
+    )
+    books = {rung.book for rung in sent}
+    assert books == ({"SHORT"} if "min_order_quote" in limits else {"LONG"})
+
+
+def test_order_sizes_within_the_venue_files_limits_are_sent() -> None:
+    limits: dict[str, Any] = {"min_order_quote": D("119.6"), "max_order_quote": D("120.3")}
+    assert refused(**limits) == []
 
 
 def test_order_sizes_thinning_without_effect_is_reported() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import FrozenInstanceError, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.config_files import write_config
 from warmup_job.cli.verify_command import verify
 from warmup_job.config import load
 from warmup_job.errors import ConfigError
+from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.market.interval import Interval
 from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.request_weights import RequestWeights, request_weights
@@ -20,6 +22,7 @@ from warmup_job.plan.resolve import resolve
 from warmup_job.plan.stream_pages import pages_at
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.regime.detector import DetectorSettings
+from warmup_job.trader.imported_strategies import import_strategy
 from warmup_job.trader.run_trader import trade
 
 URL = "http://user:Hush@127.0.0.1:9"
@@ -141,6 +144,18 @@ def test_the_venue_keeps_within_its_share_and_shows_no_secret(tmp_path: Path) ->
     assert (venue.api_key, venue.api_secret, venue.leverage) == ("Hush1", "Hush2", 3)
     assert venue.websocket_url == "wss://fstream.binance.com"
     assert "Hush" not in repr(plan)
+
+
+def test_the_grid_knows_the_order_sizes_that_the_venue_file_allows(tmp_path: Path) -> None:
+    sizes = {"min_order_size_usdt": 150, "max_order_size_usdt": 1_000}
+    plan = resolved(tmp_path, venue={"risk": sizes})
+    _, config = import_strategy(plan.strategies[0], 0)
+    assert isinstance(config, HedgeGridV1Config)
+    grid = grid_settings(config)
+    assert not grid.takes_value(Decimal("149.99"))
+    assert grid.takes_value(Decimal(150))
+    assert grid.takes_value(Decimal(1_000))
+    assert not grid.takes_value(Decimal("1000.01"))
 
 
 def test_a_strategys_secrets_are_not_shown(tmp_path: Path) -> None:

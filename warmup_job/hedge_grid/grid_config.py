@@ -57,6 +57,8 @@ class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     policy: PolicyName
     counter_levels: int
     counter_qty_scale: Decimal
+    min_order_quote: Decimal = Decimal(0)
+    max_order_quote: Decimal | None = None
     max_errors_per_minute: int = DEFAULTS.max_errors_per_minute
     circuit_breaker_cooldown_seconds: int = DEFAULTS.circuit_breaker_cooldown_seconds
     circuit_breaker_window_seconds: int = DEFAULTS.circuit_breaker_window_seconds
@@ -84,6 +86,8 @@ def grid_settings(config: HedgeGridV1Config) -> GridSettings:
         policy=config.policy,
         counter_levels=config.counter_levels,
         counter_qty_scale=config.counter_qty_scale,
+        min_order_quote=config.min_order_quote,
+        max_order_quote=config.max_order_quote,
     )
 
 

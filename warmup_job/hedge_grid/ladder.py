@@ -48,6 +48,15 @@ class GridSettings:
     policy: PolicyName
     counter_levels: int
     counter_qty_scale: Decimal
+    min_order_quote: Decimal = Decimal(0)
+    """An entry that is worth less is not sent, quote currency."""
+    max_order_quote: Decimal | None = None
+    """An entry that is worth more is not sent, quote currency."""
+
+    def takes_value(self, value: Decimal) -> bool:
+        """Return whether an entry may be worth this much, quote currency."""
+        most = self.max_order_quote
+        return value >= self.min_order_quote and (most is None or value <= most)
 
     def configured_quantity(self, level: int) -> Decimal:
         """Return a level's quantity before policy, funding and the exchange's minimum."""
@@ -85,8 +94,9 @@ def build_ladder(
     Level k is at center · (1 ∓ step)^k with the quantity base_qty · qty_scale^(k−1). Prices are
     rounded to the tick, away from the centre; quantities are rounded down to the step and raised
     to the instrument's minimum, which also covers the rung's exits. A book ends before the first
-    rung that exceeds the instrument's largest price, quantity or notional, or that would have to be
-    raised to more than `MOST_RAISED` times its configured quantity.
+    rung that exceeds the instrument's largest price, quantity or notional, that would have to be
+    raised to more than `MOST_RAISED` times its configured quantity, or that is worth less or more
+    than the settings allow.
 
     Args:
         center: The grid's centre price.
@@ -106,6 +116,8 @@ def build_ladder(
             configured = settings.configured_quantity(level)
             quantity = order_quantity(instrument, configured * scale, price, settings.exits)
             if quantity > MOST_RAISED * configured or not _takes(instrument, quantity, price):
+                break
+            if not settings.takes_value(quantity * price):
                 break
             rungs.append(
                 Rung(book, level, instrument.make_price(price), instrument.make_qty(quantity))

@@ -48,7 +48,7 @@ def explain_no_entries(
         instrument: The traded instrument.
         regime: The current regime.
         size_factors: The funding factors of each book.
-        oversized: The orders that the exchange's minimum makes too large, see
+        oversized: The orders that are too small or too large, see
             `warmup_job.hedge_grid.order_sizes.size_problems`.
     """
     if not ladder:

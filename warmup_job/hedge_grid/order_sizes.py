@@ -1,4 +1,4 @@
-"""Which orders the exchange's minimum makes larger than configured, and what that undoes. Pure."""
+"""Which orders are too small or too large, and what the exchange's minimum undoes. Pure."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ class RungSize(NamedTuple):
     """The exchange's minimum for the order and its exits, base currency."""
     sent: Decimal
     """Base currency."""
+
+    @property
+    def value(self) -> Decimal:
+        """What the order is worth, quote currency."""
+        return self.price * self.sent
 
     @property
     def is_raised(self) -> bool:
@@ -74,11 +79,12 @@ def rung_sizes(center: Decimal, settings: GridSettings, instrument: Instrument) 
 
 
 def size_problems(center: Decimal, settings: GridSettings, instrument: Instrument) -> list[str]:
-    """Return why the ladder's sizes cannot be traded, one line; empty if they can."""
+    """Return why the ladder's sizes cannot be traded, one line each; empty if they can."""
     sizes = rung_sizes(center, settings, instrument)
+    problems = _value_problems(sizes, settings, instrument)
     large = [size for size in sizes if size.is_oversized]
     if not large:
-        return []
+        return problems
     worst = max(large, key=lambda size: size.sent / size.configured)
     base = instrument.base_currency.code
     problem = (
@@ -87,7 +93,32 @@ def size_problems(center: Decimal, settings: GridSettings, instrument: Instrumen
         f"size, {worst.describe()} {base} at a price of {_plain(worst.price)}: set it to at least "
         f"{_plain(_fitting_base(sizes, settings, instrument))}"
     )
-    return [problem]
+    return [problem, *problems]
+
+
+def _value_problems(
+    sizes: list[RungSize], settings: GridSettings, instrument: Instrument
+) -> list[str]:
+    """Return which orders the venue file's section ``risk`` does not allow, one line per limit."""
+    quote, most = instrument.quote_currency.code, settings.max_order_quote
+    small = [size for size in sizes if size.value < settings.min_order_quote]
+    large = [size for size in sizes if most is not None and size.value > most]
+    lines = []
+    if small:
+        least = min(small, key=lambda size: size.value)
+        lines.append(
+            f"risk.min_order_size_usdt {_plain(settings.min_order_quote)}: {len(small)} of "
+            f"{len(sizes)} orders are worth less, {least.book} {least.level} only "
+            f"{least.value:.2f} {quote}: lower it or raise grid.base_qty"
+        )
+    if large and most is not None:
+        greatest = max(large, key=lambda size: size.value)
+        lines.append(
+            f"risk.max_order_size_usdt {_plain(most)}: {len(large)} of {len(sizes)} orders are "
+            f"worth more, {greatest.book} {greatest.level} even {greatest.value:.2f} {quote}: "
+            "raise it or lower grid.base_qty"
+        )
+    return lines
 
 
 def size_warnings(

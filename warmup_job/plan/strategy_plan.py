@@ -106,6 +106,8 @@ def _grid(venue: VenuePlan, strategy: StrategyFile) -> StrategyPlan:
         "policy": strategy.policy.strategy,
         "counter_levels": strategy.policy.counter_levels,
         "counter_qty_scale": strategy.policy.counter_qty_scale,
+        "min_order_quote": venue.min_order_size_usdt,
+        "max_order_quote": venue.max_order_size_usdt,
     }
     return StrategyPlan(
         strategy_path=_GRID,

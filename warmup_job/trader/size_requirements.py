@@ -12,7 +12,7 @@ from warmup_job.trader.imported_strategies import import_strategy
 
 
 def order_size_problems(plans: Iterable[StrategyPlan], histories: Iterable[History]) -> list[str]:
-    """Return which grids have sizes that the exchange's minimum would make too large.
+    """Return which grids have sizes that are too small or too large to be sent.
 
     A grid without a history or an instrument is not judged: it has no price yet. It leaves such
     orders out later.
