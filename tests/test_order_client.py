@@ -13,6 +13,7 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
 
 from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.hedge_grid.grid_order_ids import leg_and_key
 from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.local_binance.prices.symbols import default_symbols
 
@@ -36,16 +37,16 @@ def test_order_client_rounds_by_the_current_tick_of_the_node() -> None:
     )
 
 
-def test_order_client_counts_to_four_digits_so_that_ids_fit() -> None:
+def test_order_client_counts_to_three_digits_so_that_ids_fit() -> None:
     trader_id, strategy_id = TraderId("WARMUP-abcxyz1"), StrategyId("HedgeGridV1-000")
     factory = OrderFactory(trader_id, strategy_id, LiveClock())
-    factory.set_client_order_id_count(9_998)
+    factory.set_client_order_id_count(998)
     listed = next(each for each in default_symbols() if each.market == "um")
     strategy: Any = SimpleNamespace(order_factory=factory)
     client = OrderClient(strategy, parse_instrument("um", listed.info(), 0))
     last, first = client.new_key(), client.new_key()
-    assert last.endswith("-9999")
-    assert len(f"S99-{last}") == 36
+    assert last.endswith("-999")
+    assert len(f"Szzz-{last}") == 36
     assert first.endswith("-1")
 
 
@@ -68,3 +69,24 @@ def test_order_client_counts_orders_that_wait_to_be_sent() -> None:
     )
     cache.add_order(entry)
     assert client.own_orders() == [entry]
+
+
+def test_order_client_ids_of_a_thousand_exits_of_a_lot_fit() -> None:
+    """Before, Binance refused the hundredth: its id had 37 characters."""
+    trader_id, strategy_id = TraderId("WARMUP-abcxyz1"), StrategyId("HedgeGridV1-000")
+    factory = OrderFactory(trader_id, strategy_id, LiveClock())
+    factory.set_client_order_id_count(998)
+    listed = next(each for each in default_symbols() if each.market == "um")
+    instrument = parse_instrument("um", listed.info(), 0)
+    cache = Cache()
+    cache.add_instrument(instrument)
+    strategy: Any = SimpleNamespace(cache=cache, order_factory=factory)
+    client = OrderClient(strategy, instrument)
+    key, ids = client.new_key(), []
+    for _ in range(1_300):
+        order = factory.market(**client.exit_fields("S", key, "LONG", Decimal(1)))
+        cache.add_order(order)
+        ids.append(order.client_order_id.value)
+    assert len(set(ids)) == len(ids)
+    assert max(map(len, ids)) <= 36
+    assert {leg_and_key(each) for each in ids} == {("S", key)}

@@ -28,13 +28,13 @@ def started(folder: Path, prefix: str = "abc") -> TraderIdentity:
 
 
 def test_order_ids_longest_one_is_what_binance_accepts(tmp_path: Path) -> None:
-    key = nautilus_id(started(tmp_path), count=9_998).removeprefix("O-")
-    longest = f"S99-{key}"
+    key = nautilus_id(started(tmp_path), count=998).removeprefix("O-")
+    longest = f"Szzz-{key}"
     assert len(longest) == 36
     assert BINANCE.match(longest)
 
 
-@pytest.mark.parametrize("kind", ["E", "T1", "S12", "O"])
+@pytest.mark.parametrize("kind", ["E", "T1", "S12", "Sa", "Tz0k", "O"])
 def test_order_ids_tell_kind_and_trader(tmp_path: Path, kind: str) -> None:
     identity = started(tmp_path)
     parts = parse_order_id(f"{kind}-{nautilus_id(identity).removeprefix('O-')}")

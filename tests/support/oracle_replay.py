@@ -17,7 +17,7 @@ ZERO = Decimal(0)
 _OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
 """A triggered stop is replaced by its order within the same ms; until then it protects nothing."""
 _STOPS = frozenset({"STOP", "STOP_MARKET", "TRAILING_STOP_MARKET"})
-_OURS = re.compile(r"(?P<kind>E|[TS]\d+)-(?P<key>.+)")
+_OURS = re.compile(r"(?P<kind>E|[TS][0-9a-z]+)-(?P<key>.+)")
 
 
 def number(text: object) -> Decimal:

@@ -1,8 +1,8 @@
 """Order ids, and whose order it is. Pure.
 
 An id is ``<kind>-<date>-<time>-<tag>-<strategy's tag>-<count>``: Nautilus' own, with HedgeGridV1's
-kinds E (entry), T1, T2, … (take profit) and S1, S2, … (stop loss) beside Nautilus' O. Binance
-accepts at most 36 characters of ``[.A-Z:/a-z0-9_-]``:
+kinds E (entry), T1, T2, … (take profit) and S1, S2, … (stop loss; in base 36, so Sa follows S9)
+beside Nautilus' O. Binance accepts at most 36 characters of ``[.A-Z:/a-z0-9_-]``:
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Order
 """
 
@@ -16,14 +16,14 @@ from typing import NamedTuple
 
 FOLDER_LENGTH, RUN_LENGTH = 3, 1
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ID = re.compile(r"([A-Z]\d*)-\d{8}-\d{6}-([A-Za-z0-9]+)-[A-Za-z0-9]+-\d+")
+_ID = re.compile(r"([A-Z][0-9a-z]*)-\d{8}-\d{6}-([A-Za-z0-9]+)-[A-Za-z0-9]+-\d+")
 
 
 class OrderIdParts(NamedTuple):
     """What an order id says."""
 
     kind: str
-    """``E``, ``T1``, ``S2``, ``O``."""
+    """``E``, ``T1``, ``S2a``, ``O``."""
     tag: str
     """Of the trader that made it."""
 

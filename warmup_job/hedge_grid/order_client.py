@@ -16,11 +16,11 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.hedge_grid.grid_account import position_id
-from warmup_job.hedge_grid.grid_order_ids import Leg, parse_order_id
+from warmup_job.hedge_grid.grid_order_ids import Leg, exit_order_id, parse_order_id
 from warmup_job.hedge_grid.ladder import Book
 from warmup_job.market.times import NS_PER_MS
 
-_MOST_COUNT = 9_999  # an order id has at most 36 characters
+_MOST_COUNT = 999  # an order id has at most 36 characters, three of them for an exit's number
 
 
 class OrderClient:
@@ -69,7 +69,7 @@ class OrderClient:
     def new_key(self) -> str:
         """Return a new key for an entry and its exits: a Nautilus order id without its ``O-``.
 
-        Its count has at most four digits, because an order id has at most 36 characters; the time
+        Its count has at most three digits, because an order id has at most 36 characters; the time
         in it, to the second, keeps it unique.
         """
         if self.factory.get_client_order_id_count() >= _MOST_COUNT:
@@ -78,7 +78,7 @@ class OrderClient:
 
     def exit_fields(self, leg: Leg, key: str, book: Book, quantity: Decimal) -> dict[str, Any]:
         """Return what every exit order has: its side, quantity, and an id never used before."""
-        ids = (ClientOrderId(f"{leg}{number}-{key}") for number in count(1))
+        ids = (ClientOrderId(exit_order_id(leg, number, key)) for number in count(1))
         return {
             "instrument_id": self.instrument.id,
             "order_side": OrderSide.SELL if book == "LONG" else OrderSide.BUY,
