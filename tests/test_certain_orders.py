@@ -22,6 +22,7 @@ from nautilus_trader.common.component import LiveClock
 
 from tests.support.exchange import Exchange
 from warmup_job.binance.unknown_outcome import may_send_again
+from warmup_job.handoff import certain_orders
 from warmup_job.handoff.certain_orders import CertainOrders
 
 Start = Callable[..., Exchange]
@@ -116,6 +117,28 @@ def test_an_order_that_does_not_exist_after_an_unclear_answer_may_be_sent_again(
         asyncio.run(place(orders_at(running), kind))
     assert may_send_again(str(raised.value))
     assert open_ids(running) == []
+
+
+def test_an_order_whose_request_arrives_late_is_placed(
+    start_exchange: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sender waits no longer, and it is not there yet when it is asked for."""
+    running = start_exchange()
+    running.fault("slow=2s@POST/order:times=1")
+    monkeypatch.setattr(certain_orders, "ANSWER_S", 0.2)
+    asyncio.run(place(orders_at(running), ENTRY))
+    assert open_ids(running) == [ENTRY]
+
+
+def test_a_stop_that_does_not_exist_does_not_wait_for_late_requests(start_exchange: Start) -> None:
+    running = start_exchange()
+    running.fault("unknown=lost:times=2")
+    for kind in (STOP, ENTRY):
+        with pytest.raises(BinanceError, match="NOT_PLACED"):
+            asyncio.run(place(orders_at(running), kind))
+    asked = [each["path"] for each in running.requests() if each["method"] == "GET"]
+    assert asked.count("/fapi/v1/algoOrder") == 3
+    assert asked.count("/fapi/v1/order") > 3
 
 
 def test_the_outcome_is_asked_for_until_the_exchange_answers(start_exchange: Start) -> None:

@@ -38,6 +38,13 @@ ANSWER_S = 10.0
 """How many seconds an answer may take; after that the outcome counts as unknown."""
 _ABSENT_AFTER_S = (0.0, 0.25, 0.5)
 """Pauses before the queries that all have to find no order, until it counts as not placed."""
+_PLACED_WITHIN_S = 6.0
+"""How long after its request an order may still be placed: the default recvWindow of 5 s, and the
+second that a timestamp may be ahead of Binance's clock.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info (timing security)
+"""
+_LATE_PAUSE_S = 1.0  # between further queries in that time
 _LONGEST_PAUSE_S = 8.0
 _LIMIT_PAUSE_S = 60.0  # after 429 and 418 without Retry-After
 _LIMITED = frozenset({418, 429})
@@ -62,6 +69,10 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
     it is no longer open). It raises when the exchange has refused the request, or has confirmed
     that the order does not exist; see `warmup_job.binance.unknown_outcome.may_send_again`. While
     the exchange does not answer, it keeps asking.
+
+    A request that was delayed on its way can place its order as long as its recvWindow lasts, so an
+    order counts as absent only after that. A stop loss does not wait for it: its position is
+    unprotected, and in hedge mode a second stop cannot open a position.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
@@ -73,13 +84,14 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         """Place an order."""
         order_id: str = order["new_client_order_id"]
         query = partial(self.query_order, order["symbol"], orig_client_order_id=order_id)
-        return await self._place(order_id, super().new_order(**order), query)
+        placed_within_s = 0.0 if order_id.startswith("S") else _PLACED_WITHIN_S
+        return await self._place(order_id, super().new_order(**order), query, placed_within_s)
 
     async def new_algo_order(self, **order: Any) -> BinanceFuturesAlgoOrder:  # noqa: ANN401
-        """Place a conditional order."""
+        """Place a conditional order, which is taken for a stop loss."""
         order_id: str = order["client_algo_id"]
         query = partial(self.query_algo_order, client_algo_id=order_id)
-        return await self._place(order_id, super().new_algo_order(**order), query)
+        return await self._place(order_id, super().new_algo_order(**order), query, 0.0)
 
     async def cancel_order(
         self,
@@ -146,30 +158,45 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
             self.under_way.discard(order_id)
 
     async def _place[T](
-        self, order_id: str, sent: Awaitable[T], query: Callable[[], Awaitable[T]]
+        self,
+        order_id: str,
+        sent: Awaitable[T],
+        query: Callable[[], Awaitable[T]],
+        placed_within_s: float,
     ) -> T:
+        placed_until_s = asyncio.get_running_loop().time() + placed_within_s
         with self._tracked(order_id):
             try:
                 return await _answer(order_id, sent)
             except _UnclearError as error:
                 failure = error
-            found = await self._query(query)
+            found = await self._query(query, placed_until_s)
             if found is None:
                 raise BinanceClientError(failure.status, not_placed_reason(failure.cause), {})
             logger.info("order {} exists, although its request failed: {}", order_id, failure.cause)
             return found
 
-    async def _query[T](self, query: Callable[[], Awaitable[T]]) -> T | None:
-        """Ask for an order until the exchange answers; return None if it does not exist."""
-        absent, failed = 0, 0
-        while absent < len(_ABSENT_AFTER_S):
-            await asyncio.sleep(_ABSENT_AFTER_S[absent])
+    async def _query[T](
+        self, query: Callable[[], Awaitable[T]], placed_until_s: float = 0.0
+    ) -> T | None:
+        """Ask for an order until the exchange answers; return None if it does not exist.
+
+        Args:
+            query: asks once.
+            placed_until_s: a query before does not show that it will not exist; the loop's time.
+        """
+        absent, failed, absent_s, clock_s = 0, 0, 0.0, asyncio.get_running_loop().time
+        while absent < len(_ABSENT_AFTER_S) or absent_s < placed_until_s:
+            await asyncio.sleep(
+                _ABSENT_AFTER_S[absent] if absent < len(_ABSENT_AFTER_S) else _LATE_PAUSE_S
+            )
+            asked_s = clock_s()
             try:
                 async with asyncio.timeout(ANSWER_S):
                     return await query()
             except BinanceError as error:
                 if error_code(error) == NO_SUCH_ORDER:
-                    absent += 1
+                    absent, absent_s = absent + 1, asked_s
                     continue
                 pause_s = _pause_s(error, failed)
             except _NO_ANSWER:
