@@ -583,3 +583,90 @@ def test_stops_after_any_refusals_what_is_held_is_protected_again(
         assert not turned, "a position never changes its side"
     finally:
         engine.dispose()
+
+
+# -- another client changes the position meanwhile -------------------------------------------------
+
+
+def sell_elsewhere(strategy: HedgeGridV1, second: float, quantity: str = "0.001") -> None:
+    """Let somebody else sell a part of the LONG position."""
+
+    def sell(_: Any) -> None:
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str(quantity)
+        )
+        strategy.submit_order(order, position_id=PositionId(f"{BAR_TYPE.instrument_id}-LONG"))
+
+    strategy.clock.set_time_alert_ns("elsewhere", START_NS + round(second * SECOND_NS), sell)
+
+
+def test_stops_market_order_under_way_keeps_its_lot_when_the_position_is_taken_over(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Before, the lot was closed a second time, by a sale of what the other lot held."""
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").quote(FILL_S + 1, "49895").quote(18, "48480").bar(22, "48480")
+    market.quote(23, "48480").quote(40, "48480")
+    strategy = started(engine, market, grid_levels_long=2)
+    held: list[Any] = []
+
+    def hold_back(command: Any) -> bool:
+        """The exchange answers the first closing order late, and never its cancel."""
+        if isinstance(command, CancelOrder):
+            return bool(held) and command.client_order_id == held[0].client_order_id
+        order = getattr(command, "order", None)
+        if order is None or held or not is_market(order) or not order.is_reduce_only:
+            return False
+        held.append(order)
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        account_id = engine.cache.accounts()[0].id
+        engine.kernel.exec_engine.process(OrderSubmitted(*ids, account_id, UUID4(), 0, 0))
+        return True
+
+    def refuse_higher_stop(_: Any) -> None:
+        stops = [order for order in of_kind(orders_of(engine), "S") if order.is_open]
+        order = max(stops, key=lambda each: each.trigger_price)
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        reason = "{'code': -2021, 'msg': 'Order would immediately trigger.'}"
+        engine.kernel.exec_engine.process(
+            OrderRejected(*ids, order.account_id, reason, UUID4(), 0, 0)
+        )
+
+    def fill_late(_: Any) -> None:
+        filled = TestEventStubs.order_filled(
+            held[0],
+            engine.cache.instrument(BAR_TYPE.instrument_id),
+            position_id=PositionId(f"{BAR_TYPE.instrument_id}-LONG"),
+        )
+        fields = type(filled).to_dict(filled) | {"account_id": str(held[0].account_id)}
+        engine.kernel.exec_engine.process(type(filled).from_dict(fields))
+
+    answer_instead(engine, hold_back)
+    for second, act in ((20, refuse_higher_stop), (30, fill_late)):
+        strategy.clock.set_time_alert_ns(act.__name__, START_NS + second * SECOND_NS, act)
+    sell_elsewhere(strategy, 21)
+    engine.run()
+    closing = [order for order in of_kind(orders_of(engine), "S") if is_market(order)]
+    assert states(closing) == [DONE], "the lot is closed once"
+    (position,) = engine.cache.positions_open()
+    assert str(position.quantity) == "0.003", "the other lot, less what was sold elsewhere"
+    (stop,) = [order for order in of_kind(orders_of(engine), "S") if order.is_open]
+    assert (str(stop.quantity), stop.is_reduce_only) == ("0.003", True)
+
+
+def test_stops_takeover_does_not_shorten_the_wait_for_a_repeated_stop(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Before, the takeover sent the stop at once, into the ban."""
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").bar(FILL_S + 4, "49960").quote(60, "49960")
+    strategy = started(engine, market)
+    until_ms = START_NS // 1_000_000 + 30_000
+    banned = f"{{'code': -1003, 'msg': 'Way too many requests; IP banned until {until_ms}.'}}"
+    refuse(engine, strategy, first(1, is_stop), banned)
+    sell_elsewhere(strategy, FILL_S + 3)
+    engine.run()
+    (before, stop) = of_kind(orders_of(engine), "S")
+    assert (second_of(before), before.status) == (FILL_S, REFUSED)
+    assert (str(stop.quantity), stop.status) == ("0.003", OPEN)
+    assert second_of(stop) >= 30

@@ -119,7 +119,7 @@ class ExitOrders:
     ) -> tuple[int, int]:
         """Replace the lots with those that positions, open exits and the saved lots show.
 
-        Surplus exits are cancelled.
+        A lot of the same key continues its retries. Surplus exits are cancelled.
 
         Returns:
             The number of exits found, and of surplus ones.
@@ -127,11 +127,13 @@ class ExitOrders:
         exits = [each for each in map(_open_exit, orders) if each is not None]
         known = {key: self._filled_since(each) for key, each in by_key(remembered).items()}
         lots, surplus = recover_lots(positions, exits, self._grid.exits, self._client.tick, known)
-        self._lots = {}
+        former, self._lots = self._lots, {}
         self._stops.forget_all()
         for lot in lots:
             if lot.key.startswith("kept-"):
                 lot.key = self._client.new_key()
+            elif lot.key in former:
+                lot.take_over_retries(former[lot.key])
             self._lots[lot.key] = lot
         for order_id in surplus:
             self._client.cancel(order_id)
@@ -419,11 +421,10 @@ def _open_exit(order: Order) -> OpenExit | None:
     found = leg_and_key(order_id)
     if found is None or order.is_pending_cancel:
         return None
-    if not (order.has_price or order.has_trigger_price):
-        return None  # a market order ends by itself
     leg, key = found
-    price = order.price if order.has_price else order.trigger_price
+    price = None
+    if order.has_price or order.has_trigger_price:
+        price = (order.price if order.has_price else order.trigger_price).as_decimal()
     return OpenExit(
-        order_id, key, leg, book_of(order, closes=True), price.as_decimal(),
-        order.leaves_qty.as_decimal(),
-    )  # fmt: skip
+        order_id, key, leg, book_of(order, closes=True), price, order.leaves_qty.as_decimal()
+    )

@@ -50,6 +50,16 @@ class Lot:
     close_from_ms: int = 0
     """From when on it is closed although its take profit is still open, Unix ms."""
 
+    def take_over_retries(self, former: Lot) -> None:
+        """Continue the retries of the lot that had this key before."""
+        self.target_rejections = former.target_rejections
+        self.is_target_passed = former.is_target_passed
+        self.stop_failures = former.stop_failures
+        self.send_stops_from_ms = former.send_stops_from_ms
+        self.may_overlap = former.may_overlap
+        self.is_closing = self.is_closing or former.is_closing
+        self.close_from_ms = former.close_from_ms
+
     def grow(self, price: Decimal, quantity: Decimal) -> None:
         """Add a fill."""
         total = self.quantity + quantity
@@ -58,13 +68,14 @@ class Lot:
 
 
 class OpenExit(NamedTuple):
-    """An exit order found at the exchange after a restart."""
+    """An open exit order, or one on its way."""
 
     order_id: str
     key: str
     leg: Leg
     book: Book
-    price: Decimal
+    price: Decimal | None
+    """None: a market order, which closes its lot now."""
     leaves: Decimal
     """The unfilled quantity, base currency."""
 
@@ -90,9 +101,15 @@ class _Exits:
         return self.target is not None and bool(self.stops)
 
     @property
-    def by_leg(self) -> dict[Leg, OpenExit]:
-        exits: dict[Leg, OpenExit] = {} if self.target is None else {"T": self.target}
-        return exits | {"S": self.stops[0]} if self.stops else exits
+    def prices(self) -> dict[Leg, Decimal]:
+        """The prices of the take profit and of the first stop."""
+        exits = [*reversed(self.stops)] + ([] if self.target is None else [self.target])
+        return {each.leg: each.price for each in exits if each.price is not None}
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether a market order closes the lot."""
+        return any(each.price is None for each in self.stops)
 
     @property
     def order_ids(self) -> list[str]:
@@ -153,29 +170,48 @@ def is_stop_reached(book: Book, stop: Decimal, mid: Decimal, buffer_bps: Decimal
     return mid * (1 + buffer_bps / BPS) >= stop
 
 
-def entry_price_of(exits: Mapping[Leg, OpenExit], steps: ExitSteps, tick: Decimal) -> Decimal:
+def entry_price_of(
+    book: Book, prices: Mapping[Leg, Decimal], steps: ExitSteps, tick: Decimal
+) -> Decimal:
     """Return the entry price (a multiple of the tick) that a lot's exits were computed from.
 
     The stop counts first, because a take profit is moved when the market has reached it. Below the
     entry a grid step is smaller, so two entry prices can have the same exit; then the one that fits
     both exits is returned.
     """
-    stop, target = exits.get("S"), exits.get("T")
-    one = stop or exits["T"]
-    above = (one.book == "LONG") == (one.leg == "T")
-    count = steps.sl_steps if stop else steps.tp_steps
-    exact = one.price / step_ratio(steps.step_bps, up=above) ** count
+    stop, target = prices.get("S"), prices.get("T")
+    above = (book == "LONG") == (stop is None)
+    count = steps.tp_steps if stop is None else steps.sl_steps
+    exact = prices["T" if stop is None else "S"] / step_ratio(steps.step_bps, up=above) ** count
     nearest = to_multiple(exact, tick, ROUND_FLOOR if above else ROUND_CEILING)
     if stop is None or target is None or above:
         return nearest
     for entry in (nearest, nearest + tick):
-        prices = (
-            stop_price(one.book, entry, steps, tick),
-            target_price(one.book, entry, steps, tick),
-        )
-        if prices == (stop.price, target.price):
+        both = stop_price(book, entry, steps, tick), target_price(book, entry, steps, tick)
+        if both == (stop, target):
             return entry
     return nearest
+
+
+def _lot_of(
+    key: str,
+    book: Book,
+    exits: _Exits,
+    held: BookPosition,
+    saved: SavedLot | None,
+    steps: ExitSteps,
+    tick: Decimal,
+) -> Lot:
+    """Return the lot that has these exits, at most as large as what is ``held``."""
+    lot = Lot(key, book, held.price, min(exits.leaves, held.quantity), steps)
+    lot.target = None if exits.target is None else exits.target.order_id
+    lot.stops = [stop.order_id for stop in exits.stops]
+    lot.is_closing = exits.is_closing
+    if saved is not None:
+        lot.entry, lot.steps = saved.entry, saved.steps
+    elif exits.prices:
+        lot.entry = entry_price_of(book, exits.prices, steps, tick)
+    return lot
 
 
 def recover_lots(
@@ -189,9 +225,9 @@ def recover_lots(
 
     The quantities of a book's lots add up to its position. A remembered lot keeps its entry price
     and its steps. The entry price of any other lot is computed from its exits with the present
-    ``steps``. What then remains of a position is first that of remembered lots that were larger
-    than their open exits; the rest becomes one more lot, with the key ``kept-<book>`` and the
-    position's average price.
+    ``steps``; without a price there, it is the position's. What then remains of a position is first
+    that of remembered lots that were larger than their open exits; the rest becomes one more lot,
+    with the key ``kept-<book>`` and the position's average price.
 
     Args:
         positions: The positions.
@@ -218,20 +254,19 @@ def recover_lots(
     for book in BOOKS:
         position = positions.get(book, BookPosition(Decimal(0), Decimal(0)))
         left = position.quantity
-        # Lots with both exits first: the other exit of a single one may have been filled.
-        rows = [(not of.is_complete, key, of) for (side, key), of in found.items() if side == book]
-        for _, key, mine in sorted(rows, key=lambda row: row[:2]):
+        # First the lots that a market order closes: what it fills is theirs. Then lots with both
+        # exits: the other exit of a single one may have been filled.
+        rows = [
+            (not of.is_closing, not of.is_complete, key, of)
+            for (side, key), of in found.items()
+            if side == book
+        ]
+        for *_, key, mine in sorted(rows, key=lambda row: row[:3]):
             if left <= 0:
                 surplus += mine.order_ids
                 continue
-            lot = Lot(key, book, Decimal(0), min(mine.leaves, left), steps)
-            lot.target = None if mine.target is None else mine.target.order_id
-            lot.stops = [stop.order_id for stop in mine.stops]
-            saved = known.get(key)
-            if saved is None:
-                lot.entry = entry_price_of(mine.by_leg, steps, tick)
-            else:
-                lot.entry, lot.steps = saved.entry, saved.steps
+            held = BookPosition(left, position.price)
+            lot = _lot_of(key, book, mine, held, known.get(key), steps, tick)
             lots.append(lot)
             left -= lot.quantity
         of_book = {lot.key: lot for lot in lots if lot.book == book}
