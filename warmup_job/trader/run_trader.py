@@ -20,6 +20,7 @@ from warmup_job.handoff.notices import NoticeRules
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.order_ids import tag_of_instruments
 from warmup_job.handoff.report import Report, Reporter
+from warmup_job.handoff.report_writer import ReportWriter
 from warmup_job.handoff.state_dir import held_state_dir
 from warmup_job.handoff.webhook import WebhookSettings, notifying
 from warmup_job.modes import Mode
@@ -64,10 +65,11 @@ async def trade(
         # First of all: a second trader must neither change the state nor send a request.
         state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
         identity = begin_run(state_dir, settings.trader_id, _order_id_tag(plan))
+        writer = stack.enter_context(ReportWriter(state_dir))
         webhook = await stack.enter_async_context(notifying(_webhook_settings(plan, mode)))
 
         def on_report(report: Report) -> None:
-            state_dir.write_report(report)
+            writer.write(report)
             if webhook is not None:
                 webhook.on_report(report)
 
