@@ -152,6 +152,18 @@ def test_exit_rules_several_stops_protect_one_lot() -> None:
     assert (lot.quantity, lot.stops, too_many) == (D("0.005"), ["S1-a", "S2-a"], [])
 
 
+def test_exit_rules_stop_beside_the_one_it_replaces_takes_nothing_from_another_lot() -> None:
+    again = exit_of("a", "S", "0.004")._replace(order_id="S2-a")
+    exits = [exit_of("a", "S", "0.004"), again, exit_of("b", "S", "0.004")]
+    position: dict[Book, BookPosition] = {"LONG": BookPosition(D("0.008"), D(50000))}
+    remembered = {each.key: each for each in (saved("a", "50100"), saved("b", "49900"))}
+    lots, too_many = recover_lots(position, exits, GRID, TICK, remembered)
+    assert [(lot.key, lot.entry, lot.quantity, lot.stops) for lot in lots] == [
+        ("a", D(50100), D("0.004"), ["S1-a", "S2-a"]), ("b", D(49900), D("0.004"), ["S1-b"]),
+    ]  # fmt: skip
+    assert too_many == []
+
+
 @given(
     st.dictionaries(st.sampled_from(BOOKS), st.integers(0, 30)),
     st.lists(

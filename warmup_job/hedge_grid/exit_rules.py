@@ -202,8 +202,11 @@ def _lot_of(
     steps: ExitSteps,
     tick: Decimal,
 ) -> Lot:
-    """Return the lot that has these exits, at most as large as what is ``held``."""
-    lot = Lot(key, book, held.price, min(exits.leaves, held.quantity), steps)
+    """Return the lot that has these exits, at most as large as what is held and was saved."""
+    quantity = min(exits.leaves, held.quantity)
+    if saved is not None and saved.quantity > 0:  # a new stop may stand beside those it replaces
+        quantity = min(quantity, saved.quantity)
+    lot = Lot(key, book, held.price, quantity, steps)
     lot.target = None if exits.target is None else exits.target.order_id
     lot.stops = [stop.order_id for stop in exits.stops]
     lot.is_closing = exits.is_closing
@@ -224,10 +227,10 @@ def recover_lots(
     """Rebuild the lots from positions, open exits and what is remembered of each lot.
 
     The quantities of a book's lots add up to its position. A remembered lot keeps its entry price
-    and its steps. The entry price of any other lot is computed from its exits with the present
-    ``steps``; without a price there, it is the position's. What then remains of a position is first
-    that of remembered lots that were larger than their open exits; the rest becomes one more lot,
-    with the key ``kept-<book>`` and the position's average price.
+    and its steps, and is not larger than saved. The entry price of any other lot is computed from
+    its exits with the present ``steps``; without a price there, it is the position's. What then
+    remains of a position is first that of remembered lots that were larger than their open exits;
+    the rest becomes one more lot, with the key ``kept-<book>`` and the position's average price.
 
     Args:
         positions: The positions.
