@@ -28,6 +28,7 @@ from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
 from warmup_job.errors import TraderError
+from warmup_job.handoff import runner as runner_module
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.handoff.stream_history import History
@@ -344,6 +345,33 @@ async def watch_seconds(
         await runner.run(stop)
         await task
     return strategy
+
+
+def test_a_task_that_goes_on_to_the_end_runs_while_orders_are_cancelled(
+    start_exchange: Callable[..., Exchange], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the watch of a live account, which renews a broken user data stream."""
+    running = start_exchange()
+    tasks: dict[str, asyncio.Task[None]] = {}
+    cancelled: list[set[str]] = []  # while the orders are handled, and after that
+
+    async def cancel_orders(*_: Any) -> None:
+        await until_async(tasks["ordinary"].done)
+        cancelled.append({name for name, task in tasks.items() if task.cancelled()})
+
+    async def during(runner: PaperRunner) -> None:
+        await until_async(lambda: runner.delivered.live >= 1)
+        for name, to_the_end in (("ordinary", False), ("last", True)):
+            tasks[name] = runner.start_task(_for_ever(), name, to_the_end=to_the_end)
+
+    monkeypatch.setattr(runner_module, "cancel_at_the_end", cancel_orders)
+    asyncio.run(watch_seconds(running, during))
+    cancelled.append({name for name, task in tasks.items() if task.cancelled()})
+    assert cancelled == [{"ordinary"}, {"ordinary", "last"}]
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 def contiguous(strategy: Watcher) -> bool:

@@ -86,7 +86,8 @@ class LiveRunner(BaseRunner):
 
     async def _begin(self, load: Load | None) -> None:
         if self._is_futures:
-            self.start_task(self._watch_account(), "account")
+            # Without it a broken user data stream would stay so while orders are cancelled.
+            self.start_task(self._watch_account(), "account", to_the_end=True)
         await super()._begin(load)
 
     async def _watch_account(self) -> None:

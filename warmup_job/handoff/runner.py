@@ -109,6 +109,7 @@ class BaseRunner(ABC):
         self._live_after_s: float | None = None
         self._failed: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._last_tasks: set[asyncio.Task[None]] = set()  # those that help to end in order
         self._saver: saved_state.StateSaver | None = None
         self._own_orders: OwnOrders  # these two from _build on
         self._order_gate: OrderGate
@@ -197,13 +198,15 @@ class BaseRunner(ABC):
         finally:
             self.enter("stopping", "asked to" if stop.is_set() else "cannot go on")
             self.streams.stop()
-            for task in (*self._tasks, stop_task):
+            for task in {*self._tasks, stop_task} - self._last_tasks:
                 task.cancel()
             failed.cancel()
             self.set_trading(TradingState.HALTED)  # exits may still leave
             on_stop = self._prepare_to_leave(failed)
             self._cancel(on_stop)
             await cancel_at_the_end(self._own_orders, node_task, on_stop)
+            for task in self._last_tasks:
+                task.cancel()
             await self._read_last_funds()
             if self._saver is not None:
                 self._saver.close()
@@ -308,13 +311,24 @@ class BaseRunner(ABC):
 
     # -- watching ----------------------------------------------------------------------------------
 
-    def start_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a coroutine as a task. Its failure ends the run, and the run's end cancels it."""
+    def start_task(
+        self, work: Coroutine[Any, Any, None], name: str, *, to_the_end: bool = False
+    ) -> asyncio.Task[None]:
+        """Run a coroutine as a task. Its failure ends the run, and the run's end cancels it.
+
+        Args:
+            work: the coroutine.
+            name: of the task.
+            to_the_end: whether it goes on until the open orders have been handled.
+        """
         task = asyncio.create_task(work, name=name)
         self._tasks.append(task)
+        if to_the_end:
+            self._last_tasks.add(task)
 
         def done(ended: asyncio.Task[None]) -> None:
             self._tasks.remove(ended)
+            self._last_tasks.discard(ended)
             error = None if ended.cancelled() else ended.exception()
             if error is not None:
                 self.on_failure(error)
@@ -402,6 +416,8 @@ class BaseRunner(ABC):
 
     def on_connection_change(self) -> None:
         """Decide again, and deliver the first bars once every websocket stream is heard."""
+        if self.state == "stopping":
+            return
         try:
             if not self.streams.delivery.has_begun and self.is_heard():
                 self.streams.advance()
