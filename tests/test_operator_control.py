@@ -64,6 +64,23 @@ def test_wish_survives_a_restart(folder: Path) -> None:
     assert not OperatorControl(StateDir(folder, "live")).reason
 
 
+def test_end_of_a_flatten_that_cannot_be_written_is_written_later(folder: Path) -> None:
+    """Or the trader would close every position at a restart weeks later."""
+    operator = OperatorControl(StateDir(folder, "live"))
+    assert operator.set("flattening", "uid 0")
+    away = folder.with_name("away")
+    folder.rename(away)
+    folder.write_text("")  # the volume is gone
+    operator.flattened(FlatReport(flat=True))
+    operator.write_again()
+    folder.unlink()
+    away.rename(folder)
+    assert OperatorControl(StateDir(folder, "live")).state == "flattening"
+    operator.write_again()
+    again = OperatorControl(StateDir(folder, "live"))
+    assert (again.state, "uid 0" in again.reason) == ("paused", True)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"state":"asleep","since_ms":1}', b"\xff"])
 def test_unreadable_wish_counts_as_a_pause(folder: Path, content: bytes) -> None:
     (folder / "operator.json").write_bytes(content)

@@ -56,6 +56,22 @@ def test_pause_holds_entries_back_over_a_restart_until_resume(
         trader.until(is_live)
 
 
+def test_pause_that_the_disk_refused_is_written_as_soon_as_it_can_be(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(EARLY_S), volatility_bps=CALM)
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    wish = tmp_path / "state" / "operator.json"
+    with operated(config, "paper", tmp_path / "state") as trader:
+        trader.until(is_live)
+        wish.mkdir()  # no file can replace it
+        assert trader.ask("pause").code == 0
+        wish.rmdir()
+        until(wish.is_file)
+        assert json.loads(wish.read_text())["state"] == "paused"
+        assert trader.stop() == 143
+
+
 def test_flatten_closes_everything_and_stays_paused_over_a_restart(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:

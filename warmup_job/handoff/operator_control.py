@@ -63,6 +63,7 @@ class OperatorControl:
     def __init__(self, state_dir: StateDir | None = None) -> None:
         self._state_dir = state_dir
         self._wish = _Wish(state="trading", since_ms=now_ms())
+        self._unwritten: _Wish | None = None
         self._flattening: list[_Steps] = []
         self.on_change: Callable[[], object] = lambda: None
         """Called after every change."""
@@ -95,6 +96,7 @@ class OperatorControl:
         """
         wish = _Wish(state=state, since_ms=now_ms(), by=by)
         kept = self._keep(wish)
+        self._unwritten = None if kept else wish
         if state != self.state:
             logger.warning("operator: {} → {}{}", self.state, state, f" ({by})" if by else "")
             waiting: list[_Steps] = []
@@ -105,6 +107,14 @@ class OperatorControl:
             why = f"the operator has changed it to {state} before it was flat"
             _tell(waiting, FlatReport(flat=False, why_not=why))
         return kept
+
+    def write_again(self) -> None:
+        """Write a wish that could not be written.
+
+        Until then the disk has an earlier one, such as a flatten that has ended.
+        """
+        if self._unwritten is not None and self._keep(self._unwritten):
+            self._unwritten = None
 
     def _keep(self, wish: _Wish) -> bool:
         if self._state_dir is None:

@@ -211,6 +211,7 @@ class BaseRunner(ABC):
             if self._saver is not None:
                 self._saver.close()
             await stop_node(node, node_task)
+            self.policy.operator.write_again()
             self.on_report(self.report())
 
     async def _begin(self, load: Load | None) -> None:
@@ -368,6 +369,7 @@ class BaseRunner(ABC):
     async def _keep_reporting(self) -> None:
         while True:
             await asyncio.sleep(_REPORT_S)
+            self.policy.operator.write_again()
             self.on_report(self.report())
 
     # -- what its parts report and ask -------------------------------------------------------------
