@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
@@ -47,7 +48,7 @@ from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
 
 from tests.support.made_up_market import BAR_TYPE, config, instrument, key, price_of, warm
-from warmup_job.hedge_grid.grid_state import STATE_VERSION, GridState, SavedLot
+from warmup_job.hedge_grid.grid_state import STATE_VERSION, GridState, SavedLot, decode_state
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 ACCOUNT = AccountId("BINANCE-001")
@@ -309,6 +310,27 @@ def test_hedge_grid_takeover_after_a_kill_before_the_exits_knows_each_lot(
         ("S", "SELL", "48424.50", "0.004", "LONG"), ("S", "SELL", "48473.00", "0.004", "LONG"),
         ("T", "SELL", "49949.90", "0.004", "LONG"), ("T", "SELL", "50000.00", "0.004", "LONG"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("open_stops", "sent"), [([], ["S8", "T9"]), (["S3"], ["T8"])], ids=["no exit", "a stop"]
+)
+def test_hedge_grid_takeover_never_uses_an_order_id_of_an_earlier_run_again(
+    loop: asyncio.AbstractEventLoop, open_stops: list[str], sent: list[str]
+) -> None:
+    """The answer to a query for a new S1 would be the former one, which is closed."""
+    stops = [order(f"{each}-{key('a')}", "SELL", "0.004", "48473.00") for each in open_stops]
+    restarted = restart(
+        loop,
+        *stops,
+        position("LONG", "0.004", "49950.00"),
+        lots=(structs.replace(kept("a", "49950.0"), exits=7),),
+    )
+    exits = [each for each in restarted.cache.orders() if each.is_reduce_only]
+    ids = sorted(each.client_order_id.value.partition("-")[0] for each in exits)
+    assert ids == sorted([*open_stops, *sent])
+    (saved,) = decode_state(restarted.strategy.on_save()["grid"]).lots
+    assert f"{saved.exits}" == sent[-1][1:], "also for the next run"
 
 
 def test_hedge_grid_takeover_adds_what_an_entry_has_filled_since_to_its_lot(

@@ -13,7 +13,9 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
 
 from warmup_job.catalog.instruments import parse_instrument
+from warmup_job.hedge_grid.exit_rules import Lot
 from warmup_job.hedge_grid.grid_order_ids import leg_and_key
+from warmup_job.hedge_grid.ladder import ExitSteps
 from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.local_binance.prices.symbols import default_symbols
 
@@ -83,8 +85,9 @@ def test_order_client_ids_of_a_thousand_exits_of_a_lot_fit() -> None:
     strategy: Any = SimpleNamespace(cache=cache, order_factory=factory)
     client = OrderClient(strategy, instrument)
     key, ids = client.new_key(), []
+    lot = Lot(key, "LONG", Decimal(1), Decimal(1), ExitSteps(Decimal(10), 1, 30))
     for _ in range(1_300):
-        order = factory.market(**client.exit_fields("S", key, "LONG", Decimal(1)))
+        order = factory.market(**client.exit_fields("S", lot, Decimal(1)))
         cache.add_order(order)
         ids.append(order.client_order_id.value)
     assert len(set(ids)) == len(ids)

@@ -108,7 +108,8 @@ class ExitOrders:
     def saved_lots(self) -> list[SavedLot]:
         """Return the held lots as they are saved."""
         return [
-            SavedLot(lot.key, lot.book, lot.entry, lot.quantity, *lot.steps) for lot in self.lots
+            SavedLot(lot.key, lot.book, lot.entry, lot.quantity, *lot.steps, exits=lot.exits)
+            for lot in self.lots
         ]
 
     def take_over(
@@ -305,7 +306,7 @@ class ExitOrders:
         order = self._client.factory.limit(
             price=instrument.make_price(price),
             post_only=self._config.maker_only,
-            **self._client.exit_fields("T", lot.key, lot.book, lot.quantity),
+            **self._client.exit_fields("T", lot, lot.quantity),
         )
         lot.target = order.client_order_id.value
         self._client.submit(order, lot.book)

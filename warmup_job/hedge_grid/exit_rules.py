@@ -31,6 +31,8 @@ class Lot:
     """Base currency."""
     steps: ExitSteps
     """Where its exits are: as the strategy file was when it was opened."""
+    exits: int = 0
+    """The highest number in the order ids of its exits."""
     target: str | None = None
     """The order id of its take profit."""
     target_rejections: int = 0
@@ -211,7 +213,7 @@ def _lot_of(
     lot.stops = [stop.order_id for stop in exits.stops]
     lot.is_closing = exits.is_closing
     if saved is not None:
-        lot.entry, lot.steps = saved.entry, saved.steps
+        lot.entry, lot.steps, lot.exits = saved.entry, saved.steps, saved.exits
     elif exits.prices:
         lot.entry = entry_price_of(book, exits.prices, steps, tick)
     return lot
@@ -275,7 +277,9 @@ def recover_lots(
         of_book = {lot.key: lot for lot in lots if lot.book == book}
         # Lots without an open exit first: a lot may be smaller than saved because an exit filled.
         for key, saved in sorted(known.items(), key=lambda row: (row[0] in of_book, row[0])):
-            lot = of_book.get(key, Lot(key, book, saved.entry, Decimal(0), saved.steps))
+            lot = of_book.get(
+                key, Lot(key, book, saved.entry, Decimal(0), saved.steps, saved.exits)
+            )
             more = min(saved.quantity - lot.quantity, left)
             if saved.book != book or more <= 0:
                 continue

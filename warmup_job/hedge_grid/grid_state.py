@@ -33,6 +33,8 @@ class SavedLot(msgspec.Struct, frozen=True):
     sl_steps: int
     unfilled: Decimal = Decimal(0)
     """The part of its entry's order that was open, base currency."""
+    exits: int = 0
+    """The highest number in the order ids of its exits, so that none is used again."""
 
     @property
     def steps(self) -> ExitSteps:

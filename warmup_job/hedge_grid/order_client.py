@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 from nautilus_trader.common.factories import OrderFactory
@@ -15,6 +14,7 @@ from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.hedge_grid.exit_rules import Lot
 from warmup_job.hedge_grid.grid_account import position_id
 from warmup_job.hedge_grid.grid_order_ids import Leg, exit_order_id, parse_order_id
 from warmup_job.hedge_grid.ladder import Book
@@ -76,17 +76,24 @@ class OrderClient:
             self.factory.set_client_order_id_count(0)
         return str(self.factory.generate_client_order_id().value.removeprefix("O-"))
 
-    def exit_fields(self, leg: Leg, key: str, book: Book, quantity: Decimal) -> dict[str, Any]:
+    def exit_fields(self, leg: Leg, lot: Lot, quantity: Decimal) -> dict[str, Any]:
         """Return what every exit order has: its side, quantity, and an id never used before."""
-        ids = (ClientOrderId(exit_order_id(leg, number, key)) for number in count(1))
+        order_id = self._new_exit_id(leg, lot)
         return {
             "instrument_id": self.instrument.id,
-            "order_side": OrderSide.SELL if book == "LONG" else OrderSide.BUY,
+            "order_side": OrderSide.SELL if lot.book == "LONG" else OrderSide.BUY,
             "quantity": self.instrument.make_qty(quantity),
             "reduce_only": True,
-            # Also before a restart: Nautilus denies a second order with an id.
-            "client_order_id": next(each for each in ids if self._order(each.value) is None),
+            "client_order_id": ClientOrderId(order_id),
         }
+
+    def _new_exit_id(self, leg: Leg, lot: Lot) -> str:
+        """Return the next id; the number of a lot whose state was lost begins with 1 again."""
+        while True:
+            lot.exits += 1
+            order_id = exit_order_id(leg, lot.exits, lot.key)
+            if self._order(order_id) is None:  # Nautilus denies a second order with an id
+                return order_id
 
     def submit(self, order: Order, book: Book) -> None:
         """Send an order for the position of this book."""

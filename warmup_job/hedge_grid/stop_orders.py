@@ -161,7 +161,7 @@ class StopOrders:
     def _send(self, lot: Lot, quantity: Decimal, replaces: tuple[str, ...]) -> None:
         order = self._client.factory.stop_market(
             trigger_price=self._client.instrument.make_price(self._price(lot)),
-            **self._client.exit_fields("S", lot.key, lot.book, quantity),
+            **self._client.exit_fields("S", lot, quantity),
         )
         if replaces:
             self._replaces[order.client_order_id.value] = replaces
@@ -198,7 +198,7 @@ class StopOrders:
                    for each in self.orders(one) if each.is_closing]  # fmt: skip
         quantity = min(missing, self._held(lot.book) - sum(closing, Decimal(0)))
         if quantity > 0 and now_ms >= lot.send_stops_from_ms:
-            fields = self._client.exit_fields("S", lot.key, lot.book, quantity)
+            fields = self._client.exit_fields("S", lot, quantity)
             self._submit(lot, self._client.factory.market(**fields))
 
     def _after(self, lot: Lot, wait_ms: int, name: str) -> None:
