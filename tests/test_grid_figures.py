@@ -9,8 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import OrderSide, TriggerType
+from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
+from nautilus_trader.model.objects import Price, Quantity
+from nautilus_trader.model.orders import StopMarketOrder
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from tests.support.made_up_market import (
+    BAR_TYPE,
     Market,
     config,
     deny_exits,
@@ -20,7 +27,9 @@ from tests.support.made_up_market import (
     run,
     warm,
 )
-from warmup_job.hedge_grid.grid_figures import GridFigures, order_kind
+from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
+from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, order_kind
+from warmup_job.hedge_grid.ladder import Book, ExitSteps
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 
@@ -92,6 +101,29 @@ def test_grid_figures_quantity_without_a_confirmed_stop_is_unprotected(
     figures = shown(strategy)
     assert figures.books["LONG"].unprotected == figures.unprotected == D("0.004")
     assert figures.open_orders["stop_loss"] == 0
+
+
+def stop_order(order_id: str, quantity: str) -> StopMarketOrder:
+    """Return a stop loss of a long lot that the exchange has confirmed."""
+    made = StopMarketOrder(
+        TraderId("TRADER-001"), StrategyId("HedgeGridV1-000"), BAR_TYPE.instrument_id,
+        ClientOrderId(order_id), OrderSide.SELL, Quantity.from_str(quantity),
+        Price.from_str("48000.0"), TriggerType.LAST_PRICE, UUID4(), 0, reduce_only=True,
+    )  # fmt: skip
+    made.apply(TestEventStubs.order_submitted(made))
+    made.apply(TestEventStubs.order_accepted(made))
+    return made
+
+
+def test_grid_figures_two_stops_of_one_lot_do_not_protect_another() -> None:
+    """While a stop is replaced there are two of them, and both close only their own lot."""
+    lots = [Lot(key(each), "LONG", D(50_000), D("0.004"), ExitSteps(D(10), 1, 30)) for each in "ab"]
+    # 0.002 of it is of no lot
+    position: dict[Book, BookPosition] = {"LONG": BookPosition(D("0.010"), D(50_000))}
+    twice = [stop_order(f"S{n}-{key('a')}", "0.004") for n in (1, 2)]
+    assert book_figures(position, lots, twice, None)["LONG"].unprotected == D("0.006")
+    both = [*twice, stop_order(f"S1-{key('b')}", "0.003")]
+    assert book_figures(position, lots, both, None)["LONG"].unprotected == D("0.003")
 
 
 def test_grid_figures_are_json_with_exact_decimals(engine: BacktestEngine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Literal
@@ -9,11 +10,10 @@ from typing import Literal
 import msgspec
 from nautilus_trader.model.orders import Order
 
-from warmup_job.hedge_grid.exit_rules import BookPosition
+from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
 from warmup_job.hedge_grid.grid_account import unrealised_of
-from warmup_job.hedge_grid.grid_order_ids import parse_order_id
+from warmup_job.hedge_grid.grid_order_ids import leg_and_key, parse_order_id
 from warmup_job.hedge_grid.ladder import BOOKS, Book
-from warmup_job.hedge_grid.order_client import book_of
 
 OrderKind = Literal["entry", "take_profit", "stop_loss", "other"]
 """What an order is for, by its id; ``other``: its id is not the grid's."""
@@ -93,19 +93,28 @@ def count_open_orders(orders: Iterable[Order]) -> dict[OrderKind, int]:
 
 
 def book_figures(
-    positions: Mapping[Book, BookPosition], orders: Iterable[Order], price: Decimal | None
+    positions: Mapping[Book, BookPosition],
+    lots: Iterable[Lot],
+    orders: Iterable[Order],
+    price: Decimal | None,
 ) -> dict[Book, BookFigures]:
     """Return the figures of both books.
 
     Args:
         positions: The positions.
-        orders: The instrument's orders. A stop loss counts once the exchange has confirmed it.
+        lots: What they consist of. What no lot has is not protected.
+        orders: The instrument's orders. A stop loss counts once the exchange has confirmed it, and
+            only for its own lot: while it is replaced, a lot has two for the same quantity.
         price: The price of the unrealised result; None: it is 0.
     """
-    stopped = dict.fromkeys(BOOKS, Decimal(0))
+    stops: defaultdict[str, Decimal] = defaultdict(Decimal)
     for order in orders:
-        if order.is_open and order_kind(order.client_order_id.value) == "stop_loss":
-            stopped[book_of(order, closes=True)] += order.leaves_qty.as_decimal()
+        found = leg_and_key(order.client_order_id.value)
+        if order.is_open and found is not None and found[0] == "S":
+            stops[found[1]] += order.leaves_qty.as_decimal()
+    stopped = dict.fromkeys(BOOKS, Decimal(0))
+    for lot in lots:
+        stopped[lot.book] += min(stops[lot.key], lot.quantity)
     return {
         book: BookFigures(
             quantity=position.quantity,

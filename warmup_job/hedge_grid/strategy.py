@@ -595,7 +595,7 @@ class HedgeGridV1(Strategy):
             return None
         instrument, price = self._client.instrument, self._prices.mid
         orders = self._client.open_orders()
-        books = book_figures(self._account.positions(), orders, price)
+        books = book_figures(self._account.positions(), self._exits.lots, orders, price)
         unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
         balance, result = self._account.balance(), self._equity.result
         own = self._pnl
