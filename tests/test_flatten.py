@@ -26,13 +26,13 @@ from tests.support.made_up_market import (
     warm,
 )
 from tests.support.suite import HANG_S
+from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.errors import ExchangeUnreachableError
 from warmup_job.handoff import flatten as module
 from warmup_job.handoff.flatten import (
     Flattening,
     HeldPosition,
     ReadPositions,
-    largest_market_order,
 )
 from warmup_job.handoff.operator_control import FlatReport, OperatorControl
 from warmup_job.handoff.order_ids import TraderIdentity

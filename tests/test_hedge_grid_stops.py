@@ -45,6 +45,7 @@ from tests.support.made_up_market import (
 )
 from tests.support.suite import SCALE
 from warmup_job.binance.unknown_outcome import not_placed_reason, not_reached_reason
+from warmup_job.hedge_grid import exit_orders, ladder, stop_orders
 from warmup_job.hedge_grid.exit_rejections import MOST_CLOSES
 from warmup_job.hedge_grid.ladder import BOOKS
 from warmup_job.hedge_grid.order_client import OrderClient
@@ -670,3 +671,50 @@ def test_stops_takeover_does_not_shorten_the_wait_for_a_repeated_stop(
     assert (second_of(before), before.status) == (FILL_S, REFUSED)
     assert (str(stop.quantity), stop.status) == ("0.003", OPEN)
     assert second_of(stop) >= 30
+
+
+# -- Binance's largest market order ----------------------------------------------------------------
+
+
+def test_stops_lot_larger_than_one_market_order_is_closed_in_several(
+    engine: BacktestEngine, errors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop_orders, "largest_market_order", lambda _: D("0.003"))
+    strategy = started(engine)
+    refuse(engine, strategy, first(1, is_stop), REDUCE_ONLY)
+    engine.run()
+    closing = [order for order in orders_of(engine) if is_market(order)]
+    assert [(str(each.quantity), each.status) for each in closing] == [
+        ("0.003", DONE), ("0.001", DONE),
+    ]  # fmt: skip
+    assert engine.cache.positions_open() == []
+
+
+def test_stops_unexplained_position_has_no_stop_larger_than_one_market_order(
+    engine: BacktestEngine, errors: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exit_orders, "largest_market_order", lambda _: D("0.003"))
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(19, "50000").bar(20, "50000").quote(21, "50000")
+    strategy = started(engine, market)
+
+    def buy(_: Any) -> None:
+        order = strategy.order_factory.market(
+            BAR_TYPE.instrument_id, OrderSide.BUY, Quantity.from_str("0.008")
+        )
+        strategy.submit_order(order, position_id=PositionId(f"{BAR_TYPE.instrument_id}-LONG"))
+
+    strategy.clock.set_time_alert_ns("buy", START_NS + FILL_S * SECOND_NS, buy)
+    engine.run()
+    stops = [order for order in of_kind(orders_of(engine), "S") if order.is_open]
+    assert sorted(str(each.quantity) for each in stops) == ["0.002", "0.003", "0.003"]
+    assert len({each.client_order_id.value.partition("-")[2] for each in stops}) == 3
+
+
+def test_stops_ladder_has_no_entry_larger_than_one_market_order(
+    engine: BacktestEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder, "largest_market_order", lambda _: D("0.003"))
+    started(engine)
+    engine.run()
+    assert orders_of(engine) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
@@ -71,3 +72,18 @@ def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instr
             "another symbol"
         )
     return instruments[0]
+
+
+def largest_market_order(instrument: Instrument) -> Decimal:
+    """Return the largest quantity of one market order, base currency.
+
+    Binance's limit for market orders (MARKET_LOT_SIZE) is below that of limit orders.
+    """
+    limits = [
+        Decimal(each.get("maxQty") or 0)
+        for each in (instrument.info or {}).get("filters", ())
+        if each.get("filterType") == "MARKET_LOT_SIZE"
+    ]
+    if instrument.max_quantity is not None:
+        limits.append(instrument.max_quantity.as_decimal())
+    return min(filter(None, limits), default=Decimal("Infinity"))

@@ -21,6 +21,7 @@ from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.errors import WarmupError
 from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
 from warmup_job.handoff.own_orders import OwnOrders
@@ -264,18 +265,3 @@ class Flattening:
         if text != self._said:
             self._said = text
             self._operator.progress(text)
-
-
-def largest_market_order(instrument: Instrument) -> Decimal:
-    """Return the largest quantity of one market order, base currency.
-
-    Binance's limit for market orders (MARKET_LOT_SIZE) is below that of limit orders.
-    """
-    limits = [
-        Decimal(each.get("maxQty") or 0)
-        for each in (instrument.info or {}).get("filters", ())
-        if each.get("filterType") == "MARKET_LOT_SIZE"
-    ]
-    if instrument.max_quantity is not None:
-        limits.append(instrument.max_quantity.as_decimal())
-    return min(filter(None, limits), default=Decimal("Infinity"))

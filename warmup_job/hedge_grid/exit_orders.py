@@ -9,6 +9,7 @@ from decimal import Decimal
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
+from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.hedge_grid.exit_rejections import is_too_small_error, judge_stop
 from warmup_job.hedge_grid.exit_rules import (
     BookPosition,
@@ -132,13 +133,22 @@ class ExitOrders:
         self._stops.forget_all()
         for lot in lots:
             if lot.key.startswith("kept-"):
-                lot.key = self._client.new_key()
-            elif lot.key in former:
+                self._add_unexplained(lot)
+                continue
+            if lot.key in former:
                 lot.take_over_retries(former[lot.key])
             self._lots[lot.key] = lot
         for order_id in surplus:
             self._client.cancel(order_id)
         return len(exits), len(surplus)
+
+    def _add_unexplained(self, lot: Lot) -> None:
+        """Add a position that nothing explains, in lots that one order can close."""
+        left, most = lot.quantity, largest_market_order(self._client.instrument)
+        while left > 0:
+            quantity, key = min(left, most), self._client.new_key()
+            self._lots[key] = Lot(key, lot.book, lot.entry, quantity, lot.steps)
+            left -= quantity
 
     def _filled_since(self, saved: SavedLot) -> SavedLot:
         order = self._client.open_order(f"E-{saved.key}")

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Price, Quantity
 
+from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.regime.detector import Regime
 
 Book = Literal["LONG", "SHORT"]
@@ -189,8 +190,9 @@ def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
 
 
 def _takes(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:
-    most, notional = instrument.max_quantity, instrument.max_notional
-    return (most is None or quantity <= most.as_decimal()) and (
+    """Return whether an order is not too large; a lot may have to be closed at market."""
+    notional = instrument.max_notional
+    return quantity <= largest_market_order(instrument) and (
         notional is None or quantity * price <= notional.as_decimal()
     )
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from nautilus_trader.model.enums import OrderStatus, OrderType
 from nautilus_trader.model.orders import Order
 
+from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.hedge_grid.exit_rejections import (
     LOUD_ATTEMPT,
     StopOutcome,
@@ -196,7 +197,11 @@ class StopOrders:
         # Never more than the book's position: another client may have closed a part of it.
         closing = [each.leaves for one in self._lots() if one.book == lot.book
                    for each in self.orders(one) if each.is_closing]  # fmt: skip
-        quantity = min(missing, self._held(lot.book) - sum(closing, Decimal(0)))
+        quantity = min(
+            missing,
+            self._held(lot.book) - sum(closing, Decimal(0)),
+            largest_market_order(self._client.instrument),  # the rest follows its acceptance
+        )
         if quantity > 0 and now_ms >= lot.send_stops_from_ms:
             fields = self._client.exit_fields("S", lot, quantity)
             self._submit(lot, self._client.factory.market(**fields))
