@@ -14,8 +14,8 @@ from nautilus_trader.adapters.binance.common.enums import (
     BinanceOrderType,
 )
 from nautilus_trader.model.enums import OrderSide
-from nautilus_trader.model.events import OrderExpired, OrderFilled, OrderUpdated
-from nautilus_trader.model.identifiers import ClientOrderId, VenueOrderId
+from nautilus_trader.model.events import OrderCanceled, OrderExpired, OrderFilled, OrderUpdated
+from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrderId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
@@ -139,6 +139,34 @@ def test_a_late_fill_of_a_stop_that_counted_as_gone_is_booked_once(start_exchang
     assert updated.venue_order_id == filled.venue_order_id == VenueOrderId("7")
     assert filled.last_qty.as_decimal() == Decimal("0.010")
     assert filled.position_id == LONG
+
+
+def test_a_fill_is_booked_once_when_the_end_of_its_stop_is_told_first(
+    start_exchange: Start,
+) -> None:
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        stop = accepted_stop(desk)
+        tell_algo(desk, "TRIGGERED", ai="7")
+        stop.apply(events[0])
+        tell_algo(desk, "FINISHED", ai="7", aq="0.010", ap="20000")
+        tell_order(desk, "TRADE", "FILLED", trade_id=9)
+        return events
+
+    updated, filled = at_the_desk(start_exchange(), work)
+    assert kinds([updated, filled]) == [OrderUpdated, OrderFilled]
+    assert filled.trade_id == TradeId("9")
+    assert filled.last_qty.as_decimal() == Decimal("0.010")
+
+
+def test_the_end_of_a_stop_that_was_not_filled_closes_it(start_exchange: Start) -> None:
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        accepted_stop(desk)
+        tell_algo(desk, "FINISHED", ai="7", aq="0", ap="0")
+        return events
+
+    assert kinds(at_the_desk(start_exchange(), work)) == [OrderCanceled]
 
 
 def test_a_stop_that_sticks_is_found_without_its_events(start_exchange: Start) -> None:

@@ -23,7 +23,10 @@ from nautilus_trader.adapters.binance.common.enums import (
 from nautilus_trader.adapters.binance.common.schemas.account import BinanceOrder
 from nautilus_trader.adapters.binance.futures.execution import BinanceFuturesExecutionClient
 from nautilus_trader.adapters.binance.futures.schemas.account import BinanceFuturesAlgoOrder
-from nautilus_trader.adapters.binance.futures.schemas.user import BinanceFuturesOrderData
+from nautilus_trader.adapters.binance.futures.schemas.user import (
+    BinanceFuturesAlgoOrderData,
+    BinanceFuturesOrderData,
+)
 from nautilus_trader.adapters.binance.http.error import BinanceError
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.reports import (
@@ -147,9 +150,21 @@ class AccountClient(BinanceFuturesExecutionClient):
         update = self._decoder_futures_algo_update.decode(raw).o
         if update.caid in self.triggers.gone:
             return  # of what follows only fills matter, which have events of their own
+        if update.X == BinanceOrderStatus.FINISHED and self._lacks_fills(update):
+            return  # their own events follow; a lost one is found by the watch of the account
         super()._handle_algo_update(raw)
         if update.X == BinanceOrderStatus.TRIGGERING:
             self.create_task(self.triggers.follow(update.caid))
+
+    def _lacks_fills(self, finished: BinanceFuturesAlgoOrderData) -> bool:
+        """Return whether more of an open order is filled than Nautilus knows.
+
+        Nautilus would invent a fill for the rest, which the real one that comes later doubles.
+        """
+        order = self._cache.order(ClientOrderId(finished.caid))
+        if order is None or order.is_closed:
+            return False
+        return bool(Decimal(finished.aq or 0) > order.filled_qty.as_decimal())
 
     # -- stops that stick at their trigger ---------------------------------------------------------
 
