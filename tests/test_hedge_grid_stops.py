@@ -22,7 +22,7 @@ from nautilus_trader.model.events import (
     OrderRejected,
     OrderSubmitted,
 )
-from nautilus_trader.model.identifiers import PositionId, VenueOrderId
+from nautilus_trader.model.identifiers import PositionId, TradeId, VenueOrderId
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 from nautilus_trader.trading.strategy import Strategy
@@ -718,3 +718,40 @@ def test_stops_ladder_has_no_entry_larger_than_one_market_order(
     started(engine)
     engine.run()
     assert orders_of(engine) == []
+
+
+def test_stops_exits_that_close_more_than_their_lot_shrink_the_other_at_once(
+    engine: BacktestEngine, errors: list[str]
+) -> None:
+    """Binance fills a stop before its cancel arrives; before, the other's stop was too large."""
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").quote(FILL_S + 1, "49895").quote(18, "49900").quote(40, "49900")
+    strategy = started(engine, market, grid_levels_long=2)
+    answer_instead(engine, lambda command: isinstance(command, CancelOrder))
+
+    def fill(letter: str, quantity: str) -> Callable[[Any], None]:
+        def process(_: Any) -> None:
+            order = of_kind(orders_of(engine), letter)[0]
+            filled = TestEventStubs.order_filled(
+                order,
+                engine.cache.instrument(BAR_TYPE.instrument_id),
+                position_id=PositionId(f"{BAR_TYPE.instrument_id}-LONG"),
+                last_qty=Quantity.from_str(quantity),
+                trade_id=TradeId(letter),
+            )
+            fields = type(filled).to_dict(filled) | {"account_id": str(order.account_id)}
+            engine.kernel.exec_engine.process(type(filled).from_dict(fields))
+
+        return process
+
+    for second, act in ((20, fill("T", "0.003")), (21, fill("S", "0.004"))):
+        strategy.clock.set_time_alert_ns(f"fill {second}", START_NS + second * SECOND_NS, act)
+    engine.run()
+    (position,) = engine.cache.positions_open()
+    assert str(position.quantity) == "0.001"
+    other = of_kind(orders_of(engine), "E")[1].client_order_id.value.removeprefix("E-")
+    stops = [each for each in of_kind(orders_of(engine), "S")
+             if each.client_order_id.value.endswith(other)]  # fmt: skip
+    assert [(second_of(each), str(each.quantity)) for each in stops] == [
+        (FILL_S + 1, "0.004"), (21, "0.001"),
+    ]  # fmt: skip

@@ -515,6 +515,8 @@ class HedgeGridV1(Strategy):
             kind = "take profit" if leg == "T" else "stop loss"
             self._log_info(f"Filled {quantity} at {price} ({lot.book} {kind})")
             self._exits.on_exit_filled(lot, leg, order_id, quantity, is_closed=is_closed)
+            if lot.quantity < 0 and self._operator != "flattening":
+                self._check_lots()  # it has closed what another lot held
         elif order is not None and order_id.startswith("E-") and self.owns_order(order_id):
             book = book_of(order, closes=False)
             self._log_info(f"Filled {quantity} at {price} ({book}), after the entry had ended")
