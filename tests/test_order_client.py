@@ -11,6 +11,7 @@ from nautilus_trader.common.component import LiveClock
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.hedge_grid.exit_rules import Lot
@@ -52,15 +53,26 @@ def test_order_client_counts_to_three_digits_so_that_ids_fit() -> None:
     assert first.endswith("-1")
 
 
+class WithoutScan(Cache):
+    """A cache that answers nothing that takes longer the more orders were ever sent."""
+
+    def orders(self, *_: Any, **__: Any) -> list[Any]:
+        raise AssertionError("all orders of the run are read")
+
+
 def test_order_client_counts_orders_that_wait_to_be_sent() -> None:
     """Such an order is in no index of the cache; a grid that overlooks it sends it twice."""
     trader_id, strategy_id = TraderId("WARMUP-abcxyz1"), StrategyId("HedgeGridV1-000")
     factory = OrderFactory(trader_id, strategy_id, LiveClock())
     listed = next(each for each in default_symbols() if each.market == "um")
     instrument = parse_instrument("um", listed.info(), 0)
-    cache = Cache()
+    cache = WithoutScan()
     cache.add_instrument(instrument)
-    strategy: Any = SimpleNamespace(cache=cache, order_factory=factory)
+    strategy: Any = SimpleNamespace(
+        cache=cache,
+        order_factory=factory,
+        submit_order=cache.add_order,
+    )
     client = OrderClient(strategy, instrument)
     entry = factory.limit(
         instrument.id,
@@ -69,8 +81,12 @@ def test_order_client_counts_orders_that_wait_to_be_sent() -> None:
         instrument.make_price(100),
         client_order_id=ClientOrderId(f"E-{client.new_key()}"),
     )
-    cache.add_order(entry)
+    client.submit(entry, "LONG")
     assert client.own_orders() == [entry]
+    entry.apply(TestEventStubs.order_submitted(entry))
+    entry.apply(TestEventStubs.order_rejected(entry))
+    cache.update_order(entry)
+    assert client.own_orders() == []
 
 
 def test_order_client_ids_of_a_thousand_exits_of_a_lot_fit() -> None:

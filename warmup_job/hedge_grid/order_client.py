@@ -41,6 +41,7 @@ class OrderClient:
         self._owns_order = owns_order
         self._initial = instrument
         self._strategy = strategy
+        self._submitted: dict[str, None] = {}  # ids, in order, of orders that may wait to be sent
 
     @property
     def instrument(self) -> Instrument:
@@ -97,6 +98,7 @@ class OrderClient:
 
     def submit(self, order: Order, book: Book) -> None:
         """Send an order for the position of this book."""
+        self._submitted[order.client_order_id.value] = None  # before its events
         position = position_id(self.instrument.id, book)
         self._strategy.submit_order(order, position_id=position)
 
@@ -128,14 +130,23 @@ class OrderClient:
             for order in (
                 *cache.orders_open(instrument_id=instrument_id),
                 *cache.orders_inflight(instrument_id=instrument_id),
-                *(
-                    order
-                    for order in cache.orders(instrument_id=instrument_id)
-                    if order.status == OrderStatus.INITIALIZED
-                ),
+                *self._waiting_orders(),
             )
         }
         return list(orders.values())
+
+    def _waiting_orders(self) -> list[Order]:
+        """Return the orders that wait to be sent; the cache has no index of them."""
+        waiting = []
+        for order_id in list(self._submitted):
+            order = self._order(order_id)
+            if order is None:
+                continue  # Nautilus is just about to store it
+            if order.status == OrderStatus.INITIALIZED:
+                waiting.append(order)
+            else:
+                del self._submitted[order_id]
+        return waiting
 
     def own_orders(self) -> list[Order]:
         """Return the open and in-flight orders that this trader's grid has made, by their ids."""
