@@ -13,7 +13,7 @@ from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import LatencyModel
 from nautilus_trader.config import RiskEngineConfig
 from nautilus_trader.core.uuid import UUID4
-from nautilus_trader.model.enums import OrderStatus, TradingState
+from nautilus_trader.model.enums import OrderStatus, OrderType, TradingState
 from nautilus_trader.model.events import OrderDenied
 from nautilus_trader.model.identifiers import ClientOrderId
 
@@ -21,6 +21,7 @@ from tests.support.ladders import ladder
 from tests.support.made_up_market import (
     START_NS,
     Market,
+    answer_instead,
     config,
     feed,
     make_engine,
@@ -591,3 +592,28 @@ def test_hedge_grid_circuit_breaker_ignores_denials_while_halted(
     strategy.clock.set_time_alert_ns("deny", START_NS + 40 * SECOND_NS, deny)
     engine.run()
     assert len(orders_of(engine)) == 6
+
+
+def test_hedge_grid_circuit_breaker_counts_a_stop_that_is_denied_again_and_again_once() -> None:
+    engine = make_engine()
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    strategy = HedgeGridV1(config(grid_levels_short=0, grid_levels_long=1, max_errors_per_minute=3))
+    warm(strategy)
+    engine.add_strategy(strategy)
+    feed(engine, market.quote(10, "49945").quote(30, "49960").quote(60, "49960"))
+    denied: list[Any] = []
+
+    def deny(command: Any) -> bool:
+        order = getattr(command, "order", None)
+        if order is None or order.order_type != OrderType.STOP_MARKET or len(denied) == 4:
+            return False
+        denied.append(order)
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        engine.kernel.exec_engine.process(OrderDenied(*ids, "made up", UUID4(), 0))
+        return True
+
+    answer_instead(engine, deny)
+    engine.run()
+    assert len(denied) == 4
+    assert not strategy.breaker.is_open(strategy.clock.timestamp_ns())
+    engine.dispose()

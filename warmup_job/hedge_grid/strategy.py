@@ -37,6 +37,7 @@ from warmup_job.hedge_grid.account_equity import AccountEquity
 from warmup_job.hedge_grid.entry_orders import EntryOrders
 from warmup_job.hedge_grid.exit_orders import ExitOrders
 from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
+from warmup_job.hedge_grid.exit_rules import Lot
 from warmup_job.hedge_grid.funding import (
     USUAL_HOURS,
     FundingInterval,
@@ -51,6 +52,7 @@ from warmup_job.hedge_grid.grid_config import (
     make_circuit_breaker,
 )
 from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
+from warmup_job.hedge_grid.grid_order_ids import Leg
 from warmup_job.hedge_grid.grid_pnl import GridPnl
 from warmup_job.hedge_grid.grid_state import (
     STATE_VERSION,
@@ -532,8 +534,7 @@ class HedgeGridV1(Strategy):
         is_reached = bool(event.due_post_only)
         if found is not None and found[1] == "S":
             is_reached = is_stop_reached_error(reason)
-        is_first = found is None or found[1] == "T" or not found[0].stop_failures
-        if not is_reached and is_first:  # what is repeated counts once
+        if not is_reached and _is_first_failure(found):
             self._count_error(f"Order {order_id} was rejected: {reason}")
         if entry is not None and is_reached:
             self._entries.retry(entry)
@@ -546,7 +547,8 @@ class HedgeGridV1(Strategy):
         self._entries.forget(order_id)
         found = self._exits.find(order_id)
         reason = str(event.reason)
-        if self._trading == TradingState.ACTIVE and not is_rate_denial(reason):
+        counts = self._trading == TradingState.ACTIVE and not is_rate_denial(reason)
+        if counts and _is_first_failure(found):
             self._count_error(f"Nautilus' risk engine denied order {order_id}: {reason}")
         if found is not None:
             self._exits.on_exit_rejected(*found, order_id, reason, is_denied=True)
@@ -633,6 +635,11 @@ class HedgeGridV1(Strategy):
     def _log_info(self, message: str, color: LogColor = LogColor.NORMAL) -> None:
         if not self.config.optimization_mode:
             self.log.info(message, color)
+
+
+def _is_first_failure(found: tuple[Lot, Leg] | None) -> bool:
+    """Return whether a failed order counts as an error: a stop that is repeated counts once."""
+    return found is None or found[1] == "T" or not found[0].stop_failures
 
 
 def _key(order_id: str) -> str:
