@@ -11,8 +11,14 @@ import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.models import LatencyModel
 from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.enums import OrderSide, OrderStatus, OrderType, TradingState
-from nautilus_trader.model.events import OrderAccepted, OrderExpired, OrderPendingCancel
+from nautilus_trader.model.events import (
+    OrderAccepted,
+    OrderDenied,
+    OrderExpired,
+    OrderPendingCancel,
+)
 from nautilus_trader.model.identifiers import PositionId
 from nautilus_trader.model.objects import Quantity
 
@@ -21,6 +27,7 @@ from tests.support.made_up_market import (
     SECOND_NS,
     START_NS,
     Market,
+    answer_instead,
     config,
     deny_exits,
     feed,
@@ -377,6 +384,39 @@ def test_hedge_grid_rest_too_small_for_a_stop_joins_the_next_lot_at_once(
     # From (0.004 at 49,950 and 0.001 at 49,900) at 49,940.
     assert summarised(working) == [("SELL", "48463.30", "0.005"), ("SELL", "49990.00", "0.005")]
     assert held(engine) == {"LONG": "0.005"}
+
+
+def test_hedge_grid_rest_joins_the_next_lot_as_soon_as_its_stop_is_cancelled(
+    engine: BacktestEngine,
+) -> None:
+    """Before, it waited for the next check of the account if this cancel was the later one."""
+    strategy = long_only(grid_levels_long=2)
+    engine.add_strategy(strategy)
+    feed(engine, two_filled_and_the_lower_ones_target_in_part().quote(40, "49910"))
+    late: list[Any] = []
+
+    def delay_stop_cancel(command: Any) -> bool:
+        order = getattr(command, "order", None)
+        if order is not None and order.is_reduce_only and order.quantity.as_decimal() < D("0.002"):
+            ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+            engine.kernel.exec_engine.process(OrderDenied(*ids, "-4164", UUID4(), 0))
+            return True
+        if not isinstance(command, CancelOrder) or late:
+            return False
+        order = engine.cache.order(command.client_order_id)
+        if order.order_type == OrderType.STOP_MARKET:
+            late.append(command)
+        return bool(late)
+
+    def answer(_: Any) -> None:
+        engine.kernel.exec_engine.execute(late[0])
+
+    answer_instead(engine, delay_stop_cancel)
+    strategy.clock.set_time_alert_ns("answer", START_NS + 30 * SECOND_NS, answer)
+    engine.run()
+    working = [order for order in orders_of(engine) if order.status == OPEN]
+    assert summarised(working) == [("SELL", "48463.30", "0.005"), ("SELL", "49990.00", "0.005")]
+    assert {order.init_event.ts_init for order in working} == {START_NS + 30 * SECOND_NS}
 
 
 def test_hedge_grid_two_lots_below_the_minimum_keep_the_open_target(

@@ -235,8 +235,8 @@ class ExitOrders:
             self._join(other, lot)
             return
         if other is not None or covered(self._stops.orders(lot)) != lot.quantity:
-            for order_id in lot.stops:
-                self._client.cancel(order_id)
+            for order_id in list(lot.stops):
+                self._stops.cancel(order_id)
         target = self._open_target(lot)
         if target is not None and (
             other is not None or target.leaves_qty.as_decimal() != lot.quantity

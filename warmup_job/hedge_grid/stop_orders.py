@@ -132,7 +132,7 @@ class StopOrders:
         if change.send > 0 and self._client.now_ms >= lot.send_stops_from_ms:
             self._send(lot, change.send, change.replaces)
         for order_id in change.cancel:
-            self._cancel(order_id)
+            self.cancel(order_id)
 
     def _next_change(
         self, lot: Lot, stops: list[StopOrder], least: Decimal, *, merge: bool, has_room: bool
@@ -228,9 +228,10 @@ class StopOrders:
 
     def _cancel_replaced(self, order_id: str) -> None:
         for each in self._replaces.pop(order_id, ()):
-            self._cancel(each)
+            self.cancel(each)
 
-    def _cancel(self, order_id: str) -> None:
+    def cancel(self, order_id: str) -> None:
+        """Cancel a stop; the lot's next step follows the cancel's confirmation."""
         self._cancelling.add(order_id)
         self._client.cancel(order_id)
 
