@@ -10,9 +10,7 @@ from aiohttp import web
 
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.listen_key import ListenKeys
-from warmup_job.local_binance.account.signature import (
-    Credentials,
-)
+from warmup_job.local_binance.account.signature import Credentials
 from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 from warmup_job.local_binance.exchange_clock import ExchangeClock
 from warmup_job.local_binance.exchange_options import ExchangeOptions
@@ -31,9 +29,7 @@ from warmup_job.local_binance.rest.account_rest import AccountRest
 from warmup_job.local_binance.rest.market_rest import MarketRest
 from warmup_job.local_binance.rest.request_log import RequestLog
 from warmup_job.local_binance.rest.request_middlewares import RequestMiddlewares
-from warmup_job.local_binance.rest.responses import (
-    answer,
-)
+from warmup_job.local_binance.rest.responses import answer
 from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
 from warmup_job.local_binance.websocket.stream_hub import StreamHub

@@ -15,13 +15,7 @@ from warmup_job.local_binance.listening_socket import reset
 from warmup_job.local_binance.rest.account_rest import CLIENT_REQUEST
 from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.local_binance.rest.market_rest import KLINE_PATHS
-from warmup_job.local_binance.rest.responses import (
-    FAULTS,
-    cut,
-    error_answer,
-    first,
-    html_answer,
-)
+from warmup_job.local_binance.rest.responses import FAULTS, cut, error_answer, first, html_answer
 from warmup_job.local_binance.rest.weight_meter import WeightMeter, request_weight
 
 if TYPE_CHECKING:
@@ -36,6 +30,8 @@ if TYPE_CHECKING:
     from warmup_job.market.pages import Market
 
 _BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
+_WEIGHT = web.RequestKey("weight", int)
+"""A request's weight, as logged and charged; 0 if the exchange itself does not see the request."""
 _LOOK_SECONDS = 0.02  # between two checks whether the client of an unanswered request is connected
 
 
@@ -94,9 +90,9 @@ class RequestMiddlewares:
             target = FaultTarget(path, params.get("symbol", ""), params.get("interval", ""))
             faults = self._faults.request_faults(target, klines=path in KLINE_PATHS)
         free = market is None or first(faults, FaultStage.FRONT)
-        weight = 0 if free else request_weight(path, params, request.method)
+        request[_WEIGHT] = 0 if free else request_weight(path, params, request.method)
         request[FAULTS] = faults
-        arrival = self._log.begin(request.method, path, params, weight, at_ms, faults)
+        arrival = self._log.begin(request.method, path, params, request[_WEIGHT], at_ms, faults)
         status: int | None = None if first(faults, FaultStage.NO_ANSWER) else 500
         try:
             response = await handler(request)
@@ -184,8 +180,7 @@ class RequestMiddlewares:
             return await handler(request)
         address = request.remote or ""
         try:
-            weight = request_weight(request.path, request[CLIENT_REQUEST].params, request.method)
-            self._meter.charge(market, address, weight, self._clock.now_ms())
+            self._meter.charge(market, address, request[_WEIGHT], self._clock.now_ms())
             faults = request[FAULTS]
             instead = first(faults, FaultStage.ANSWER)
             response = await handler(request) if instead is None else self._answered(instead)
