@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -1311,3 +1312,12 @@ def test_config_kill_switch_that_is_not_off_is_refused_by_trade(
     assert problem.startswith(f"{path}: operations.kill_switch: ")
     assert refused in problem
     assert "set risk_management.max_drawdown_pct" in problem
+
+
+def test_renamed_option_keeps_the_flag_and_the_variable_of_its_key() -> None:
+    replay, silence = OPTIONS["replay_history"], OPTIONS["silence"]
+    assert (replay.flag, replay.variable) == ("--replay-history", "WARMUP_REPLAY_HISTORY")
+    assert (replay.former_flag, replay.former_variable) == ("--replay", "WARMUP_REPLAY")
+    assert (silence.former_flag, silence.former_variable) == (None, None)
+    two_words = msgspec.structs.replace(replay, path=("trade", "old_name"))
+    assert (two_words.former_flag, two_words.former_variable) == ("--old-name", "WARMUP_OLD_NAME")

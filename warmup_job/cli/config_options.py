@@ -45,10 +45,10 @@ def _key_option(name: str, key: DeclaredKey, command: str | None) -> click.Optio
     text = f"{key.description}  [{'; '.join(notes)}]"
     if command not in key.commands:
         return click.Option([key.flag, name], metavar=metavar, help=text, hidden=True)
-    if (former := key.former_option) is None:
+    if key.former_flag is None:
         return click.Option([key.flag, name], metavar=metavar, help=text)
     return RenamedOption(
-        [key.flag, name], old_flag=f"--{former}", old_variable=f"WARMUP_{former.upper()}",
+        [key.flag, name], old_flag=key.former_flag, old_variable=key.former_variable,
         envvar=key.variable, metavar=metavar, help=text,
     )  # fmt: skip
 
@@ -103,8 +103,7 @@ def unread_variables(
     from warmup_job.config import OPTIONS, unknown_variables
 
     names = {*known, *(key.variable for key in OPTIONS.values())}
-    names.update(f"WARMUP_{key.former_option.upper()}" for key in OPTIONS.values()
-                 if key.former_option)  # fmt: skip
+    names.update(key.former_variable for key in OPTIONS.values() if key.former_variable)
     for command in (group, *group.commands.values()):
         prefix_of_all = command.context_settings.get("auto_envvar_prefix")
         for parameter in command.params:

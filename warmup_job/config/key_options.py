@@ -55,17 +55,30 @@ class DeclaredKey(msgspec.Struct, frozen=True):
     @property
     def flag(self) -> str:
         """The option, e.g. ``--max-bars``."""
-        return f"--{self.option.replace('_', '-')}"
+        return _flag(self.option)
 
     @property
     def variable(self) -> str:
         """The environment variable, e.g. ``WARMUP_MAX_BARS``."""
-        return f"WARMUP_{self.option.upper()}"
+        return _variable(self.option)
 
     @property
-    def former_option(self) -> str | None:
-        """The option's former name, the key's own; None: it has not changed."""
-        return None if self.option == self.path[-1] else self.path[-1]
+    def former_flag(self) -> str | None:
+        """The flag with the key's own name, if the option was renamed."""
+        return None if self.option == self.path[-1] else _flag(self.path[-1])
+
+    @property
+    def former_variable(self) -> str | None:
+        """The variable with the key's own name, if the option was renamed."""
+        return None if self.option == self.path[-1] else _variable(self.path[-1])
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _variable(name: str) -> str:
+    return f"WARMUP_{name.upper()}"
 
 
 def declared_keys(kind: type[Section], at: tuple[str, ...] = ()) -> Iterator[DeclaredKey]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from warmup_job.market.pages import Market
 
 _BODIES = {"empty": b"", "null": b"null", "object": b'{"status":"ok"}'}
+_WEIGHT = web.RequestKey("weight", int)
+"""A request's weight, as logged and charged; 0 if the exchange itself does not see the request."""
 _LOOK_SECONDS = 0.02  # between two checks whether the client of an unanswered request is connected
 
 
@@ -102,9 +104,9 @@ class RequestMiddlewares:
             )
             faults = self._faults.request_faults(target, klines=path in KLINE_PATHS)
         free = market is None or first(faults, FaultStage.FRONT)
-        weight = 0 if free else request_weight(path, params, request.method)
+        request[_WEIGHT] = 0 if free else request_weight(path, params, request.method)
         request[FAULTS] = faults
-        arrival = self._log.begin(request.method, path, params, weight, at_ms, faults)
+        arrival = self._log.begin(request.method, path, params, request[_WEIGHT], at_ms, faults)
         status: int | None = None if first(faults, FaultStage.NO_ANSWER) else 500
         try:
             response = await handler(request)
@@ -199,8 +201,7 @@ class RequestMiddlewares:
         counts = order_counts(request.method, request.path)
         orders: Mapping[str, str] = {}
         try:
-            weight = request_weight(request.path, request[CLIENT_REQUEST].params, request.method)
-            self._meter.charge(market, address, weight, self._clock.now_ms())
+            self._meter.charge(market, address, request[_WEIGHT], self._clock.now_ms())
             if any(counts):
                 orders = self._order_rate.charge(counts, self._clock.now_ms())
             faults = request[FAULTS]
