@@ -40,9 +40,9 @@ from tests.support.waiting import until_async
 from tests.test_certain_orders import ENTRY, place, take
 from warmup_job.binance.endpoints import account_ws_url
 from warmup_job.binance.unknown_outcome import may_send_again
-from warmup_job.handoff import account_client
-from warmup_job.handoff.account_client import AccountClient
-from warmup_job.handoff.exchange_info import ExecClientFactory
+from warmup_job.handoff.live_account import account_client
+from warmup_job.handoff.live_account.account_client import AccountClient
+from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
 from warmup_job.handoff.node import provider
 
 Start = Callable[..., Exchange]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from warmup_job.binance.account_reader import AccountSnapshot, OpenOrder
-from warmup_job.handoff.account_differences import (
+from warmup_job.handoff.live_account.account_differences import (
     YOUNG_MS,
     Belief,
     BelievedOrder,

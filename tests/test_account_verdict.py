@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from warmup_job.handoff.account_differences import Difference
-from warmup_job.handoff.account_verdict import (
+from warmup_job.handoff.live_account.account_differences import Difference
+from warmup_job.handoff.live_account.account_verdict import (
     EXIT_MS,
     FAILING_EXIT_MS,
     QUIET_MS,

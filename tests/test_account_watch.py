@@ -13,11 +13,11 @@ from tests.support.exchange import Exchange
 from tests.support.waiting import until_async
 from warmup_job.binance.account_reader import AccountReader
 from warmup_job.binance.client import BinanceClient
-from warmup_job.handoff import account_watch
-from warmup_job.handoff.account_client import AccountClient
-from warmup_job.handoff.account_watch import AccountWatch
-from warmup_job.handoff.clock_watch import ClockWatch
-from warmup_job.handoff.other_trader_watch import OtherTraderWatch
+from warmup_job.handoff.live_account import account_watch
+from warmup_job.handoff.live_account.account_client import AccountClient
+from warmup_job.handoff.live_account.account_watch import AccountWatch
+from warmup_job.handoff.live_account.clock_watch import ClockWatch
+from warmup_job.handoff.live_account.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.run_listener import RunListener
 
 Start = Callable[..., Exchange]

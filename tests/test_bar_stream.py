@@ -22,9 +22,9 @@ from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.names import instrument_id_of
 from warmup_job.catalog.nautilus_bars import bar_type_of, instrument_bars, open_ms_of
-from warmup_job.handoff.bar_stream import BarStream
-from warmup_job.handoff.held_bars import Span
-from warmup_job.handoff.stream_history import History
+from warmup_job.handoff.live_bars.bar_stream import BarStream
+from warmup_job.handoff.live_bars.held_bars import Span
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.market.interval import Interval
 from warmup_job.market.stream_id import StreamId
 

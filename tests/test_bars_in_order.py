@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmup_job.handoff.bars_in_order import DueBar, grouped, in_order, plan_delivery
+from warmup_job.handoff.live_bars.bars_in_order import DueBar, grouped, in_order, plan_delivery
 
 MINUTE_MS = 60_000
 

@@ -22,8 +22,8 @@ from nautilus_trader.common.component import LiveClock
 
 from tests.support.exchange import Exchange
 from warmup_job.binance.unknown_outcome import may_send_again
-from warmup_job.handoff import certain_orders
-from warmup_job.handoff.certain_orders import CertainOrders
+from warmup_job.handoff.live_account import certain_orders
+from warmup_job.handoff.live_account.certain_orders import CertainOrders
 
 Start = Callable[..., Exchange]
 ENTRY, STOP = "E-1", "S1-1"

@@ -11,8 +11,13 @@ import pytest
 from tests.support.exchange import Exchange
 from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import TraderError
-from warmup_job.handoff.clock_watch import AHEAD_MS, BEHIND_MS, ClockWatch, clock_problem
-from warmup_job.handoff.report import now_ms
+from warmup_job.handoff.live_account.clock_watch import (
+    AHEAD_MS,
+    BEHIND_MS,
+    ClockWatch,
+    clock_problem,
+)
+from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.run_listener import RunListener
 
 Start = Callable[..., Exchange]

@@ -17,7 +17,7 @@ from nautilus_trader.indicators import (
     WilderMovingAverage,
 )
 
-from warmup_job.handoff.declared_indicators import differences
+from warmup_job.handoff.live_bars.declared_indicators import differences
 from warmup_job.regime.indicator_names import BOUNDED_KINDS, NAUTILUS, kind_of
 
 

@@ -112,7 +112,7 @@ def test_the_architecture_names_no_package_that_does_not_exist() -> None:
 def test_the_picture_of_the_packages_is_the_import_contract() -> None:
     picture = section(ARCHITECTURE, "The packages").split("```")[1].strip().splitlines()
     settings = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["importlinter"]
-    (contract,) = [each for each in settings["contracts"] if each["type"] == "layers"]
+    (contract,) = [each for each in settings["contracts"] if each["name"] == "Imports run downward"]
     layers = [set(layer.split(" | ")) for layer in contract["layers"]]
     assert [set(line.partition("│")[0].split()) for line in picture] == layers
 

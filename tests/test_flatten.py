@@ -34,9 +34,9 @@ from warmup_job.handoff.flatten import (
     HeldPosition,
     ReadPositions,
 )
+from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.handoff.operator_control import FlatReport, OperatorControl
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.own_orders import OwnOrders
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 LONG = PositionId(f"{BAR_TYPE.instrument_id}-LONG")

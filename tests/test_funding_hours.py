@@ -9,7 +9,7 @@ import pytest
 from tests.support.made_up_market import config
 from tests.support.suite import HANG_S
 from warmup_job.binance.client import BinanceClient
-from warmup_job.handoff.funding_hours import tell_funding_hours
+from warmup_job.handoff.live_account.funding_hours import tell_funding_hours
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.server import start

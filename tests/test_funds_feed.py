@@ -18,7 +18,7 @@ from warmup_job.binance.account_reader import AccountReader
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.funds import AccountFunds
 from warmup_job.errors import ExchangeUnreachableError
-from warmup_job.handoff.funds_feed import feed_funds, feed_last_funds
+from warmup_job.handoff.live_account.funds_feed import feed_funds, feed_last_funds
 from warmup_job.hedge_grid.account_equity import AccountEquity, Reading
 from warmup_job.hedge_grid.account_result import AccountResult
 from warmup_job.hedge_grid.strategy import HedgeGridV1

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.suite import SCALE
-from warmup_job.handoff.held_bars import HeldBars, Span, next_due_ms
+from warmup_job.handoff.live_bars.held_bars import HeldBars, Span, next_due_ms
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
 MINUTE = Interval.parse("1m")

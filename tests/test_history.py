@@ -17,7 +17,7 @@ from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
 from warmup_job.errors import SnapshotError, UnknownSymbolError
-from warmup_job.handoff.stream_history import History
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.market.interval import Interval
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.venue_client import open_client

@@ -15,7 +15,7 @@ from tests.support.config_files import write_config
 from warmup_job.acquire.judge import explain
 from warmup_job.binance.futures_account import FuturesAccount
 from warmup_job.config import load
-from warmup_job.handoff.stream_history import History
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.market.interval import Interval
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.warmup_plan import WarmupPlan

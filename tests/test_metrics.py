@@ -19,10 +19,10 @@ from nautilus_trader.model.identifiers import (
     VenueOrderId,
 )
 
-from warmup_job.handoff.figures import UnprotectedTime
-from warmup_job.handoff.metrics import metrics
-from warmup_job.handoff.rejections import RejectionCounter, code_of
-from warmup_job.handoff.report import (
+from warmup_job.handoff.reporting.figures import UnprotectedTime
+from warmup_job.handoff.reporting.metrics import metrics
+from warmup_job.handoff.reporting.rejections import RejectionCounter, code_of
+from warmup_job.handoff.reporting.report import (
     AccountReport,
     BookReport,
     GridReport,

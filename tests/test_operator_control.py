@@ -16,7 +16,7 @@ import pytest
 from tests.support.commands import Result, job
 from warmup_job.errors import TraderError
 from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
-from warmup_job.handoff.report import Report
+from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.trader.control_client import ask_trader
 from warmup_job.trader.control_messages import ControlMessage

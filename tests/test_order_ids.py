@@ -11,7 +11,11 @@ from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.model.identifiers import StrategyId, TraderId
 
 from warmup_job.handoff.identity_file import adopt, begin_run
-from warmup_job.handoff.order_ids import TraderIdentity, parse_order_id, tag_of_instruments
+from warmup_job.handoff.outgoing_orders.order_ids import (
+    TraderIdentity,
+    parse_order_id,
+    tag_of_instruments,
+)
 from warmup_job.handoff.state_dir import StateDir
 
 BINANCE = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")

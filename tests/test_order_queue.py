@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmup_job.handoff.order_queue import OrderQueue, OrderRates, Urgency
+from warmup_job.handoff.outgoing_orders.order_queue import OrderQueue, OrderRates, Urgency
 
 Put = tuple[int, Urgency]
 

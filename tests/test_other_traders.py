@@ -13,13 +13,18 @@ from nautilus_trader.cache.cache import Cache
 
 from warmup_job.binance.account_reader import AccountReader, AccountSnapshot, OpenOrder
 from warmup_job.errors import LiveRefusedError
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.other_trader_watch import (
+from warmup_job.handoff.live_account.other_trader_watch import (
     OtherTraderWatch,
     other_traders_problem,
     unowned_lines,
 )
-from warmup_job.handoff.other_traders import OtherTrader, SeenOrder, other_traders, started_later
+from warmup_job.handoff.live_account.other_traders import (
+    OtherTrader,
+    SeenOrder,
+    other_traders,
+    started_later,
+)
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 
 ONE = TraderIdentity(prefix="abc", folder="xyz", run="1")
 OTHER = TraderIdentity(prefix="abc", folder="uvw", run="5")

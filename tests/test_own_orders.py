@@ -22,8 +22,8 @@ from nautilus_trader.model.identifiers import (
 )
 
 from tests.support.made_up_market import instrument
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.own_orders import OwnOrders
+from warmup_job.handoff.live_account.own_orders import OwnOrders
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.modes import Orders
 
 ACCOUNT = AccountId("BINANCE-master")

@@ -9,8 +9,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tests.support.suite import HANG_S
-from warmup_job.handoff.report import Report
-from warmup_job.handoff.report_writer import ReportWriter
+from warmup_job.handoff.reporting.report import Report
+from warmup_job.handoff.reporting.report_writer import ReportWriter
 from warmup_job.handoff.state_dir import StateDir
 
 REPORT = Report(state="live", why="", mode="paper", at_ms=0, since_ms=0, started_ms=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from warmup_job.handoff.report import (
+from warmup_job.handoff.reporting.report import (
     AccountReport,
     BookReport,
     GridReport,

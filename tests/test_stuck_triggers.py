@@ -23,7 +23,7 @@ from tests.support.exchange import Exchange
 from tests.support.waiting import until_async
 from tests.test_account_client import BTC, LONG, Desk, at_the_desk
 from tests.test_certain_orders import take
-from warmup_job.handoff.stuck_triggers import StuckTriggers
+from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers
 
 Start = Callable[..., Exchange]
 STOP = "S1-1"

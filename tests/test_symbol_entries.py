@@ -13,7 +13,7 @@ from nautilus_trader.adapters.binance.futures.schemas.market import (
 
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.errors import RefusedError
-from warmup_job.handoff.exchange_info import TradedSymbols
+from warmup_job.handoff.live_account.exchange_info import TradedSymbols
 from warmup_job.local_binance.faults.distortion import with_unknown_values
 from warmup_job.local_binance.prices.symbols import default_symbols
 

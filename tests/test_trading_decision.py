@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from warmup_job.handoff.report import State
+from warmup_job.handoff.reporting.report import State
 from warmup_job.handoff.trading_decision import Decision, Situation, StreamStatus, decide
 
 CLOSE_MS = 1_700_000_099_999

@@ -17,9 +17,9 @@ from tests.support.suite import HANG_S
 from tests.support.webhook_receiver import PATH, receiving
 from warmup_job.config import load
 from warmup_job.errors import ConfigError, TraderError
-from warmup_job.handoff.notices import Notice, NoticeRules, Notices
-from warmup_job.handoff.report import BookReport, GridReport, Report, State
-from warmup_job.handoff.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
+from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
+from warmup_job.handoff.reporting.report import BookReport, GridReport, Report, State
+from warmup_job.handoff.reporting.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
 from warmup_job.plan.resolve import resolve
 
 RULES = NoticeRules(unprotected_after_ms=10_000, drawdown_pct=Decimal(5))

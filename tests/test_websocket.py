@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from warmup_job.handoff.websocket_messages import check_message
-from warmup_job.handoff.websocket_silence import Heard, Reminder
+from warmup_job.handoff.live_bars.websocket_messages import check_message
+from warmup_job.handoff.live_bars.websocket_silence import Heard, Reminder
 
 OPEN_MS = 1_700_000_040_000
 KLINE: dict[str, Any] = {

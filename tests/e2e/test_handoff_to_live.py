@@ -49,7 +49,7 @@ from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import instrument_bars, interval_of, open_ms_of
 from warmup_job.errors import TraderError
-from warmup_job.handoff.report import STATES
+from warmup_job.handoff.reporting.report import STATES
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
 

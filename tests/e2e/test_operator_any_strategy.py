@@ -14,9 +14,9 @@ from nautilus_trader.trading.strategy import Strategy
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.paper_node import BAR_TYPE, MINUTE, run_until
 from warmup_job.config import load
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.paper_runner import PaperRunner
-from warmup_job.handoff.stream_history import History
 from warmup_job.handoff.trading_policy import TradingPolicy
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.venue_client import open_client

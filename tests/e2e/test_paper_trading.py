@@ -29,9 +29,9 @@ from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
 from warmup_job.errors import TraderError
 from warmup_job.handoff import runner as runner_module
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.paper_runner import PaperRunner
-from warmup_job.handoff.stream_history import History
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval

@@ -10,7 +10,7 @@ import pytest
 from tests.support.live_trader import LiveTrader, live_trader
 from tests.support.oracle import Bounds
 from tests.support.suite import FULL
-from warmup_job.handoff.stuck_triggers import STUCK_S
+from warmup_job.handoff.live_account.stuck_triggers import STUCK_S
 
 pytestmark = pytest.mark.e2e
 AT_ONCE = Bounds(unprotected_ms=2_000)

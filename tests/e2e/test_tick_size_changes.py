@@ -26,8 +26,8 @@ from tests.support.second_run import MINUTE_MS, Situation, digest
 from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.paper_runner import PaperRunner
-from warmup_job.handoff.stream_history import History
 from warmup_job.job.run_job import Outcome, warm
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId

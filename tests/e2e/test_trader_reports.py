@@ -36,8 +36,8 @@ from tests.support.seam import (
 from tests.support.waiting import until_async
 from warmup_job.catalog.nautilus_bars import instrument_bars
 from warmup_job.errors import TraderError
-from warmup_job.handoff.composite_bars import CompositeSeries
-from warmup_job.handoff.own_orders import OwnOrders
+from warmup_job.handoff.live_account.own_orders import OwnOrders
+from warmup_job.handoff.live_bars.composite_bars import CompositeSeries
 from warmup_job.market.interval import Interval
 from warmup_job.plan.warmup_plan import WarmupPlan
 

@@ -21,7 +21,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
-from warmup_job.handoff.order_ids import parse_order_id
+from warmup_job.handoff.outgoing_orders.order_ids import parse_order_id
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]

@@ -27,9 +27,9 @@ from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
 from warmup_job.config import load
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
-from warmup_job.handoff.stream_history import History
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval

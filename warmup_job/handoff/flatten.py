@@ -23,8 +23,8 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.errors import WarmupError
+from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
-from warmup_job.handoff.own_orders import OwnOrders
 
 _LOOK_S = 0.05
 _CANCEL_S = 2.0  # how long closing waits for cancels

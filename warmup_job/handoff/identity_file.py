@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 from loguru import logger
 
-from warmup_job.handoff.order_ids import (
+from warmup_job.handoff.outgoing_orders.order_ids import (
     ALPHABET,
     FOLDER_LENGTH,
     RUN_LENGTH,

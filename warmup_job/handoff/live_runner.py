@@ -15,15 +15,15 @@ from warmup_job.binance.account_reader import AccountReader
 from warmup_job.binance.endpoints import account_ws_url, rest_url
 from warmup_job.catalog.names import VENUE
 from warmup_job.errors import TraderError
-from warmup_job.handoff.account_client import AccountClient
-from warmup_job.handoff.account_watch import AccountWatch
-from warmup_job.handoff.exchange_info import ExecClientFactory
 from warmup_job.handoff.flatten import HeldPosition
-from warmup_job.handoff.funds_feed import feed_funds, feed_last_funds
+from warmup_job.handoff.live_account.account_client import AccountClient
+from warmup_job.handoff.live_account.account_watch import AccountWatch
+from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
+from warmup_job.handoff.live_account.funds_feed import feed_funds, feed_last_funds
+from warmup_job.handoff.live_account.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
 from warmup_job.handoff.node_start import until_started
-from warmup_job.handoff.other_trader_watch import OtherTraderWatch
-from warmup_job.handoff.report import AccountReport
+from warmup_job.handoff.reporting.report import AccountReport
 from warmup_job.handoff.runner import BaseRunner, Load
 from warmup_job.market.symbol import venue_symbol
 

@@ -25,8 +25,8 @@ from nautilus_trader.model.identifiers import InstrumentId
 from warmup_job.binance.endpoints import Environment, rest_url, websocket_url
 from warmup_job.binance.proxies import common_proxy
 from warmup_job.catalog.names import VENUE
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.order_limits import OrderLimits
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.handoff.outgoing_orders.order_limits import OrderLimits
 from warmup_job.market.pages import Market
 
 _NO_RATE = "1000000/00:00:01"

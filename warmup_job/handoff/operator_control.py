@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 from loguru import logger
 
-from warmup_job.handoff.report import now_ms
+from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.market.times import utc_text
 from warmup_job.modes import OperatorState

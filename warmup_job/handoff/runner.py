@@ -18,22 +18,31 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff import saved_state
-from warmup_job.handoff.bar_stream import DeliveredBars
-from warmup_job.handoff.bar_streams import BarStreams
-from warmup_job.handoff.clock_watch import ClockWatch
-from warmup_job.handoff.declared_indicators import differences
-from warmup_job.handoff.figures import UnprotectedTime, grid_reports
 from warmup_job.handoff.flatten import Flattening, HeldPosition
-from warmup_job.handoff.funding_hours import tell_funding_hours
+from warmup_job.handoff.live_account.clock_watch import ClockWatch
+from warmup_job.handoff.live_account.funding_hours import tell_funding_hours
+from warmup_job.handoff.live_account.own_orders import OwnOrders
+from warmup_job.handoff.live_bars.bar_stream import DeliveredBars
+from warmup_job.handoff.live_bars.bar_streams import BarStreams
+from warmup_job.handoff.live_bars.declared_indicators import differences
+from warmup_job.handoff.live_bars.quotes import QuoteSubscriber
+from warmup_job.handoff.live_bars.silence_watch import SilenceWatch
+from warmup_job.handoff.live_bars.stream_history import History
+from warmup_job.handoff.live_bars.websocket import Websockets
+from warmup_job.handoff.live_bars.websocket_messages import quote_stream
 from warmup_job.handoff.node import NodeSettings, make_node
 from warmup_job.handoff.node_start import announce_trading_state, until_started
-from warmup_job.handoff.order_gate import OrderGate
-from warmup_job.handoff.own_orders import OwnOrders
-from warmup_job.handoff.quotes import QuoteSubscriber
-from warmup_job.handoff.rejections import RejectionCounter
-from warmup_job.handoff.report import AccountReport, Report, State, now_ms, process_started_ms
+from warmup_job.handoff.outgoing_orders.order_gate import OrderGate
+from warmup_job.handoff.reporting.figures import UnprotectedTime, grid_reports
+from warmup_job.handoff.reporting.rejections import RejectionCounter
+from warmup_job.handoff.reporting.report import (
+    AccountReport,
+    Report,
+    State,
+    now_ms,
+    process_started_ms,
+)
 from warmup_job.handoff.shut_down import cancel_at_the_end, stop_node
-from warmup_job.handoff.silence_watch import SilenceWatch
 from warmup_job.handoff.situation import is_warm_start, situation_of
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import (
@@ -41,11 +50,8 @@ from warmup_job.handoff.strategy_features import (
     HeedsOperator,
     ReportsStateChanges,
 )
-from warmup_job.handoff.stream_history import History
 from warmup_job.handoff.trading_decision import decide
 from warmup_job.handoff.trading_policy import TradingPolicy
-from warmup_job.handoff.websocket import Websockets
-from warmup_job.handoff.websocket_messages import quote_stream
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import Orders
 

@@ -7,7 +7,7 @@ import contextlib
 
 from nautilus_trader.live.node import TradingNode
 
-from warmup_job.handoff.own_orders import OwnOrders
+from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.modes import Orders
 
 _CANCEL_AGAIN_S = 0.05

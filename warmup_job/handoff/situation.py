@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.handoff.bar_streams import BarStreams
-from warmup_job.handoff.report import State
+from warmup_job.handoff.live_bars.bar_streams import BarStreams
+from warmup_job.handoff.live_bars.websocket import Websockets
+from warmup_job.handoff.reporting.report import State
 from warmup_job.handoff.strategy_features import is_warm
 from warmup_job.handoff.trading_decision import Situation, StreamStatus
-from warmup_job.handoff.websocket import Websockets
 
 
 def situation_of(

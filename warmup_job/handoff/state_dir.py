@@ -13,7 +13,7 @@ import msgspec
 from loguru import logger
 
 from warmup_job.errors import LiveRefusedError, TraderError
-from warmup_job.handoff.report import Report, now_ms
+from warmup_job.handoff.reporting.report import Report, now_ms
 from warmup_job.market.times import utc_text
 from warmup_job.modes import Mode
 from warmup_job.snapshot.durable import replace_file

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from warmup_job.handoff.bar_stream import Phase
-from warmup_job.handoff.report import State
+from warmup_job.handoff.live_bars.bar_stream import Phase
+from warmup_job.handoff.reporting.report import State
 from warmup_job.market.times import utc_text
 
 

@@ -13,9 +13,9 @@ from warmup_job.binance.api_keys import signing_secret
 from warmup_job.handoff.live_runner import LiveRunner
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.operator_control import OperatorControl
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.order_limits import OrderLimits
-from warmup_job.handoff.order_queue import OrderRates
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.handoff.outgoing_orders.order_limits import OrderLimits
+from warmup_job.handoff.outgoing_orders.order_queue import OrderRates
 from warmup_job.handoff.paper_runner import PaperRunner
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir

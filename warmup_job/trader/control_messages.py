@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from warmup_job.handoff.operator_control import FlatReport
-from warmup_job.handoff.report import Report
+from warmup_job.handoff.reporting.report import Report
 
 ControlCommand = Literal["pause", "resume", "flatten", "status"]
 MAX_LINE_BYTES = 1 << 20

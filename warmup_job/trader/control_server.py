@@ -11,7 +11,7 @@ import msgspec
 from loguru import logger
 
 from warmup_job.handoff.operator_control import FlatReport, OperatorControl
-from warmup_job.handoff.report import Report
+from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import OperatorState
 from warmup_job.trader.control_messages import (

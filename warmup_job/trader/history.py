@@ -21,7 +21,7 @@ from warmup_job.errors import (
     UnknownSymbolError,
     WarmupError,
 )
-from warmup_job.handoff.stream_history import History
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.market.interval import Interval
 from warmup_job.market.times import NS_PER_MS, duration_text, utc_text
 from warmup_job.plan.stream_pages import pages_at

@@ -12,13 +12,13 @@ from loguru import logger
 from warmup_job.acquire.judge import explain
 from warmup_job.binance.api_keys import signing_secret
 from warmup_job.errors import LiveRefusedError, SnapshotError, TraderError, WarmupError
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.other_trader_watch import (
+from warmup_job.handoff.live_account.other_trader_watch import (
     foreign_orders,
     other_traders_problem,
     unowned_lines,
 )
-from warmup_job.handoff.report import now_ms
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.venue_plan import VenuePlan
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from warmup_job.binance.account_reader import AccountSnapshot
     from warmup_job.binance.client import BinanceClient
     from warmup_job.binance.futures_account import FuturesAccount
-    from warmup_job.handoff.stream_history import History
+    from warmup_job.handoff.live_bars.stream_history import History
 
 
 @dataclass(frozen=True, slots=True)

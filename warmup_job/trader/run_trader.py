@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from warmup_job.errors import ConfigError, TraderError, WarmupError
-from warmup_job.handoff.http_port import serving
 from warmup_job.handoff.identity_file import begin_run
-from warmup_job.handoff.notices import NoticeRules
 from warmup_job.handoff.operator_control import OperatorControl
-from warmup_job.handoff.order_ids import tag_of_instruments
-from warmup_job.handoff.report import Report, Reporter
-from warmup_job.handoff.report_writer import ReportWriter
+from warmup_job.handoff.outgoing_orders.order_ids import tag_of_instruments
+from warmup_job.handoff.reporting.http_port import serving
+from warmup_job.handoff.reporting.notices import NoticeRules
+from warmup_job.handoff.reporting.report import Report, Reporter
+from warmup_job.handoff.reporting.report_writer import ReportWriter
+from warmup_job.handoff.reporting.webhook import WebhookSettings, notifying
 from warmup_job.handoff.state_dir import held_state_dir
-from warmup_job.handoff.webhook import WebhookSettings, notifying
 from warmup_job.modes import Mode
 from warmup_job.plan.venue_client import check_network, open_client
 from warmup_job.plan.warmup_plan import WarmupPlan

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError
 from warmup_job.handoff.identity_file import adopt
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.operator_control import OperatorControl
-from warmup_job.handoff.order_ids import TraderIdentity
-from warmup_job.handoff.report import Reporter
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.handoff.reporting.report import Reporter
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import HasDetector
-from warmup_job.handoff.stream_history import History
 from warmup_job.modes import Mode
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector

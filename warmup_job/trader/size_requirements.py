@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from warmup_job.handoff.stream_history import History
+from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.order_sizes import size_problems
 from warmup_job.plan.strategy_plan import StrategyPlan

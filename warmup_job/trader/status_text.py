@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from warmup_job.handoff.report import GridReport, Report
+from warmup_job.handoff.reporting.report import GridReport, Report
 from warmup_job.market.times import duration_text, utc_text
 
 

@@ -1,0 +1,415 @@
+"""Nautilus' futures execution client, with certain outcomes and an account without history.
+
+Nautilus' own client reconciles from the newest 1,000 orders and 500 trades. Where these do not
+reach back equally far it invents fills, on a position `…-EXTERNAL` that does not exist. This client
+asks for what is open now, and for each order that Nautilus believes open and is not, with exactly
+the trades of the orders that have filled meanwhile. These explain how positions have changed, so
+that their sizes are reported only at the start, and where a difference is left: Nautilus makes up
+for a difference with an invented fill, which a real one that comes later would double.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from decimal import Decimal
+from typing import Any
+
+from loguru import logger
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceExecutionType,
+    BinanceOrderStatus,
+)
+from nautilus_trader.adapters.binance.common.schemas.account import BinanceOrder
+from nautilus_trader.adapters.binance.futures.execution import BinanceFuturesExecutionClient
+from nautilus_trader.adapters.binance.futures.schemas.account import BinanceFuturesAlgoOrder
+from nautilus_trader.adapters.binance.futures.schemas.user import (
+    BinanceFuturesAlgoOrderData,
+    BinanceFuturesOrderData,
+)
+from nautilus_trader.adapters.binance.http.error import BinanceError
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.reports import (
+    ExecutionMassStatus,
+    FillReport,
+    OrderStatusReport,
+    PositionStatusReport,
+)
+from nautilus_trader.model.enums import OrderStatus, PositionSide, TriggerType
+from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId, VenueOrderId
+from nautilus_trader.model.objects import Quantity
+from nautilus_trader.model.orders import Order
+
+from warmup_job.binance.unknown_outcome import NO_SUCH_ORDER, not_placed_reason
+from warmup_job.handoff.live_account.certain_orders import CertainOrders, error_code
+from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers, is_at_trigger
+
+_RENEW_S = 30.0
+_RECONCILE_S = 20.0
+"""How long a reconciliation may take: Nautilus' HTTP client waits for an answer without a limit."""
+_MAX_READS = 3
+YOUNG_S = 2.0
+"""An order that was sent more recently may not be in the exchange's answers yet."""
+
+
+class AccountClient(BinanceFuturesExecutionClient):
+    """The execution client of live trading.
+
+    Attributes:
+        symbols: The venue's names of the traded symbols.
+        orders: Sends and queries the orders.
+        triggers: Finds stops that were triggered and became no order.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
+        super().__init__(*args, **kwargs)
+        self.symbols: tuple[str, ...] = ()
+        self.orders = CertainOrders(kwargs["client"], kwargs["clock"], kwargs["account_type"])
+        self._futures_http_account = self._http_account = self.orders
+        self.triggers = StuckTriggers(self.orders, self._is_at_trigger, self._report_gone)
+        self._late_trades: set[tuple[str, int]] = set()
+        self._event_s: float | None = None
+        self._position_side = ""
+        self._has_reconciled = False
+        self._reports_positions = False
+
+    @property
+    def now_ms(self) -> int:
+        """The time on Nautilus' clock, which stamps the events of orders and positions, UTC ms."""
+        return int(self._clock.timestamp_ms())
+
+    def traded_instruments(self) -> list[InstrumentId]:
+        """Return the ids of the traded instruments."""
+        return [self._get_cached_instrument_id(symbol) for symbol in self.symbols]
+
+    # -- the user data stream ----------------------------------------------------------------------
+
+    @property
+    def event_age_s(self) -> float | None:
+        """Seconds since the last message of the user data stream; None: there was none."""
+        return None if self._event_s is None else time.monotonic() - self._event_s
+
+    @property
+    def is_stream_up(self) -> bool:
+        """Whether the user data stream is connected."""
+        stream = self._ws_client._stream_client
+        # It says of itself that it is active also while it is connecting again.
+        return stream is not None and stream.is_active() and not stream.is_reconnecting()
+
+    async def renew_stream(self, *, positions: bool = False) -> bool:
+        """Connect the user data stream again and reconcile, as Nautilus does after a reconnect.
+
+        If the stream cannot be connected, it reconciles all the same.
+
+        Args:
+            positions: whether to set the positions to those of the exchange, after the orders.
+
+        Returns:
+            Whether it has reconciled.
+        """
+        stream, self._has_reconciled = self._ws_client, False
+        self._reports_positions = positions
+        try:
+            async with asyncio.timeout(_RENEW_S), stream._recovery_lock:
+                await stream.disconnect()
+                await stream.connect()
+                await stream.session_logon()
+                await stream.subscribe_user_data_stream(self._reconcile_after_resubscribe)
+        except Exception as error:  # noqa: BLE001 - of Nautilus' client, of many kinds
+            logger.warning("cannot renew the user data stream: {}", type(error).__name__)
+            await self._reconcile_after_resubscribe()
+        finally:
+            self._reports_positions = False
+        return self._has_reconciled
+
+    async def _reconcile_after_resubscribe(self) -> None:
+        mass_status: ExecutionMassStatus | None = None
+        try:
+            async with asyncio.timeout(_RECONCILE_S):
+                mass_status = await self._mass_status(positions=self._reports_positions)
+        except TimeoutError:
+            # Meanwhile Nautilus holds back all events of the stream.
+            logger.warning("cannot reconcile: the account is not answered in {} s", _RECONCILE_S)
+        if mass_status is not None:
+            self._send_mass_status_report(mass_status)
+            self._has_reconciled = True
+
+    def _handle_user_ws_message(self, raw: bytes) -> None:
+        self._event_s = time.monotonic()
+        super()._handle_user_ws_message(raw)
+
+    def _handle_order_trade_update(self, raw: bytes) -> None:
+        update = self._decoder_futures_order_update.decode(raw).o
+        if update.c in self.triggers.gone and not self._expect_late_fill(update):
+            return
+        self._position_side = update.ps.value
+        super()._handle_order_trade_update(raw)
+        self._position_side = ""
+
+    def _handle_algo_update(self, raw: bytes) -> None:
+        update = self._decoder_futures_algo_update.decode(raw).o
+        if update.caid in self.triggers.gone:
+            return  # of what follows only fills matter, which have events of their own
+        if update.X == BinanceOrderStatus.FINISHED and self._lacks_fills(update):
+            return  # their own events follow; a lost one is found by the watch of the account
+        super()._handle_algo_update(raw)
+        if update.X == BinanceOrderStatus.TRIGGERING:
+            self.create_task(self.triggers.follow(update.caid))
+
+    def _lacks_fills(self, finished: BinanceFuturesAlgoOrderData) -> bool:
+        """Return whether more of an open order is filled than Nautilus knows.
+
+        Nautilus would invent a fill for the rest, which the real one that comes later doubles.
+        """
+        order = self._cache.order(ClientOrderId(finished.caid))
+        if order is None or order.is_closed:
+            return False
+        return bool(Decimal(finished.aq or 0) > order.filled_qty.as_decimal())
+
+    # -- stops that stick at their trigger ---------------------------------------------------------
+
+    def _is_at_trigger(self, order_id: str) -> bool:
+        order = self._cache.order(ClientOrderId(order_id))
+        return (
+            order is not None
+            and order.is_open
+            and order.filled_qty == 0
+            and order.client_order_id not in self._triggered_algo_order_ids
+            and len(order.venue_order_ids) == 0
+        )
+
+    def _report_gone(self, order_id: str) -> None:
+        order = self._cache.order(ClientOrderId(order_id))
+        self.generate_order_expired(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=order.venue_order_id,
+            ts_event=self._clock.timestamp_ns(),
+        )
+
+    def _expect_late_fill(self, update: BinanceFuturesOrderData) -> bool:
+        """Prepare an order that counts as gone for a fill; return whether there is a new one.
+
+        Nautilus books the fill on the position, but does not note it on the order, which has
+        expired. So it would not notice that the same event comes twice.
+        """
+        trade = (update.s, update.t)
+        is_fill = update.x in {BinanceExecutionType.TRADE, BinanceExecutionType.CALCULATED}
+        if not is_fill or trade in self._late_trades:
+            return False
+        self._late_trades.add(trade)
+        order = self._cache.order(ClientOrderId(update.c))
+        self.generate_order_updated(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=VenueOrderId(str(update.i)),
+            quantity=order.quantity,
+            price=None,
+            trigger_price=order.trigger_price,
+            ts_event=self._clock.timestamp_ns(),
+            venue_order_id_modified=True,
+        )
+        logger.warning("order {} was filled late, after it counted as gone", update.c)
+        return True
+
+    def _send_order_status_report(self, report: OrderStatusReport) -> None:
+        """Name the position of a foreign order, or Nautilus would invent one for its fills."""
+        if report.venue_position_id is None and self._position_side:
+            report.venue_position_id = PositionId(f"{report.instrument_id}-{self._position_side}")
+        super()._send_order_status_report(report)
+
+    # -- reconciliation ----------------------------------------------------------------------------
+
+    async def generate_mass_status(
+        self,
+        lookback_mins: int | None = None,  # noqa: ARG002  # Nautilus' interface
+    ) -> ExecutionMassStatus | None:
+        """Report the open orders and positions, and what has become of orders that are not open.
+
+        Args:
+            lookback_mins: Not used; the report does not depend on the account's history.
+
+        Returns:
+            None: a request failed, so nothing may be concluded.
+        """
+        return await self._mass_status(positions=True)
+
+    async def _mass_status(self, *, positions: bool) -> ExecutionMassStatus | None:
+        status = ExecutionMassStatus(
+            client_id=self.id,
+            account_id=self.account_id,
+            venue=self.venue,
+            report_id=UUID4(),
+            ts_init=self._clock.timestamp_ns(),
+        )
+        try:
+            held = await self._position_reports() if positions else []
+            for _ in range(_MAX_READS):
+                reports, is_complete = await self._order_reports()
+                before, held = held, await self._position_reports() if positions else []
+                if _sizes(before) == _sizes(held):
+                    break  # nothing was filled meanwhile
+            status.add_order_reports(reports)
+            for report in reports:
+                status.add_fill_reports(await self._fills(report))
+            status.add_position_reports(held if is_complete else [])
+        except Exception as error:  # noqa: BLE001 - one failed request makes all of it worthless
+            message = error.message if isinstance(error, BinanceError) else type(error).__name__
+            self._log.error(f"Cannot read the account: {message}")
+            return None
+        return status
+
+    async def _order_reports(self) -> tuple[list[OrderStatusReport], bool]:
+        """Return the open orders, what became of those that are not, and whether that is all."""
+        reports: list[OrderStatusReport] = []
+        for symbol in self.symbols:
+            reports += map(self._order_report, await self.orders.query_open_orders(symbol))
+            found = await self.orders.query_open_algo_orders(symbol)
+            reports += [self._algo_report(each) for each in found if each.quantity]
+        believed = self._believed_open()
+        leaving = {order_id for order_id, order in believed.items() if self._is_leaving(order)}
+        reports = [report for report in reports if report.client_order_id not in leaving]
+        reported = {report.client_order_id for report in reports} | leaving
+        reports += [
+            await self._order_now(order)
+            for order_id, order in believed.items()
+            if order_id not in reported
+        ]
+        return reports, not leaving
+
+    def _believed_open(self) -> dict[ClientOrderId, Order]:
+        """Return the orders that Nautilus takes for open or in flight."""
+        cache = self._cache
+        found = (*cache.orders_open(venue=self.venue), *cache.orders_inflight(venue=self.venue))
+        return {order.client_order_id: order for order in found}
+
+    def _is_leaving(self, order: Order) -> bool:
+        """Return whether an order may still be on its way to the exchange."""
+        if order.venue_order_id is not None:
+            return False
+        young_ns = self._clock.timestamp_ns() - order.last_event.ts_init
+        return order.client_order_id.value in self.orders.under_way or young_ns < YOUNG_S * 1e9
+
+    async def _order_now(self, order: Order) -> OrderStatusReport:
+        """Return what the exchange says of an order that is not among its open ones."""
+        order_id, symbol = order.client_order_id.value, order.instrument_id.symbol.value
+        try:
+            if order.has_trigger_price:
+                algo = await self.orders.query_algo_order(client_algo_id=order_id)
+                if not algo.actualOrderId:
+                    if is_at_trigger(algo):
+                        self.create_task(self.triggers.follow(order_id))
+                    return self._algo_report(algo)
+                actual = await self.orders.query_order(symbol, order_id=int(algo.actualOrderId))
+                self._triggered_algo_order_ids.add(order.client_order_id)
+                report = self._order_report(actual)
+                report.client_order_id = order.client_order_id
+                report.trigger_price = order.trigger_price
+                return report
+            return self._order_report(
+                await self.orders.query_order(symbol, orig_client_order_id=order_id)
+            )
+        except BinanceError as error:
+            if error_code(error) != NO_SUCH_ORDER:
+                raise
+        return self._absent(order)
+
+    def _absent(self, order: Order) -> OrderStatusReport:
+        """Report an order that the exchange does not know: rejected, or cancelled long ago."""
+        now_ns, accepted = self._clock.timestamp_ns(), order.venue_order_id is not None
+        return OrderStatusReport(
+            account_id=self.account_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=order.venue_order_id or VenueOrderId(order.client_order_id.value),
+            order_side=order.side,
+            order_type=order.order_type,
+            time_in_force=order.time_in_force,
+            order_status=OrderStatus.CANCELED if accepted else OrderStatus.REJECTED,
+            price=order.price if order.has_price else None,
+            trigger_price=order.trigger_price if order.has_trigger_price else None,
+            trigger_type=order.trigger_type if order.has_trigger_price else TriggerType.NO_TRIGGER,
+            quantity=order.quantity,
+            filled_qty=order.filled_qty,
+            cancel_reason=not_placed_reason("found by comparing the account"),
+            report_id=UUID4(),
+            ts_accepted=now_ns,
+            ts_last=now_ns,
+            ts_init=now_ns,
+        )
+
+    def _order_report(self, order: BinanceOrder) -> OrderStatusReport:
+        report: OrderStatusReport = order.parse_to_order_status_report(
+            account_id=self.account_id,
+            instrument_id=self._get_cached_instrument_id(order.symbol),
+            report_id=UUID4(),
+            enum_parser=self._enum_parser,
+            treat_expired_as_canceled=self._treat_expired_as_canceled,
+            ts_init=self._clock.timestamp_ns(),
+        )
+        if order.positionSide:
+            report.venue_position_id = PositionId(f"{report.instrument_id}-{order.positionSide}")
+        return report
+
+    def _algo_report(self, order: BinanceFuturesAlgoOrder) -> OrderStatusReport:
+        report = order.parse_to_order_status_report(
+            account_id=self.account_id,
+            instrument_id=self._get_cached_instrument_id(order.symbol),
+            report_id=UUID4(),
+            enum_parser=self._futures_enum_parser,
+            ts_init=self._clock.timestamp_ns(),
+        )
+        if order.positionSide:
+            report.venue_position_id = PositionId(f"{report.instrument_id}-{order.positionSide}")
+        return report
+
+    async def _fills(self, report: OrderStatusReport) -> list[FillReport]:
+        """Return an order's trades, if Nautilus lacks some of them."""
+        known: Order | None = self._cache.order(report.client_order_id)
+        filled = Decimal(0) if known is None else known.filled_qty.as_decimal()
+        if report.filled_qty.as_decimal() <= filled:
+            return []
+        trades = await self.orders.query_user_trades(
+            report.instrument_id.symbol.value, order_id=int(report.venue_order_id.value)
+        )
+        fills = [
+            trade.parse_to_fill_report(
+                account_id=self.account_id,
+                instrument_id=report.instrument_id,
+                report_id=UUID4(),
+                ts_init=self._clock.timestamp_ns(),
+                use_position_ids=self._use_position_ids,
+            )
+            for trade in trades
+            if str(trade.orderId) == report.venue_order_id.value
+        ]
+        return sorted(fills, key=lambda fill: (fill.ts_event, int(fill.trade_id.value)))
+
+    async def _position_reports(self) -> list[PositionStatusReport]:
+        """Return the traded symbols' positions, with those that are flat at the exchange only."""
+        reports: list[PositionStatusReport] = await self._get_binance_position_status_reports()
+        traded = set(self.traded_instruments())
+        reports = [report for report in reports if report.instrument_id in traded]
+        there = {report.venue_position_id for report in reports}
+        now_ns = self._clock.timestamp_ns()
+        reports += [
+            PositionStatusReport(
+                account_id=self.account_id,
+                instrument_id=position.instrument_id,
+                position_side=PositionSide.FLAT,
+                quantity=Quantity.zero(position.size_precision),
+                report_id=UUID4(),
+                ts_last=now_ns,
+                ts_init=now_ns,
+                venue_position_id=position.id,
+            )
+            for position in self._cache.positions_open(venue=self.venue)
+            if position.id not in there and position.instrument_id in traded
+        ]
+        return reports
+
+
+def _sizes(reports: list[PositionStatusReport]) -> set[tuple[PositionId | None, Decimal]]:
+    return {(report.venue_position_id, report.signed_decimal_qty) for report in reports}

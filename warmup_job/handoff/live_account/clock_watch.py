@@ -1,0 +1,108 @@
+"""Watches this machine's clock, and keeps our idea of the exchange's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from warmup_job.errors import TraderError, WarmupError
+from warmup_job.handoff.reporting.report import now_ms
+from warmup_job.handoff.run_listener import RunListener
+
+if TYPE_CHECKING:
+    from warmup_job.binance.client import BinanceClient
+
+_SYNC_S = 600.0
+_SYNC_AGAIN_S = 5.0
+"""While this machine's clock is wrong, how long until the exchange's time is asked for again."""
+AHEAD_MS, BEHIND_MS = 1_000, 5_000
+"""The window in which Binance accepts the timestamp of an order.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info
+"""
+
+
+def clock_problem(offset_ms: int) -> str:
+    """Return why orders are refused with a clock that is off by this much; empty: they are not.
+
+    Args:
+        offset_ms: this machine's time minus the exchange's.
+    """
+    if -BEHIND_MS <= offset_ms <= AHEAD_MS:
+        return ""
+    where = "ahead of" if offset_ms > 0 else "behind"
+    return (
+        f"this machine's clock is {abs(offset_ms) / 1000:.1f} s {where} the exchange's, which "
+        f"refuses orders above +{AHEAD_MS // 1000} s and below −{BEHIND_MS // 1000} s: synchronize "
+        "it by NTP"
+    )
+
+
+class ClockWatch:
+    """Compares the exchange's clock with this machine's, and with Nautilus', which signs orders.
+
+    Args:
+        client: asks for the exchange's time, and keeps it on a clock that never jumps.
+        listener: the runner.
+        signs: whether orders are signed; without, a wrong clock does no harm.
+    """
+
+    def __init__(self, client: BinanceClient, listener: RunListener, *, signs: bool) -> None:
+        self._client = client
+        self._listener = listener
+        self._signs = signs
+        self._doubt = asyncio.Event()
+        self.problem = ""
+        """Why orders would be refused because of the clock; empty: they would not."""
+
+    def look(self, nautilus_ms: int) -> None:
+        """Compare the clocks; this asks the exchange for nothing.
+
+        Nautilus' clock follows this machine's but never goes back. After a step back it stands
+        still until the machine's has caught up, and all timers of Nautilus with it.
+
+        Args:
+            nautilus_ms: the time that Nautilus signs with, UTC ms; take it right before the call.
+
+        Raises:
+            TraderError: this machine's clock is right, and Nautilus' is ahead of the exchange's.
+        """
+        if not self._signs:
+            return
+        host_ms, exchange_ms = now_ms(), self._client.now_ms()
+        offset_ms = host_ms - exchange_ms
+        ahead_ms = nautilus_ms - exchange_ms
+        if ahead_ms > AHEAD_MS and not clock_problem(offset_ms):
+            raise TraderError(
+                f"this machine's clock was set back, and Nautilus signs {ahead_ms / 1000:.1f} s "
+                "ahead of the exchange, which refuses that: only a new start takes the right time"
+            )
+        before, self.problem = self.problem, clock_problem(offset_ms)
+        if bool(before) == bool(self.problem):
+            return
+        if self.problem:
+            self._doubt.set()
+            logger.warning("{}", self.problem)
+        else:
+            logger.info("this machine's clock agrees with the exchange's again")
+        self._listener.on_change()
+
+    def doubt(self) -> None:
+        """Ask for the exchange's time soon: its clock may have been set."""
+        self._doubt.set()
+
+    async def keep(self) -> None:
+        """Ask for the exchange's time every 10 minutes, and whenever one of the clocks is in doubt.
+
+        The task ends with the run.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SYNC_AGAIN_S if self.problem else _SYNC_S):
+                    await self._doubt.wait()
+            self._doubt.clear()
+            with contextlib.suppress(WarmupError):
+                await self._client.sync_clock()

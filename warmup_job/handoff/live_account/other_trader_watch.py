@@ -1,0 +1,172 @@
+"""Notices another trader on the same account and symbols, and stops the one that started later."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from loguru import logger
+from nautilus_trader.cache.base import CacheFacade
+from nautilus_trader.model.identifiers import ClientOrderId
+
+from warmup_job.errors import LiveRefusedError, WarmupError
+from warmup_job.handoff.live_account.other_traders import (
+    OtherTrader,
+    SeenOrder,
+    other_traders,
+    started_later,
+)
+from warmup_job.handoff.live_account.own_orders import was_sent
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity, parse_order_id
+from warmup_job.market.times import utc_text
+
+if TYPE_CHECKING:
+    from warmup_job.binance.account_reader import AccountReader, AccountSnapshot, OpenOrder
+
+_SHOWN = 3
+
+
+class OtherTraderWatch:
+    """Looks at every reading of the account.
+
+    Args:
+        identity: of this trader.
+        reader: reads the account's newest orders when another trader is noticed.
+        cache: Nautilus'; it knows what this run has sent.
+    """
+
+    def __init__(self, identity: TraderIdentity, reader: AccountReader, cache: CacheFacade) -> None:
+        self._identity = identity
+        self._reader = reader
+        self._cache = cache
+        self._since_ms: int | None = None
+        self._before: frozenset[str] = frozenset()  # what was open at the first reading
+        self._told: set[str] = set()
+
+    def is_news(self, order_id: str) -> bool:
+        """Return whether an order shows a trader that was not noticed yet."""
+        parts = parse_order_id(order_id)
+        if parts is None or self._since_ms is None or parts.tag in self._told:
+            return False
+        return order_id not in self._before and not self._is_sent(order_id)
+
+    async def look(self, account: AccountSnapshot) -> None:
+        """Look for orders of other traders; at the first reading no order of this run has left.
+
+        Raises:
+            LiveRefusedError: another trader trades too, and this one has started later.
+        """
+        if self._since_ms is None:
+            self._since_ms, self._before = account.began_ms, frozenset(account.orders)
+            problem = other_traders_problem(self._identity, account)
+            if problem:
+                raise LiveRefusedError(f"live trading is refused: {problem}")
+        orders = [
+            _seen(order_id, order)
+            for order_id, order in account.orders.items()
+            if order_id not in self._before  # a triggered stop comes back as a younger order
+        ]
+        found = other_traders(orders, since_ms=self._since_ms, is_sent=self._is_sent)
+        for other in found:
+            if other.tag not in self._told:
+                await self._decide(other)
+
+    async def _decide(self, other: OtherTrader) -> None:
+        """Stop this trader if it has started later than the other one.
+
+        Raises:
+            LiveRefusedError: it has.
+        """
+        try:
+            newest = await self._reader.newest_orders()
+        except WarmupError as error:
+            logger.warning("cannot read the newest orders ({}); trying again", error)
+            return
+        self._told.add(other.tag)
+        history = [_seen(order_id, order) for order_id, order in newest]
+        first = other.orders[0]
+        what = (
+            f"another trader ({other.tag}) trades {first.symbol} with the same account: order "
+            f"{first.order_id} of {utc_text(first.created_ms)} is not from this one "
+            f"({self._identity.tag})"
+        )
+        if started_later(self._identity, other, history, self._is_sent):
+            raise LiveRefusedError(
+                f"{what}. This one started later and stops; its entries are cancelled, its exits "
+                "stay. Run one trader per account and symbol"
+            )
+        logger.error(
+            "{}. This one started first and goes on: stop the other one if it does not stop by "
+            "itself", what,
+        )  # fmt: skip
+
+    def _is_sent(self, order_id: str) -> bool:
+        """Return whether this run has sent the order."""
+        order = self._cache.order(ClientOrderId(order_id))
+        return order is not None and was_sent(order)
+
+
+def other_traders_problem(identity: TraderIdentity, account: AccountSnapshot) -> str:
+    """Return why live trading must not start beside open orders of other traders; empty: it may.
+
+    Args:
+        identity: of the trader that starts.
+        account: the account before it has sent an order.
+    """
+    found = foreign_orders(identity, account)
+    if not found:
+        return ""
+    tags = ", ".join(sorted(found))
+    ids = [order_id for orders in found.values() for order_id in orders]
+    symbols = ", ".join(sorted({account.orders[each].symbol for each in ids}))
+    shown = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
+    return (
+        f"another trader ({tags}) has {len(ids)} open order(s) on {symbols} ({shown}): stop it, "
+        "or, if it no longer runs, start once with --take-over (WARMUP_TAKE_OVER=1)"
+    )
+
+
+def foreign_orders(identity: TraderIdentity, account: AccountSnapshot) -> dict[str, list[str]]:
+    """Return the ids of open orders that another trader has made, by its tag."""
+    found: dict[str, list[str]] = {}
+    for order_id in sorted(account.orders):
+        parts = parse_order_id(order_id)
+        if parts is not None and not identity.owns_tag(parts.tag):
+            found.setdefault(parts.tag, []).append(order_id)
+    return found
+
+
+def _seen(order_id: str, order: OpenOrder) -> SeenOrder:
+    return SeenOrder(order.symbol, order_id, order.created_ms, order.number)
+
+
+def unowned_lines(identity: TraderIdentity, account: AccountSnapshot) -> Iterable[str]:
+    """Yield a line for each order and position that no order id explains.
+
+    Args:
+        identity: of the trader that starts.
+        account: the account before it has sent an order.
+    """
+    others = [each for each in sorted(account.orders) if parse_order_id(each) is None]
+    if others:
+        shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+        yield (
+            f"{len(others)} open order(s) on the traded symbols are not from a trader ({shown}): "
+            "they are left alone, and their fills change its positions"
+        )
+    for (symbol, side), quantity in sorted(account.positions.items()):
+        covered: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for order_id, order in account.orders.items():
+            parts = parse_order_id(order_id)
+            if parts is None or not identity.owns_tag(parts.tag):
+                continue
+            if (order.symbol, order.position_side) == (symbol, side):
+                covered[parts.kind[0]] += order.quantity - order.filled
+        known = max(covered["S"], covered["T"])
+        if known < abs(quantity):
+            yield (
+                f"{symbol} has a {side} position of {abs(quantity):f}; exits of this trader cover "
+                f"{known:f} of it. HedgeGridV1 takes the rest over and sends exits for it"
+            )

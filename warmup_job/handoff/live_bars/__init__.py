@@ -1,0 +1,1 @@
+"""Bars of the live node: streams, cursor, websocket, followers and the gate before the strategy."""

@@ -1,0 +1,1 @@
+"""What the trader reports: state, metrics, notices and its HTTP port."""

@@ -1,0 +1,66 @@
+"""The trader's HTTP port: /healthz, /readyz and /metrics, for probes and Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+from loguru import logger
+
+from warmup_job.errors import ConfigError
+from warmup_job.handoff.reporting.metrics import metrics
+from warmup_job.handoff.reporting.report import Report
+
+
+@asynccontextmanager
+async def serving(host: str, port: int | None, report: Callable[[], Report]) -> AsyncIterator[None]:
+    """Answer probes until the block ends.
+
+    /healthz: 200 while the event loop runs. /readyz: 200 when live and contiguous, else 503 with
+    the state and the reason. They answer from the loop that trades, so both fail if it hangs.
+
+    Args:
+        host: the address to listen on.
+        port: the port; None: open none.
+        report: returns the present report.
+
+    Raises:
+        ConfigError: the port cannot be opened.
+    """
+    if port is None:
+        yield
+        return
+    from aiohttp import web
+
+    def answer(status: int, state: Report) -> web.Response:
+        body = msgspec.json.encode(state)
+        return web.Response(body=body, status=status, content_type="application/json")
+
+    async def health(_: web.Request) -> web.Response:
+        return answer(200, report())
+
+    async def ready(_: web.Request) -> web.Response:
+        state = report()
+        return answer(200 if state.ready else 503, state)
+
+    async def show_metrics(_: web.Request) -> web.Response:
+        return web.Response(text=metrics(report()), content_type="text/plain", charset="utf-8")
+
+    app = web.Application()
+    for path, handler in {"/healthz": health, "/readyz": ready, "/metrics": show_metrics}.items():
+        app.router.add_get(path, handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise ConfigError(
+                f"trade.http_port: cannot listen on {host}:{port} ({error.strerror}): choose "
+                "another port or trade.http_host"
+            ) from None
+        logger.info("probes and metrics at http://{}:{}", host, runner.addresses[0][1])
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,95 @@
+"""What the operator is notified of, found by comparing a trader's reports. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from warmup_job.handoff.reporting.report import GridReport, Report
+
+NoticeEvent = Literal["live", "paused", "degraded", "stopped", "drawdown", "unprotected"]
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One message."""
+
+    event: NoticeEvent
+    text: str
+    at_ms: int
+    """UTC ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRules:
+    """When to notify.
+
+    Args:
+        unprotected_after_ms: a part of a position has had no stop loss for longer than this, ms.
+        drawdown_pct: the drawdown has grown by another so many percent.
+    """
+
+    unprotected_after_ms: int = 10_000
+    drawdown_pct: Decimal = Decimal(5)
+
+
+class Notices:
+    """Turns reports into notices: one for each change, none for what stays as it is.
+
+    Args:
+        rules: when to notify.
+    """
+
+    def __init__(self, rules: NoticeRules) -> None:
+        self._rules = rules
+        self._state = ""
+        self._is_unprotected = False
+        self._levels: dict[str, int] = {}
+        self._stopped: set[str] = set()
+
+    def of(self, report: Report) -> list[Notice]:
+        """Return the notices that follow from a new report."""
+        found = [*self._state_change(report), *self._protection(report)]
+        for grid in report.grids:
+            found += self._drawdown(grid, report.at_ms)
+        return found
+
+    def _state_change(self, report: Report) -> Iterator[Notice]:
+        before, self._state = self._state, report.state
+        if report.state == before:
+            return
+        if report.state in {"live", "paused", "degraded"}:
+            yield Notice(
+                event=report.state, text=f"{report.state}: {report.why}", at_ms=report.at_ms
+            )
+
+    def _protection(self, report: Report) -> Iterator[Notice]:
+        if self._is_unprotected and not report.unprotected_ms:
+            self._is_unprotected = False
+            text = "every position has a stop loss again"
+            yield Notice(event="unprotected", text=text, at_ms=report.at_ms)
+        elif not self._is_unprotected and report.unprotected_ms > self._rules.unprotected_after_ms:
+            self._is_unprotected = True
+            bare = ", ".join(
+                f"{grid.unprotected} {grid.base_currency} of {grid.instrument_id}"
+                for grid in report.grids
+                if grid.unprotected
+            )
+            text = f"without a stop loss for {report.unprotected_ms / 1000:.0f} s: {bare}"
+            yield Notice(event="unprotected", text=text, at_ms=report.at_ms)
+
+    def _drawdown(self, grid: GridReport, at_ms: int) -> Iterator[Notice]:
+        name, drawdown = grid.instrument_id, grid.drawdown_pct
+        level, before = int(drawdown // self._rules.drawdown_pct), self._levels.get(name, 0)
+        self._levels[name] = max(level, before) if level else 0
+        if grid.is_stopped and name not in self._stopped:
+            text = f"{name}: the drawdown of {drawdown:.2f} % has stopped all entries"
+            yield Notice(event="drawdown", text=text, at_ms=at_ms)
+        elif level > before:
+            text = f"{name}: the drawdown is {drawdown:.2f} %"
+            yield Notice(event="drawdown", text=text, at_ms=at_ms)
+        if grid.is_stopped:
+            self._stopped.add(name)

@@ -1,0 +1,56 @@
+"""Counts the orders and cancels that the exchange rejected or Nautilus denied, by their code."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from nautilus_trader.common.component import MessageBus
+from nautilus_trader.model.events import (
+    OrderCancelRejected,
+    OrderDenied,
+    OrderEvent,
+    OrderModifyRejected,
+    OrderRejected,
+)
+
+from warmup_job.handoff.reporting.report import Rejections
+
+_CODE = re.compile(r"(?<![\d.])-[1-9]\d{3}(?!\d)")
+"""Binance's error codes have four digits and are negative."""
+_KINDS: dict[type[OrderEvent], str] = {
+    OrderRejected: "rejected",
+    OrderDenied: "denied",
+    OrderCancelRejected: "cancel_rejected",
+    OrderModifyRejected: "modify_rejected",
+}
+
+
+class RejectionCounter:
+    """Counts since the start of the process."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def attach(self, msgbus: MessageBus) -> None:
+        """Count the order events of this message bus."""
+        msgbus.subscribe(topic="events.order.*", handler=self.count)
+
+    def count(self, event: OrderEvent) -> None:
+        """Count an event, if it is a rejection."""
+        kind = _KINDS.get(type(event))
+        if kind is not None:
+            self._counts[kind, code_of(str(event.reason))] += 1
+
+    def report(self) -> tuple[Rejections, ...]:
+        """Return the counts, in the order of kind and code."""
+        return tuple(
+            Rejections(kind=kind, code=code, count=count)
+            for (kind, code), count in sorted(self._counts.items())
+        )
+
+
+def code_of(reason: str) -> str:
+    """Return Binance's error code in a reason, such as ``-2010``; ``other`` if there is none."""
+    found = _CODE.search(reason)
+    return found[0] if found else "other"

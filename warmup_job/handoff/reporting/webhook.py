@@ -1,0 +1,193 @@
+"""One outgoing webhook: notices as POST requests, which never delay or end trading.
+
+The URL is a secret: no log and no error contains it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from loguru import logger
+
+from warmup_job.binance.proxies import Proxy, proxy_for
+from warmup_job.errors import ConfigError, WarmupError
+from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
+from warmup_job.handoff.reporting.report import Report, now_ms
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+_MOST_WAITING = 100
+_TIMEOUT_S = 5.0
+_RETRY_AFTER_S = (1.0, 5.0)
+_LAST_S = 3.0  # how long the end waits for what is still to be sent
+_TRY_AGAIN = frozenset({408, 425, 429})  # and 5xx
+
+WebhookFormat = Literal["slack", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where notices go, and which."""
+
+    url: str = field(repr=False)
+    form: WebhookFormat
+    rules: NoticeRules
+    trader: str
+    """What the trader trades, and how: the beginning of every message."""
+
+
+class Webhook:
+    """Sends the notices that follow from reports.
+
+    Args:
+        settings: where they go.
+        retry_after_s: how long to wait before each further attempt, s.
+
+    Raises:
+        ConfigError: the proxy variables of the environment are not valid for this URL.
+    """
+
+    def __init__(
+        self, settings: WebhookSettings, retry_after_s: tuple[float, ...] = _RETRY_AFTER_S
+    ) -> None:
+        self._settings = settings
+        self._retry_after_s = retry_after_s
+        self._notices = Notices(settings.rules)
+        self._waiting: asyncio.Queue[Notice] = asyncio.Queue(_MOST_WAITING)
+        self._failing = False
+        try:
+            self._proxy = proxy_for(settings.url)
+        except ConfigError as error:
+            raise ConfigError(f"trade.notify.url: {error}") from None
+
+    def on_report(self, report: Report) -> None:
+        """Queue the notices of a report; when the queue is full, the oldest one is dropped."""
+        for notice in self._notices.of(report):
+            self.send(notice)
+
+    def send(self, notice: Notice) -> None:
+        """Queue a notice."""
+        if self._waiting.full():
+            self._waiting.get_nowait()
+            self._waiting.task_done()
+        self._waiting.put_nowait(notice)
+
+    async def run(self) -> None:
+        """Send what is queued, until the task is cancelled."""
+        import aiohttp  # ccxt has imported it by the time of the first notice
+
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        while True:
+            notice = await self._waiting.get()
+            try:
+                # A connection is not kept: hours may pass before the next notice.
+                async with aiohttp.ClientSession(timeout=timeout) as session:
+                    self._note(await self._deliver(session, notice))
+            except Exception as error:  # noqa: BLE001 - a notice must not end the trader
+                self._note(type(error).__name__)
+            finally:
+                self._waiting.task_done()
+
+    async def drain(self) -> None:
+        """Wait until everything is sent, for at most 3 s."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_S):
+                await self._waiting.join()
+
+    async def _deliver(self, session: ClientSession, notice: Notice) -> str:
+        """Send a notice, with retries; return why that failed, or nothing."""
+        problem, again = await self._post(session, notice)
+        for wait_s in self._retry_after_s:
+            if not again:
+                break
+            await asyncio.sleep(wait_s)
+            problem, again = await self._post(session, notice)
+        return problem
+
+    async def _post(self, session: ClientSession, notice: Notice) -> tuple[str, bool]:
+        """Send one request; return why it failed, and whether another one could succeed."""
+        import aiohttp
+
+        body = msgspec.json.encode(self._body(notice))
+        headers = {"Content-Type": "application/json"}
+        options: dict[str, Any] = {"allow_redirects": False, "headers": headers}
+        if self._proxy is not None:
+            options["proxy"] = self._proxy.address
+            self._log_in(self._proxy, options)
+        try:
+            async with session.post(self._settings.url, data=body, **options) as answer:
+                status = answer.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return type(error).__name__, True  # its text could contain the URL
+        if 200 <= status < 300:
+            return "", False
+        return f"HTTP {status}", status in _TRY_AGAIN or status >= 500
+
+    def _log_in(self, proxy: Proxy, options: dict[str, Any]) -> None:
+        if proxy.authorization is None:
+            return
+        login = {"Proxy-Authorization": proxy.authorization}
+        if urlsplit(self._settings.url).scheme == "https":
+            options["proxy_headers"] = login
+        else:  # no CONNECT request carries it
+            options["headers"] |= login
+
+    def _body(self, notice: Notice) -> object:
+        trader = self._settings.trader
+        if self._settings.form == "slack":
+            # https://docs.slack.dev/messaging/formatting-message-text escapes these three.
+            text = f"{trader}: {notice.text}"
+            for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+                text = text.replace(plain, escaped)
+            return {"text": text}
+        return {"trader": trader, "host": socket.gethostname()} | msgspec.to_builtins(notice)
+
+    def _note(self, problem: str) -> None:
+        """Log that the webhook fails, once until it works again."""
+        if problem and not self._failing:
+            logger.warning(
+                "trade.notify: a notice was not delivered ({}): check the URL and the network. "
+                "Further failures are not logged", problem,
+            )  # fmt: skip
+        elif self._failing and not problem:
+            logger.info("trade.notify: notices are delivered again")
+        self._failing = bool(problem)
+
+
+@asynccontextmanager
+async def notifying(settings: WebhookSettings | None) -> AsyncIterator[Webhook | None]:
+    """Send notices until the block ends; the last one says why it ended.
+
+    Args:
+        settings: where notices go; None: nowhere.
+
+    Raises:
+        ConfigError: see `Webhook`.
+    """
+    if settings is None:
+        yield None
+        return
+    webhook = Webhook(settings)
+    sending = asyncio.create_task(webhook.run(), name="webhook")
+    why = "it was asked to stop"
+    try:
+        yield webhook
+    except WarmupError as error:
+        why = str(error)
+        raise
+    except Exception:
+        why = "a bug; its log has the trace"
+        raise
+    finally:
+        webhook.send(Notice(event="stopped", text=f"stopped: {why}", at_ms=now_ms()))
+        await webhook.drain()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
