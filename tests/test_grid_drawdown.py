@@ -144,3 +144,78 @@ def test_grid_drawdown_judges_nothing_before_the_income_explains_the_wallet(
     figures = strategy.figures()
     assert figures is not None
     assert (figures.drawdown_pct, figures.is_stopped) == (D(0), False)
+
+
+def lift_at(strategy: HedgeGridV1, second: int) -> list[bool]:
+    """Let the operator lift the stop at this second; return what the grid answers."""
+    answers: list[bool] = []
+    strategy.clock.set_time_alert_ns(
+        f"lift {second}", START_NS + second * SECOND_NS,
+        lambda _: answers.append(strategy.lift_drawdown_stop()),
+    )  # fmt: skip
+    return answers
+
+
+def test_grid_drawdown_stop_is_lifted_by_the_operator(engine: BacktestEngine) -> None:
+    """Entries rest at once, and the next loss is measured from the equity at that moment."""
+    strategy = made_grid()
+    changes: list[bool] = []
+    engine.add_strategy(strategy)  # its clock is known from here on
+    strategy.on_state_change = lambda: changes.append(strategy._result.is_stopped)
+    answers = lift_at(strategy, 25)
+    readings = funds("10000"), funds("9000", LOSS), funds("8200", (6, "REALIZED_PNL", "-800"))
+    feed(engine, Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(99, "50000"))
+    for number, reading in enumerate(readings, start=1):
+        at_ns = START_NS + number * 10 * SECOND_NS
+        strategy.clock.set_time_alert_ns(
+            f"r{number}", at_ns, lambda _, each=reading: strategy.on_account_funds(each)
+        )
+    engine.run()
+    assert answers == [True]
+    assert changes.index(False, changes.index(True)), "the state is saved once more"
+    figures = strategy.figures()
+    assert figures is not None
+    assert (figures.is_stopped, figures.block_reason) == (False, "")
+    assert figures.drawdown_pct.quantize(D("0.01")) == D("8.89")  # 800 of 9,000
+    statuses = [order.status for order in orders_of(engine)]
+    assert statuses == [OrderStatus.CANCELED] * 6 + [OrderStatus.ACCEPTED] * 6
+
+
+def test_grid_drawdown_stop_that_was_lifted_stays_lifted_over_a_restart(
+    engine: BacktestEngine,
+) -> None:
+    before = made_grid()
+    traded(engine, before, funds("10000"), funds("9000", LOSS))
+    restarted = made_grid()
+    restarted.on_load(before.on_save())
+    assert restarted.lift_drawdown_stop()  # the operator is quicker than the start
+    after, again = made_grid(), make_engine()
+    after.on_load(restarted.on_save())
+    try:
+        assert traded(again, after, funds("9000")) == {OrderStatus.ACCEPTED}
+    finally:
+        again.dispose()
+    figures = after.figures()
+    assert figures is not None
+    assert (figures.is_stopped, figures.drawdown_pct) == (False, D(0))
+
+
+def test_grid_drawdown_stop_of_the_grids_own_result_is_lifted(engine: BacktestEngine) -> None:
+    """On paper: it holds a position that has lost more than the limit, and keeps it."""
+    strategy = HedgeGridV1(config(
+        base_qty=D("0.9"), sl_steps=60, max_drawdown_pct=D(1), max_inventory_quote=D(10**6),
+        grid_levels_long=1, grid_levels_short=1, max_position_size=D(9),
+    ))  # fmt: skip
+    warm(strategy)
+    engine.add_strategy(strategy)
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(10, "49940")
+    market.quote(50, "48700").bar(62, "48700").quote(63, "48700").bar(122, "48700")
+    feed(engine, market.quote(130, "48700"))
+    answers = [lift_at(strategy, second) for second in (40, 70, 80)]
+    engine.run()
+    assert answers == [[False], [True], [False]]
+    figures = strategy.figures()
+    assert figures is not None
+    assert (figures.is_stopped, figures.drawdown_pct) == (False, D(0))
+    assert figures.unrealised < -1000
+    assert figures.open_orders["entry"] > 0

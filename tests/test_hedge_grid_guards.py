@@ -33,6 +33,7 @@ from tests.support.made_up_market import (
     summarised,
     warm,
 )
+from warmup_job.hedge_grid.account_result import drawdown_pct
 from warmup_job.hedge_grid.caps import (
     Caps,
     Exposure,
@@ -42,7 +43,6 @@ from warmup_job.hedge_grid.caps import (
 )
 from warmup_job.hedge_grid.circuit_breaker import CircuitBreaker
 from warmup_job.hedge_grid.funding import FundingInterval, funding_cost_bps, size_factors
-from warmup_job.hedge_grid.grid_pnl import drawdown_pct
 from warmup_job.hedge_grid.ladder import Book
 from warmup_job.hedge_grid.order_diff import OpenEntry, match_entries, retry_price
 from warmup_job.hedge_grid.strategy import HedgeGridV1
@@ -467,9 +467,9 @@ def test_hedge_grid_circuit_breaker_opens_on_errors_and_closes_after_the_cooldow
 
 
 def test_hedge_grid_circuit_breaker_drawdown_is_measured_from_the_peak() -> None:
-    assert drawdown_pct(D(1000), D(0), D(-100)) == 10
-    assert drawdown_pct(D(1000), D(1000), D(500)) == 25
-    assert drawdown_pct(D(0), D(0), D(-1)) == 0
+    assert drawdown_pct(D(1000), D(900)) == 10
+    assert drawdown_pct(D(2000), D(1500)) == 25
+    assert drawdown_pct(D(0), D(-1)) == 0
 
 
 @pytest.mark.parametrize(("enabled", "second"), [(True, 181), (False, 61)])

@@ -105,6 +105,18 @@ class HeedsOperator(Protocol):
 
 
 @runtime_checkable
+class LiftsDrawdownStop(Protocol):
+    """A strategy that a drawdown stops for good, until the operator lets it trade again."""
+
+    def lift_drawdown_stop(self) -> bool:
+        """Measure the drawdown from the present equity on, save that, and send entries again.
+
+        Returns:
+            Whether a drawdown had stopped it; otherwise nothing changes.
+        """
+
+
+@runtime_checkable
 class ReportsFigures(Protocol):
     """A strategy whose figures are part of the trader's report."""
 

@@ -47,9 +47,12 @@ class AccountResult(msgspec.Struct, frozen=True):
     @property
     def drawdown_pct(self) -> Decimal:
         """The loss from the highest equity, in percent of it."""
-        if self.highest <= 0:
-            return Decimal(0)
-        return (self.highest - self.equity) / self.highest * 100
+        return drawdown_pct(self.highest, self.equity)
+
+
+def drawdown_pct(highest: Decimal, equity: Decimal) -> Decimal:
+    """Return the loss from the highest equity, in percent of it; 0 if nothing was there."""
+    return (highest - equity) / highest * 100 if highest > 0 else Decimal(0)
 
 
 class Advance(NamedTuple):

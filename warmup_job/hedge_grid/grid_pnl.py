@@ -1,4 +1,4 @@
-"""The realised result of the grid since its start, and its drawdown."""
+"""The realised result of the grid's own positions since its start."""
 
 from __future__ import annotations
 
@@ -58,24 +58,6 @@ class GridPnl:
     def lost(self, unrealised: Decimal) -> Decimal:
         """Return the loss from the peak; 0 if the result has not been counted yet."""
         return Decimal(0) if self.capital is None else self.peak - self.realised - unrealised
-
-    def drawdown_pct(self, unrealised: Decimal) -> Decimal:
-        """Update the peak and return the loss from it in percent of capital plus peak."""
-        profit = self.realised + unrealised
-        self.peak = max(self.peak, profit)
-        return Decimal(0) if self.capital is None else drawdown_pct(self.capital, self.peak, profit)
-
-
-def drawdown_pct(capital: Decimal, peak: Decimal, profit: Decimal) -> Decimal:
-    """Return the loss from the highest equity, in percent of that equity.
-
-    Args:
-        capital: The equity at the start.
-        peak: The highest profit since the start.
-        profit: The profit now.
-    """
-    highest = capital + peak
-    return (peak - profit) / highest * 100 if highest > 0 else Decimal(0)
 
 
 def _amount(money: Money | None) -> Decimal:

@@ -33,7 +33,6 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.binance.funds import AccountFunds
 from warmup_job.catalog.detector_bars import detector_bar
-from warmup_job.hedge_grid.account_equity import AccountEquity
 from warmup_job.hedge_grid.entry_orders import EntryOrders
 from warmup_job.hedge_grid.exit_orders import ExitOrders
 from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
@@ -54,6 +53,7 @@ from warmup_job.hedge_grid.grid_config import (
 from warmup_job.hedge_grid.grid_figures import GridFigures, book_figures, count_open_orders
 from warmup_job.hedge_grid.grid_order_ids import Leg
 from warmup_job.hedge_grid.grid_pnl import GridPnl
+from warmup_job.hedge_grid.grid_result import GridResult
 from warmup_job.hedge_grid.grid_state import (
     STATE_VERSION,
     GridState,
@@ -112,12 +112,13 @@ class HedgeGridV1(Strategy):
         self._no_entries_kind: str | None = None  # as last logged
         self._sized_center: Decimal | None = None  # as of the last look at the order sizes
         self._is_oversized = False
-        self._pnl = GridPnl()
-        self._equity = AccountEquity("", venue_symbol(str(config.instrument_id)))
+        self._result = GridResult(
+            venue_symbol(str(config.instrument_id)),
+            config.max_drawdown_pct if config.enable_drawdown_protection else None,
+            self._on_drawdown_limit,
+        )
         self._loaded_lots: tuple[SavedLot, ...] = ()  # until on_start has taken them over
         self.on_state_change: Callable[[], None] = lambda: None  # the runner replaces it
-        self._drawdown_pct = Decimal(0)
-        self._stopped = False  # by the drawdown limit
         self._operator: OperatorState = "trading"
 
     # -- warm-up ---------------------------------------------------------------------------------
@@ -162,24 +163,23 @@ class HedgeGridV1(Strategy):
             ValueError: It is not a state, or a later version has saved it.
         """
         saved = decode_state(state["grid"])
-        self._center, self._stopped = saved.center, saved.stopped
-        self._pnl = GridPnl(saved.capital, saved.realised, saved.peak, saved.fees)
-        self._loaded_lots = saved.lots
-        self._equity.result = saved.account
+        self._center, self._loaded_lots = saved.center, saved.lots
+        own = GridPnl(saved.capital, saved.realised, saved.peak, saved.fees)
+        self._result.load(own, saved.account, is_stopped=saved.stopped)
 
     def on_save(self) -> dict[str, bytes]:
         """Return the state to save: the centre, the result, the drawdown stop and the lots."""
-        pnl = self._pnl
+        own = self._result.own
         state = GridState(
             version=STATE_VERSION,
             center=self._center,
-            capital=pnl.capital,
-            realised=pnl.realised,
-            peak=pnl.peak,
-            stopped=self._stopped,
-            fees=pnl.fees,
+            capital=own.capital,
+            realised=own.realised,
+            peak=own.peak,
+            stopped=self._result.is_stopped,
+            fees=own.fees,
             lots=self._saved_lots(),
-            account=self._equity.result,
+            account=self._result.account,
         )
         return {"grid": msgspec.json.encode(state)}
 
@@ -214,7 +214,7 @@ class HedgeGridV1(Strategy):
         if kept:
             self.log.warning(kept)
         self._has_started = True
-        self._pnl.begin(self._account.open_positions())
+        self._result.own.begin(self._account.open_positions())
         self.msgbus.subscribe(topic="events.risk", handler=self._on_risk_event)
         self.subscribe_bars(self.config.bar_type)
         self.subscribe_quote_ticks(self.config.instrument_id)
@@ -317,8 +317,9 @@ class HedgeGridV1(Strategy):
         if self._operator != "flattening":  # else somebody else closes the lots
             self._check_lots()
         if not self._is_halted and self._prices.mid is not None:
-            self._check_drawdown()
-        if self._stopped or self.breaker.is_open(self.clock.timestamp_ns()):
+            account = self._account
+            self._result.take_balance(account.balance(), account.unrealised(self._prices.mid))
+        if self._result.is_stopped or self.breaker.is_open(self.clock.timestamp_ns()):
             self._entries.cancel_all()
 
     def _check_lots(self) -> None:
@@ -331,34 +332,37 @@ class HedgeGridV1(Strategy):
                 break
         self._exits.protect_all()
 
-    def _check_drawdown(self) -> None:
-        """Judge the drawdown of the grid's own result, until the account's equity is known."""
-        if self._equity.result is not None:
-            return
-        pnl = self._pnl
-        if pnl.capital is None:
-            pnl.capital = self._account.balance()
-        self._judge_drawdown(pnl.drawdown_pct(self._account.unrealised(self._prices.mid)))
+    def _on_drawdown_limit(self) -> None:
+        """Stop all entries, until the operator lifts the stop."""
+        self._entries.cancel_all()
+        self.on_state_change()
+        self.log.error(
+            f"Drawdown {self._result.drawdown_pct:.2f} % has reached max_drawdown_pct: no further "
+            "entries; exits stay open. `warmup-job trader resume --after-drawdown` lifts this"
+        )
 
-    def _judge_drawdown(self, drawdown_pct: Decimal) -> None:
-        """Stop all entries, for good, once the drawdown reaches its limit."""
-        self._drawdown_pct = drawdown_pct
-        if not self.config.enable_drawdown_protection or self._stopped:
-            return
-        if drawdown_pct >= self.config.max_drawdown_pct:
-            self._stopped = True
-            self._entries.cancel_all()
-            self.on_state_change()
-            self.log.error(
-                f"Drawdown {drawdown_pct:.2f} % has reached max_drawdown_pct: no further entries; "
-                "exits stay open"
-            )
+    def lift_drawdown_stop(self) -> bool:
+        """Let entries be sent again; the drawdown is measured from the present equity on.
+
+        Returns:
+            Whether the drawdown had stopped the entries; otherwise nothing changes.
+        """
+        unrealised = Decimal(0)
+        if self._has_started:
+            unrealised = self._account.unrealised(self._prices.mid)
+        if not self._result.lift_stop(unrealised):
+            return False
+        self.log.warning("The drawdown stop is lifted: the drawdown starts again at 0 %")
+        self.on_state_change()
+        if self._has_started:
+            self._update_entries()
+        return True
 
     @property
     def funds_until_ms(self) -> int | None:
         """Until when the account's income is counted; None: the account is not known yet."""
-        result = self._equity.result
-        return None if result is None else result.at_ms
+        account = self._result.account
+        return None if account is None else account.at_ms
 
     def on_account_funds(self, funds: AccountFunds) -> bool:
         """Judge the drawdown by the account's equity; live only.
@@ -368,10 +372,8 @@ class HedgeGridV1(Strategy):
         """
         if not self._has_started:
             return False
-        currency = self._equity.currency = self._client.instrument.quote_currency.code
-        asset = funds.assets.get(currency)
-        unrealised = Decimal(0) if asset is None else asset.unrealised
-        reading = self._equity.take(funds, self._pnl.lost(unrealised))
+        currency = self._client.instrument.quote_currency.code
+        reading = self._result.take_funds(funds, currency)
         for transfer in reading.transfers:
             self.log.info(
                 f"Transfer of {transfer.amount} {currency}: it does not count as a result"
@@ -381,10 +383,8 @@ class HedgeGridV1(Strategy):
                 f"The wallet has changed by {reading.unexplained} {currency} that Binance's income "
                 "does not show; it counts as a result"
             )
-        result = self._equity.result
-        if reading.is_taken and result is not None:
+        if reading.is_taken:
             self.on_state_change()
-            self._judge_drawdown(result.drawdown_pct)
         return reading.is_taken
 
     # -- entries ---------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ class HedgeGridV1(Strategy):
             return "trading is not active"
         if not self.detector.is_warm:
             return "the regime detector is not warm yet"
-        if self._stopped:
+        if self._result.is_stopped:
             return "the drawdown limit was reached"
         if self.breaker.is_open(now_ns):
             return "the circuit breaker is open after too many errors"
@@ -503,7 +503,7 @@ class HedgeGridV1(Strategy):
         order_id = event.client_order_id.value
         order = self.cache.order(event.client_order_id)
         is_closed = order is not None and order.is_closed
-        self._pnl.count_fee(event, self._client.instrument.quote_currency)
+        self._result.own.count_fee(event, self._client.instrument.quote_currency)
         price, quantity = event.last_px.as_decimal(), event.last_qty.as_decimal()
         entry, found = self._entries.find(order_id), self._exits.find(order_id)
         if is_closed:
@@ -589,7 +589,7 @@ class HedgeGridV1(Strategy):
 
     def on_position_event(self, event: PositionEvent) -> None:
         """Count the realised result, commissions included."""
-        self._pnl.count(event)
+        self._result.own.count(event)
 
     # -- for operators ---------------------------------------------------------------------------
 
@@ -601,8 +601,7 @@ class HedgeGridV1(Strategy):
         orders = self._client.open_orders()
         books = book_figures(self._account.positions(), self._exits.lots, orders, price)
         unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
-        balance, result = self._account.balance(), self._equity.result
-        own = self._pnl
+        balance, result = self._account.balance(), self._result
         return GridFigures(
             at_ms=self.clock.timestamp_ms(),
             instrument_id=instrument.id.value,
@@ -610,12 +609,12 @@ class HedgeGridV1(Strategy):
             base_currency=instrument.base_currency.code,
             regime=self.detector.regime.value,
             equity=None if balance is None else balance + unrealised,
-            realised=own.realised + own.fees if result is None else result.realised,
+            realised=result.realised,
             unrealised=unrealised,
-            fees=own.fees if result is None else result.fees,
-            funding=Decimal(0) if result is None else result.funding,
-            drawdown_pct=self._drawdown_pct,
-            is_stopped=self._stopped,
+            fees=result.fees,
+            funding=result.funding,
+            drawdown_pct=result.drawdown_pct,
+            is_stopped=result.is_stopped,
             block_reason=self._find_block_reason(),
             books=books,
             open_orders=count_open_orders(orders),
