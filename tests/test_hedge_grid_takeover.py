@@ -34,7 +34,12 @@ from nautilus_trader.model.enums import (
     TimeInForce,
     TriggerType,
 )
-from nautilus_trader.model.events import AccountState, OrderAccepted, OrderSubmitted
+from nautilus_trader.model.events import (
+    AccountState,
+    OrderAccepted,
+    OrderCanceled,
+    OrderSubmitted,
+)
 from nautilus_trader.model.identifiers import (
     AccountId,
     ClientId,
@@ -48,6 +53,7 @@ from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
 
 from tests.support.made_up_market import BAR_TYPE, config, instrument, key, price_of, warm
+from warmup_job.hedge_grid import exit_orders, stop_orders
 from warmup_job.hedge_grid.grid_state import STATE_VERSION, GridState, SavedLot, decode_state
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
@@ -98,6 +104,13 @@ class Restarted:
         self.engine._handle_event(OrderSubmitted(*ids, ACCOUNT, UUID4(), 1, 1))
         number = VenueOrderId(f"v-{ids[-1]}")
         self.engine._handle_event(OrderAccepted(*ids, number, ACCOUNT, UUID4(), 1, 1))
+
+    def cancelled(self, order_id: str) -> None:
+        """Let the exchange cancel an order by itself."""
+        order = self.cache.order(ClientOrderId(order_id))
+        ids = (order.trader_id, order.strategy_id, order.instrument_id, order.client_order_id)
+        gone = OrderCanceled(*ids, order.venue_order_id, ACCOUNT, UUID4(), 1, 1)
+        self.engine._handle_event(gone)
 
     def bar(self, price: str) -> list[tuple[str, ...]]:
         """Deliver a closed bar; return the commands that follow it."""
@@ -347,3 +360,59 @@ def test_hedge_grid_takeover_adds_what_an_entry_has_filled_since_to_its_lot(
     )  # fmt: skip
     (lot,) = restarted.strategy._exits.lots
     assert (lot.key, lot.entry, lot.quantity) == (key("a"), D("49950.0"), D("0.007"))
+
+
+# -- what the exchange changes -----------------------------------------------------------------
+
+
+def test_hedge_grid_takeover_coarser_step_size_leaves_exits_and_rounds_new_ones_down(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, each new exit was of another size than its lot, and replaced for ever."""
+    monkeypatch.setattr(stop_orders, "_CANCELED_WAIT_MS", 0)
+    stop, target = f"S1-{key('a')}", f"T2-{key('a')}"
+    restarted = restart(
+        loop,
+        order(stop, "SELL", "0.025", "48473.00"),
+        order(target, "SELL", "0.025", "50000.00"),
+        position("LONG", "0.025", "49950.00"),
+    )
+    listed = type(instrument()).to_dict(instrument())
+    coarse = {"size_precision": 2, "size_increment": "0.01", "min_quantity": "0.01"}
+    restarted.cache.add_instrument(type(instrument()).from_dict(listed | coarse))
+    restarted.bar("49960.00")
+    assert not [each for each in restarted.sent if isinstance(each, CancelOrder)]
+    restarted.sent.clear()
+    for order_id in (stop, target):
+        restarted.cancelled(order_id)
+    restarted.strategy._exits.protect_all()
+    sent = [described(each) for each in restarted.sent]
+    assert sorted(sent) == [
+        ("S", "SELL", "48473.00", "0.02", "LONG"), ("T", "SELL", "50000.00", "0.02", "LONG"),
+    ]  # fmt: skip
+    for command in list(restarted.sent):
+        restarted.accept(command.order)
+    restarted.bar("49960.00")
+    assert [described(each) for each in restarted.sent if described(each)[0] != "E"] == sent
+
+
+def test_hedge_grid_takeover_splits_a_lot_that_no_market_order_can_close(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Binance lowered the limit; a stop loss above it is refused (-4005)."""
+    monkeypatch.setattr(exit_orders, "largest_market_order", lambda _: D("0.003"))
+    restarted = restart(
+        loop,
+        order(f"S1-{key('a')}", "SELL", "0.004", "48473.00"),
+        order(f"T2-{key('a')}", "SELL", "0.004", "50000.00"),
+        position("LONG", "0.010", "49950.00"),
+        lots=(kept("a", "49950.0", "0.010"),),
+    )
+    stops = [described(each) for each in restarted.sent if described(each)[0] == "S"]
+    assert [each[2:4] for each in stops] == [
+        ("48473.00", "0.003"), ("48473.00", "0.003"),
+    ]  # fmt: skip
+    assert not [each for each in restarted.sent if isinstance(each, CancelOrder)]
+    lots = decode_state(restarted.strategy.on_save()["grid"]).lots
+    assert sorted(lot.quantity for lot in lots) == [D("0.003"), D("0.003"), D("0.004")]
+    assert len({lot.key for lot in lots}) == 3

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from warmup_job.hedge_grid.ladder import round_down
 from warmup_job.hedge_grid.stop_cover import (
     MOST_STOPS,
     StopChange,
@@ -32,8 +33,9 @@ def step(
     merge: bool = False,
 ) -> object:  # fmt: skip
     return next_change(
-        D(quantity), stops, least=LEAST, may_overlap=may_overlap, has_room=has_room, merge=merge
-    )
+        D(quantity), stops, step=D(1), least=LEAST, may_overlap=may_overlap, has_room=has_room,
+        merge=merge,
+    )  # fmt: skip
 
 
 def test_stop_cover_new_lot_gets_one_stop() -> None:
@@ -96,11 +98,28 @@ def test_stop_cover_what_closes_already_is_not_touched() -> None:
     assert step(9, stop("a", 2, "closing"), stop("b", 4)) == StopChange(send=D(3))
 
 
+def coarse(quantity: str, *stops: StopOrder, merge: bool = False) -> object:
+    return next_change(
+        D(quantity), stops, step=D(2), least=LEAST, may_overlap=True, has_room=True, merge=merge
+    )
+
+
+def test_stop_cover_coarser_step_leaves_stops_that_cover_exactly_and_rounds_new_ones_down() -> None:
+    assert coarse("7", stop("a", 7)) == StopChange()
+    assert coarse("7", stop("a", 3), stop("b", 4), merge=True) == StopChange()
+    assert coarse("7") == StopChange(send=D(6))
+    assert coarse("7", stop("a", 6)) == StopChange(), "no order can cover the rest"
+    assert coarse("7", stop("a", 7, "former price")) == StopChange(send=D(6), replaces=("a",))
+    assert coarse("5", stop("a", 7)) == StopChange(send=D(4), replaces=("a",))
+    assert coarse("1", stop("a", 7)) == StopChange(cancel=("a",))
+
+
 @dataclass
 class Exchange:
     """An exchange that confirms orders and cancels when told to, and a lot that follows."""
 
     quantity: D = D(0)
+    step: D = D(1)
     open: dict[str, D] = field(default_factory=dict)
     sent: dict[str, D] = field(default_factory=dict)
     replaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -117,8 +136,10 @@ class Exchange:
 
     def act(self, *, merge: bool = False) -> None:
         change = next_change(
-            self.quantity, self.stops(), least=LEAST, may_overlap=True, has_room=True, merge=merge
-        )
+            self.quantity, self.stops(), step=self.step, least=LEAST, may_overlap=True,
+            has_room=True, merge=merge,
+        )  # fmt: skip
+        assert change.send % self.step == 0, "the exchange refuses it"
         if change.send:
             self.made += 1
             self.sent[str(self.made)] = change.send
@@ -150,7 +171,9 @@ class Exchange:
 
 
 EVENTS = st.tuples(
-    st.sampled_from(["grow", "grow", "shrink", "confirm", "confirm", "reject", "cancel", "check"]),
+    st.sampled_from(
+        ["grow", "grow", "shrink", "confirm", "confirm", "reject", "cancel", "check", "coarser"]
+    ),
     st.integers(0, 5),
 )
 
@@ -171,13 +194,22 @@ def test_stop_cover_nothing_is_without_a_stop_that_is_not_on_its_way(
             exchange.confirm(number, is_rejected=event == "reject")
         elif event == "cancel":
             exchange.cancel(number)
+        elif event == "coarser":
+            exchange.step = LEAST
+            exchange.act()
         else:
             exchange.act(merge=True)
         staying = [leaves for key, leaves in exchange.open.items()
                    if key not in exchange.cancelling]  # fmt: skip
-        assert sum(staying, D(0)) + exchange.on_its_way() >= exchange.quantity
+        least = round_down(exchange.quantity, exchange.step)
+        assert sum(staying, D(0)) + exchange.on_its_way() >= least
     for _ in range(40):  # then nothing more happens
         exchange.confirm(0)
         exchange.cancel(0)
         exchange.act(merge=True)
-    assert list(exchange.open.values()) == ([exchange.quantity] if exchange.quantity else [])
+    assert not exchange.sent
+    stops, quantity = exchange.open.values(), exchange.quantity
+    if exchange.step == 1:
+        assert list(stops) == ([quantity] if quantity else [])
+    else:
+        assert sum(stops, D(0)) in {quantity, round_down(quantity, exchange.step)}

@@ -22,7 +22,14 @@ from warmup_job.hedge_grid.exit_rules import (
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_state import SavedLot, by_key, filled_since
-from warmup_job.hedge_grid.ladder import BPS, Book, Rung, min_order_quantity, min_rung_quantity
+from warmup_job.hedge_grid.ladder import (
+    BPS,
+    Book,
+    Rung,
+    min_order_quantity,
+    min_rung_quantity,
+    round_down,
+)
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
@@ -138,15 +145,27 @@ class ExitOrders:
             if lot.key in former:
                 lot.take_over_retries(former[lot.key])
             self._lots[lot.key] = lot
+            self._split(lot)
         for order_id in surplus:
             self._client.cancel(order_id)
         return len(exits), len(surplus)
 
     def _add_unexplained(self, lot: Lot) -> None:
-        """Add a position that nothing explains, in lots that one order can close."""
-        left, most = lot.quantity, largest_market_order(self._client.instrument)
+        """Add a position that nothing explains, with a key that an order id can have."""
+        lot.key = self._client.new_key()
+        self._lots[lot.key] = lot
+        self._split(lot)
+
+    def _split(self, lot: Lot) -> None:
+        """Leave to a lot what one order can close, or its open stops do; add lots for the rest.
+
+        Binance may have lowered its limit for market orders since the lot was opened.
+        """
+        most = largest_market_order(self._client.instrument)
+        kept = min(lot.quantity, max(most, covered(self._stops.orders(lot))))
+        left, lot.quantity = lot.quantity - kept, kept
         while left > 0:
-            quantity, key = min(left, most), self._client.new_key()
+            key, quantity = self._client.new_key(), min(left, most)
             self._lots[key] = Lot(key, lot.book, lot.entry, quantity, lot.steps)
             left -= quantity
 
@@ -253,7 +272,10 @@ class ExitOrders:
             self._send_target(lot)
             return
         target = self._open_target(lot)
-        if target is not None and target.leaves_qty.as_decimal() != lot.quantity:
+        if target is not None and target.leaves_qty.as_decimal() not in {
+            lot.quantity,
+            round_down(lot.quantity, self._client.step),
+        }:
             self._cancel_target(lot)
 
     def _open_target(self, lot: Lot) -> Order | None:
@@ -316,7 +338,7 @@ class ExitOrders:
         order = self._client.factory.limit(
             price=instrument.make_price(price),
             post_only=self._config.maker_only,
-            **self._client.exit_fields("T", lot, lot.quantity),
+            **self._client.exit_fields("T", lot, round_down(lot.quantity, self._client.step)),
         )
         lot.target = order.client_order_id.value
         self._client.submit(order, lot.book)

@@ -150,7 +150,8 @@ def step_ratio(step_bps: Decimal, *, up: bool) -> Decimal:
 
 def min_order_quantity(instrument: Instrument) -> Decimal:
     """Return the instrument's smallest order quantity, regardless of its notional."""
-    return Decimal((instrument.min_quantity or instrument.size_increment).as_decimal())
+    step, least = instrument.size_increment.as_decimal(), instrument.min_quantity
+    return Decimal(step if least is None else max(step, least.as_decimal()))
 
 
 def min_rung_quantity(instrument: Instrument, price: Decimal, exits: ExitSteps) -> Decimal:
@@ -187,6 +188,11 @@ def rung_price(
 def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
     """Round ``value`` to a multiple of ``unit``, with the unit's decimals."""
     return (value / unit).to_integral_value(rounding) * unit
+
+
+def round_down(value: Decimal, unit: Decimal) -> Decimal:
+    """Return the largest multiple of ``unit`` that is not larger than ``value``."""
+    return to_multiple(value, unit, ROUND_FLOOR)
 
 
 def _takes(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:

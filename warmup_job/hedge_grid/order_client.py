@@ -54,6 +54,11 @@ class OrderClient:
         return Decimal(self.instrument.price_increment.as_decimal())
 
     @property
+    def step(self) -> Decimal:
+        """The instrument's current quantity increment."""
+        return Decimal(self.instrument.size_increment.as_decimal())
+
+    @property
     def factory(self) -> OrderFactory:
         """Creates orders for :meth:`submit`."""
         return self._strategy.order_factory

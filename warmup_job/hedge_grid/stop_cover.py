@@ -10,6 +10,8 @@ from decimal import Decimal
 from itertools import combinations
 from typing import NamedTuple
 
+from warmup_job.hedge_grid.ladder import round_down
+
 MOST_STOPS = 3
 """So many stops may protect one lot; then one new stop replaces them."""
 
@@ -48,12 +50,16 @@ def next_change(
     quantity: Decimal,
     stops: Sequence[StopOrder],
     *,
+    step: Decimal,
     least: Decimal,
     may_overlap: bool,
     has_room: bool,
     merge: bool,
 ) -> StopChange:
     """Return the next step towards stops for exactly ``quantity``.
+
+    If Binance has made the step size larger, ``quantity`` may be no multiple of it. Then new stops
+    are for the multiple below, and open stops that cover ``quantity`` exactly stay.
 
     - Too little is covered: send a stop for the difference. If that is below ``least``, or there
       are `MOST_STOPS` already, send one for the whole and cancel the others afterwards.
@@ -65,6 +71,7 @@ def next_change(
     Args:
         quantity: What the lot holds, base currency.
         stops: The lot's stops that are neither replaced nor being cancelled.
+        step: The instrument's quantity increment.
         least: The smallest quantity of an order.
         may_overlap: Whether the exchange accepts the new stop beside those it replaces; otherwise
             they are cancelled first.
@@ -73,28 +80,33 @@ def next_change(
     """
     closing = covered([each for each in stops if each.is_closing])
     resting = [each for each in stops if not each.is_closing]
-    wanted = quantity - closing
-    missing = wanted - covered(resting)
+    wanted, resting_quantity = quantity - closing, covered(resting)
+    whole = round_down(wanted, step)
     may_overlap = may_overlap and has_room
-    if missing > 0:
-        if not resting or (has_room and missing >= least and len(resting) < MOST_STOPS):
+    if resting_quantity < whole:
+        missing = round_down(wanted - resting_quantity, step)
+        is_enough = missing >= least and resting_quantity + missing >= whole
+        if not resting or (has_room and is_enough and len(resting) < MOST_STOPS):
             return StopChange(send=missing)
-        return _replace(wanted, resting, may_overlap=may_overlap)
+        return _replace(whole, resting, may_overlap=may_overlap)
     if wanted <= 0 or not all(each.is_confirmed for each in resting):
         return StopChange()  # what closes now cannot be changed, and the rest is on its way
-    if missing < 0:
-        kept = _exactly(wanted, resting)
+    if resting_quantity > wanted:
+        kept = _exactly(wanted, resting) or _exactly(whole, resting)
         if kept:
             return StopChange(cancel=_ids(each for each in resting if each not in kept))
-        return _replace(wanted, resting, may_overlap=may_overlap)
-    if not all(each.is_current for each in resting) or (merge and has_room and len(resting) > 1):
-        return _replace(wanted, resting, may_overlap=may_overlap)
+        return _replace(whole, resting, may_overlap=may_overlap)
+    merge = merge and has_room and len(resting) > 1 and resting_quantity == whole
+    if merge or not all(each.is_current for each in resting):
+        return _replace(whole, resting, may_overlap=may_overlap)
     return StopChange()
 
 
 def _replace(quantity: Decimal, stops: Sequence[StopOrder], *, may_overlap: bool) -> StopChange:
     ids = _ids(stops)
-    return StopChange(quantity, replaces=ids) if may_overlap else StopChange(cancel=ids)
+    if may_overlap and quantity > 0:
+        return StopChange(quantity, replaces=ids)
+    return StopChange(cancel=ids)
 
 
 def _exactly(quantity: Decimal, stops: Sequence[StopOrder]) -> tuple[StopOrder, ...]:

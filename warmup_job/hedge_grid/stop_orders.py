@@ -18,7 +18,7 @@ from warmup_job.hedge_grid.exit_rejections import (
 )
 from warmup_job.hedge_grid.exit_rules import Lot, is_stop_reached, stop_price
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
-from warmup_job.hedge_grid.ladder import Book
+from warmup_job.hedge_grid.ladder import Book, round_down
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient
@@ -126,7 +126,7 @@ class StopOrders:
         if change.send > 0 and not self.room():
             change = self._next_change(lot, stops, least, merge=merge, has_room=False)
         if change.send > 0 and self._is_reached(lot):
-            if covered(stops) < lot.quantity:
+            if lot.quantity - covered(stops) >= self._client.step:
                 self._begin_to_close(lot, wait_ms=0)
             return
         if change.send > 0 and self._client.now_ms >= lot.send_stops_from_ms:
@@ -140,6 +140,7 @@ class StopOrders:
         return next_change(
             lot.quantity,
             stops,
+            step=self._client.step,
             least=least,
             may_overlap=lot.may_overlap,
             has_room=has_room,
@@ -181,8 +182,8 @@ class StopOrders:
         self._protect(lot.key)
 
     def _close(self, lot: Lot, stops: list[StopOrder]) -> None:
-        missing = lot.quantity - covered(stops)
-        if missing <= 0:
+        missing, step = lot.quantity - covered(stops), self._client.step
+        if missing < step:  # no order can close less
             if not any(each.is_closing for each in stops):  # the rest has its stop
                 lot.is_closing, lot.stop_failures = False, 0
             return
@@ -202,8 +203,8 @@ class StopOrders:
             self._held(lot.book) - sum(closing, Decimal(0)),
             largest_market_order(self._client.instrument),  # the rest follows its acceptance
         )
-        if quantity > 0 and now_ms >= lot.send_stops_from_ms:
-            fields = self._client.exit_fields("S", lot, quantity)
+        if quantity >= step and now_ms >= lot.send_stops_from_ms:
+            fields = self._client.exit_fields("S", lot, round_down(quantity, step))
             self._submit(lot, self._client.factory.market(**fields))
 
     def _after(self, lot: Lot, wait_ms: int, name: str) -> None:
