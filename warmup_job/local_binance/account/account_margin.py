@@ -6,13 +6,13 @@ https://www.binance.com/en/support/faq/b3c689c1f50a44cabb3a84e663b81d93 (liquida
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from warmup_job.local_binance.account.leverage_brackets import maintenance_of
 from warmup_job.local_binance.account.order_records import NOTHING
+from warmup_job.local_binance.account.resting_orders import NO_OPENING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.account_ledger import AccountLedger
     from warmup_job.local_binance.account.futures_position import FuturesPosition
     from warmup_job.local_binance.account.matching_prices import MatchingPrices
-    from warmup_job.local_binance.account.order_requests import PositionSide
     from warmup_job.local_binance.account.order_store import OrderStore
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 
@@ -159,26 +158,21 @@ def margin_of(
         prices: The mark prices.
         at_ms: The time, UTC ms.
     """
-    bids: defaultdict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
-    asks: defaultdict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
-    keys = {(each.symbol, each.side): None for each in ledger.open_positions()}
-    for order in store.open_orders():
-        if order.reduces:
-            continue
-        key = (order.symbol, order.position_side)
-        keys[key] = None
-        (bids if order.side == "BUY" else asks)[key] += order.left * order.price
-    rows = tuple(
-        PositionMargin(
-            position=ledger.position(*key),
-            mark=prices.mark(key[0], at_ms),
-            leverage=settings.leverage(key[0]),
-            bids=bids[key],
-            asks=asks[key],
+    opening = store.resting.opening()
+    keys = dict.fromkeys((each.symbol, each.side) for each in ledger.open_positions())
+    rows = []
+    for key in keys | dict.fromkeys(opening):
+        value = opening.get(key, NO_OPENING)
+        rows.append(
+            PositionMargin(
+                position=ledger.position(*key),
+                mark=prices.mark(key[0], at_ms),
+                leverage=settings.leverage(key[0]),
+                bids=value.bids,
+                asks=value.asks,
+            )
         )
-        for key in keys
-    )
-    return AccountMargin(ledger.wallet, rows)
+    return AccountMargin(ledger.wallet, tuple(rows))
 
 
 def _sum(values: Iterable[Decimal]) -> Decimal:

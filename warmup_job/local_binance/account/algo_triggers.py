@@ -24,8 +24,12 @@ def is_reached(kind: str, side: Side, trigger: Decimal, price: Decimal) -> bool:
         trigger: Its trigger price.
         price: The last price or the mark price, by its working type.
     """
-    rises = (kind in STOP_TYPES) == (side == "BUY")
-    return price >= trigger if rises else price <= trigger
+    return price >= trigger if rises(kind, side) else price <= trigger
+
+
+def rises(kind: str, side: Side) -> bool:
+    """Return whether the price must rise to trigger a stop or take-profit order of this side."""
+    return (kind in STOP_TYPES) == (side == "BUY")
 
 
 def after_price(algo: AlgoRecord, price: Decimal) -> AlgoRecord:

@@ -18,7 +18,6 @@ from warmup_job.local_binance.account import user_events
 from warmup_job.local_binance.account.algo_triggers import after_price, is_reached, is_trailed
 from warmup_job.local_binance.account.order_matching import (
     in_pieces,
-    is_passed,
     largest_piece,
     taker_fills,
 )
@@ -139,17 +138,10 @@ class OrderEngine:
     def match_trade(self, symbol: str, trade: MarketTrade) -> None:
         """Let a trade of the market fill resting orders and trigger algo orders."""
         price, left = Decimal(trade.price), Decimal(trade.quantity)
-        for order in self._resting(symbol):
-            if left > 0 and is_passed(order.side, order.price, price):
+        for order in self._store.resting.passed_by(symbol, price):
+            if left > 0:
                 left -= self._fill_resting(order, left, trade.at_ms)
         self.trigger(symbol, "CONTRACT_PRICE", price, trade.at_ms)
-
-    def _resting(self, symbol: str) -> list[OrderRecord]:
-        """Return the resting orders of a symbol, best price first, then oldest."""
-        return sorted(
-            self._store.open_orders(symbol),
-            key=lambda order: -order.price if order.side == "BUY" else order.price,
-        )
 
     def _pieces(self, symbol: str) -> int:
         return max(self._options.fill_pieces, self._faults.fill_pieces(symbol))
@@ -217,10 +209,10 @@ class OrderEngine:
 
     def trigger(self, symbol: str, working_type: WorkingType, price: Decimal, at_ms: int) -> None:
         """Trigger the algo orders whose price is reached."""
-        for algo in self._store.open_algos(symbol):
-            if algo.working_type != working_type:
-                continue
-            now = self._store.put_algo(after_price(algo, price))
+        for algo in self._store.waiting.concerned(symbol, working_type, price):
+            now = after_price(algo, price)
+            if now is not algo:
+                self._store.put_algo(now)
             if now.type == "TRAILING_STOP_MARKET":
                 reached = is_trailed(now, price)
             else:
@@ -354,11 +346,6 @@ class OrderEngine:
     def _tell_order(
         self, order: OrderRecord, execution: str, trade: TradeRecord | None = None
     ) -> None:
-        opening = [each for each in self._store.open_orders(order.symbol) if not each.reduces]
-        bids, asks = (
-            sum((each.left * each.price for each in opening if each.side == side), NOTHING)
-            for side in ("BUY", "SELL")
-        )
         self._on_event(
             user_events.order_trade_update(
                 order,
@@ -366,7 +353,7 @@ class OrderEngine:
                 execution,
                 self.now_ms,
                 trade,
-                (bids, asks),
+                self._store.resting.opening_of(order.symbol),
             )
         )
 

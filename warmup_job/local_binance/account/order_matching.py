@@ -82,11 +82,6 @@ def taker_fills(
     return fills
 
 
-def is_passed(side: Side, price: Decimal, traded: Decimal) -> bool:
-    """Return whether a trade at ``traded`` is beyond a resting order's price."""
-    return traded < price if side == "BUY" else traded > price
-
-
 def in_pieces(fills: list[Fill], pieces: int, whole: Decimal, step: Decimal) -> list[Fill]:
     """Split fills so that an order of the quantity ``whole`` has about ``pieces`` of them.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warmup_job.local_binance.account import order_errors
+from warmup_job.local_binance.account.resting_orders import RestingOrders
+from warmup_job.local_binance.account.waiting_algos import WaitingAlgos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +25,10 @@ class OrderStore:
         self._last_id = first_id - 1
         self._orders: dict[int, OrderRecord] = {}
         self._algos: dict[int, AlgoRecord] = {}
-        self._open_orders: dict[int, None] = {}  # in the order of their placement
-        self._open_algos: dict[int, None] = {}
+        self.resting = RestingOrders()
+        """The open orders."""
+        self.waiting = WaitingAlgos()
+        """The algo orders that wait for their price."""
         self._by_client: dict[tuple[str, str], int] = {}
         self._algo_by_client: dict[str, int] = {}
 
@@ -39,10 +43,7 @@ class OrderStore:
         """Store a new order, or the newer record of an order, and return it."""
         self._orders[order.order_id] = order
         self._by_client[order.symbol, order.client_id] = order.order_id
-        if order.is_open:
-            self._open_orders[order.order_id] = None
-        else:
-            self._open_orders.pop(order.order_id, None)
+        self.resting.put(order)
         return order
 
     def find(self, symbol: str, order_id: int | None, client_id: str | None) -> OrderRecord | None:
@@ -58,8 +59,7 @@ class OrderStore:
 
     def open_orders(self, symbol: str | None = None) -> list[OrderRecord]:
         """Return the open orders of one symbol or of all, oldest first."""
-        orders = (self._orders[order_id] for order_id in self._open_orders)
-        return [order for order in orders if symbol in (None, order.symbol)]
+        return self.resting.of(symbol)
 
     def all_orders(self, symbol: str) -> Iterable[OrderRecord]:
         """Return all orders of a symbol, oldest first."""
@@ -83,10 +83,7 @@ class OrderStore:
         """Store a new algo order, or the newer record of one, and return it."""
         self._algos[algo.algo_id] = algo
         self._algo_by_client[algo.client_id] = algo.algo_id
-        if algo.is_open:
-            self._open_algos[algo.algo_id] = None
-        else:
-            self._open_algos.pop(algo.algo_id, None)
+        self.waiting.put(algo)
         return algo
 
     def find_algo(self, algo_id: int | None, client_id: str | None) -> AlgoRecord | None:
@@ -97,8 +94,7 @@ class OrderStore:
 
     def open_algos(self, symbol: str | None = None) -> list[AlgoRecord]:
         """Return the algo orders that wait for their price, oldest first."""
-        algos = (self._algos[algo_id] for algo_id in self._open_algos)
-        return [algo for algo in algos if symbol in (None, algo.symbol)]
+        return self.waiting.of(symbol)
 
     def all_algos(self, symbol: str) -> Iterable[AlgoRecord]:
         """Return all algo orders of a symbol, oldest first."""
@@ -113,13 +109,17 @@ class OrderStore:
         known = self.find_algo(None, client_id)
         if known is not None and known.is_open:
             raise order_errors.duplicate_client_id()
-        if len(self.open_algos()) >= most:
+        if self.waiting.count() >= most:
             raise order_errors.too_many_algo_orders()
 
     @property
     def has_open(self) -> bool:
         """Whether an order or an algo order is open."""
-        return bool(self._open_orders or self._open_algos)
+        return bool(self.resting.symbols() or self.waiting.symbols())
+
+    def open_symbols(self) -> list[str]:
+        """Return the symbols with open orders, then those with algo orders only."""
+        return list(dict.fromkeys(self.resting.symbols() + self.waiting.symbols()))
 
     def created_by(self, algo: AlgoRecord) -> OrderRecord | None:
         """Return the order that an algo order created, or None."""

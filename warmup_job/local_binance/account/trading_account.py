@@ -528,24 +528,19 @@ class TradingAccount:
         self, after_ms: int, until_ms: int
     ) -> dict[tuple[str, int], list[MarketTrade]]:
         trades: dict[tuple[str, int], list[MarketTrade]] = {}
-        for symbol in self._waiting_symbols():
+        for symbol in self._store.open_symbols():
             for trade in self._prices.trades(symbol, after_ms, until_ms):
                 trades.setdefault((symbol, trade.at_ms), []).append(trade)
         return trades
-
-    def _waiting_symbols(self) -> list[str]:
-        """Return the symbols whose trades can change an order."""
-        orders = [order.symbol for order in self._store.open_orders()]
-        return list(dict.fromkeys(orders + [algo.symbol for algo in self._store.open_algos()]))
 
     def _pass_moment(self, at_ms: int, trades: Mapping[tuple[str, int], list[MarketTrade]]) -> None:
         self._engine.report_algos(at_ms)
         self._engine.create_late_orders(at_ms)
         self._expire_dated(at_ms)
-        for symbol in self._waiting_symbols():
+        for symbol in self._store.open_symbols():
             for trade in trades.get((symbol, at_ms), ()):
                 self._engine.match_trade(symbol, trade)
-            if any(algo.working_type == "MARK_PRICE" for algo in self._store.open_algos(symbol)):
+            if self._store.waiting.watches(symbol, "MARK_PRICE"):
                 mark = self._prices.mark(symbol, at_ms)
                 self._engine.trigger(symbol, "MARK_PRICE", mark, at_ms)
         positions = self._ledger.open_positions()
@@ -562,11 +557,9 @@ class TradingAccount:
                 del self._countdown_ms[symbol]
                 for order in self._store.open_orders(symbol):
                     self._engine.end(order, "CANCELED", at_ms, "countdownCancelAll")
-        for order in self._store.open_orders():
-            if 0 < order.good_till_ms <= at_ms:
-                self._engine.end(order, "EXPIRED", at_ms, "goodTillDate")
-        for algo in self._store.open_algos():
-            if 0 < algo.good_till_ms <= at_ms:
-                self._engine.put_algo(
-                    replace(algo, status="EXPIRED", updated_ms=at_ms, reason="goodTillDate")
-                )
+        for order in self._store.resting.dated(at_ms):
+            self._engine.end(order, "EXPIRED", at_ms, "goodTillDate")
+        for algo in self._store.waiting.dated(at_ms):
+            self._engine.put_algo(
+                replace(algo, status="EXPIRED", updated_ms=at_ms, reason="goodTillDate")
+            )

@@ -10,7 +10,9 @@ comparisons of IEEE doubles, no exp or log, so a seed gives the same market on e
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +25,8 @@ from warmup_job.market.interval import MINUTE_MS
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.prices.symbols import ListedSymbol
+
+_trade_ms = attrgetter("at_ms")
 
 
 class GeneratedFeed:
@@ -65,9 +69,12 @@ class GeneratedFeed:
 
     def trades(self, after_ms: int, until_ms: int) -> list[MarketTrade]:
         """Return the aggregate trades with after_ms < time ≤ until_ms, one per slot and side."""
-        minutes = range(after_ms // MINUTE_MS, until_ms // MINUTE_MS + 1)
-        trades = (trade for minute in minutes for trade in self._minute_trades(minute))
-        return [trade for trade in trades if after_ms < trade.at_ms <= until_ms]
+        trades: list[MarketTrade] = []
+        for minute in range(after_ms // MINUTE_MS, until_ms // MINUTE_MS + 1):
+            in_minute = self._minute_trades(minute)
+            first = bisect_right(in_minute, after_ms, key=_trade_ms)
+            trades += in_minute[first : bisect_right(in_minute, until_ms, key=_trade_ms)]
+        return trades
 
     def _compute_minute_trades(self, minute: int) -> list[MarketTrade]:
         trades: list[MarketTrade] = []
