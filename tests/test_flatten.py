@@ -35,8 +35,9 @@ from warmup_job.handoff.flatten import (
     ReadPositions,
 )
 from warmup_job.handoff.live_account.own_orders import OwnOrders
-from warmup_job.handoff.operator_control import FlatReport, OperatorControl
+from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.handoff.reporting.flatten_report import FlatReport
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 LONG = PositionId(f"{BAR_TYPE.instrument_id}-LONG")
@@ -145,7 +146,7 @@ def test_flatten_closes_both_books_and_leaves_no_order(scene: Scene) -> None:
     assert not scene.open_kinds()
     assert scene.operator.state == "paused"
     assert steps[0] == "cancelling entries and take profits"
-    assert steps[-1] == "flat"
+    assert steps[-1] == "the exchange reports no position; cancelling the remaining exits"
 
 
 def test_flatten_keeps_stop_losses_until_the_positions_are_gone(scene: Scene) -> None:

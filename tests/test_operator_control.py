@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.commands import Result, job
 from warmup_job.errors import TraderError
-from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
+from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.trader.control_client import ask_trader

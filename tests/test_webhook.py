@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
@@ -16,7 +17,8 @@ from tests.support.config_files import write_config
 from tests.support.suite import HANG_S
 from tests.support.webhook_receiver import PATH, receiving
 from warmup_job.config import load
-from warmup_job.errors import ConfigError, TraderError
+from warmup_job.errors import ConfigError, LiveRefusedError, TraderError
+from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport, FlattenReport
 from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
 from warmup_job.handoff.reporting.report import BookReport, GridReport, Report, State
 from warmup_job.handoff.reporting.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
@@ -68,8 +70,37 @@ def test_position_without_a_stop_gives_a_notice_after_the_time_and_one_at_its_en
     seen = events(*(report(unprotected_ms=each) for each in (0, 10_000, 10_500, 15_000, 0, 0)))
     assert seen[1:] == [
         "unprotected: without a stop loss for 10 s: 0.006 BTC of BTCUSDT-PERP.BINANCE",
-        "unprotected: every position has a stop loss again",
+        "protected: every position has a stop loss again",
     ]
+
+
+def flattening(taken_ms: int, end: FlatReport | None = None) -> Report:
+    flatten = FlattenReport(since_ms=1_000, step="the order was refused: -2010", end=end)
+    return report("paused", flatten=flatten, at_ms=1_000 + taken_ms)
+
+
+def test_flatten_gives_a_notice_when_it_takes_long_and_one_with_prices_at_its_end() -> None:
+    closed = ClosedPosition(position="LONG", quantity=Decimal("0.02"), price=Decimal("50000.1"))
+    flat = FlatReport(flat=True, closed=(closed,))
+    seen = events(
+        *(flattening(each) for each in (0, 30_000, 30_001, 60_000)),
+        *(flattening(61_000, flat) for _ in range(2)),
+    )
+    assert seen[1:] == [
+        "not_flat: not flat 30 s after the request: the order was refused: -2010",
+        (
+            "flat: closed 0.02 of LONG at 50000.1; flat: the exchange reports no position; the "
+            "trader stays paused"
+        ),
+    ]
+
+
+def test_flatten_that_the_operator_ends_early_gives_a_notice() -> None:
+    cut = FlatReport(flat=False, why_not="the operator has changed it to paused")
+    assert events(flattening(0), flattening(5, cut))[1:] == [
+        "not_flat: not flat: the operator has changed it to paused"
+    ]
+    assert len(events(flattening(0, cut))) == 2  # it has begun and ended between two reports
 
 
 def test_drawdown_gives_a_notice_for_every_further_step() -> None:
@@ -90,7 +121,7 @@ def test_drawdown_that_stops_the_entries_gives_one_notice() -> None:
 
 
 def settings(url: str, form: WebhookFormat = "json") -> WebhookSettings:
-    return WebhookSettings(url, form, RULES, "live trader of BTCUSDT")
+    return WebhookSettings(url, form, RULES, "live trader of BTCUSDT", "4xzk3x7", "/state")
 
 
 def notice(text: str = "text") -> Notice:
@@ -124,6 +155,7 @@ def test_json_has_the_event_and_slack_has_an_escaped_text() -> None:
     assert plain.pop("host")
     assert plain == {
         "trader": "live trader of BTCUSDT", "event": "live", "text": "a <b> & c", "at_ms": 5,
+        "pid": os.getpid(), "tag": "4xzk3x7", "state_dir": "/state",
     }  # fmt: skip
     assert slack == {"text": "live trader of BTCUSDT: a &lt;b&gt; &amp; c"}
     assert {each.path for each in receiver.seen} == {PATH}
@@ -241,3 +273,27 @@ def test_last_notice_says_why_the_trader_stopped(error: Exception | None, text: 
         asyncio.run(run())
     assert [each["text"] for each in receiver.bodies] == ["live: why", text]
     assert receiver.bodies[-1]["event"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "text"),
+    [
+        (LiveRefusedError("another trader"), "verifying", "did not start (…): another trader"),
+        (TraderError("no exchange"), "starting", "did not start (…): no exchange"),
+        (LiveRefusedError("another trader"), "live", "gave way (…): another trader"),
+    ],
+)
+def test_trader_that_gives_way_to_another_is_not_taken_for_that_one(
+    error: Exception, state: State, text: str
+) -> None:
+    async def run() -> None:
+        async with notifying(settings(receiver.url, "slack")) as webhook:
+            assert webhook is not None
+            webhook.on_report(report(state))
+            raise error
+
+    with receiving() as receiver, expected(error):
+        asyncio.run(run())
+    who = f"order ids …-4xzk3x7-…, pid {os.getpid()}, state folder /state"
+    said = f"live trader of BTCUSDT: {text.replace('…', who)}"
+    assert receiver.bodies[-1]["text"] == said

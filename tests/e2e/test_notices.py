@@ -67,5 +67,38 @@ def test_trader_that_cannot_start_posts_the_reason(
         )
         with operated(config, "live", tmp_path / "state") as trader:
             assert trader.process.wait(HANG_S) == 22
+        pid = trader.process.pid
     (body,) = receiver.bodies
-    assert body["text"].startswith("live trader of BTCUSDT: stopped: live trading is refused")
+    assert body["text"].startswith("live trader of BTCUSDT: did not start (order ids …-")
+    assert f", pid {pid}, state folder {tmp_path / 'state'}): live trading is" in body["text"]
+
+
+def test_trader_posts_what_a_flatten_has_closed_and_logs_it(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(EARLY_S), volatility_bps=30)
+    with receiving() as receiver:
+        config = write_config(
+            tmp_path, running.url, ws_url=running.ws_url,
+            trade={"notify": {"url": receiver.url, "format": "json"}},
+        )  # fmt: skip
+        with operated(config, "paper", tmp_path / "state") as trader:
+            trader.until(lambda report: report["positions_open"])
+            flat = trader.ask("flatten")
+            assert flat.code == 0, flat.err
+            closed = [
+                f"closed {each['quantity']} of {each['position']} at {each['price']}"
+                for each in flat.json["flat"]["closed"]
+            ]
+            assert closed
+            assert flat.json["report"]["flatten"]["end"] == flat.json["flat"]
+
+            def ends() -> list[str]:
+                return [each["text"] for each in receiver.bodies if each["event"] == "flat"]
+
+            until(ends, receiver.bodies, process=trader.process)
+            (text,) = ends()
+            assert text.split("; ")[:-2] == closed
+            log = trader.log.read_text()
+            assert all(f"flatten: {each}" in log for each in closed)
+            assert trader.stop() == 143

@@ -135,6 +135,10 @@ def test_live_flatten_ends_when_the_exchange_reports_flat_also_after_a_kill(
             until(lambda: "was refused" in trader.log.read_text(), trader.log.read_text)
             trader.process.kill()
             assert command.wait(HANG_S) == 21
+        complete = trader.log.read_text().rpartition("\n")[0].splitlines()
+        lines = [json.loads(each) for each in complete]
+        refused = [each for each in lines if "was refused" in each["message"]]
+        assert refused[0]["level"] == "WARNING"
     assert account_of(running)["positions"]
     running.clear_faults()
     with operated(config, "live", state_dir, KEYS) as trader:

@@ -74,11 +74,7 @@ def flatten(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     if as_json or flat is None or not flat.flat:
         _report(message, as_json, "")
     else:
-        for each in flat.closed:
-            price = "" if each.price is None else f" at {each.price}"
-            click.echo(f"closed {each.quantity} of {each.position}{price}")
-        left = f"; {flat.orders_left} exit(s) are still being cancelled" if flat.orders_left else ""
-        click.echo(f"flat: the exchange reports no position{left}; the trader stays paused")
+        _report(message, as_json, "\n".join(flat.lines()))
     if flat is not None and not flat.flat:
         raise TraderError(f"not flat: {flat.why_not}")
 

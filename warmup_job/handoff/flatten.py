@@ -24,7 +24,8 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.errors import WarmupError
 from warmup_job.handoff.live_account.own_orders import OwnOrders
-from warmup_job.handoff.operator_control import ClosedPosition, FlatReport, OperatorControl
+from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport
 
 _LOOK_S = 0.05
 _CANCEL_S = 2.0  # how long closing waits for cancels
@@ -80,6 +81,7 @@ class Flattening:
         self._judged: set[ClientOrderId] = set()
         self._bare: set[PositionId] = set()  # positions whose stops stand in the way, too
         self._said = ""
+        self._warned: set[str] = set()
 
     def _is_wanted(self) -> bool:
         return self._operator.state == "flattening"
@@ -110,7 +112,7 @@ class Flattening:
         try:
             held = await self._read()
         except WarmupError as error:
-            self._say(f"the exchange does not report the positions: {error}")
+            self._warn(f"the exchange does not report the positions: {error}")
             return None
         for each in held:
             seen = self._held.get(each.position_id)
@@ -170,7 +172,7 @@ class Flattening:
             refused = True
             self._judged.add(order_id)
             reason = str(getattr(order.last_event, "reason", "") or "it expired")
-            self._say(f"the order to close {position_id} was refused: {reason}")
+            self._warn(f"the order to close {position_id} was refused: {reason}")
             if _OTHER_EXITS_REST in reason or order.status == OrderStatus.EXPIRED:
                 self._bare.add(position_id)
         return refused
@@ -245,7 +247,6 @@ class Flattening:
             )
             for each in self._held.values()
         )
-        self._say("flat")
         self._operator.flattened(FlatReport(flat=True, closed=closed, orders_left=left))
 
     def _average_price(self, position_id: PositionId) -> Decimal | None:
@@ -265,3 +266,10 @@ class Flattening:
         if text != self._said:
             self._said = text
             self._operator.progress(text)
+
+    def _warn(self, text: str) -> None:
+        """Say that something failed; a WARNING the first time."""
+        if text != self._said:
+            self._said = text
+            self._operator.progress(text, is_problem=text not in self._warned)
+            self._warned.add(text)

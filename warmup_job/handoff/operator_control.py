@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
 
 import msgspec
 from loguru import logger
 
+from warmup_job.handoff.reporting.flatten_report import FlatReport, FlattenReport
 from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.market.times import utc_text
@@ -17,29 +17,6 @@ from warmup_job.snapshot.durable import read_regular_file
 
 FILE = "operator.json"
 _MOST_BYTES = 65_536
-
-
-class ClosedPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """A position that a flatten has closed."""
-
-    position: str
-    """Its id, such as ``BTCUSDT-PERP.BINANCE-LONG``."""
-    quantity: Decimal
-    """Base currency."""
-    price: Decimal | None = None
-    """The average price of its closing orders; None: the trader has seen no fill."""
-
-
-class FlatReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a flatten."""
-
-    flat: bool
-    """Whether the exchange reports no position of the traded instruments, and no entry is open."""
-    closed: tuple[ClosedPosition, ...] = ()
-    why_not: str = ""
-    """Why it is not flat; empty: it is."""
-    orders_left: int = 0
-    """Exits whose cancel was not confirmed."""
 
 
 type _Steps = asyncio.Queue[str | FlatReport]
@@ -67,8 +44,11 @@ class OperatorControl:
         self._flattening: list[_Steps] = []
         self.on_change: Callable[[], object] = lambda: None
         """Called after every change."""
+        self.flatten: FlattenReport | None = None
+        """The newest flatten; None: there was none since the start of the process."""
         if state_dir is not None and state_dir.usable:
             self._wish = _read(state_dir) or self._wish
+        self._note_flatten()
 
     @property
     def state(self) -> OperatorState:
@@ -102,11 +82,22 @@ class OperatorControl:
             waiting: list[_Steps] = []
             if state != "flattening":
                 waiting, self._flattening = self._flattening, []
-            self._wish = wish
-            self.on_change()
             why = f"the operator has changed it to {state} before it was flat"
-            _tell(waiting, FlatReport(flat=False, why_not=why))
+            cut = FlatReport(flat=False, why_not=why)
+            self._end_flatten(cut)
+            self._wish = wish
+            self._note_flatten()
+            self.on_change()
+            _tell(waiting, cut)
         return kept
+
+    def _note_flatten(self) -> None:
+        if self.state == "flattening":
+            self.flatten = FlattenReport(since_ms=self._wish.since_ms)
+
+    def _end_flatten(self, end: FlatReport) -> None:
+        if self.flatten is not None and self.flatten.end is None:
+            self.flatten = msgspec.structs.replace(self.flatten, end=end)
 
     def write_again(self) -> None:
         """Write a wish that could not be written.
@@ -129,15 +120,25 @@ class OperatorControl:
         self._flattening.append(queue)
         return queue
 
-    def progress(self, text: str) -> None:
-        """Log a step of a flatten, and pass it on."""
-        logger.info("flatten: {}", text)
+    def progress(self, text: str, *, is_problem: bool = False) -> None:
+        """Log a step of a flatten, and pass it on.
+
+        Args:
+            text: the step.
+            is_problem: whether it is worth a warning.
+        """
+        (logger.warning if is_problem else logger.info)("flatten: {}", text)
+        if self.flatten is not None:
+            self.flatten = msgspec.structs.replace(self.flatten, step=text)
         for queue in self._flattening:
             queue.put_nowait(text)
 
     def flattened(self, report: FlatReport) -> None:
         """Note that the trader is flat: it stays paused."""
+        for line in report.lines():
+            logger.info("flatten: {}", line)
         waiting, self._flattening = self._flattening, []
+        self._end_flatten(report)  # first, so that the report of the change has it
         self.set("paused", self._wish.by)
         _tell(waiting, report)
 

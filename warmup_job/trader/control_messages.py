@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from warmup_job.handoff.operator_control import FlatReport
+from warmup_job.handoff.reporting.flatten_report import FlatReport
 from warmup_job.handoff.reporting.report import Report
 
 ControlCommand = Literal["pause", "resume", "flatten", "status"]

@@ -10,7 +10,8 @@ from contextlib import ExitStack, asynccontextmanager
 import msgspec
 from loguru import logger
 
-from warmup_job.handoff.operator_control import FlatReport, OperatorControl
+from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.reporting.flatten_report import FlatReport
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import OperatorState

@@ -16,13 +16,13 @@ import msgspec
 from warmup_job.errors import ConfigError, TraderError, WarmupError
 from warmup_job.handoff.identity_file import begin_run
 from warmup_job.handoff.operator_control import OperatorControl
-from warmup_job.handoff.outgoing_orders.order_ids import tag_of_instruments
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity, tag_of_instruments
 from warmup_job.handoff.reporting.http_port import serving
 from warmup_job.handoff.reporting.notices import NoticeRules
 from warmup_job.handoff.reporting.report import Report, Reporter
 from warmup_job.handoff.reporting.report_writer import ReportWriter
 from warmup_job.handoff.reporting.webhook import WebhookSettings, notifying
-from warmup_job.handoff.state_dir import held_state_dir
+from warmup_job.handoff.state_dir import StateDir, held_state_dir
 from warmup_job.modes import Mode
 from warmup_job.plan.venue_client import check_network, open_client
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -66,18 +66,27 @@ async def trade(
         state_dir = stack.enter_context(held_state_dir(settings.state_dir, mode))
         identity = begin_run(state_dir, settings.trader_id, _order_id_tag(plan))
         writer = stack.enter_context(ReportWriter(state_dir))
-        webhook = await stack.enter_async_context(notifying(_webhook_settings(plan, mode)))
+        webhook = await stack.enter_async_context(
+            notifying(_webhook_settings(plan, mode, identity, state_dir))
+        )
+
+        operator = OperatorControl(state_dir)
+
+        def complete(report: Report) -> Report:
+            return msgspec.structs.replace(
+                report, operator=operator.state, flatten=operator.flatten
+            )
 
         def on_report(report: Report) -> None:
+            report = complete(report)
             writer.write(report)
             if webhook is not None:
                 webhook.on_report(report)
 
         reporter = Reporter(mode, on_report)
-        operator = OperatorControl(state_dir)
 
         def report() -> Report:
-            return msgspec.structs.replace(reporter.now(), operator=operator.state)
+            return complete(reporter.now())
 
         await stack.enter_async_context(controlled(state_dir, operator, report))
         http = serving(settings.http_host, settings.http_port, report)
@@ -102,7 +111,9 @@ def _order_id_tag(plan: WarmupPlan) -> str:
     return plan.trader.order_id_tag or tag_of_instruments(traded)
 
 
-def _webhook_settings(plan: WarmupPlan, mode: Mode) -> WebhookSettings | None:
+def _webhook_settings(
+    plan: WarmupPlan, mode: Mode, identity: TraderIdentity, state_dir: StateDir
+) -> WebhookSettings | None:
     notify = plan.trader.notify
     if notify.url is None:
         return None
@@ -112,6 +123,8 @@ def _webhook_settings(plan: WarmupPlan, mode: Mode) -> WebhookSettings | None:
         notify.format,
         NoticeRules(notify.unprotected_after_ms, notify.drawdown_pct),
         f"{mode} trader of {', '.join(sorted(traded))}",
+        identity.tag,
+        str(state_dir.path),
     )
 
 

@@ -9,9 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from warmup_job.handoff.reporting.flatten_report import FlattenReport
 from warmup_job.handoff.reporting.report import GridReport, Report
 
-NoticeEvent = Literal["live", "paused", "degraded", "stopped", "drawdown", "unprotected"]
+NoticeEvent = Literal[
+    "live", "paused", "degraded", "stopped", "refused", "drawdown", "unprotected", "protected",
+    "flat", "not_flat",
+]  # fmt: skip
+NOT_FLAT_AFTER_MS = 30_000
+"""A flatten that takes longer than this is worth a notice."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,10 +55,12 @@ class Notices:
         self._is_unprotected = False
         self._levels: dict[str, int] = {}
         self._stopped: set[str] = set()
+        self._flatten: FlattenReport | None = None
+        self._is_slow = False
 
     def of(self, report: Report) -> list[Notice]:
         """Return the notices that follow from a new report."""
-        found = [*self._state_change(report), *self._protection(report)]
+        found = [*self._flattening(report), *self._state_change(report), *self._protection(report)]
         for grid in report.grids:
             found += self._drawdown(grid, report.at_ms)
         return found
@@ -66,11 +74,30 @@ class Notices:
                 event=report.state, text=f"{report.state}: {report.why}", at_ms=report.at_ms
             )
 
+    def _flattening(self, report: Report) -> Iterator[Notice]:
+        flatten, before = report.flatten, self._flatten
+        self._flatten = flatten
+        if flatten is None:
+            return
+        is_new = before is None or before.since_ms != flatten.since_ms
+        self._is_slow = self._is_slow and not is_new
+        taken_ms = report.at_ms - flatten.since_ms
+        if flatten.end is not None:
+            if is_new or (before is not None and before.end is None):
+                text = "; ".join(flatten.end.lines())
+                event: NoticeEvent = "flat" if flatten.end.flat else "not_flat"
+                yield Notice(event=event, text=text, at_ms=report.at_ms)
+        elif taken_ms > NOT_FLAT_AFTER_MS and not self._is_slow:
+            self._is_slow = True
+            step = flatten.step or report.why
+            text = f"not flat {taken_ms / 1000:.0f} s after the request: {step}"
+            yield Notice(event="not_flat", text=text, at_ms=report.at_ms)
+
     def _protection(self, report: Report) -> Iterator[Notice]:
         if self._is_unprotected and not report.unprotected_ms:
             self._is_unprotected = False
             text = "every position has a stop loss again"
-            yield Notice(event="unprotected", text=text, at_ms=report.at_ms)
+            yield Notice(event="protected", text=text, at_ms=report.at_ms)
         elif not self._is_unprotected and report.unprotected_ms > self._rules.unprotected_after_ms:
             self._is_unprotected = True
             bare = ", ".join(

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from warmup_job.handoff.reporting.flatten_report import FlattenReport
 from warmup_job.modes import OperatorState
 
 State = Literal[
@@ -116,6 +117,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Whether orders may leave."""
     operator: OperatorState = "trading"
     """What the operator wants (``warmup-job trader pause | resume | flatten``)."""
+    flatten: FlattenReport | None = None
+    """The newest flatten; None: there was none since the start of the process."""
     orders_open: int = 0
     positions_open: int = 0
     streams: tuple[StreamReport, ...] = ()

@@ -6,6 +6,7 @@ The URL is a secret: no log and no error contains it.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +18,7 @@ import msgspec
 from loguru import logger
 
 from warmup_job.binance.proxies import Proxy, proxy_for
-from warmup_job.errors import ConfigError, WarmupError
+from warmup_job.errors import ConfigError, LiveRefusedError, WarmupError
 from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
 from warmup_job.handoff.reporting.report import Report, now_ms
 
@@ -29,6 +30,7 @@ _TIMEOUT_S = 5.0
 _RETRY_AFTER_S = (1.0, 5.0)
 _LAST_S = 3.0  # how long the end waits for what is still to be sent
 _TRY_AGAIN = frozenset({408, 425, 429})  # and 5xx
+_NOT_STARTED = frozenset({"starting", "verifying", "stopping"})
 
 WebhookFormat = Literal["slack", "json"]
 
@@ -42,6 +44,15 @@ class WebhookSettings:
     rules: NoticeRules
     trader: str
     """What the trader trades, and how: the beginning of every message."""
+    tag: str
+    """Of the trader's order ids."""
+    state_dir: str
+    """The trader's folder."""
+
+    @property
+    def who(self) -> str:
+        """Which of several traders this is."""
+        return f"order ids …-{self.tag}-…, pid {os.getpid()}, state folder {self.state_dir}"
 
 
 class Webhook:
@@ -63,6 +74,8 @@ class Webhook:
         self._notices = Notices(settings.rules)
         self._waiting: asyncio.Queue[Notice] = asyncio.Queue(_MOST_WAITING)
         self._failing = False
+        self.has_started = False
+        """Whether the trader's node has got as far as its strategies."""
         try:
             self._proxy = proxy_for(settings.url)
         except ConfigError as error:
@@ -70,6 +83,7 @@ class Webhook:
 
     def on_report(self, report: Report) -> None:
         """Queue the notices of a report; when the queue is full, the oldest one is dropped."""
+        self.has_started = self.has_started or report.state not in _NOT_STARTED
         for notice in self._notices.of(report):
             self.send(notice)
 
@@ -141,14 +155,19 @@ class Webhook:
             options["headers"] |= login
 
     def _body(self, notice: Notice) -> object:
-        trader = self._settings.trader
-        if self._settings.form == "slack":
+        settings = self._settings
+        trader = settings.trader
+        if settings.form == "slack":
             # https://docs.slack.dev/messaging/formatting-message-text escapes these three.
             text = f"{trader}: {notice.text}"
             for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
                 text = text.replace(plain, escaped)
             return {"text": text}
-        return {"trader": trader, "host": socket.gethostname()} | msgspec.to_builtins(notice)
+        who = {
+            "trader": trader, "host": socket.gethostname(), "pid": os.getpid(),
+            "tag": settings.tag, "state_dir": settings.state_dir,
+        }  # fmt: skip
+        return who | msgspec.to_builtins(notice)
 
     def _note(self, problem: str) -> None:
         """Log that the webhook fails, once until it works again."""
@@ -166,6 +185,9 @@ class Webhook:
 async def notifying(settings: WebhookSettings | None) -> AsyncIterator[Webhook | None]:
     """Send notices until the block ends; the last one says why it ended.
 
+    A trader that did not get as far as its strategies, or that gives way to another one, was
+    ``refused``: ``stopped`` would be taken for the end of the trader that goes on.
+
     Args:
         settings: where notices go; None: nowhere.
 
@@ -177,17 +199,29 @@ async def notifying(settings: WebhookSettings | None) -> AsyncIterator[Webhook |
         return
     webhook = Webhook(settings)
     sending = asyncio.create_task(webhook.run(), name="webhook")
-    why = "it was asked to stop"
+    failure: BaseException | None = None
     try:
         yield webhook
-    except WarmupError as error:
-        why = str(error)
-        raise
-    except Exception:
-        why = "a bug; its log has the trace"
+    except Exception as error:
+        failure = error
         raise
     finally:
-        webhook.send(Notice(event="stopped", text=f"stopped: {why}", at_ms=now_ms()))
+        webhook.send(_last_notice(webhook, settings, failure))
         await webhook.drain()
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+
+
+def _last_notice(
+    webhook: Webhook, settings: WebhookSettings, failure: BaseException | None
+) -> Notice:
+    why = "a bug; its log has the trace"
+    if failure is None:
+        why = "it was asked to stop"
+    elif isinstance(failure, WarmupError):
+        why = str(failure)
+    if failure is None or (webhook.has_started and not isinstance(failure, LiveRefusedError)):
+        return Notice(event="stopped", text=f"stopped: {why}", at_ms=now_ms())
+    what = "gave way" if webhook.has_started else "did not start"
+    text = f"{what} ({settings.who}): {why}"
+    return Notice(event="refused", text=text, at_ms=now_ms())
