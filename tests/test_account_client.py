@@ -40,7 +40,7 @@ from tests.support.waiting import until_async
 from tests.test_certain_orders import ENTRY, place, take
 from warmup_job.binance.endpoints import account_ws_url
 from warmup_job.binance.unknown_outcome import may_send_again
-from warmup_job.handoff.live_account import account_client
+from warmup_job.handoff.live_account import account_client, listen_keys
 from warmup_job.handoff.live_account.account_client import AccountClient
 from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
 from warmup_job.handoff.node import provider
@@ -216,6 +216,74 @@ def test_a_liquidation_is_reported_on_the_position_that_it_closes(start_exchange
     reports = at_the_desk(start_exchange(), work)
     assert [type(each) for each in reports][:1] == [OrderStatusReport]
     assert [each.venue_position_id for each in reports] == [LONG, LONG]
+
+
+def test_fills_of_a_foreign_stop_are_left_to_the_events_of_the_fills(
+    start_exchange: Start,
+) -> None:
+    """Its end may be told before its fill, which Nautilus would then book twice."""
+    stop = {
+        "caid": "by-hand", "aid": 5, "at": "CONDITIONAL", "o": "STOP_MARKET", "s": "BTCUSDT",
+        "S": "SELL", "ps": "LONG", "f": "GTC", "q": "0.010", "X": "FINISHED", "ai": "7",
+        "ap": "40000.0", "aq": "0.010", "act": "MARKET", "tp": "40000.0", "p": "0",
+        "V": "NONE", "wt": "CONTRACT_PRICE", "pm": "NONE", "cp": False, "pP": False, "R": False,
+        "tt": 1_700_000_000_000, "gtd": 0,
+    }  # fmt: skip
+    event = {"e": "ALGO_UPDATE", "E": 1_700_000_000_000, "T": 1_700_000_000_000, "o": stop}
+
+    async def work(desk: Desk) -> list[Any]:
+        desk.client._handle_user_ws_message(json.dumps(event).encode())
+        unfilled = event | {"o": stop | {"aq": "0", "ap": "0"}}
+        desk.client._handle_user_ws_message(json.dumps(unfilled).encode())
+        return desk.reports
+
+    (report,) = at_the_desk(start_exchange(), work)
+    assert report.order_status == OrderStatus.CANCELED
+
+
+@pytest.mark.parametrize("key", ["HMAC", "Ed25519"])
+def test_a_trader_that_stops_does_not_end_the_stream_of_another_one(
+    start_exchange: Start, key: str
+) -> None:
+    """All user data streams of an account have the same listen key."""
+    is_hmac = key == "HMAC"
+    running = start_exchange() if is_hmac else start_exchange(api_secret=public_pem())
+
+    async def work(desk: Desk) -> None:
+        other = Desk(running, KEYS["SECRET"] if is_hmac else WRITTEN)
+        for each in (desk, other):
+            assert await each.client.renew_stream()
+        await desk.client._disconnect()
+        await take(desk.client.orders, "0.010")
+        await until_async(lambda: other.client.event_age_s is not None)
+        assert other.client.is_stream_up
+        await other.client._disconnect()
+
+    at_the_desk(running, work, KEYS["SECRET"] if is_hmac else WRITTEN)
+    assert "DELETE" not in {each["method"] for each in running.requests()}
+
+
+def test_a_listen_key_without_an_answer_does_not_keep_the_stream_down(
+    start_exchange: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nautilus asks for a new key by itself when the stream has ended, and holds a lock."""
+    running = start_exchange()
+
+    async def work(desk: Desk) -> None:
+        client = desk.client
+        assert await client.renew_stream()
+        running.fault("stall@listenKey")
+        with monkeypatch.context() as patched:
+            patched.setattr(listen_keys, "ANSWER_S", 0.2)
+            async with asyncio.timeout(HANG_S):
+                await client._ws_client._resubscribe()
+        was_up = client.is_stream_up
+        running.clear_faults()
+        assert await client.renew_stream()
+        assert (was_up, client.is_stream_up) == (False, True)
+        await client._disconnect()
+
+    at_the_desk(running, work)
 
 
 @pytest.mark.parametrize("key", ["HMAC", "Ed25519"])

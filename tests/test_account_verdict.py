@@ -77,6 +77,18 @@ def test_a_difference_that_remains_is_repaired_again_and_then_ends_the_run() -> 
     assert verdict.judge([STOP], EXIT_MS).action == "exit"
 
 
+def test_entries_do_not_leave_between_two_repairs_that_fail() -> None:
+    verdict = AccountVerdict(0)
+    repaired(verdict, STOP, 0)
+    verdict.judge([STOP], 1_000)
+    assert verdict.judge([STOP], REPAIR_AGAIN_MS).state == "differs"
+    verdict.on_repair(REPAIR_AGAIN_MS, succeeded=False)
+    first = verdict.judge([STOP], REPAIR_AGAIN_MS + 1_000)
+    assert first == Step("differs", first.reason, "look again")
+    assert str(STOP) in first.reason
+    assert verdict.judge([], REPAIR_AGAIN_MS + 2_000) == OK
+
+
 def test_a_repair_that_failed_does_not_count_but_stops_entries() -> None:
     verdict = AccountVerdict(0)
     verdict.judge([STOP], 0)

@@ -42,6 +42,7 @@ from nautilus_trader.model.orders import Order
 
 from warmup_job.binance.unknown_outcome import NO_SUCH_ORDER, not_placed_reason
 from warmup_job.handoff.live_account.certain_orders import CertainOrders, error_code
+from warmup_job.handoff.live_account.listen_keys import ListenKeyRequests
 from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers, is_at_trigger
 
 _RENEW_S = 30.0
@@ -66,6 +67,8 @@ class AccountClient(BinanceFuturesExecutionClient):
         self.symbols: tuple[str, ...] = ()
         self.orders = CertainOrders(kwargs["client"], kwargs["clock"], kwargs["account_type"])
         self._futures_http_account = self._http_account = self.orders
+        if self._ws_client._http_user is not None:  # the key is HMAC
+            self._ws_client._http_user = ListenKeyRequests(kwargs["client"], kwargs["account_type"])
         self.triggers = StuckTriggers(self.orders, self._is_at_trigger, self._report_gone)
         self._late_trades: set[tuple[str, int]] = set()
         self._event_s: float | None = None
@@ -122,6 +125,15 @@ class AccountClient(BinanceFuturesExecutionClient):
             self._reports_positions = False
         return self._has_reconciled
 
+    async def _disconnect(self) -> None:
+        """Leave the user data stream, but not close its listen key.
+
+        An account has one listen key, so closing it would end the streams of every other trader and
+        program on the account:
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams
+        """
+        await self._ws_client.disconnect()
+
     async def _reconcile_after_resubscribe(self) -> None:
         mass_status: ExecutionMassStatus | None = None
         try:
@@ -143,8 +155,10 @@ class AccountClient(BinanceFuturesExecutionClient):
         if update.c in self.triggers.gone and not self._expect_late_fill(update):
             return
         self._position_side = update.ps.value
-        super()._handle_order_trade_update(raw)
-        self._position_side = ""
+        try:
+            super()._handle_order_trade_update(raw)
+        finally:
+            self._position_side = ""
 
     def _handle_algo_update(self, raw: bytes) -> None:
         update = self._decoder_futures_algo_update.decode(raw).o
@@ -157,14 +171,15 @@ class AccountClient(BinanceFuturesExecutionClient):
             self.create_task(self.triggers.follow(update.caid))
 
     def _lacks_fills(self, finished: BinanceFuturesAlgoOrderData) -> bool:
-        """Return whether more of an open order is filled than Nautilus knows.
+        """Return whether more of an order is filled than Nautilus knows.
 
         Nautilus would invent a fill for the rest, which the real one that comes later doubles.
         """
         order = self._cache.order(ClientOrderId(finished.caid))
-        if order is None or order.is_closed:
+        if order is not None and order.is_closed:
             return False
-        return bool(Decimal(finished.aq or 0) > order.filled_qty.as_decimal())
+        known = Decimal(0) if order is None else order.filled_qty.as_decimal()
+        return bool(Decimal(finished.aq or 0) > known)
 
     # -- stops that stick at their trigger ---------------------------------------------------------
 

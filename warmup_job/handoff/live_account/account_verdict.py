@@ -51,6 +51,7 @@ class AccountVerdict:
         self._previous: frozenset[tuple[str, str]] = frozenset()
         self._tried: dict[str, int] = {}  # when the first repair of what began, until it is gone
         self._repaired: dict[str, int] = {}  # when its first repair that succeeded ended
+        self._remaining: dict[str, str] = {}  # the reason for what has remained after a repair
         self._last_repair_ms: int | None = None
         self._missed_events = False  # before the repair that follows
         self._repairs_ms: list[int] = []  # of differences that no event had announced
@@ -75,10 +76,13 @@ class AccountVerdict:
             there.add(stream_problem)
         self._tried = {what: at for what, at in self._tried.items() if what in there}
         self._repaired = {what: at for what, at in self._repaired.items() if what in there}
+        self._remaining = {what: why for what, why in self._remaining.items() if what in there}
         lasting = {each.what: str(each) for each in found if (each.what, each.here) in known}
-        if not lasting and not stream_problem:
-            return self._settled("look again" if found else "wait", now_ms)
-        return self._act(lasting, stream_problem, now_ms)
+        if lasting or stream_problem:
+            return self._act(lasting, stream_problem, now_ms)
+        if self._remaining:  # seen once since its last repair, which may not have helped either
+            return Step("differs", next(iter(self._remaining.values())), "look again")
+        return self._settled("look again" if found else "wait", now_ms)
 
     def _act(self, lasting: dict[str, str], stream_problem: str, now_ms: int) -> Step:
         remaining = self._tried.keys() & {*lasting, stream_problem}
@@ -90,7 +94,8 @@ class AccountVerdict:
         reason = f"the account differs from what the trader believes: {_some([*lasting.values()])}"
         if not lasting:  # without events it is still repaired by comparing
             reason = stream_problem
-        elif any(self._is_hopeless(what, now_ms) for what in lasting):
+        self._remaining = dict.fromkeys(remaining, reason)
+        if any(self._is_hopeless(what, now_ms) for what in lasting):
             return Step("differs", reason, "exit")
         last_ms = self._last_repair_ms
         is_due = last_ms is None or now_ms - last_ms >= REPAIR_AGAIN_MS
