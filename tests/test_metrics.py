@@ -109,7 +109,7 @@ def test_metrics_of_a_trader_without_a_grid_or_account_have_no_amounts() -> None
     [
         ("{'code': -2010, 'msg': 'Order would immediately trigger.'}", "-2010"),
         ("BinanceClientError -4118: ReduceOnly Order Failed", "-4118"),
-        ("price 50000.10-1000 is odd, -20100 too", "other"),
+        ("price 50000.10-1000 is odd, 12-2010 too", "other"),
         ("trading is halted", "other"),
         ("", "other"),
     ],

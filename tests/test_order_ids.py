@@ -13,10 +13,11 @@ from nautilus_trader.model.identifiers import StrategyId, TraderId
 from warmup_job.handoff.identity_file import adopt, begin_run
 from warmup_job.handoff.outgoing_orders.order_ids import (
     TraderIdentity,
-    parse_order_id,
     tag_of_instruments,
 )
 from warmup_job.handoff.state_dir import StateDir
+from warmup_job.hedge_grid.grid_order_ids import leg_and_key
+from warmup_job.market.client_order_ids import base36, parse_client_order_id
 
 BINANCE = re.compile(r"^[\.A-Z\:/a-z0-9_-]{1,36}$")
 
@@ -41,8 +42,10 @@ def test_order_ids_longest_one_is_what_binance_accepts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["E", "T1", "S12", "Sa", "Tz0k", "O"])
 def test_order_ids_tell_kind_and_trader(tmp_path: Path, kind: str) -> None:
     identity = started(tmp_path)
-    parts = parse_order_id(f"{kind}-{nautilus_id(identity).removeprefix('O-')}")
-    assert parts == (kind, identity.tag)
+    parts = parse_client_order_id(f"{kind}-{nautilus_id(identity).removeprefix('O-')}")
+    assert parts is not None
+    assert (parts.kind, parts.tag) == (kind, identity.tag)
+    assert parts.purpose == {"E": "entry", "T": "take_profit", "S": "stop_loss"}.get(kind[0])
 
 
 @pytest.mark.parametrize(
@@ -50,8 +53,20 @@ def test_order_ids_tell_kind_and_trader(tmp_path: Path, kind: str) -> None:
     ["web_8f3bd2c1", "ios_x", "autoclose-1795809584", "E-1", "adl_autoclose", "O-20261127-1-a-b-c"],
 )
 def test_order_ids_of_people_and_of_binance_are_nobodys(other: str) -> None:
-    assert parse_order_id(other) is None
+    assert parse_client_order_id(other) is None
     assert not TraderIdentity().owns(other)
+
+
+def test_order_ids_are_recognised_whatever_tag_binance_accepts_for_the_strategy() -> None:
+    factory = OrderFactory(TraderId("WARMUP-001abc1"), StrategyId("HedgeGridV1-btc_1"), LiveClock())
+    key = factory.generate_client_order_id().value.removeprefix("O-")
+    assert TraderIdentity(folder="abc", run="1").owns(f"E-{key}")
+    assert leg_and_key(f"S1-{key}") == ("S", key)
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (9, "9"), (10, "a"), (35, "z"), (36, "10")])
+def test_order_ids_numbers_are_in_base_36(number: int, text: str) -> None:
+    assert base36(number) == text
 
 
 def test_order_ids_of_a_restarted_trader_are_its_own_and_differ(tmp_path: Path) -> None:

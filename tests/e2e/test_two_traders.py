@@ -21,7 +21,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
-from warmup_job.handoff.outgoing_orders.order_ids import parse_order_id
+from warmup_job.market.client_order_ids import parse_client_order_id
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
@@ -92,7 +92,7 @@ def entries(running: Exchange) -> list[dict[str, Any]]:
 
 
 def tags(running: Exchange) -> set[str]:
-    parsed = [parse_order_id(each["client_id"]) for each in entries(running)]
+    parsed = [parse_client_order_id(each["client_id"]) for each in entries(running)]
     return {each.tag[-4:] for each in parsed if each is not None}
 
 

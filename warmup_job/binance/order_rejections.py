@@ -11,7 +11,8 @@ from warmup_job.binance.answers import TOO_MANY_REQUESTS, answer_error, printabl
 from warmup_job.binance.unknown_outcome import may_send_again
 from warmup_job.errors import ExchangeUnreachableError, RefusedError, WarmupError
 
-_CODE = re.compile(r"(?<![\w-])-[0-9]{4,5}\b", re.ASCII)
+_CODE = re.compile(r"(?<![\w-])-[1-9][0-9]{3,4}(?![\w-])", re.ASCII)
+"""Binance's error codes are negative and have four digits, or five in some of its APIs."""
 _BUSY = frozenset(
     {-1008, -1015, -1016}
 )  # overloaded, too many orders in ten seconds, shutting down

@@ -10,13 +10,13 @@ import msgspec
 from loguru import logger
 
 from warmup_job.handoff.outgoing_orders.order_ids import (
-    ALPHABET,
     FOLDER_LENGTH,
     RUN_LENGTH,
     TraderIdentity,
     in_alphabet,
 )
 from warmup_job.handoff.state_dir import StateDir
+from warmup_job.market.client_order_ids import DIGITS
 from warmup_job.snapshot.durable import read_regular_file
 
 FILE = "identity.json"
@@ -74,7 +74,7 @@ def _read(state_dir: StateDir) -> _Kept:
                 "{} cannot be read ({}), so this trader does not know its own orders of before: "
                 "live trading is refused while they are open", path, error,
             )  # fmt: skip
-    folder = "".join(secrets.choice(ALPHABET) for _ in range(FOLDER_LENGTH))
+    folder = "".join(secrets.choice(DIGITS) for _ in range(FOLDER_LENGTH))
     was_used = state_dir.usable and any(
         any(state_dir.path.glob(pattern)) for pattern in ("*.json", "paper/*.json", "live/*.json")
     )

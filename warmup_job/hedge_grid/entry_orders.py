@@ -67,7 +67,7 @@ class EntryOrders:
         for order in orders:
             order_id = order.client_order_id.value
             parsed = parse_order_id(order_id)
-            if parsed is not None and parsed.kind == "E":
+            if parsed is not None and parsed.purpose == "entry":
                 rung = Rung(book_of(order, closes=False), 0, order.price, order.quantity)
                 self._orders[order_id] = EntryOrder(rung)
 

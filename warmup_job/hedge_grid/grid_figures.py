@@ -14,8 +14,9 @@ from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
 from warmup_job.hedge_grid.grid_account import unrealised_of
 from warmup_job.hedge_grid.grid_order_ids import leg_and_key, parse_order_id
 from warmup_job.hedge_grid.ladder import BOOKS, Book
+from warmup_job.market.client_order_ids import Purpose
 
-OrderKind = Literal["entry", "take_profit", "stop_loss", "other"]
+type OrderKind = Purpose | Literal["other"]
 """What an order is for, by its id; ``other``: its id is not the grid's."""
 ORDER_KINDS: tuple[OrderKind, ...] = ("entry", "take_profit", "stop_loss", "other")
 
@@ -77,10 +78,7 @@ class GridFigures(msgspec.Struct, frozen=True):
 def order_kind(order_id: str) -> OrderKind:
     """Return what an order is for, by its client order id."""
     found = parse_order_id(order_id)
-    if found is None:
-        return "other"
-    kinds: dict[str, OrderKind] = {"E": "entry", "T": "take_profit", "S": "stop_loss"}
-    return kinds[found.kind]
+    return "other" if found is None else found.purpose
 
 
 def count_open_orders(orders: Iterable[Order]) -> dict[OrderKind, int]:

@@ -19,7 +19,8 @@ from warmup_job.handoff.live_account.other_traders import (
     started_later,
 )
 from warmup_job.handoff.live_account.own_orders import was_sent
-from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity, parse_order_id
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.market.client_order_ids import Purpose, parse_client_order_id
 from warmup_job.market.times import utc_text
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class OtherTraderWatch:
 
     def is_news(self, order_id: str) -> bool:
         """Return whether an order shows a trader that was not noticed yet."""
-        parts = parse_order_id(order_id)
+        parts = parse_client_order_id(order_id)
         if parts is None or self._since_ms is None or parts.tag in self._told:
             return False
         return order_id not in self._before and not self._is_sent(order_id)
@@ -132,7 +133,7 @@ def foreign_orders(identity: TraderIdentity, account: AccountSnapshot) -> dict[s
     """Return the ids of open orders that another trader has made, by its tag."""
     found: dict[str, list[str]] = {}
     for order_id in sorted(account.orders):
-        parts = parse_order_id(order_id)
+        parts = parse_client_order_id(order_id)
         if parts is not None and not identity.owns_tag(parts.tag):
             found.setdefault(parts.tag, []).append(order_id)
     return found
@@ -149,7 +150,7 @@ def unowned_lines(identity: TraderIdentity, account: AccountSnapshot) -> Iterabl
         identity: of the trader that starts.
         account: the account before it has sent an order.
     """
-    others = [each for each in sorted(account.orders) if parse_order_id(each) is None]
+    others = [each for each in sorted(account.orders) if parse_client_order_id(each) is None]
     if others:
         shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
         yield (
@@ -157,14 +158,14 @@ def unowned_lines(identity: TraderIdentity, account: AccountSnapshot) -> Iterabl
             "they are left alone, and their fills change its positions"
         )
     for (symbol, side), quantity in sorted(account.positions.items()):
-        covered: defaultdict[str, Decimal] = defaultdict(Decimal)
+        covered: defaultdict[Purpose | None, Decimal] = defaultdict(Decimal)
         for order_id, order in account.orders.items():
-            parts = parse_order_id(order_id)
+            parts = parse_client_order_id(order_id)
             if parts is None or not identity.owns_tag(parts.tag):
                 continue
             if (order.symbol, order.position_side) == (symbol, side):
-                covered[parts.kind[0]] += order.quantity - order.filled
-        known = max(covered["S"], covered["T"])
+                covered[parts.purpose] += order.quantity - order.filled
+        known = max(covered["stop_loss"], covered["take_profit"])
         if known < abs(quantity):
             yield (
                 f"{symbol} has a {side} position of {abs(quantity):f}; exits of this trader cover "

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity, parse_order_id
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.market.client_order_ids import parse_client_order_id
 
 
 class SeenOrder(NamedTuple):
@@ -51,7 +52,7 @@ def other_traders(
     """
     by_tag: dict[str, list[SeenOrder]] = {}
     for order in orders:
-        parts = parse_order_id(order.order_id)
+        parts = parse_client_order_id(order.order_id)
         if parts is None or order.created_ms <= since_ms or is_sent(order.order_id):
             continue
         by_tag.setdefault(parts.tag, []).append(order)
@@ -82,7 +83,7 @@ def started_later(
     mine: list[tuple[int, int]] = []
     theirs = [each.rank for each in other.orders if each.number]
     for order in history:
-        parts = parse_order_id(order.order_id)
+        parts = parse_client_order_id(order.order_id)
         if parts is None:
             continue
         if parts.tag == identity.tag and is_sent(order.order_id):

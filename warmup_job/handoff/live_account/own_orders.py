@@ -15,7 +15,8 @@ from nautilus_trader.model.events import OrderSubmitted
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity, parse_order_id
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.market.client_order_ids import parse_client_order_id
 from warmup_job.modes import Orders
 
 
@@ -90,10 +91,9 @@ class OwnOrders:
         return not self.only_this_run and self._identity.owns(order.client_order_id.value)
 
     def _is_exit(self, order: Order) -> bool:
-        parts = parse_order_id(order.client_order_id.value)
-        kind = "" if parts is None else parts.kind[0]
-        if kind in {"E", "T", "S"}:
-            return kind != "E"
+        parts = parse_client_order_id(order.client_order_id.value)
+        if parts is not None and parts.purpose is not None:
+            return parts.purpose != "entry"
         position_id = self._cache.position_id(order.client_order_id)
         book = "" if position_id is None else position_id.value.rpartition("-")[2]
         closes = {"LONG": OrderSide.SELL, "SHORT": OrderSide.BUY}

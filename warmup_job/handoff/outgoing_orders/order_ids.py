@@ -1,37 +1,14 @@
-"""Order ids, and whose order it is. Pure.
-
-An id is ``<kind>-<date>-<time>-<tag>-<strategy's tag>-<count>``: Nautilus' own, with HedgeGridV1's
-kinds E (entry), T1, T2, … (take profit) and S1, S2, … (stop loss; in base 36, so Sa follows S9)
-beside Nautilus' O. Binance accepts at most 36 characters of ``[.A-Z:/a-z0-9_-]``:
-https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Order
-"""
+"""Whose order an order is, by the tag in its id. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from warmup_job.market.client_order_ids import base36, parse_client_order_id
 
 FOLDER_LENGTH, RUN_LENGTH = 3, 1
-ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-_ID = re.compile(r"([A-Z][0-9a-z]*)-\d{8}-\d{6}-([A-Za-z0-9]+)-[A-Za-z0-9]+-\d+")
-
-
-class OrderIdParts(NamedTuple):
-    """What an order id says."""
-
-    kind: str
-    """``E``, ``T1``, ``S2a``, ``O``."""
-    tag: str
-    """Of the trader that made it."""
-
-
-def parse_order_id(order_id: str) -> OrderIdParts | None:
-    """Return what an order id says; None: no trader made it."""
-    found = _ID.fullmatch(order_id)
-    return None if found is None else OrderIdParts(found[1], found[2])
 
 
 def tag_of_instruments(instrument_ids: Iterable[str]) -> str:
@@ -42,11 +19,7 @@ def tag_of_instruments(instrument_ids: Iterable[str]) -> str:
 
 def in_alphabet(number: int, length: int) -> str:
     """Return a number's last digits in base 36."""
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, len(ALPHABET))
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits))
+    return base36(number).zfill(length)[-length:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +52,7 @@ class TraderIdentity:
 
     def owns(self, order_id: str) -> bool:
         """Return whether this trader made an order, in this run or before, or has taken it over."""
-        parts = parse_order_id(order_id)
+        parts = parse_client_order_id(order_id)
         return parts is not None and self.owns_tag(parts.tag)
 
     def owns_tag(self, tag: str) -> bool:

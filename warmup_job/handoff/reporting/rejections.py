@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 from nautilus_trader.common.component import MessageBus
@@ -14,10 +13,9 @@ from nautilus_trader.model.events import (
     OrderRejected,
 )
 
+from warmup_job.binance.order_rejections import rejection_code
 from warmup_job.handoff.reporting.report import Rejections
 
-_CODE = re.compile(r"(?<![\d.])-[1-9]\d{3}(?!\d)")
-"""Binance's error codes have four digits and are negative."""
 _KINDS: dict[type[OrderEvent], str] = {
     OrderRejected: "rejected",
     OrderDenied: "denied",
@@ -52,5 +50,5 @@ class RejectionCounter:
 
 def code_of(reason: str) -> str:
     """Return Binance's error code in a reason, such as ``-2010``; ``other`` if there is none."""
-    found = _CODE.search(reason)
-    return found[0] if found else "other"
+    code = rejection_code(reason)
+    return "other" if code is None else str(code)
