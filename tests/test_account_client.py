@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from loguru import logger
 from nautilus_trader.adapters.binance.common.enums import (
     BinanceAccountType,
     BinanceFuturesPositionSide,
@@ -135,6 +136,22 @@ def test_a_start_reports_what_is_open_and_nothing_of_the_past(start_exchange: St
     ((position,),) = status.position_reports.values()
     assert position.venue_position_id == LONG
     assert position.signed_decimal_qty == Decimal("0.010")
+
+
+def test_a_position_that_is_taken_over_is_logged(start_exchange: Start) -> None:
+    running = start_exchange()
+
+    async def work(desk: Desk) -> None:
+        await take(desk.client.orders, "0.010")
+        await desk.status()
+
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{message}")
+    try:
+        at_the_desk(running, work)
+    finally:
+        logger.remove(sink)
+    assert f"position {LONG} is 0.01 at the exchange; taking it over (it was 0 here)\n" in lines
 
 
 def test_a_filled_order_is_reported_with_its_own_trades_only(start_exchange: Start) -> None:

@@ -488,7 +488,7 @@ def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
     fail = strategy._count_error
     for at in (40, 41):
         at_ns = market.data[0].ts_init + at * SECOND_NS
-        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: fail("made up"))
+        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: fail())
     engine.run()
     laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
                   engine.cache.orders())  # fmt: skip
@@ -502,7 +502,7 @@ def test_hedge_grid_circuit_breaker_cancels_resting_entries_and_keeps_exits(
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").quote(50, "49960"))
     at_ns = START_NS + 20 * SECOND_NS
-    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error("made up"))
+    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error())
     engine.run()
     entries = of_kind(orders_of(engine), "E")
     assert [order.status for order in entries] == [OrderStatus.FILLED] + [OrderStatus.CANCELED] * 2
@@ -519,7 +519,7 @@ def test_hedge_grid_circuit_breaker_repeats_cancels_that_were_refused(
     feed(engine, begun().bar(62, "50000").quote(63, "50000"))
     refuse_cancels(engine, until_s=40)
     at_ns = START_NS + 20 * SECOND_NS
-    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error("made up"))
+    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error())
     engine.run()
     assert {order.status for order in orders_of(engine)} == {OrderStatus.CANCELED}
 

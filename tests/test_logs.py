@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,10 +15,10 @@ from tests.support.suite import HANG_S
 BEGIN = """
 import os, signal, sys, threading
 from loguru import logger
-from warmup_job.process.logs import stderr_as_json, set_up_logs
+from warmup_job.process.logs import relayed_stderr, set_up_logs
 set_up_logs("INFO", "json")
 logger.info("before")
-with stderr_as_json("INFO"):
+with relayed_stderr("INFO", as_json=True):
     logger.info("during")
     os.write(2, b"\\x1b[1m2026-11-23T08:35:59.083Z\\x1b[0m [ERROR] T-1.Cache: it is \\xff gone\\n")
 """
@@ -48,6 +49,27 @@ def test_logs_every_line_is_json_and_the_last_one_is_kept(end: str) -> None:
     } <= logged  # fmt: skip
     assert all(line["time"][:2] == "20" for line in lines)
     assert (done.returncode == 0) is (end == "in good order")
+
+
+def test_logs_text_has_nautilus_errors_in_the_form_of_all_other_lines() -> None:
+    code = BEGIN.replace('set_up_logs("INFO", "json")', 'set_up_logs("INFO", "text")')
+    code = code.replace("as_json=True", "as_json=False")
+    done = run_python(
+        code
+        + """
+    failed = b"Failed on submit_order ClientOrderId('E-1'): refused"
+    os.write(2, b"2026-11-23T08:35:59.083Z [ERROR] T-1.ExecClient-BINANCE: " + failed + b"\\n")
+    os.write(2, b"Traceback (most recent call last):\\n")
+"""
+    )
+    lines = done.stderr.splitlines()
+    form = re.compile(r"\d\d:\d\d:\d\d\.\d{3} (INFO   |ERROR  ) (.*)")
+    logged = {found.groups() for found in map(form.fullmatch, lines) if found}
+    assert logged == {
+        ("INFO   ", "before"), ("INFO   ", "during"), ("ERROR  ", "Cache: it is \ufffd gone"),
+    }  # fmt: skip
+    assert "Traceback (most recent call last):" in lines
+    assert len(lines) == 4  # the first error is told again by the strategy's event
 
 
 @pytest.mark.parametrize(("form", "as_json"), [("auto", True), ("json", True), ("text", False)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 from collections.abc import Callable, Coroutine
@@ -242,6 +243,9 @@ def test_paper_trading_goes_live_and_stops_cleanly(
     log = "".join(lines) + err
     assert trader.returncode == 143, log
     assert "BTCUSDT 1m: 499 bars to" in log
+    assert re.search(
+        r"left open: (no position|.* of BTCUSDT-PERP\.BINANCE-(LONG|SHORT)); \d+ order", log
+    )
     report = json.loads(out)
     # The ladder once, and an exit for each that was filled already.
     assert ladder(report["regime"]) <= report["orders"] < 2 * ladder(report["regime"])

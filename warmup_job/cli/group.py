@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import click
 
 from warmup_job.cli.exchange_command import exchange
@@ -15,7 +13,7 @@ from warmup_job.cli.trade_command import trade
 from warmup_job.cli.trader_command import trader
 from warmup_job.cli.verify_command import verify
 from warmup_job.process.fast_start import resume_garbage_collector
-from warmup_job.process.logs import LogFormat, set_up_logs, stderr_as_json
+from warmup_job.process.logs import LogFormat, relayed_stderr, set_up_logs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -45,7 +43,7 @@ def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
     The variable in an option's [env var: …] sets it too. Exit codes: docs/exit-codes.md.
     """
     as_json = set_up_logs(log_level.upper(), log_format)
-    context.obj = stderr_as_json(log_level.upper()) if as_json else nullcontext()
+    context.obj = relayed_stderr(log_level.upper(), as_json=as_json)
     if context.invoked_subcommand not in {"run", "trade"}:  # these do it after their own imports
         resume_garbage_collector()
 

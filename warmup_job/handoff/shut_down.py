@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from loguru import logger
 from nautilus_trader.live.node import TradingNode
 
 from warmup_job.handoff.live_account.own_orders import OwnOrders
@@ -37,10 +38,21 @@ async def cancel_at_the_end(
 
 
 async def stop_node(node: TradingNode, node_task: asyncio.Task[None]) -> None:
-    """Stop the node, for at most 10 s."""
-    if not node.trader.is_running:
+    """Stop the node, for at most 10 s, and log what it leaves open at the exchange."""
+    was_running = node.trader.is_running
+    if not was_running:
         node_task.cancel()  # it may wait for the exchange for long
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STOP_S):
             await node.stop_async()
             await asyncio.wait({node_task})
+    if was_running:  # else Nautilus does not know what is open
+        logger.info("left open: {}", _describe_open(node))
+
+
+def _describe_open(node: TradingNode) -> str:
+    """Return the open positions and the number of open orders, as Nautilus knows them."""
+    positions = ", ".join(
+        f"{each.quantity} of {each.id}" for each in sorted(node.cache.positions_open(), key=str)
+    )
+    return f"{positions or 'no position'}; {len(node.cache.orders_open())} order(s)"

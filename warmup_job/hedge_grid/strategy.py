@@ -34,6 +34,7 @@ from nautilus_trader.trading.strategy import Strategy
 from warmup_job.binance.funds import AccountFunds
 from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.hedge_grid.entry_orders import EntryOrders
+from warmup_job.hedge_grid.exit_description import describe_exit, exit_kind
 from warmup_job.hedge_grid.exit_orders import ExitOrders
 from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
 from warmup_job.hedge_grid.exit_rules import Lot
@@ -495,7 +496,11 @@ class HedgeGridV1(Strategy):
         order_id = event.client_order_id.value
         found = self._exits.find(order_id)
         if found is not None:
-            self._exits.on_exit_accepted(*found, order_id)
+            lot, leg = found
+            order = self.cache.order(event.client_order_id)
+            if order is not None:
+                self._log_info(f"The exchange has accepted {describe_exit(order, lot, leg)}")
+            self._exits.on_exit_accepted(lot, leg, order_id)
         self.on_state_change()
 
     def on_order_filled(self, event: OrderFilled) -> None:
@@ -514,8 +519,7 @@ class HedgeGridV1(Strategy):
             self._exits.on_entry_filled(_key(order_id), rung.book, price, quantity)
         elif found is not None:
             lot, leg = found
-            kind = "take profit" if leg == "T" else "stop loss"
-            self._log_info(f"Filled {quantity} at {price} ({lot.book} {kind})")
+            self._log_info(f"Filled {quantity} at {price} ({lot.book} {exit_kind(leg)})")
             self._exits.on_exit_filled(lot, leg, order_id, quantity, is_closed=is_closed)
             if lot.quantity < 0 and self._operator != "flattening":
                 self._check_lots()  # it has closed what another lot held
@@ -535,7 +539,7 @@ class HedgeGridV1(Strategy):
         if found is not None and found[1] == "S":
             is_reached = is_stop_reached_error(reason)
         if not is_reached and _is_first_failure(found):
-            self._count_error(f"Order {order_id} was rejected: {reason}")
+            self._count_error()  # Nautilus has logged it
         if entry is not None and is_reached:
             self._entries.retry(entry)
         elif found is not None:
@@ -549,7 +553,7 @@ class HedgeGridV1(Strategy):
         reason = str(event.reason)
         counts = self._trading == TradingState.ACTIVE and not is_rate_denial(reason)
         if counts and _is_first_failure(found):
-            self._count_error(f"Nautilus' risk engine denied order {order_id}: {reason}")
+            self._count_error()
         if found is not None:
             self._exits.on_exit_rejected(*found, order_id, reason, is_denied=True)
 
@@ -620,8 +624,7 @@ class HedgeGridV1(Strategy):
             open_orders=count_open_orders(orders),
         )
 
-    def _count_error(self, message: str) -> None:
-        self.log.warning(message)
+    def _count_error(self) -> None:
         now_ns = self.clock.timestamp_ns()
         if self.config.enable_circuit_breaker and self.breaker.count_error(now_ns):
             seconds = self.config.circuit_breaker_cooldown_seconds

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from loguru import logger
 
-from warmup_job.process.stderr_relay import NODE_LINE
+from warmup_job.process.node_lines import parse_node_line
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -33,34 +33,42 @@ def set_up_logs(level: str, form: LogFormat) -> bool:
     Returns:
         Whether the records are JSON.
     """
-    logger.remove()
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
-    if as_json:
-        logger.add(_json_to(sys.stderr), level=level)
-    else:
-        # No variable values in tracebacks: they could hold a secret.
-        logger.add(sys.stderr, level=level, format=_TEXT, diagnose=False)
+    _log_to(sys.stderr, level, as_json=as_json)
     return as_json
 
 
+def _log_to(stream: TextIO, level: str, *, as_json: bool) -> None:
+    logger.remove()
+    if as_json:
+        logger.add(_json_to(stream), level=level)
+    else:
+        # No variable values in tracebacks: they could hold a secret.
+        logger.add(stream, level=level, format=_TEXT, diagnose=False)
+
+
 @contextmanager
-def stderr_as_json(level: str) -> Iterator[None]:
-    """Make every line on stderr JSON, including those that loguru does not write.
+def relayed_stderr(level: str, *, as_json: bool) -> Iterator[None]:
+    """Write every line on stderr in the form of the log, including those not of loguru.
 
     Nautilus writes its errors, and the panics of its Rust code, directly to file descriptor 2.
     Those lines go through a separate process, which still converts the last ones if this process
     dies. Loguru's records do not need it.
+
+    Args:
+        level: The lowest level that is shown.
+        as_json: Whether the log is JSON; otherwise it is text.
     """
     sys.stderr.flush()
     ours = os.fdopen(os.dup(2), "w")
-    command = [sys.executable, "-m", "warmup_job.process.stderr_relay"]
+    form = "json" if as_json else "coloured" if ours.isatty() else "text"
+    command = [sys.executable, "-m", "warmup_job.process.stderr_relay", level, form]
     read_end, write_end = os.pipe()
     with subprocess.Popen(command, stdin=read_end, stdout=ours, start_new_session=True):  # noqa: S603 - our own module
         os.close(read_end)
         os.dup2(write_end, 2)
         os.close(write_end)
-        logger.remove()
-        logger.add(_json_to(ours), level=level)
+        _log_to(ours, level, as_json=as_json)
         try:
             yield
         finally:
@@ -102,11 +110,11 @@ def _relay(read_end: int, node_level: str, strategies: frozenset[str]) -> None:
     min_level_no = logger.level(node_level).no
     with os.fdopen(read_end, errors="replace") as lines:
         for line in lines:
-            found = NODE_LINE.search(line)
+            found = parse_node_line(line.rstrip("\n"))
             if found:
-                level = "WARNING" if found["level"] == "WARN" else found["level"]
-                if found["component"] in strategies or logger.level(level).no >= min_level_no:
-                    logger.log(level, "{}: {}", found["component"], found["message"])
+                no = logger.level(found.level).no
+                if found.component in strategies or no >= min_level_no:
+                    logger.log(found.level, "{}", found.text)
             elif line.strip():
                 logger.info("{}", line.strip())
 

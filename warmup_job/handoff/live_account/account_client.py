@@ -269,12 +269,24 @@ class AccountClient(BinanceFuturesExecutionClient):
             status.add_order_reports(reports)
             for report in reports:
                 status.add_fill_reports(await self._fills(report))
-            status.add_position_reports(held if is_complete else [])
+            if is_complete:
+                status.add_position_reports(held)
+                self._log_takeovers(held)
         except Exception as error:  # noqa: BLE001 - one failed request makes all of it worthless
             message = error.message if isinstance(error, BinanceError) else type(error).__name__
             self._log.error(f"Cannot read the account: {message}")
             return None
         return status
+
+    def _log_takeovers(self, held: list[PositionStatusReport]) -> None:
+        for report in held:
+            known = self._cache.position(report.venue_position_id)
+            size = Decimal(0) if known is None else known.signed_decimal_qty()
+            if size != report.signed_decimal_qty:
+                logger.info(
+                    "position {} is {} at the exchange; taking it over (it was {} here)",
+                    report.venue_position_id, report.signed_decimal_qty, size,
+                )  # fmt: skip
 
     async def _order_reports(self) -> tuple[list[OrderStatusReport], bool]:
         """Return the open orders, what became of those that are not, and whether that is all."""

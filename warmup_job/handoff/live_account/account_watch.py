@@ -165,7 +165,7 @@ class AccountWatch:
         if step.state == "ok":
             logger.info("the account agrees with what the trader believes")
         else:
-            logger.error("account: {}; no entries", step.reason)
+            logger.error("{}; no entries", step.reason)
         self._listener.on_connection_change()  # the first bars wait for the first reading
 
     def _stream_problem(self) -> str:
