@@ -45,6 +45,7 @@ class RestingOrders:
         before = orders.get(order.order_id)
         if before is not None:
             self._count(before, -1)
+        self._dated.pop(order.order_id, None)
         if order.is_open:
             orders[order.order_id] = order
             self._count(order, 1)
@@ -52,7 +53,6 @@ class RestingOrders:
                 self._dated[order.order_id] = order
         else:
             orders.pop(order.order_id, None)
-            self._dated.pop(order.order_id, None)
             if not orders:
                 del self._orders[order.symbol]
         self._sorted.pop(order.symbol, None)

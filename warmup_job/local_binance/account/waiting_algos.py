@@ -35,13 +35,13 @@ class WaitingAlgos:
     def put(self, algo: AlgoRecord) -> None:
         """Note the newest record of an algo order, which may wait no longer."""
         algos = self._algos.setdefault(algo.symbol, {})
+        self._dated.pop(algo.algo_id, None)
         if algo.is_open:
             algos[algo.algo_id] = algo
             if algo.good_till_ms:
                 self._dated[algo.algo_id] = algo
         else:
             algos.pop(algo.algo_id, None)
-            self._dated.pop(algo.algo_id, None)
             if not algos:
                 del self._algos[algo.symbol]
         self._edges.pop((algo.symbol, algo.working_type), None)
