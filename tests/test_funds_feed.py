@@ -49,7 +49,7 @@ class Account:
             symbol="BTCUSDT", side=side, position_side="LONG", type="MARKET",
             quantity=D(quantity),
         )  # fmt: skip
-        self.trading.place(new, self.now())
+        self.trading.orders.place(new, self.now())
 
     async def read(self) -> Reading:
         result = self.equity.result

@@ -122,7 +122,7 @@ class Books:
         """Place a limit order, or a market order without a time in force."""
         price = self.price(away_bps) if force else None
         position_side, reduce_only = self._as_sent(sides)
-        self.account.place(
+        self.account.orders.place(
             NewOrder(
                 symbol="BTCUSDT",
                 side=sides[0],
@@ -142,7 +142,7 @@ class Books:
         """Place an algo order; ALL is a stop that closes the whole position."""
         trails = kind == "TRAILING_STOP_MARKET"
         position_side, reduce_only = self._as_sent(sides)
-        self.account.place_algo(
+        self.account.algo_orders.place(
             NewAlgoOrder(
                 symbol="BTCUSDT",
                 side=sides[0],
@@ -167,17 +167,17 @@ class Books:
 
     def cancel(self, number: int, *_: Any) -> None:
         """Cancel an order or an algo order."""
-        orders, algos = self.account.open_orders(), self.account.open_algo_orders()
+        orders, algos = self.account.orders.open(), self.account.algo_orders.open()
         if number < len(orders):
             reference = OrderReference(order_id=orders[number].order_id)
-            self.account.cancel("BTCUSDT", reference, self.now_ms)
+            self.account.orders.cancel("BTCUSDT", reference, self.now_ms)
         elif algos:
             reference = OrderReference(order_id=algos[number % len(algos)].algo_id)
-            self.account.cancel_algo(reference, self.now_ms)
+            self.account.algo_orders.cancel(reference, self.now_ms)
 
     def amend(self, number: int, quantity: Decimal, away_bps: int) -> None:
         """Change an order."""
-        orders = self.account.open_orders()
+        orders = self.account.orders.open()
         if number < len(orders):
             order = orders[number]
             change = OrderChange(
@@ -187,7 +187,7 @@ class Books:
                 quantity=quantity,
                 price=self.price(away_bps),
             )
-            self.account.amend(change, self.now_ms)
+            self.account.orders.amend(change, self.now_ms)
 
     def transfer(self, amount: int) -> None:
         """Deposit or withdraw."""
@@ -202,8 +202,8 @@ class Books:
     def check(self) -> None:
         """Compare the account with its trades, its income, its journal and its events."""
         account = self.account
-        trades = account.trades("BTCUSDT", limit=10**6)
-        income = account.income(limit=10**6)
+        trades = account.history.trades("BTCUSDT", limit=10**6)
+        income = account.history.income(limit=10**6)
         assert account.wallet == BALANCE + sum(row.amount for row in income)
         held: defaultdict[str, Decimal] = defaultdict(Decimal)
         filled: defaultdict[int, Decimal] = defaultdict(Decimal)
@@ -224,11 +224,11 @@ class Books:
                     if trade.position_side == side
                 )
                 assert position.realised == worth
-        orders = account.all_orders("BTCUSDT", limit=10**6)
+        orders = account.history.orders("BTCUSDT", limit=10**6)
         for order in orders:
             assert order.filled == filled[order.order_id] <= order.quantity
             assert (order.status == "FILLED") == (order.filled == order.quantity)
-            assert (order in account.open_orders()) == order.is_open
+            assert (order in account.orders.open()) == order.is_open
         self._check_told(orders)
 
     def _check_told(self, orders: list[Any]) -> None:
@@ -260,15 +260,15 @@ class Books:
         account, answers = self.account, AccountAnswers(self.settings, self.account)
         orders = [
             order_answers.order_row(order, SYMBOL)
-            for order in account.all_orders("BTCUSDT", limit=10**6)
+            for order in account.history.orders("BTCUSDT", limit=10**6)
         ]
         algos = [
-            order_answers.algo_row(algo, SYMBOL, account.created_by(algo))
-            for algo in account.all_algo_orders("BTCUSDT", limit=10**6)
+            order_answers.algo_row(algo, SYMBOL, account.algo_orders.created_by(algo))
+            for algo in account.history.algo_orders("BTCUSDT", limit=10**6)
         ]
         trades = [
             order_answers.trade_row(trade, SYMBOL)
-            for trade in account.trades("BTCUSDT", limit=10**6)
+            for trade in account.history.trades("BTCUSDT", limit=10**6)
         ]
         for rows, struct in (
             (orders, BinanceOrder),

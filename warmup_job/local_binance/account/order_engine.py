@@ -1,66 +1,55 @@
-"""The matching engine: what happens to an order after it was accepted, and to an algo order.
+"""The matching engine: what happens to an order after it was accepted.
 
 Every change is written to the journal and sent as a user data event, in the order in which Binance
 sends them: a fill as ACCOUNT_UPDATE and then ORDER_TRADE_UPDATE; a triggered algo order as
 ALGO_UPDATE with TRIGGERING, the events of its order, and ALGO_UPDATE with TRIGGERED and FINISHED.
-The algo service is another service than the matching engine, so its reports are later
-(https://github.com/nautechsystems/nautilus_trader/issues/3664).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from warmup_job.local_binance.account import user_events
-from warmup_job.local_binance.account.algo_triggers import after_price, is_reached, is_trailed
 from warmup_job.local_binance.account.order_matching import (
     in_pieces,
     largest_piece,
     taker_fills,
 )
-from warmup_job.local_binance.account.order_records import (
-    ALGO_LIMIT_TYPES,
-    NOTHING,
-    OrderRecord,
-)
-from warmup_job.local_binance.rest.error_answers import ErrorAnswer
+from warmup_job.local_binance.account.order_records import NOTHING, OrderRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from warmup_job.local_binance.account.account_journal import AccountJournal
     from warmup_job.local_binance.account.account_ledger import AccountLedger
+    from warmup_job.local_binance.account.algo_reports import AlgoReports
     from warmup_job.local_binance.account.engine_faults import EngineFaults
     from warmup_job.local_binance.account.futures_position import FuturesPosition
     from warmup_job.local_binance.account.matching_prices import MatchingPrices
     from warmup_job.local_binance.account.order_checks import OrderChecks
-    from warmup_job.local_binance.account.order_records import AlgoRecord, TradeRecord
-    from warmup_job.local_binance.account.order_requests import WorkingType
+    from warmup_job.local_binance.account.order_records import TradeRecord
     from warmup_job.local_binance.account.order_store import OrderStore
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
     from warmup_job.local_binance.account.trading_options import TradingOptions
     from warmup_job.local_binance.prices.price_feed import MarketTrade
 
-_REPORT_MS = 500
-"""How much later the algo service reports what has happened in the matching engine."""
-
 
 class OrderEngine:
-    """Fills, ends and triggers orders. Times are the exchange's UTC ms.
+    """Fills and ends orders. Times are the exchange's UTC ms.
 
     Args:
         prices: Prices and filters.
         settings: The margin types.
         store: The orders.
         ledger: The wallet and the positions.
-        checks: Checks the position and the margin of triggered orders.
+        checks: Knows what can be closed.
         journal: Receives every change.
         on_event: Receives every user data event.
-        options: Fees, pieces and closing orders.
-        faults: More pieces, and algo orders that are rejected.
+        reports: Learns when the order of an algo order has ended.
+        options: Fees and pieces.
+        faults: More pieces.
     """
 
     def __init__(
@@ -72,6 +61,7 @@ class OrderEngine:
         checks: OrderChecks,
         journal: AccountJournal,
         on_event: Callable[[dict[str, Any]], None],
+        reports: AlgoReports,
         options: TradingOptions,
         faults: EngineFaults,
     ) -> None:
@@ -84,10 +74,7 @@ class OrderEngine:
         self._journal = journal
         self._on_event = on_event
         self._options = options
-        self._reports: deque[AlgoRecord] = deque()
-        self._late: list[tuple[int, AlgoRecord]] = []  # when they create their orders after all
-        self.now_ms = 0
-        """The exchange's time, which may be later than what is being matched."""
+        self._reports = reports
 
     # --- orders ---
 
@@ -132,16 +119,15 @@ class OrderEngine:
         order = self._store.put(replace(order, status=status, updated_ms=at_ms, reason=reason))
         self._journal.order(at_ms, order)
         self._tell_order(order, status)
-        self._finish_algo(order, at_ms)
+        self._reports.finish(order, at_ms)
         return order
 
     def match_trade(self, symbol: str, trade: MarketTrade) -> None:
-        """Let a trade of the market fill resting orders and trigger algo orders."""
+        """Let a trade of the market fill resting orders."""
         price, left = Decimal(trade.price), Decimal(trade.quantity)
         for order in self._store.resting.passed_by(symbol, price):
             if left > 0:
                 left -= self._fill_resting(order, left, trade.at_ms)
-        self.trigger(symbol, "CONTRACT_PRICE", price, trade.at_ms)
 
     def _pieces(self, symbol: str) -> int:
         return max(self._options.fill_pieces, self._faults.fill_pieces(symbol))
@@ -184,7 +170,7 @@ class OrderEngine:
         self._tell_position(position, at_ms)
         self._tell_order(order, "CALCULATED" if liquidates else "TRADE", trade)
         if not order.is_open:
-            self._finish_algo(order, at_ms)
+            self._reports.finish(order, at_ms)
         self._end_pointless(order, at_ms)
         return self._store.newest(order)
 
@@ -198,120 +184,6 @@ class OrderEngine:
             ):
                 self.end(order, "EXPIRED", at_ms, "the position is closed")
 
-    # --- algo orders ---
-
-    def put_algo(self, algo: AlgoRecord) -> AlgoRecord:
-        """Store a change of an algo order, and report it."""
-        self._store.put_algo(algo)
-        self._journal.algo(algo.updated_ms, algo)
-        self._tell_algo(algo)
-        return algo
-
-    def trigger(self, symbol: str, working_type: WorkingType, price: Decimal, at_ms: int) -> None:
-        """Trigger the algo orders whose price is reached."""
-        for algo in self._store.waiting.concerned(symbol, working_type, price):
-            now = after_price(algo, price)
-            if now is not algo:
-                self._store.put_algo(now)
-            if now.type == "TRAILING_STOP_MARKET":
-                reached = is_trailed(now, price)
-            else:
-                reached = is_reached(now.type, now.side, now.trigger_price, price)
-            if reached:
-                self._create_order(now, at_ms)
-
-    def _create_order(self, algo: AlgoRecord, at_ms: int) -> None:
-        """Create the order of a triggered algo order, or reject it.
-
-        With a fault it stays TRIGGERING, as was seen on Binance's demo trading
-        (https://github.com/nautechsystems/nautilus_trader/discussions/5378).
-        """
-        algo = self.put_algo(
-            replace(algo, status="TRIGGERING", updated_ms=at_ms, triggered_ms=at_ms)
-        )
-        fault = self._faults.at_trigger(algo.symbol)
-        if fault is not None and fault.kind == "stick":
-            if fault.late_ms is not None:
-                self._late.append((at_ms + fault.late_ms, algo))
-            return
-        self._follow_trigger(algo, at_ms, "" if fault is None else "Rejected by a fault")
-
-    def create_late_orders(self, at_ms: int) -> None:
-        """Create the orders of algo orders that have stuck at their trigger until now."""
-        due = [algo for due_ms, algo in self._late if due_ms <= at_ms]
-        self._late = [each for each in self._late if each[0] > at_ms]
-        for algo in due:
-            self._follow_trigger(replace(algo, updated_ms=at_ms), at_ms)
-
-    def _follow_trigger(self, algo: AlgoRecord, at_ms: int, reason: str = "") -> None:
-        reason = reason or self._refusal(algo, at_ms)
-        if reason:
-            # closePosition without a position has nothing to close, which is no rejection.
-            status = "EXPIRED" if algo.close_position else "REJECTED"
-            self.put_algo(replace(algo, status=status, reason=reason))
-            return
-        order_id = self._store.next_id()
-        limit = algo.type in ALGO_LIMIT_TYPES
-        order = OrderRecord(
-            order_id=order_id,
-            client_id=algo.client_id,
-            symbol=algo.symbol,
-            side=algo.side,
-            type="LIMIT" if limit else "MARKET",
-            original_type=algo.type,
-            time_in_force=algo.time_in_force,
-            position_side=algo.position_side,
-            quantity=self._checks.closable(algo) if algo.close_position else algo.quantity,
-            price=algo.price,
-            reduce_only=algo.reduce_only or algo.close_position,
-            status="NEW",
-            created_ms=at_ms,
-            updated_ms=at_ms,
-            stop_price=algo.trigger_price,
-            working_type=algo.working_type,
-            close_position=algo.close_position,
-            algo_id=algo.algo_id,
-            good_till_ms=algo.good_till_ms,
-        )
-        self._put_algo_quietly(replace(algo, status="TRIGGERED", order_id=order_id))
-        self.enter(order, at_ms)
-
-    def _refusal(self, algo: AlgoRecord, at_ms: int) -> str:
-        """Return why the matching engine refuses a triggered order, or an empty text."""
-        if algo.reduces:
-            closable = self._checks.closable(algo)
-            rejects = self._options.closing_orders == "reject"
-            too_much = rejects and not algo.close_position and algo.quantity > closable
-            return "Reduce Only reject" if too_much or not closable else ""
-        price = algo.price or self._prices.working(algo.symbol, algo.working_type, at_ms)
-        try:
-            self._checks.check_margin(algo, algo.quantity * price, at_ms)
-        except ErrorAnswer as refused:
-            return refused.message
-        return ""
-
-    def _finish_algo(self, order: OrderRecord, at_ms: int) -> None:
-        """Note that the order of an algo order is filled or has ended."""
-        algo = self._store.find_algo(order.algo_id, None) if order.algo_id else None
-        if algo is not None:
-            self._put_algo_quietly(replace(algo, status="FINISHED", updated_ms=at_ms))
-
-    def _put_algo_quietly(self, algo: AlgoRecord) -> None:
-        """Store a change that the algo service reports later."""
-        self._store.put_algo(algo)
-        self._journal.algo(algo.updated_ms, algo)
-        self._reports.append(replace(algo, updated_ms=algo.updated_ms + _REPORT_MS))
-
-    @property
-    def has_more_to_do(self) -> bool:
-        """Whether the algo service has something to report, or an order to create, later."""
-        return bool(self._reports or self._late)
-
-    def report_algos(self, at_ms: int) -> None:
-        """Send the reports of the algo service that are due."""
-        while self._reports and self._reports[0].updated_ms <= at_ms:
-            self._tell_algo(self._reports.popleft())
-
     # --- liquidation ---
 
     def liquidate(self, at_ms: int) -> None:
@@ -319,7 +191,9 @@ class OrderEngine:
         for order in self._store.open_orders():
             self.end(order, "CANCELED", at_ms, "liquidation")
         for algo in self._store.open_algos():
-            self.put_algo(replace(algo, status="EXPIRED", updated_ms=at_ms, reason="liquidation"))
+            self._reports.put(
+                replace(algo, status="EXPIRED", updated_ms=at_ms, reason="liquidation")
+            )
         for position in self._ledger.open_positions():
             order_id = self._store.next_id()
             order = OrderRecord(
@@ -351,16 +225,11 @@ class OrderEngine:
                 order,
                 self._prices.listed(order.symbol),
                 execution,
-                self.now_ms,
+                self._reports.now_ms,
                 trade,
                 self._store.resting.opening_of(order.symbol),
             )
         )
-
-    def _tell_algo(self, algo: AlgoRecord) -> None:
-        created = self._store.created_by(algo)
-        symbol = self._prices.listed(algo.symbol)
-        self._on_event(user_events.algo_update(algo, symbol, self.now_ms, created))
 
     def _tell_position(self, position: FuturesPosition, at_ms: int) -> None:
         isolated = self._settings.margin_type(position.symbol) == "ISOLATED"
@@ -368,7 +237,7 @@ class OrderEngine:
             user_events.account_update(
                 "ORDER",
                 at_ms,
-                self.now_ms,
+                self._reports.now_ms,
                 wallet=self._ledger.wallet,
                 positions=[(position, self._prices.mark(position.symbol, at_ms))],
                 margin_type="isolated" if isolated else "cross",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.account.order_requests import PositionSide, Side, WorkingType
+    from warmup_job.local_binance.account.trading_options import TradingOptions
 
 ASSET = "USDT"
 """The asset of the wallet, of all results and of all fees."""
@@ -26,6 +27,11 @@ ALGO_LIMIT_TYPES = frozenset({"STOP", "TAKE_PROFIT"})
 def closes(side: str, position_side: str) -> bool:
     """Return whether an order of this side closes a position of hedge mode."""
     return (side, position_side) in (("SELL", "LONG"), ("BUY", "SHORT"))
+
+
+def shows_closing(options: TradingOptions, side: str, position_side: str) -> bool:
+    """Return whether an order shows ``reduceOnly`` because it closes a position of hedge mode."""
+    return options.shows_reduce_only and closes(side, position_side)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

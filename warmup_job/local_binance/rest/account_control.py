@@ -88,8 +88,8 @@ class AccountControl:
             "wallet": plain(trading.wallet),
             "positions": positions,
             "orders": [
-                *(_open_order(order) for order in trading.open_orders()),
-                *(_open_algo(algo) for algo in trading.open_algo_orders()),
+                *(_open_order(order) for order in trading.orders.open()),
+                *(_open_algo(algo) for algo in trading.algo_orders.open()),
             ],
             "journal": trading.journal.after(int(after)),
         }

@@ -29,7 +29,7 @@ class AlgoOrderRest:
 
     def __init__(self, account: ServedAccount) -> None:
         self._account = account
-        self._trading = account.trading
+        self._orders = account.trading.algo_orders
 
     def routes(self) -> list[Route]:
         """Return method, path and answer of every endpoint."""
@@ -50,7 +50,7 @@ class AlgoOrderRest:
         """
         now_ms = self._account.now_ms()
         new = order_params.read_new_algo_order(params, self._account.symbols, now_ms)
-        return self._account.algo_row(self._trading.place_algo(new, now_ms))
+        return self._account.algo_row(self._orders.place(new, now_ms))
 
     def cancel(self, params: Params) -> dict[str, Any]:
         """Cancel an algo order and return its ids.
@@ -59,20 +59,20 @@ class AlgoOrderRest:
             ErrorAnswer: −2011, it does not wait for its price; or a parameter is invalid.
         """
         reference = order_params.read_algo_reference(params)
-        algo = self._trading.cancel_algo(reference, self._account.now_ms())
+        algo = self._orders.cancel(reference, self._account.now_ms())
         return order_answers.algo_cancelled(algo)
 
     def _cancel_all(self, params: Params) -> object:
-        self._trading.cancel_all_algos(read_symbol(params), self._account.now_ms())
+        self._orders.cancel_all(read_symbol(params), self._account.now_ms())
         return ALL_CANCELLED
 
     def _show(self, params: Params) -> object:
         reference = order_params.read_algo_reference(params)
         self._account.now_ms()
-        return self._account.algo_row(self._trading.algo_order(reference))
+        return self._account.algo_row(self._orders.one(reference))
 
     def _show_all_open(self, params: Params) -> object:
         algo_id = read_number(params, "algoId")
         self._account.now_ms()
-        algos = self._trading.open_algo_orders(order_params.read_optional_symbol(params))
+        algos = self._orders.open(order_params.read_optional_symbol(params))
         return [self._account.algo_row(a) for a in algos if algo_id in (None, a.algo_id)]

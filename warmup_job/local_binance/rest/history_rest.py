@@ -33,7 +33,7 @@ class HistoryRest:
 
     def __init__(self, account: ServedAccount) -> None:
         self._account = account
-        self._trading = account.trading
+        self._history = account.trading.history
 
     def routes(self) -> list[Route]:
         """Return method, path and answer of every endpoint."""
@@ -47,7 +47,7 @@ class HistoryRest:
     def _orders(self, params: Params) -> object:
         symbol, query = read_symbol(params), _read_week(params, "orderId")
         self._account.now_ms()
-        orders = self._trading.all_orders(
+        orders = self._history.orders(
             symbol, query.start_ms, query.end_ms, query.limit or _USUAL, query.first_id
         )
         return [self._account.order_row(order) for order in orders]
@@ -55,7 +55,7 @@ class HistoryRest:
     def _algo_orders(self, params: Params) -> object:
         symbol, query = read_symbol(params), _read_week(params, "algoId")
         self._account.now_ms()
-        algos = self._trading.all_algo_orders(
+        algos = self._history.algo_orders(
             symbol, query.start_ms, query.end_ms, query.limit or _USUAL, query.first_id
         )
         return [self._account.algo_row(algo) for algo in algos]
@@ -65,7 +65,7 @@ class HistoryRest:
         if query.first_id is not None and (query.start_ms, query.end_ms) != (None, None):
             raise error_answers.invalid_combination()
         self._account.now_ms()
-        trades = self._trading.trades(
+        trades = self._history.trades(
             symbol,
             query.start_ms,
             query.end_ms,
@@ -78,7 +78,7 @@ class HistoryRest:
     def _income(self, params: Params) -> object:
         symbol, query = read_optional_symbol(params), read_history_query(params, None, _MOST)
         self._account.now_ms()
-        rows = self._trading.income(
+        rows = self._history.income(
             symbol,
             params.get("incomeType") or None,
             query.start_ms,

@@ -34,7 +34,7 @@ class OrderRest:
 
     def __init__(self, account: ServedAccount) -> None:
         self._account = account
-        self._trading = account.trading
+        self._orders = account.trading.orders
 
     def routes(self) -> list[Route]:
         """Return method, path and answer of every endpoint."""
@@ -62,7 +62,7 @@ class OrderRest:
         """
         now_ms = self._account.now_ms()
         wants_result = order_params.wants_result(params)
-        order = self._trading.place(
+        order = self._orders.place(
             order_params.read_new_order(params, self._account.symbols, now_ms), now_ms
         )
         return self._account.order_row(order if wants_result else order_answers.acknowledged(order))
@@ -74,22 +74,22 @@ class OrderRest:
             ErrorAnswer: −2011, it is not open; or a parameter is invalid.
         """
         symbol, reference = read_symbol(params), order_params.read_order_reference(params)
-        order = self._trading.cancel(symbol, reference, self._account.now_ms())
+        order = self._orders.cancel(symbol, reference, self._account.now_ms())
         return self._account.order_row(order)
 
     def _change(self, params: Params) -> dict[str, Any]:
         change = order_params.read_order_change(params, self._account.symbols)
-        return self._account.order_row(self._trading.amend(change, self._account.now_ms()))
+        return self._account.order_row(self._orders.amend(change, self._account.now_ms()))
 
     def _cancel_all(self, params: Params) -> object:
-        self._trading.cancel_all(read_symbol(params), self._account.now_ms())
+        self._orders.cancel_all(read_symbol(params), self._account.now_ms())
         return ALL_CANCELLED
 
     def _count_down(self, params: Params) -> object:
         symbol, countdown_ms = read_symbol(params), read_number(params, "countdownTime")
         if countdown_ms is None:
             raise error_answers.missing("countdownTime")
-        self._trading.countdown(symbol, countdown_ms, self._account.now_ms())
+        self._orders.countdown(symbol, countdown_ms, self._account.now_ms())
         return {"symbol": symbol, "countdownTime": str(countdown_ms)}
 
     # --- batches: each order has its own answer ---
@@ -126,17 +126,17 @@ class OrderRest:
     def _show(self, params: Params) -> object:
         symbol, reference = read_symbol(params), order_params.read_order_reference(params)
         self._account.now_ms()
-        return self._account.order_row(self._trading.order(symbol, reference))
+        return self._account.order_row(self._orders.one(symbol, reference))
 
     def _show_open(self, params: Params) -> object:
         symbol, reference = read_symbol(params), order_params.read_order_reference(params)
         self._account.now_ms()
-        order = self._trading.order(symbol, reference)
+        order = self._orders.one(symbol, reference)
         if not order.is_open:
             raise error_answers.no_such_order()
         return self._account.order_row(order)
 
     def _show_all_open(self, params: Params) -> object:
         self._account.now_ms()
-        orders = self._trading.open_orders(order_params.read_optional_symbol(params))
+        orders = self._orders.open(order_params.read_optional_symbol(params))
         return [self._account.order_row(order) for order in orders]

@@ -73,5 +73,5 @@ class ServedAccount:
 
     def algo_row(self, algo: AlgoRecord) -> dict[str, Any]:
         """Return an algo order as the endpoints print it."""
-        created = self.trading.created_by(algo)
+        created = self.trading.algo_orders.created_by(algo)
         return order_answers.algo_row(algo, self.symbols[algo.symbol], created)

@@ -71,7 +71,7 @@ class SettingsRest:
         dual = _mandatory(params, "dualSidePosition")
         self._account.now_ms()
         trading = self._account.trading
-        if trading.open_orders() or trading.open_algo_orders():
+        if trading.orders.open() or trading.algo_orders.open():
             raise error_answers.mode_with_orders()
         if trading.positions():
             raise error_answers.mode_with_position()
