@@ -479,6 +479,38 @@ def test_stops_that_did_not_reach_the_exchange_are_repeated_within_a_second(
     assert errors == []
 
 
+@pytest.mark.parametrize("refused", [is_stop, lambda order: order.client_order_id.value[0] == "T"])
+def test_stops_and_all_other_orders_wait_for_the_end_of_a_ban(
+    engine: BacktestEngine, errors: list[str], refused: Callable[[Any], bool]
+) -> None:
+    """Before, only the lot whose order was refused waited; each further order made a ban longer."""
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000")
+    market.quote(FILL_S, "49945").quote(FILL_S + 5, "49895").quote(18, "49900")
+    market.bar(20, "49900").quote(31, "49900").bar(BAR_S, "49900").quote(BAR_S + 1, "49900")
+    strategy = started(engine, market, grid_levels_long=2, max_errors_per_minute=1)
+    until_ms = (START_NS + 30 * SECOND_NS) // 1_000_000
+    banned = f"{{'code': -1003, 'msg': 'Way too many requests; IP banned until {until_ms}.'}}"
+    refuse(engine, strategy, first(1, refused), banned)
+    reasons: list[str] = []
+
+    def note(_: Any) -> None:
+        figures = strategy.figures()
+        assert figures is not None
+        reasons.append(figures.block_reason)
+
+    strategy.clock.set_time_alert_ns("look", START_NS + 25 * SECOND_NS, note)
+    engine.run()
+    made = sorted({second_of(order) for order in orders_of(engine)})
+    assert [second for second in made if second < 30] == [2, FILL_S]
+    assert 30 <= made[2] <= 30.5
+    exits = [order for order in orders_of(engine) if order.is_reduce_only and order.is_open]
+    assert sorted(order.client_order_id.value[0] for order in exits) == ["S", "S", "T", "T"]
+    assert max(second_of(order) for order in exits) <= 30.5
+    assert "limits or bans this IP until" in reasons[0]
+    assert not strategy.breaker.is_open(START_NS + BAR_S * SECOND_NS)
+    assert len(errors) == 1, "it says so once"
+
+
 def test_stops_are_repeated_at_most_every_two_seconds_while_an_outage_lasts(
     engine: BacktestEngine, errors: list[str]
 ) -> None:

@@ -23,6 +23,7 @@ from warmup_job.market.times import utc_text
 
 UNKNOWN_SYMBOL, UNKNOWN_INTERVAL, ILLEGAL_CHARACTERS = -1121, -1120, -1100
 SYMBOL_STATUS, TOO_MANY_REQUESTS = -1122, -1003
+_TOO_MANY_ORDERS = -1015  # of the account, although its HTTP status is 429
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _BANNED_UNTIL = re.compile(r"\bbanned until ([0-9]{13})\b", re.ASCII | re.IGNORECASE)
 _TRANSIENT_4XX = frozenset({404, 408, 425})
@@ -129,6 +130,25 @@ def _request_error(url: str, status: int, code: object, quote: str) -> WarmupErr
     if 400 <= status < 500 and status not in _TRANSIENT_4XX:
         return RefusedError(f"{url} refused the request (HTTP {status}, code {code}){quote}")
     return ExchangeUnreachableError(f"{url} answered HTTP {status}, an error on its side{quote}")
+
+
+def is_ip_limit(status: int, code: object) -> bool:
+    """Return whether an answer means that the exchange limits or bans this IP.
+
+    Args:
+        status: The HTTP status.
+        code: Binance's ``code``, or None.
+    """
+    return code == TOO_MANY_REQUESTS or (status in {418, 429} and code != _TOO_MANY_ORDERS)
+
+
+def limit_text(until_ms: int) -> str:
+    """Return a message from which `answer_error` reads the end of a limit or ban.
+
+    Args:
+        until_ms: The end, UTC ms.
+    """
+    return f"Way too many requests; IP banned until {until_ms}."
 
 
 def printable(message: object) -> str:

@@ -422,10 +422,29 @@ class BinanceClient:
         if self._blocked_by is not None and (self._blocked_by.until_ms or 0) > _host_ms():
             raise self._blocked_by
 
-    def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
+    @property
+    def limited_until_ms(self) -> int | None:
+        """Until when the exchange limits or bans this IP, this machine's clock; None: it does not.
+
+        The block of a firewall does not count.
+        """
+        error = self._blocked_by
+        until_ms = error.until_ms if isinstance(error, RateLimitedError) else None
+        return until_ms if until_ms is not None and until_ms > _host_ms() else None
+
+    def used_weight(self, headers: Mapping[str, str]) -> int | None:
+        """Return the weight that the exchange has counted in this minute; None: it is not told."""
         lower = {name.lower(): value for name, value in headers.items()}
         used = lower.get("x-mbx-used-weight-1m", "")
-        self._used = int(used) if _COUNT.fullmatch(used) else None
+        return int(used) if _COUNT.fullmatch(used) else None
+
+    def _block(self, error: RateLimitedError | BlockedError) -> None:
+        before = self._blocked_by
+        if before is None or (error.until_ms or 0) >= (before.until_ms or 0):
+            self._blocked_by = error
+
+    def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
+        self._used = self.used_weight(headers)
         self.check_answer(status, headers, answer)
 
     def check_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
@@ -452,7 +471,7 @@ class BinanceClient:
         if isinstance(error, BlockedError) or (
             isinstance(error, RateLimitedError) and error.until_ms is not None
         ):
-            self._blocked_by = error
+            self._block(error)
         if error.remember_until_ms is not None:
             self._on_limit(error.remember_until_ms)
         raise error

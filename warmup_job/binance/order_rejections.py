@@ -9,7 +9,12 @@ import re
 
 from warmup_job.binance.answers import TOO_MANY_REQUESTS, answer_error, printable
 from warmup_job.binance.unknown_outcome import may_send_again
-from warmup_job.errors import ExchangeUnreachableError, RefusedError, WarmupError
+from warmup_job.errors import (
+    ExchangeUnreachableError,
+    RateLimitedError,
+    RefusedError,
+    WarmupError,
+)
 
 _CODE = re.compile(r"(?<![\w-])-[1-9][0-9]{3,4}(?![\w-])", re.ASCII)
 """Binance's error codes are negative and have four digits, or five in some of its APIs."""
@@ -29,6 +34,17 @@ def rejection_code(reason: str) -> int | None:
     """Return Binance's error code in a rejection's reason; None: it has none."""
     found = _CODE.search(reason)
     return None if found is None else int(found[0])
+
+
+def limited_until_ms(reason: str, now_ms: int) -> int | None:
+    """Return until when the exchange limits or bans this IP; None: it does not.
+
+    Args:
+        reason: The reason of a rejection, also of a cancel.
+        now_ms: This machine's clock, UTC ms; the result is on it too.
+    """
+    error = rejection_error(reason, now_ms)
+    return error.until_ms if isinstance(error, RateLimitedError) else None
 
 
 def rejection_error(reason: str, now_ms: int) -> WarmupError:

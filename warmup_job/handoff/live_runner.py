@@ -7,6 +7,7 @@ from functools import partial
 
 from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
+from nautilus_trader.adapters.binance.http.client import BinanceHttpClient
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.events import OrderEvent
 from nautilus_trader.model.identifiers import ClientId, PositionId
@@ -20,6 +21,7 @@ from warmup_job.handoff.live_account.account_client import AccountClient
 from warmup_job.handoff.live_account.account_watch import AccountWatch
 from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
 from warmup_job.handoff.live_account.funds_feed import feed_funds, feed_last_funds
+from warmup_job.handoff.live_account.limited_requests import share_limits
 from warmup_job.handoff.live_account.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.node import account_type, environment, provider, proxy_url
 from warmup_job.handoff.node_start import until_started
@@ -85,15 +87,21 @@ class LiveRunner(BaseRunner):
         ]
 
     async def _begin(self, load: Load | None) -> None:
+        http = getattr(self._execution_client(), "_http_client", None)
+        if isinstance(http, BinanceHttpClient):
+            share_limits(http, self.client, proxy_url(self.settings))
         if self._is_futures:
             # Without it a broken user data stream would stay so while orders are cancelled.
             self.start_task(self._watch_account(), "account", to_the_end=True)
         await super()._begin(load)
 
+    def _execution_client(self) -> object:
+        node = self.node
+        return None if node is None else node.kernel.exec_engine._clients.get(ClientId(VENUE))
+
     async def _watch_account(self) -> None:
         """Compare the account with Nautilus' cache from the start of the strategies on."""
-        settings, node = self.settings, self.node
-        client = None if node is None else node.kernel.exec_engine._clients.get(ClientId(VENUE))
+        settings, node, client = self.settings, self.node, self._execution_client()
         if node is None or not isinstance(client, AccountClient):
             raise TraderError("Nautilus has no execution client for Binance; see its log above")
         await until_started(self.strategies, settings.connect_timeout_s + 5)

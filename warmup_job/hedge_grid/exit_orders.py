@@ -9,6 +9,7 @@ from decimal import Decimal
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
+from warmup_job.binance.order_rejections import limited_until_ms
 from warmup_job.catalog.instruments import largest_market_order
 from warmup_job.hedge_grid.exit_rejections import is_too_small_error, judge_stop
 from warmup_job.hedge_grid.exit_rules import (
@@ -35,6 +36,10 @@ from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
 from warmup_job.hedge_grid.stop_cover import covered
 from warmup_job.hedge_grid.stop_orders import StopOrders
+from warmup_job.market.times import utc_text
+
+LIMIT_SPREAD_MS = 500
+"""So that traders behind one IP do not all send at the end of a ban."""
 
 
 class ExitOrders:
@@ -218,6 +223,8 @@ class ExitOrders:
 
     def protect_all(self) -> None:
         """Send the missing exits of all lots, and cancel exits that belong to none."""
+        if self._client.is_limited:
+            return
         for order in self._client.own_orders():
             order_id = order.client_order_id.value
             if leg_and_key(order_id) is not None and not self._is_used(order_id):
@@ -238,7 +245,7 @@ class ExitOrders:
             lot: The lot.
             merge: Whether one stop loss may replace several.
         """
-        if not self._may_send() or lot.quantity <= 0:
+        if self._client.is_limited or not self._may_send() or lot.quantity <= 0:
             return
         if self._is_small(lot):
             self._protect_small_lot(lot)
@@ -378,6 +385,8 @@ class ExitOrders:
         The next `protect_all` repeats it otherwise, if the exit is still open then.
         """
         self._resizing.discard(order_id)
+        if self.note_limit(reason):
+            return
         failures = self._cancel_failures[order_id] = self._cancel_failures.get(order_id, 0) + 1
         verdict = judge_stop(
             reason, failures, self._client.now_ms, random.random(), is_denied=False
@@ -414,6 +423,12 @@ class ExitOrders:
                 for another reason is sent again after the next bar.
             is_denied: Whether Nautilus denied it.
         """
+        if self.note_limit(reason):  # all exits are sent again at its end
+            if leg == "S":
+                self._stops.forget(lot, order_id)
+            else:
+                self._forget_target(lot, order_id)
+            return
         if leg == "S":
             outcome = self._stops.on_rejected(lot, order_id, reason, is_denied=is_denied)
             is_small = outcome == "too_small"
@@ -425,6 +440,33 @@ class ExitOrders:
             self.protect(lot)
         elif leg == "T" and is_reached:
             self._retry_target(lot, order_id)
+
+    def note_limit(self, reason: str) -> bool:
+        """Hold back all orders until a limit or ban of this IP ends, if ``reason`` tells of one.
+
+        Then all exits are brought up to date.
+
+        Args:
+            reason: Of a rejected order or cancel.
+
+        Returns:
+            Whether it tells of one.
+        """
+        client, now_ms = self._client, self._client.now_ms
+        until_ms = limited_until_ms(reason, now_ms)
+        if until_ms is None:
+            return False
+        if until_ms > client.send_from_ms:
+            if not client.is_limited:
+                client.log_error(
+                    f"Binance limits or bans this IP until {utc_text(until_ms)}: no order leaves "
+                    "before, stop losses included. Check which other programs behind this IP send "
+                    "requests"
+                )
+            client.send_from_ms = until_ms + round(LIMIT_SPREAD_MS * random.random())
+            wait_ms = client.send_from_ms - now_ms
+            self._timers.after(wait_ms, f"limit-{client.send_from_ms}", self.protect_all)
+        return True
 
     def _retry_target(self, lot: Lot, order_id: str) -> None:
         lot.is_target_passed = True

@@ -41,6 +41,8 @@ class OrderClient:
         self._owns_order = owns_order
         self._initial = instrument
         self._strategy = strategy
+        self.send_from_ms = 0
+        """Nothing is sent or cancelled before: the exchange limits or bans this IP. Unix ms."""
         self._submitted: dict[str, None] = {}  # ids, in order, of orders that may wait to be sent
 
     @property
@@ -67,6 +69,11 @@ class OrderClient:
     def now_ms(self) -> int:
         """The strategy's clock, Unix ms."""
         return int(self._strategy.clock.timestamp_ns()) // NS_PER_MS
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the exchange limits or bans this IP."""
+        return self.now_ms < self.send_from_ms
 
     def log_error(self, message: str) -> None:
         """Log what a person must act on."""
@@ -167,8 +174,8 @@ class OrderClient:
         return sum(order.order_type == OrderType.STOP_MARKET for order in self.open_orders())
 
     def cancel(self, order_id: str) -> None:
-        """Cancel an order unless it is closed or a cancel is pending."""
-        order = self.open_order(order_id)
+        """Cancel an order unless it is closed, a cancel is pending, or the IP is limited."""
+        order = None if self.is_limited else self.open_order(order_id)
         if order is not None and not order.is_pending_cancel:
             self._strategy.cancel_order(order)
 

@@ -225,7 +225,7 @@ class StopOrders:
         lot.stop_failures = 0
         self._cancel_replaced(order_id)
         if is_closed:
-            self._forget(lot, order_id)
+            self.forget(lot, order_id)
 
     def _cancel_replaced(self, order_id: str) -> None:
         for each in self._replaces.pop(order_id, ()):
@@ -236,7 +236,8 @@ class StopOrders:
         self._cancelling.add(order_id)
         self._client.cancel(order_id)
 
-    def _forget(self, lot: Lot, order_id: str) -> None:
+    def forget(self, lot: Lot, order_id: str) -> None:
+        """Forget an order that is closed."""
         self._replaces.pop(order_id, None)
         self._cancelling.discard(order_id)
         if order_id in lot.stops:
@@ -255,7 +256,7 @@ class StopOrders:
         """
         replaced = order_id in self._replaces
         was_market = self._client.is_market(order_id)
-        self._forget(lot, order_id)
+        self.forget(lot, order_id)
         lot.stop_failures += 1
         now_ms, jitter = self._client.now_ms, self._jitter()
         verdict = judge_stop(reason, lot.stop_failures, now_ms, jitter, is_denied=is_denied)
@@ -299,7 +300,7 @@ class StopOrders:
     def on_expired(self, lot: Lot, order_id: str) -> None:
         """Close at market what an expired stop or closing order has left."""
         was_market = self._client.is_market(order_id)
-        self._forget(lot, order_id)
+        self.forget(lot, order_id)
         if was_market:
             lot.stop_failures += 1
             self._on_close_failed(lot, order_id, "expired")
@@ -312,7 +313,7 @@ class StopOrders:
             self.on_expired(lot, order_id)
             return
         is_ours = order_id in self._cancelling
-        self._forget(lot, order_id)
+        self.forget(lot, order_id)
         if is_ours:
             self._protect(lot.key)
         elif not self._client.has_cancel_request(order_id):

@@ -69,6 +69,7 @@ from warmup_job.hedge_grid.no_entries import explain_no_entries
 from warmup_job.hedge_grid.order_client import OrderClient, book_of, is_rate_denial
 from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.market.times import utc_text
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
@@ -401,6 +402,8 @@ class HedgeGridV1(Strategy):
             return "the regime detector is not warm yet"
         if self._result.is_stopped:
             return "the drawdown limit was reached"
+        if self._client.is_limited:
+            return f"Binance limits or bans this IP until {utc_text(self._client.send_from_ms)}"
         if self.breaker.is_open(now_ns):
             return "the circuit breaker is open after too many errors"
         if now_ns - self._bar_ns > self.config.max_bar_staleness_seconds * _SECOND_NS:
@@ -536,9 +539,10 @@ class HedgeGridV1(Strategy):
         order_id, reason = event.client_order_id.value, str(event.reason)
         entry, found = self._entries.forget(order_id), self._exits.find(order_id)
         is_reached = bool(event.due_post_only)
+        is_limited = self._exits.note_limit(reason)
         if found is not None and found[1] == "S":
             is_reached = is_stop_reached_error(reason)
-        if not is_reached and _is_first_failure(found):
+        if not is_reached and not is_limited and _is_first_failure(found):
             self._count_error()  # Nautilus has logged it
         if entry is not None and is_reached:
             self._entries.retry(entry)
