@@ -22,7 +22,7 @@ from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.execution.reports import ExecutionMassStatus, OrderStatusReport
 from nautilus_trader.model.enums import OrderSide, OrderStatus
-from nautilus_trader.model.events import OrderAccepted, OrderSubmitted
+from nautilus_trader.model.events import OrderAccepted, OrderEvent, OrderSubmitted
 from nautilus_trader.model.identifiers import (
     ClientOrderId,
     InstrumentId,
@@ -38,7 +38,7 @@ from tests.support.keys import WRITTEN, public_pem
 from tests.support.live_trader import KEYS
 from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
-from tests.test_certain_orders import ENTRY, place, take
+from tests.test_certain_orders import ENTRY, STOP, place, take
 from warmup_job.binance.endpoints import account_ws_url
 from warmup_job.binance.unknown_outcome import may_send_again
 from warmup_job.handoff.live_account import account_client, listen_keys
@@ -62,6 +62,8 @@ class Desk:
         self.reports: list[Any] = []
         for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):
             bus.register(f"ExecEngine.{name}", self.reports.append)
+        self.events: list[OrderEvent] = []
+        bus.register("ExecEngine.process", self._apply)
         config = BinanceExecClientConfig(
             api_key=KEYS["KEY"],
             api_secret=secret,
@@ -79,6 +81,26 @@ class Desk:
         self.client = made
         self._now_ns = clock.timestamp_ns()
         self._orders = OrderFactory(TraderId("TESTER-001"), StrategyId("S-1"), clock)
+
+    def _apply(self, event: OrderEvent) -> None:
+        self.events.append(event)
+        order = self.cache.order(event.client_order_id)
+        order.apply(event)
+        self.cache.update_order(order)
+
+    def submit_stop(self, order_id: str) -> None:
+        """Put the stop that `place` sends into the cache, as submitted."""
+        instrument = self.client._instrument_provider.find(BTC)
+        stop = self._orders.stop_market(
+            BTC,
+            OrderSide.BUY,
+            instrument.make_qty(0.010),
+            instrument.make_price(900_000),
+            client_order_id=ClientOrderId(order_id),
+        )
+        self.cache.add_order(stop)
+        self._apply(TestEventStubs.order_submitted(stop))
+        self.events.clear()
 
     async def status(self, *, positions: bool = True) -> ExecutionMassStatus:
         status = await self.client._mass_status(positions=positions)
@@ -180,6 +202,9 @@ def test_a_filled_order_is_reported_with_its_own_trades_only(start_exchange: Sta
     assert status.position_reports == {}
 
 
+FAULTS_OF_EVENTS = ("", "user-mute", "user-late=1s", "user-double", "delay=1s@POST/algoOrder")
+
+
 def test_an_order_that_never_arrived_is_rejected_so_that_it_may_be_sent_again(
     start_exchange: Start,
 ) -> None:
@@ -233,6 +258,33 @@ def test_a_liquidation_is_reported_on_the_position_that_it_closes(start_exchange
     reports = at_the_desk(start_exchange(), work)
     assert [type(each) for each in reports][:1] == [OrderStatusReport]
     assert [each.venue_position_id for each in reports] == [LONG, LONG]
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_EVENTS)
+def test_a_stop_is_told_as_accepted_once_by_its_answer_or_its_event(
+    start_exchange: Start, fault: str
+) -> None:
+    """An event that never comes costs no repair of the account."""
+    running = start_exchange()
+
+    async def work(desk: Desk) -> None:
+        client = desk.client
+        assert await client.renew_stream()
+        if fault:
+            running.fault(fault)
+        desk.submit_stop(STOP)
+        await place(client.orders, STOP)
+        (accepted,) = desk.events
+        assert isinstance(accepted, OrderAccepted)
+        stop = desk.cache.order(ClientOrderId(STOP))
+        (there,) = await client.orders.query_open_algo_orders("BTCUSDT")
+        assert (stop.status, stop.venue_order_id.value) == (OrderStatus.ACCEPTED, str(there.algoId))
+        if fault != "user-mute":
+            await until_async(lambda: client.event_age_s is not None)
+        assert desk.events == [accepted]
+        await client._disconnect()
+
+    at_the_desk(running, work)
 
 
 def test_fills_of_a_foreign_stop_are_left_to_the_events_of_the_fills(

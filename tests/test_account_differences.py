@@ -24,9 +24,10 @@ NOTHING = Decimal(0)
 
 
 def found(
-    account: AccountSnapshot, belief: Belief, *, read_ms: int = READ_MS, own_tag: str = TAG
+    account: AccountSnapshot, belief: Belief, *, read_ms: int = READ_MS, tag: str = TAG
 ) -> list[str]:
-    return [str(each) for each in differences(account, belief, read_ms=read_ms, own_tag=own_tag)]
+    found = differences(account, belief, read_ms=read_ms, owns=lambda each: tag in each)
+    return [str(each) for each in found]
 
 
 def position(there: str | None, here: str | None, changed_ms: int = OLD_MS) -> list[str]:

@@ -54,6 +54,27 @@ def test_an_account_is_read_with_positions_orders_and_conditional_orders(
     assert full.positions == {("BTCUSDT", "LONG"): Decimal("0.010")}
 
 
+def test_the_newest_orders_are_read_with_conditional_and_closed_ones(
+    start_exchange: Start,
+) -> None:
+    running = start_exchange()
+
+    async def run() -> list[str]:
+        async with BinanceClient("um", running.url) as client:
+            orders = orders_at(running)
+            for kind in (ENTRY, STOP):
+                await place(orders, kind)
+            await orders.cancel_algo_order(client_algo_id=STOP)
+            async with AccountReader(
+                client, running.url, "local-key", "local-secret", ["BTCUSDT"]
+            ) as reader:
+                newest = await reader.newest_orders()
+            assert all(order.created_ms for _, order in newest)
+            return [order_id for order_id, _ in newest]
+
+    assert asyncio.run(run()) == [ENTRY, STOP]
+
+
 def test_a_reading_costs_the_weight_that_the_exchange_counts(start_exchange: Start) -> None:
     running = start_exchange()
 

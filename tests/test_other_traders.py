@@ -10,6 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock
+from nautilus_trader.common.factories import OrderFactory
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
+from nautilus_trader.test_kit.providers import TestInstrumentProvider
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from warmup_job.binance.account_reader import AccountReader, AccountSnapshot, OpenOrder
 from warmup_job.errors import LiveRefusedError
@@ -19,7 +25,6 @@ from warmup_job.handoff.live_account.other_trader_watch import (
     unowned_lines,
 )
 from warmup_job.handoff.live_account.other_traders import (
-    OtherTrader,
     SeenOrder,
     other_traders,
     started_later,
@@ -71,23 +76,16 @@ def test_other_traders_one_that_has_sent_nothing_yet_is_the_later_one() -> None:
     assert stops(ONE, [order(OTHER, 100)], since_ms=50)
 
 
-def test_other_traders_conditional_orders_do_not_make_both_stop() -> None:
-    """The history of orders, which each of them reads for its own, does not show its stops."""
-    first_stop = order(ONE, 60, "S1")._replace(number=0)
-    later_stop = order(OTHER, 51, "S1")._replace(number=0)
-    entries = [order(ONE, 52), order(OTHER, 70)]
-
-    def is_stopped(mine: TraderIdentity, theirs: TraderIdentity, history: list[SeenOrder]) -> bool:
-        orders = [first_stop, later_stop, *history]
-        found = OtherTrader(
-            theirs.tag, tuple(each for each in orders if theirs.tag in each.order_id)
-        )
-        return started_later(mine, found, history, lambda order_id: mine.tag in order_id)
-
-    assert not is_stopped(ONE, OTHER, entries)
-    assert is_stopped(OTHER, ONE, entries)
-    assert not is_stopped(ONE, OTHER, entries[:1])
-    assert is_stopped(OTHER, ONE, entries[:1])
+@pytest.mark.parametrize("later_ms", [51, 52])
+def test_other_traders_of_two_with_conditional_orders_only_one_stops(later_ms: int) -> None:
+    """Also if both were created in the same ms: conditional orders have no number."""
+    first, later = (
+        order(identity, at_ms, "S1")._replace(number=0)
+        for identity, at_ms in ((ONE, 51), (OTHER, later_ms))
+    )
+    stopped = {ONE: stops(ONE, [first, later], 50), OTHER: stops(OTHER, [first, later], 50)}
+    assert sorted(stopped.values()) == [False, True]
+    assert stopped[OTHER] or later_ms == 51
 
 
 def test_other_traders_same_tag_twice_is_noticed_by_what_was_not_sent() -> None:
@@ -111,19 +109,68 @@ class History(AccountReader):
         return list(self._orders.items())
 
 
+class Sent(Cache):
+    """A cache with one order, which this run has sent."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__()
+        orders = OrderFactory(TraderId("TESTER-001"), StrategyId("S-1"), LiveClock())
+        instrument = TestInstrumentProvider.btcusdt_perp_binance()
+        sent = orders.market(
+            instrument.id, OrderSide.BUY, instrument.make_qty(1),
+            client_order_id=ClientOrderId(order_id),
+        )  # fmt: skip
+        sent.apply(TestEventStubs.order_submitted(sent))
+        self.add_order(sent)
+
+
 def test_other_traders_own_stop_of_before_the_start_may_be_triggered() -> None:
     """It becomes an order with the same id, which is younger than the start."""
     stop_id, twin_id = order(ONE, 10, "S1").order_id, order(ONE, 70).order_id
     stop = OpenOrder("BTCUSDT", D(0), "LONG", D("0.010"), created_ms=10)
     triggered = stop._replace(created_ms=60, number=7)
-    history = {stop_id: triggered, twin_id: stop._replace(created_ms=70, number=8)}
+    history = {stop_id: triggered, twin_id: stop._replace(created_ms=9_070, number=8)}
     watch = OtherTraderWatch(COPY, History(history), Cache())
 
     async def run() -> None:
         await watch.look(AccountSnapshot({}, {stop_id: stop}, began_ms=50))
         await watch.look(AccountSnapshot({}, {stop_id: triggered}, began_ms=65))
         with pytest.raises(LiveRefusedError, match=twin_id):
-            await watch.look(AccountSnapshot({}, history, began_ms=75))
+            await watch.look(AccountSnapshot({}, history, began_ms=9_075))
+
+    asyncio.run(run())
+
+
+def test_other_traders_own_order_that_was_on_its_way_when_the_run_before_was_killed() -> None:
+    """It reaches the exchange after the first reading of this run."""
+    late = {order(ONE, 51).order_id: OpenOrder("BTCUSDT", D(0), created_ms=4_000, number=51)}
+    watch = OtherTraderWatch(COPY, History(late), Cache())
+
+    async def run() -> None:
+        await watch.look(AccountSnapshot({}, {}, began_ms=50))
+        await watch.look(AccountSnapshot({}, late, began_ms=5_000))
+        theirs = {order(OTHER, 51).order_id: OpenOrder("BTCUSDT", D(0), created_ms=4_000)}
+        with pytest.raises(LiveRefusedError, match=OTHER.tag):
+            await watch.look(AccountSnapshot({}, theirs, began_ms=5_000))
+
+    asyncio.run(run())
+
+
+def test_other_traders_open_order_older_than_the_history_shows_who_was_first() -> None:
+    """Binance returns the orders of a week."""
+    theirs = order(OTHER, 9_000)
+    mine = order(ONE, 51)
+    cache = Sent(mine.order_id)
+    there = {
+        each.order_id: OpenOrder("BTCUSDT", D(0), created_ms=each.created_ms, number=each.number)
+        for each in (mine, theirs)
+    }
+    watch = OtherTraderWatch(ONE, History({theirs.order_id: there[theirs.order_id]}), cache)
+
+    async def run() -> None:
+        await watch.look(AccountSnapshot({}, {}, began_ms=50))
+        await watch.look(AccountSnapshot({}, there, began_ms=9_010))  # goes on
+        assert not watch.is_news(theirs.order_id)
 
     asyncio.run(run())
 

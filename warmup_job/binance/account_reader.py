@@ -22,8 +22,8 @@ POSITIONS_WEIGHT, ORDERS_WEIGHT = 5, 2
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api
 """
 
-HISTORY_WEIGHT = 5
-"""Request weight of one symbol's newest orders."""
+HISTORY_WEIGHT = 10
+"""Request weight of one symbol's newest orders and conditional orders."""
 
 ACCOUNT_WEIGHT, INCOME_WEIGHT = 5, 30
 """Request weight of the balances, and of one page of income.
@@ -128,7 +128,7 @@ class AccountReader:
             return _snapshot(answers[0], answers[1:], frozenset(self._symbols), began_ms)
 
     async def newest_orders(self) -> list[tuple[str, OpenOrder]]:
-        """Read the newest 1,000 orders of each symbol, open and closed, without conditional ones.
+        """Read the newest 1,000 orders and conditional orders of each symbol, open and closed.
 
         Returns:
             Client ids and orders.
@@ -139,12 +139,13 @@ class AccountReader:
         asked = [{"symbol": each, "limit": 1000} for each in self._symbols]
         answers = await self._ask(
             HISTORY_WEIGHT * len(asked),
-            lambda: [self._ccxt.fapiPrivateGetAllOrders(each) for each in asked],
+            lambda: [
+                *(self._ccxt.fapiPrivateGetAllOrders(each) for each in asked),
+                *(self._ccxt.fapiPrivateGetAllAlgoOrders(each) for each in asked),
+            ],
         )
         with self._expected():
-            return [
-                (str(each["clientOrderId"]), _order(each)) for found in answers for each in found
-            ]
+            return [(_client_id(each), _order(each)) for found in answers for each in found]
 
     async def read_funds(self, after_ms: int | None) -> AccountFunds:
         """Read the balances and what has changed them, once and without retry.
@@ -221,13 +222,13 @@ def _snapshot(
     }
     return AccountSnapshot(
         positions={key: quantity for key, quantity in held.items() if quantity},
-        orders={
-            str(each.get("clientAlgoId") or each["clientOrderId"]): _order(each)
-            for answer in orders
-            for each in answer
-        },
+        orders={_client_id(each): _order(each) for answer in orders for each in answer},
         began_ms=began_ms,
     )
+
+
+def _client_id(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("clientAlgoId") or answer["clientOrderId"])
 
 
 def _order(answer: Mapping[str, Any]) -> OpenOrder:

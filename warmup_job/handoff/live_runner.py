@@ -105,13 +105,12 @@ class LiveRunner(BaseRunner):
         if node is None or not isinstance(client, AccountClient):
             raise TraderError("Nautilus has no execution client for Binance; see its log above")
         await until_started(self.strategies, settings.connect_timeout_s + 5)
-        own_tag = f"-{node.trader_id.get_tag()}-"
         async with self._account_reader(client.symbols) as reader:
             self._reader = reader
             self.start_task(feed_funds(reader, self.strategies), "funds")
             others = OtherTraderWatch(settings.identity, reader, node.cache)
             self._account = AccountWatch(
-                reader, client, node.cache, others, own_tag, self.clock, self
+                reader, client, node.cache, others, settings.identity.owns, self.clock, self
             )
             look = partial(_look_at_news, self._account, others)
             node.kernel.msgbus.subscribe("events.order.*", look)

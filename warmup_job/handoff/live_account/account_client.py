@@ -41,6 +41,7 @@ from nautilus_trader.model.objects import Quantity
 from nautilus_trader.model.orders import Order
 
 from warmup_job.binance.unknown_outcome import NO_SUCH_ORDER, not_placed_reason
+from warmup_job.handoff.live_account.algo_acceptance import AlgoAcceptance
 from warmup_job.handoff.live_account.certain_orders import CertainOrders, error_code
 from warmup_job.handoff.live_account.listen_keys import ListenKeyRequests
 from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers, is_at_trigger
@@ -70,6 +71,8 @@ class AccountClient(BinanceFuturesExecutionClient):
         if self._ws_client._http_user is not None:  # the key is HMAC
             self._ws_client._http_user = ListenKeyRequests(kwargs["client"], kwargs["account_type"])
         self.triggers = StuckTriggers(self.orders, self._is_at_trigger, self._report_gone)
+        self.orders.on_algo_placed = self._accept
+        self._acceptance = AlgoAcceptance()
         self._late_trades: set[tuple[str, int]] = set()
         self._event_s: float | None = None
         self._position_side = ""
@@ -166,9 +169,33 @@ class AccountClient(BinanceFuturesExecutionClient):
             return  # of what follows only fills matter, which have events of their own
         if update.X == BinanceOrderStatus.FINISHED and self._lacks_fills(update):
             return  # their own events follow; a lost one is found by the watch of the account
+        if update.X == BinanceOrderStatus.NEW and self._is_accepted(update.caid):
+            return
         super()._handle_algo_update(raw)
         if update.X == BinanceOrderStatus.TRIGGERING:
             self.create_task(self.triggers.follow(update.caid))
+
+    def _is_accepted(self, order_id: str) -> bool:
+        """Return whether Nautilus has been told that a conditional order was accepted."""
+        order = self._cache.order(ClientOrderId(order_id))
+        is_asked = order_id in self.orders.under_way
+        is_first = self._acceptance.is_first_event(order_id, is_asked=is_asked)
+        # An event may come twice; and Nautilus learns in the loop's next step what it is told.
+        return not is_first or (order is not None and order.venue_order_id is not None)
+
+    def _accept(self, placed: BinanceFuturesAlgoOrder) -> None:
+        """Tell that an order was accepted, unless its event has done so."""
+        order = self._cache.order(ClientOrderId(placed.clientAlgoId))
+        if order is None or order.status != OrderStatus.SUBMITTED or placed.algoStatus != "NEW":
+            return  # it is triggered, or no longer open: its own events tell what has become of it
+        if self._acceptance.is_first_answer(placed.clientAlgoId):
+            self.generate_order_accepted(
+                strategy_id=order.strategy_id,
+                instrument_id=order.instrument_id,
+                client_order_id=order.client_order_id,
+                venue_order_id=VenueOrderId(str(placed.algoId)),
+                ts_event=self._clock.timestamp_ns(),
+            )
 
     def _lacks_fills(self, finished: BinanceFuturesAlgoOrderData) -> bool:
         """Return whether more of an order is filled than Nautilus knows.

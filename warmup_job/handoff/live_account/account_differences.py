@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ class Difference(NamedTuple):
 
 
 def differences(
-    account: AccountSnapshot, belief: Belief, *, read_ms: int, own_tag: str
+    account: AccountSnapshot, belief: Belief, *, read_ms: int, owns: Callable[[str], bool]
 ) -> list[Difference]:
     """Return how an account differs from what Nautilus believes of it.
 
@@ -67,11 +67,11 @@ def differences(
         account: what the exchange has answered.
         belief: what Nautilus believed when the answer had come.
         read_ms: when the reading began; UTC ms on this machine's clock.
-        own_tag: the part of this trader's order ids that no other trader's ids have.
+        owns: whether this trader made the order with that id, also in an earlier run.
     """
     return [
         *_position_differences(account, belief, read_ms - YOUNG_MS),
-        *_order_differences(account, belief, read_ms - YOUNG_MS, own_tag),
+        *_order_differences(account, belief, read_ms - YOUNG_MS, owns),
     ]
 
 
@@ -86,14 +86,14 @@ def _position_differences(
 
 
 def _order_differences(
-    account: AccountSnapshot, belief: Belief, settled_ms: int, own_tag: str
+    account: AccountSnapshot, belief: Belief, settled_ms: int, owns: Callable[[str], bool]
 ) -> Iterator[Difference]:
     for order_id in sorted(account.orders.keys() | belief.orders.keys()):
         here, there = belief.orders.get(order_id), account.orders.get(order_id)
         if order_id in belief.under_way:
             continue
         if here is None:
-            if own_tag in order_id:
+            if owns(order_id):
                 yield Difference(f"order {order_id}", "unknown", "open")
         elif here.changed_ms <= settled_ms:
             believed = _text(here)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -50,7 +51,7 @@ class AccountWatch:
         client: Nautilus' execution client; a repair renews its user data stream.
         cache: what Nautilus believes.
         others: looks for orders of other traders.
-        own_tag: the part of this trader's order ids that no other trader's ids have.
+        owns: whether this trader made the order with that id, also in an earlier run.
         clock: is doubted when the account cannot be read: requests are signed with the time.
         listener: the runner.
     """
@@ -61,7 +62,7 @@ class AccountWatch:
         client: AccountClient,
         cache: CacheFacade,
         others: OtherTraderWatch,
-        own_tag: str,
+        owns: Callable[[str], bool],
         clock: ClockWatch,
         listener: RunListener,
     ) -> None:
@@ -69,7 +70,7 @@ class AccountWatch:
         self._client = client
         self._cache = cache
         self._others = others
-        self._own_tag = own_tag
+        self._owns = owns
         self._clock = clock
         self._listener = listener
         self._step = Step("unknown", "the account has not been read yet", "wait")
@@ -137,7 +138,7 @@ class AccountWatch:
             return self._on_unread("the exchange does not answer")
         await self._others.look(account)
         self._differences = differences(
-            account, self._belief(account), read_ms=read_ms, own_tag=self._own_tag
+            account, self._belief(account), read_ms=read_ms, owns=self._owns
         )
         step = self._verdict.judge(self._differences, _monotonic_ms(), self._stream_problem())
         self._enter(step)

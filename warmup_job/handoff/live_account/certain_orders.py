@@ -38,7 +38,7 @@ ANSWER_S = 10.0
 """How many seconds an answer may take; after that the outcome counts as unknown."""
 _ABSENT_AFTER_S = (0.0, 0.25, 0.5)
 """Pauses before the queries that all have to find no order, until it counts as not placed."""
-_PLACED_WITHIN_S = 6.0
+PLACED_WITHIN_S = 6.0
 """How long after its request an order may still be placed: the default recvWindow of 5 s, and the
 second that a timestamp may be ahead of Binance's clock.
 
@@ -79,19 +79,23 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         super().__init__(*args, **kwargs)
         self.under_way: set[str] = set()
         """Client ids of the orders whose request, or the query after it, is not answered yet."""
+        self.on_algo_placed: Callable[[BinanceFuturesAlgoOrder], object] = lambda _: None
+        """Called with each conditional order that exists now, as the exchange has answered it."""
 
     async def new_order(self, **order: Any) -> BinanceOrder:  # noqa: ANN401
         """Place an order."""
         order_id: str = order["new_client_order_id"]
         query = partial(self.query_order, order["symbol"], orig_client_order_id=order_id)
-        placed_within_s = 0.0 if order_id.startswith("S") else _PLACED_WITHIN_S
+        placed_within_s = 0.0 if order_id.startswith("S") else PLACED_WITHIN_S
         return await self._place(order_id, super().new_order(**order), query, placed_within_s)
 
     async def new_algo_order(self, **order: Any) -> BinanceFuturesAlgoOrder:  # noqa: ANN401
         """Place a conditional order, which is taken for a stop loss."""
         order_id: str = order["client_algo_id"]
         query = partial(self.query_algo_order, client_algo_id=order_id)
-        return await self._place(order_id, super().new_algo_order(**order), query, 0.0)
+        placed = await self._place(order_id, super().new_algo_order(**order), query, 0.0)
+        self.on_algo_placed(placed)
+        return placed
 
     async def cancel_order(
         self,

@@ -12,6 +12,7 @@ from nautilus_trader.cache.base import CacheFacade
 from nautilus_trader.model.identifiers import ClientOrderId
 
 from warmup_job.errors import LiveRefusedError, WarmupError
+from warmup_job.handoff.live_account.certain_orders import PLACED_WITHIN_S
 from warmup_job.handoff.live_account.other_traders import (
     OtherTrader,
     SeenOrder,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from warmup_job.binance.account_reader import AccountReader, AccountSnapshot, OpenOrder
 
 _SHOWN = 3
+_LATE_MS = int(PLACED_WITHIN_S * 1000)
 
 
 class OtherTraderWatch:
@@ -64,6 +66,7 @@ class OtherTraderWatch:
             problem = other_traders_problem(self._identity, account)
             if problem:
                 raise LiveRefusedError(f"live trading is refused: {problem}")
+        self._before |= self._late_orders(account, self._since_ms)
         orders = [
             _seen(order_id, order)
             for order_id, order in account.orders.items()
@@ -72,9 +75,23 @@ class OtherTraderWatch:
         found = other_traders(orders, since_ms=self._since_ms, is_sent=self._is_sent)
         for other in found:
             if other.tag not in self._told:
-                await self._decide(other)
+                await self._decide(other, account)
 
-    async def _decide(self, other: OtherTrader) -> None:
+    def _late_orders(self, account: AccountSnapshot, since_ms: int) -> frozenset[str]:
+        """Return what an earlier run of this trader sent just before it was killed.
+
+        Another trader on a copy of its state folder goes on sending, and is noticed by that.
+        """
+        found = []
+        for order_id, order in account.orders.items():
+            parts = parse_client_order_id(order_id)
+            if parts is None or parts.tag == self._identity.tag:
+                continue
+            if self._identity.owns(order_id) and order.created_ms <= since_ms + _LATE_MS:
+                found.append(order_id)
+        return frozenset(found)
+
+    async def _decide(self, other: OtherTrader, account: AccountSnapshot) -> None:
         """Stop this trader if it has started later than the other one.
 
         Raises:
@@ -86,7 +103,8 @@ class OtherTraderWatch:
             logger.warning("cannot read the newest orders ({}); trying again", error)
             return
         self._told.add(other.tag)
-        history = [_seen(order_id, order) for order_id, order in newest]
+        # Binance's history ends a week ago, and an open order may be older.
+        history = [_seen(*each) for each in (*account.orders.items(), *newest)]
         first = other.orders[0]
         what = (
             f"another trader ({other.tag}) trades {first.symbol} with the same account: order "

@@ -71,17 +71,17 @@ def started_later(
     """Return whether this trader has started later than the other one, by their first orders.
 
     A tag belongs to one start of a trader, so what it sent before an earlier restart does not
-    count. Conditional orders do not count either: the history that both traders read lacks them. A
-    trader without any other order is the later one.
+    count. A trader without any order is the later one.
 
     Args:
         identity: of this trader.
         other: the other trader.
-        history: the newest orders of the symbols, open and closed, without conditional ones.
+        history: the open orders of the symbols, and the newest ones, also the closed ones, all with
+            conditional orders.
         is_sent: whether this run has sent the order with that id.
     """
     mine: list[tuple[int, int]] = []
-    theirs = [each.rank for each in other.orders if each.number]
+    theirs = [each.rank for each in other.orders]
     for order in history:
         parts = parse_client_order_id(order.order_id)
         if parts is None:
@@ -90,4 +90,7 @@ def started_later(
             mine.append(order.rank)
         elif parts.tag == other.tag:
             theirs.append(order.rank)
-    return not mine or (bool(theirs) and min(theirs) < min(mine))
+    if not mine:
+        return True
+    # Conditional orders have no number; of two that were created in one ms the tag decides.
+    return (min(theirs), other.tag) < (min(mine), identity.tag)
