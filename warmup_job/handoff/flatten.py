@@ -49,6 +49,14 @@ class HeldPosition(NamedTuple):
     """Base currency, above 0."""
 
 
+def cached_positions(cache: CacheFacade) -> list[HeldPosition]:
+    """Return the open positions that Nautilus knows; on paper it is the exchange."""
+    return [
+        HeldPosition(each.instrument_id, each.id, bool(each.is_long), each.quantity.as_decimal())
+        for each in cache.positions_open()
+    ]
+
+
 type ReadPositions = Callable[[], Awaitable[Sequence[HeldPosition]]]
 
 

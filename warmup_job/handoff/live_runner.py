@@ -16,6 +16,7 @@ from warmup_job.binance.account_reader import AccountReader
 from warmup_job.binance.endpoints import account_ws_url, rest_url
 from warmup_job.catalog.names import VENUE
 from warmup_job.errors import TraderError
+from warmup_job.handoff.built_node import BuiltNode
 from warmup_job.handoff.flatten import HeldPosition
 from warmup_job.handoff.live_account.account_client import AccountClient
 from warmup_job.handoff.live_account.account_watch import AccountWatch
@@ -23,10 +24,10 @@ from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
 from warmup_job.handoff.live_account.funds_feed import feed_funds, feed_last_funds
 from warmup_job.handoff.live_account.limited_requests import share_limits
 from warmup_job.handoff.live_account.other_trader_watch import OtherTraderWatch
-from warmup_job.handoff.node import account_type, environment, provider, proxy_url
-from warmup_job.handoff.node_start import until_started
+from warmup_job.handoff.node import Execution, account_type, environment, provider, proxy_url
+from warmup_job.handoff.node_start import Load, until_started
 from warmup_job.handoff.reporting.report import AccountReport
-from warmup_job.handoff.runner import BaseRunner, Load
+from warmup_job.handoff.runner import BaseRunner
 from warmup_job.market.symbol import venue_symbol
 
 
@@ -86,23 +87,19 @@ class LiveRunner(BaseRunner):
             if symbol in instruments
         ]
 
-    async def _begin(self, load: Load | None) -> None:
-        http = getattr(self._execution_client(), "_http_client", None)
+    async def _begin(self, built: BuiltNode, load: Load | None) -> None:
+        http = getattr(_execution_client(built.node), "_http_client", None)
         if isinstance(http, BinanceHttpClient):
             share_limits(http, self.client, proxy_url(self.settings))
         if self._is_futures:
             # Without it a broken user data stream would stay so while orders are cancelled.
-            self.start_task(self._watch_account(), "account", to_the_end=True)
-        await super()._begin(load)
+            self.start_task(self._watch_account(built.node), "account", to_the_end=True)
+        await super()._begin(built, load)
 
-    def _execution_client(self) -> object:
-        node = self.node
-        return None if node is None else node.kernel.exec_engine._clients.get(ClientId(VENUE))
-
-    async def _watch_account(self) -> None:
+    async def _watch_account(self, node: TradingNode) -> None:
         """Compare the account with Nautilus' cache from the start of the strategies on."""
-        settings, node, client = self.settings, self.node, self._execution_client()
-        if node is None or not isinstance(client, AccountClient):
+        settings, client = self.settings, _execution_client(node)
+        if not isinstance(client, AccountClient):
             raise TraderError("Nautilus has no execution client for Binance; see its log above")
         await until_started(self.strategies, settings.connect_timeout_s + 5)
         async with self._account_reader(client.symbols) as reader:
@@ -128,29 +125,28 @@ class LiveRunner(BaseRunner):
             async with self._account_reader() as reader:
                 await feed_last_funds(reader, self.strategies)
 
-    def _add_execution(self, node: TradingNode) -> None:
-        node.add_exec_client_factory(VENUE, ExecClientFactory)
-
-    def _execution_configs(self) -> dict[str, object]:
-        settings = self.settings
-        futures = self._is_futures
+    def _execution(self) -> Execution:
+        settings, futures = self.settings, self._is_futures
         symbols = [BinanceSymbol(venue_symbol(str(each))) for each in sorted(self.instrument_ids)]
-        return {
-            VENUE: BinanceExecClientConfig(
-                api_key=settings.api_key,
-                api_secret=settings.api_secret,
-                account_type=account_type(settings),
-                environment=environment(settings),
-                base_url_http=settings.rest_url,
-                base_url_ws=account_ws_url(settings.ws_url),
-                base_url_ws_stream=settings.ws_url,
-                proxy_url=proxy_url(settings),
-                instrument_provider=provider(self.instrument_ids),
-                # Hedge mode has no reduce-only orders: an order's position names the side to close.
-                use_reduce_only=not futures,
-                futures_leverages=dict.fromkeys(symbols, settings.leverage) if futures else None,
-            )
-        }
+        config = BinanceExecClientConfig(
+            api_key=settings.api_key,
+            api_secret=settings.api_secret,
+            account_type=account_type(settings),
+            environment=environment(settings),
+            base_url_http=settings.rest_url,
+            base_url_ws=account_ws_url(settings.ws_url),
+            base_url_ws_stream=settings.ws_url,
+            proxy_url=proxy_url(settings),
+            instrument_provider=provider(self.instrument_ids),
+            # Hedge mode has no reduce-only orders: an order's position names the side to close.
+            use_reduce_only=not futures,
+            futures_leverages=dict.fromkeys(symbols, settings.leverage) if futures else None,
+        )
+        return Execution(ExecClientFactory, config, is_real=True)
+
+
+def _execution_client(node: TradingNode) -> object:
+    return node.kernel.exec_engine._clients.get(ClientId(VENUE))
 
 
 def _look_at_news(account: AccountWatch, others: OtherTraderWatch, event: OrderEvent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
 from nautilus_trader.adapters.binance.config import (
@@ -14,11 +15,12 @@ from nautilus_trader.adapters.binance.config import (
 from nautilus_trader.common.config import LoggingConfig
 from nautilus_trader.live.config import (
     LiveDataEngineConfig,
+    LiveExecClientConfig,
     LiveExecEngineConfig,
     LiveRiskEngineConfig,
     TradingNodeConfig,
 )
-from nautilus_trader.live.factories import LiveDataClientFactory
+from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import InstrumentId
 
@@ -48,6 +50,16 @@ class NodeSettings:
     api_secret: str | None = field(default=None, repr=False)
     log_level: str = "INFO"
     connect_timeout_s: float = 30.0
+
+
+class Execution(NamedTuple):
+    """Where the orders of a node go."""
+
+    factory: type[LiveExecClientFactory]
+    """Makes the execution client."""
+    config: LiveExecClientConfig
+    is_real: bool
+    """Whether the exchange receives them, and has to be asked for open ones at the start."""
 
 
 def account_type(settings: NodeSettings) -> BinanceAccountType:
@@ -82,13 +94,12 @@ def provider(instrument_ids: Iterable[InstrumentId]) -> BinanceInstrumentProvide
 def make_node(
     settings: NodeSettings,
     instrument_ids: Iterable[InstrumentId],
-    exec_clients: dict[str, object],
+    execution: Execution,
     *,
-    reconcile: bool,
     loop: asyncio.AbstractEventLoop,
     data_factory: type[LiveDataClientFactory],
 ) -> TradingNode:
-    """Make a node with Binance's data client; it is not built yet.
+    """Make a node with its clients; it is not built yet.
 
     An exception inside Nautilus shuts the node down in order. By default it would end the process
     at once, with its orders open.
@@ -96,8 +107,7 @@ def make_node(
     Args:
         settings: where the node trades.
         instrument_ids: what it loads.
-        exec_clients: the execution clients' configurations, by venue.
-        reconcile: whether to ask the venue for open orders and positions at the start.
+        execution: where its orders go.
         loop: the running event loop.
         data_factory: makes the data client.
     """
@@ -117,7 +127,7 @@ def make_node(
             max_order_modify_rate=_NO_RATE,
         ),
         exec_engine=LiveExecEngineConfig(
-            reconciliation=reconcile,
+            reconciliation=execution.is_real,
             # Nautilus would reject an order in flight as UNKNOWN although it may exist, and count
             # one as cancelled although it may fill. `AccountWatch` finds out what became of them.
             inflight_check_interval_ms=0,
@@ -133,13 +143,14 @@ def make_node(
                 instrument_provider=provider(instrument_ids),
             )
         },
-        exec_clients=exec_clients,
+        exec_clients={VENUE: execution.config},
         timeout_connection=settings.connect_timeout_s,
         timeout_disconnection=3.0,
         timeout_post_stop=0.5,
     )
     node = TradingNode(config=config, loop=loop)
     node.add_data_client_factory(VENUE, data_factory)
+    node.add_exec_client_factory(VENUE, execution.factory)
     return node
 
 

@@ -1,17 +1,51 @@
-"""The start of a node: when its strategies run, and what they have to know then."""
+"""The start of a node: its strategies run, and their histories are loaded."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from nautilus_trader.common.messages import TradingStateChanged
-from nautilus_trader.core.uuid import UUID4
-from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.enums import TradingState
 from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import TraderError
+from warmup_job.handoff.live_bars.stream_history import History
+
+type Load = Callable[[], Awaitable[Sequence[History]]]
+
+
+async def start_and_load(
+    strategies: Sequence[Strategy],
+    timeout_s: float,
+    load: Load | None,
+    take: Callable[[Sequence[History]], object],
+) -> None:
+    """Wait until the strategies run and their histories are loaded.
+
+    Args:
+        strategies: all of them have to run.
+        timeout_s: how many seconds the start may take.
+        load: loads the histories; None: there is nothing to load.
+        take: called with the histories as soon as they are loaded.
+
+    Raises:
+        TraderError: the strategies do not start.
+        WarmupError: ``load`` failed.
+    """
+
+    async def load_and_take(load: Load) -> None:
+        take(await load())
+
+    started = until_started(strategies, timeout_s)
+    waiting = {asyncio.create_task(started, name="started")}
+    if load is not None:
+        waiting.add(asyncio.create_task(load_and_take(load), name="load"))
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 async def until_started(strategies: Sequence[Strategy], timeout_s: float) -> None:
@@ -34,16 +68,3 @@ async def until_started(strategies: Sequence[Strategy], timeout_s: float) -> Non
         if any(strategy.is_stopped for strategy in strategies):
             raise TraderError("a strategy stopped as it started; see its log above")
         await asyncio.sleep(0.005)
-
-
-def announce_trading_state(node: TradingNode, state: TradingState) -> None:
-    """Publish whether trading is on, as Nautilus' risk engine publishes its state.
-
-    Args:
-        node: its strategies may have subscribed to ``events.risk``.
-        state: HALTED or ACTIVE.
-    """
-    kernel = node.kernel
-    now_ns = kernel.clock.timestamp_ns()
-    event = TradingStateChanged(node.trader_id, state, {}, UUID4(), now_ns, now_ns)
-    kernel.msgbus.publish("events.risk", event)

@@ -4,16 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from loguru import logger
+from nautilus_trader.common.messages import ShutdownSystem
 from nautilus_trader.live.node import TradingNode
 
+from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.modes import Orders
 
 _CANCEL_AGAIN_S = 0.05
 _CANCEL_S = 3.0  # how long cancels may take
 _STOP_S = 10.0
+
+
+def take_over_shutdown(node: TradingNode, on_failure: Callable[[BaseException], object]) -> None:
+    """End the run in order when Nautilus must stop: it would end at once, with its orders open.
+
+    Args:
+        node: the node; it is built.
+        on_failure: ends the run with an error.
+    """
+
+    def on_command(command: ShutdownSystem) -> None:
+        on_failure(TraderError(f"Nautilus must stop: {command.reason}; see its log above"))
+
+    kernel, topic = node.kernel, "commands.system.shutdown"
+    kernel.msgbus.unsubscribe(topic, kernel._on_shutdown_system)
+    kernel.msgbus.subscribe(topic, on_command)
+
+
+def orders_to_cancel(error: BaseException | None, on_stop: Orders, own_orders: OwnOrders) -> Orders:
+    """Return what happens to open orders now.
+
+    Args:
+        error: what has ended the run; None: it was asked to end.
+        on_stop: the policy.
+        own_orders: the trader's.
+    """
+    if not isinstance(error, LiveRefusedError):
+        return on_stop
+    # Another trader goes on: only what this run has sent is cancelled, but that is.
+    own_orders.only_this_run = True
+    return "cancel_entries" if on_stop == "keep" else on_stop
 
 
 async def cancel_at_the_end(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from warmup_job.handoff.operator_control import OperatorControl
+from warmup_job.handoff.reporting.report import State
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import FirstBar, Orders, Replay
 
@@ -32,3 +33,16 @@ class TradingPolicy:
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
     operator: OperatorControl = field(default_factory=OperatorControl)
     """What the operator wants; the default is a control that nobody else holds."""
+
+    def unwanted(self, state: State) -> list[Orders]:
+        """Return which open orders must not rest: bars are missing, or the operator has paused.
+
+        Args:
+            state: the state that the trader is in; when it stops, `on_stop` decides.
+        """
+        unwanted: list[Orders] = []
+        if state == "degraded":
+            unwanted.append(self.on_gap)
+        if self.operator.state != "trading" and state != "stopping":
+            unwanted.append("cancel_entries")
+        return unwanted
