@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,6 +88,10 @@ def remembers() -> Iterator[Callable[[], Remembers]]:
     yield make
     for engine in engines:
         engine.dispose()
+
+
+def save(state: StateDir, strategy: Remembers) -> bool:
+    return asyncio.run(saved.StateSaver(state, [strategy]).close())
 
 
 @pytest.fixture
@@ -194,7 +197,7 @@ def test_state_dir_paper_warns_once_and_saves_nothing(
     path, strategy = unusable(kind, tmp_path), remembers()
     with held_state_dir(path, "paper") as state:
         for _ in range(3):
-            assert not saved.save(state, strategy)
+            assert not save(state, strategy)
             assert not state.write(state.path / "paper.json", b"{}")
         assert not saved.load(state, strategy)
     ((level, message),) = logged
@@ -213,18 +216,18 @@ def test_state_dir_loss_and_return_are_logged_once(
 ) -> None:
     strategy = remembers()
     with held_state_dir(tmp_path / "state", mode) as state:
-        assert saved.save(state, strategy)
+        assert save(state, strategy)
         assert logged == []
         state.folder.rename(tmp_path / "away")
         state.folder.write_bytes(b"")
         for _ in range(3):
-            assert not saved.save(state, strategy)
+            assert not save(state, strategy)
         assert [each for each, _ in logged] == [level]
         assert "WARMUP_STATE_DIR" in logged[0][1]
         state.folder.unlink()
         strategy.word = b"second"
         for _ in range(2):
-            assert saved.save(state, strategy)
+            assert save(state, strategy)
         assert [each for each, _ in logged] == [level, "INFO"]
         later = remembers()
         assert saved.load(state, later)
@@ -238,12 +241,12 @@ def test_state_dir_strategy_that_cannot_be_saved_is_logged_once(
     state = StateDir(tmp_path, "paper")
     strategy.fails = True
     for _ in range(3):
-        assert not saved.save(state, strategy)
+        assert not save(state, strategy)
     ours = [message for _, message in logged if "on_save" in message]
     assert len(ours) == 1
     assert "nothing to save" in ours[0]
     strategy.fails = False
-    assert saved.save(state, strategy)
+    assert save(state, strategy)
     assert "is written again" in logged[-1][1]
 
 
@@ -270,8 +273,8 @@ def test_state_dir_saver_writes_on_request_and_the_newest_state_at_the_end(
         saver.request()
         await until_async(lambda: word_in(state) == b"second")
         strategy.word = b"last"
-        saver.close()
         running.cancel()
+        assert await saver.close()
 
     asyncio.run(trade())
     assert word_in(state) == b"last"
@@ -320,31 +323,37 @@ def test_state_dir_saver_slow_disk_delays_no_event_and_loses_no_request(
 def test_state_dir_saver_unfinished_write_does_not_replace_the_last_state(
     tmp_path: Path, remembers: Callable[[], Remembers]
 ) -> None:
-    state, strategy = StateDir(tmp_path, "paper"), remembers()
+    """The end of a run waits for both, and the event loop for neither."""
+    state, strategy = Counting(tmp_path, "paper"), remembers()
 
     async def trade() -> None:
         saver = saved.StateSaver(state, [strategy])
-        held = threading.Event()
-
-        def occupy() -> None:  # the only thread, so that the write has to wait
-            assert held.wait(HANG_S)
-
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
-        occupied = loop.run_in_executor(None, occupy)
         running = asyncio.create_task(saver.run())
-        strategy.taken = 0
+        state.may_write.clear()
         saver.request()
-        await until_async(lambda: strategy.taken == 1)
-        strategy.word = b"last"
-        saver.close()
-        held.set()
-        await occupied
-        await loop.run_in_executor(None, lambda: None)  # after it, the write has ended too
+        await until_async(lambda: state.writes == 1)
         running.cancel()
+        strategy.word, strategy.taken = b"last", 0
+        closing = asyncio.create_task(saver.close())
+        await until_async(lambda: strategy.taken == 1)
+        state.may_write.set()
+        assert await closing
 
     asyncio.run(trade())
     assert word_in(state) == b"last"
+
+
+def test_state_dir_saver_disk_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, remembers: Callable[[], Remembers], logged: list[tuple[str, str]]
+) -> None:
+    state, strategy = Counting(tmp_path, "live"), remembers()
+    state.may_write.clear()
+    assert not asyncio.run(saved.StateSaver(state, [strategy], last_s=0.01).close())
+    state.may_write.set()
+    ((level, message),) = logged
+    assert level == "ERROR"
+    assert str(state.folder) in message
+    assert "may be lost" in message
 
 
 # -- the command -------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ class BaseRunner(ABC):
         self._tasks.cancel_last()
         await self._read_last_funds()
         if built.saver is not None:
-            built.saver.close()
+            await built.saver.close()
         await stop_node(built.node, node_task)
         self.policy.operator.write_again()
         self.on_report(self.report())

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from loguru import logger
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.handoff.disk_thread import DiskThread
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.snapshot.durable import read_regular_file
 
 _MOST_BYTES = 64 << 20
+_LAST_S = 10.0  # a disk that is slower than that does not hold up the trader's end
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -24,38 +26,27 @@ class _Saved(msgspec.Struct, frozen=True):
     sha256: str
 
 
-def save(state_dir: StateDir, strategy: Strategy) -> bool:
-    """Replace the strategy's file, if the strategy has any state.
-
-    Args:
-        state_dir: the trader's folder.
-        strategy: its on_save returns the state.
-
-    Returns:
-        False: that failed. A failure is logged once until it works again.
-    """
-    data = _encoded(state_dir, strategy)
-    return data is not None and (not data or state_dir.write(_place(state_dir, strategy), data))
-
-
 class StateSaver:
     """Saves the strategies' states while they trade, without delaying an event.
 
     A state is taken on the event loop and written in a thread, because a write waits for the disk.
     Requests that arrive during a write lead to one more write. A state that has not changed is not
-    written again.
+    written again. A failure is logged once until it works again.
 
     Args:
         state_dir: the trader's folder.
-        strategies: whose states it saves.
+        strategies: whose states it saves; those without any have no file.
+        last_s: how long `close` waits for the disk, seconds.
     """
 
-    def __init__(self, state_dir: StateDir, strategies: Sequence[Strategy]) -> None:
+    def __init__(
+        self, state_dir: StateDir, strategies: Sequence[Strategy], last_s: float = _LAST_S
+    ) -> None:
         self._state_dir = state_dir
         self._strategies = strategies
+        self._last_s = last_s
         self._requested = asyncio.Event()
-        self._writing = threading.Lock()
-        self._is_closed = False
+        self._disk = DiskThread("state-saver")
         self._written: dict[str, bytes] = {}
 
     def request(self) -> None:
@@ -68,24 +59,38 @@ class StateSaver:
             await self._requested.wait()
             self._requested.clear()
             for strategy in self._strategies:
-                data = _encoded(self._state_dir, strategy)
-                if data:
-                    await asyncio.to_thread(self._write, strategy, data)
+                await self._start(strategy)
 
-    def close(self) -> None:
-        """Save once more, now; a write that is still in its thread changes nothing after it."""
-        with self._writing:
-            self._is_closed = True
-            for strategy in self._strategies:
-                save(self._state_dir, strategy)
+    async def close(self) -> bool:
+        """Save the present states as the last ones; call it once `run` is cancelled.
 
-    def _write(self, strategy: Strategy, data: bytes) -> None:
-        with self._writing:
-            whose = str(strategy.id)
-            if self._is_closed or self._written.get(whose) == data:
-                return
-            if self._state_dir.write(_place(self._state_dir, strategy), data):
-                self._written[whose] = data
+        Returns:
+            Whether all of them are on the disk.
+        """
+        writes = [self._start(strategy) for strategy in self._strategies]
+        try:
+            async with asyncio.timeout(self._last_s):
+                return all(await asyncio.gather(*writes))
+        except TimeoutError:
+            logger.error(
+                "{} takes longer than {} s to write: the last state of the strategies may be lost",
+                self._state_dir.folder, self._last_s,
+            )  # fmt: skip
+            return False
+
+    def _start(self, strategy: Strategy) -> asyncio.Future[bool]:
+        """Take a state and begin to write it; the thread keeps the order."""
+        data = _encoded(self._state_dir, strategy)
+        return self._disk.start(partial(self._write, strategy, data))
+
+    def _write(self, strategy: Strategy, data: bytes | None) -> bool:
+        whose = str(strategy.id)
+        if not data or self._written.get(whose) == data:
+            return data is not None
+        if not self._state_dir.write(_place(self._state_dir, strategy), data):
+            return False
+        self._written[whose] = data
+        return True
 
 
 def load(state_dir: StateDir, strategy: Strategy) -> bool:
