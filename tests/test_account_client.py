@@ -240,6 +240,24 @@ def test_half_an_account_is_not_reported(start_exchange: Start) -> None:
     assert at_the_desk(running, lambda desk: desk.client.generate_mass_status()) is None
 
 
+def test_a_deep_ladder_that_has_gone_is_reconciled_in_time(
+    start_exchange: Start,
+) -> None:
+    """60 answers, each 500 ms after its request: one after another they take longer than 20 s."""
+    running = start_exchange()
+    running.fault("delay=500ms@GET/order")
+
+    async def work(desk: Desk) -> list[Any]:
+        for number in range(60):
+            desk.believe(f"E-{number}", venue_order_id=None, age_ns=EARLIER_NS)
+        assert await desk.client.renew_stream()
+        await desk.client._disconnect()
+        return desk.reports
+
+    (status,) = at_the_desk(running, work)
+    assert len(status.order_reports) == 60
+
+
 def test_a_liquidation_is_reported_on_the_position_that_it_closes(start_exchange: Start) -> None:
     order = {
         "s": "BTCUSDT", "c": "autoclose-1", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.010",

@@ -21,6 +21,7 @@ from nautilus_trader.adapters.binance.http.error import BinanceError
 from nautilus_trader.common.component import LiveClock
 
 from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
 from warmup_job.binance.unknown_outcome import may_send_again
 from warmup_job.handoff.live_account import certain_orders
 from warmup_job.handoff.live_account.certain_orders import CertainOrders
@@ -141,6 +142,30 @@ def test_a_stop_that_does_not_exist_does_not_wait_for_late_requests(start_exchan
     assert asked.count("/fapi/v1/order") > 3
 
 
+def test_an_order_whose_query_never_succeeds_is_left_to_the_readings_of_the_account(
+    start_exchange: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be taken for being on its way for ever, and never be compared."""
+    running = start_exchange()
+    running.fault("unknown=done@POST/order:times=1")
+    running.fault("503@GET/order")
+    monkeypatch.setattr(certain_orders, "UNANSWERED_S", 0.5)
+    orders = orders_at(running)
+
+    async def run() -> None:
+        task = asyncio.create_task(place(orders, ENTRY))
+        async with asyncio.timeout(HANG_S):
+            while not orders.under_way:
+                await asyncio.sleep(0.01)
+            while orders.under_way:
+                await asyncio.sleep(0.01)
+        assert not task.done()
+        task.cancel()
+
+    asyncio.run(run())
+    assert open_ids(running) == [ENTRY]
+
+
 def test_the_outcome_is_asked_for_until_the_exchange_answers(start_exchange: Start) -> None:
     running = start_exchange()
     running.fault("unknown=done@POST/order:times=1")
@@ -151,12 +176,12 @@ def test_the_outcome_is_asked_for_until_the_exchange_answers(start_exchange: Sta
         task = asyncio.create_task(place(orders, ENTRY))
         while not sent(running, "GET"):
             await asyncio.sleep(0.01)
-        meanwhile = set(orders.under_way)
+        meanwhile = orders.under_way
         await task
+        assert orders.under_way == set()
         return meanwhile
 
     assert asyncio.run(run()) == {ENTRY}
-    assert orders.under_way == set()
     assert open_ids(running) == [ENTRY]
 
 

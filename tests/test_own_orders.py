@@ -11,7 +11,7 @@ from nautilus_trader.common.component import LiveClock
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.enums import OrderSide
-from nautilus_trader.model.events import OrderAccepted, OrderSubmitted
+from nautilus_trader.model.events import OrderAccepted, OrderDenied, OrderSubmitted
 from nautilus_trader.model.identifiers import (
     AccountId,
     ClientOrderId,
@@ -96,6 +96,18 @@ def test_own_orders_exits_that_return_without_reduce_only_stay(account: Account,
     opening = account.add(f"O-{key(tag, 4)}", OrderSide.SELL, "SHORT")
     assert account.cancels("cancel_entries") == {entry, opening}
     assert account.cancels("cancel_all") == {entry, stop, target, closing, opening}
+
+
+def test_own_orders_are_under_way_until_the_exchange_has_answered(account: Account) -> None:
+    account.add(f"E-{KEY.format(tag=ME.tag, count=1)}", OrderSide.BUY, "LONG", sent=True)
+    assert not account.own.are_under_way()
+    waiting = account.factory.market(instrument().id, OrderSide.BUY, instrument().make_qty("0.010"))
+    account.cache.add_order(waiting)
+    assert account.own.are_under_way()
+    ids = (waiting.trader_id, waiting.strategy_id, waiting.instrument_id, waiting.client_order_id)
+    waiting.apply(OrderDenied(*ids, "halted", UUID4(), 0))
+    account.cache.update_order(waiting)
+    assert not account.own.are_under_way()
 
 
 def test_own_orders_of_before_the_start_stay_when_another_trader_goes_on(account: Account) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 from loguru import logger
@@ -49,6 +50,9 @@ from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers, is_at_
 _RENEW_S = 30.0
 _RECONCILE_S = 20.0
 """How long a reconciliation may take: Nautilus' HTTP client waits for an answer without a limit."""
+_AT_ONCE = 10
+"""How many orders are asked for at once: one after another, those of a deep ladder take too long to
+reconcile in time, if all of them have ended while the trader heard nothing."""
 _MAX_READS = 3
 YOUNG_S = 2.0
 """An order that was sent more recently may not be in the exchange's answers yet."""
@@ -294,8 +298,9 @@ class AccountClient(BinanceFuturesExecutionClient):
                 if _sizes(before) == _sizes(held):
                     break  # nothing was filled meanwhile
             status.add_order_reports(reports)
-            for report in reports:
-                status.add_fill_reports(await self._fills(report))
+            for some in batched(reports, _AT_ONCE):
+                for fills in await asyncio.gather(*map(self._fills, some)):
+                    status.add_fill_reports(fills)
             if is_complete:
                 status.add_position_reports(held)
                 self._log_takeovers(held)
@@ -326,11 +331,9 @@ class AccountClient(BinanceFuturesExecutionClient):
         leaving = {order_id for order_id, order in believed.items() if self._is_leaving(order)}
         reports = [report for report in reports if report.client_order_id not in leaving]
         reported = {report.client_order_id for report in reports} | leaving
-        reports += [
-            await self._order_now(order)
-            for order_id, order in believed.items()
-            if order_id not in reported
-        ]
+        missing = [order for order_id, order in believed.items() if order_id not in reported]
+        for some in batched(missing, _AT_ONCE):
+            reports += await asyncio.gather(*map(self._order_now, some))
         return reports, not leaving
 
     def _believed_open(self) -> dict[ClientOrderId, Order]:

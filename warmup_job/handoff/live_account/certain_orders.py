@@ -36,6 +36,8 @@ from warmup_job.binance.unknown_outcome import (
 
 ANSWER_S = 10.0
 """How many seconds an answer may take; after that the outcome counts as unknown."""
+UNANSWERED_S = 30.0
+"""How long an order counts as being on its way while its request and queries stay unanswered."""
 _ABSENT_AFTER_S = (0.0, 0.25, 0.5)
 """Pauses before the queries that all have to find no order, until it counts as not placed."""
 PLACED_WITHIN_S = 6.0
@@ -77,8 +79,7 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
         super().__init__(*args, **kwargs)
-        self.under_way: set[str] = set()
-        """Client ids of the orders whose request, or the query after it, is not answered yet."""
+        self._asked_s: dict[str, float] = {}  # when the requests that are not answered were sent
         self.on_algo_placed: Callable[[BinanceFuturesAlgoOrder], object] = lambda _: None
         """Called with each conditional order that exists now, as the exchange has answered it."""
 
@@ -153,13 +154,23 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         """
         return await self._query(partial(self.query_algo_order, client_algo_id=order_id))
 
+    @property
+    def under_way(self) -> set[str]:
+        """Client ids of the orders whose request, or the query after it, is not answered yet.
+
+        After `UNANSWERED_S` an order is left out, so that a reading of the account decides on it:
+        its query may fail for as long as the other requests succeed.
+        """
+        after_s = asyncio.get_running_loop().time() - UNANSWERED_S
+        return {order_id for order_id, at_s in self._asked_s.items() if at_s > after_s}
+
     @contextlib.contextmanager
     def _tracked(self, order_id: str) -> Iterator[None]:
-        self.under_way.add(order_id)
+        self._asked_s[order_id] = asyncio.get_running_loop().time()
         try:
             yield
         finally:
-            self.under_way.discard(order_id)
+            self._asked_s.pop(order_id, None)
 
     async def _place[T](
         self,

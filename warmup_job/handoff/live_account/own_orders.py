@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from nautilus_trader.cache.base import CacheFacade
 from nautilus_trader.model.enums import OrderSide, OrderStatus
 from nautilus_trader.model.events import OrderSubmitted
+from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
@@ -66,8 +67,14 @@ class OwnOrders:
         return any(
             order.is_inflight or order.status in {OrderStatus.INITIALIZED, OrderStatus.RELEASED}
             for strategy in self._strategies
-            for order in self._cache.orders(strategy_id=strategy.id)
+            for order in map(self._cache.order, self._unfinished(strategy))
         )
+
+    def _unfinished(self, strategy: Strategy) -> set[ClientOrderId]:
+        """Return the ids of a strategy's orders that are not closed; by then most of them are."""
+        made: set[ClientOrderId] = self._cache.client_order_ids(strategy_id=strategy.id)
+        closed: set[ClientOrderId] = self._cache.client_order_ids_closed(strategy_id=strategy.id)
+        return made - closed
 
     def cancel(self, policy: Orders) -> int:
         """Send a cancel for every order that a policy cancels and that has none pending.
