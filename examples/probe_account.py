@@ -3,8 +3,9 @@
     python examples/probe_account.py configs/venues/binance_demo.yaml [SYMBOL]
 
 It needs a USD-M futures account in hedge mode without positions and open orders in the symbol, and
-refuses Binance's production: docs/live-checklist.md. It opens a LONG position of about 250 USDT,
-tries orders that close it, and leaves nothing behind. Each line of its output is one answer.
+refuses Binance's production: docs/live-checklist.md. It opens a LONG position of at least 250 USDT
+(its first line shows the amount), tries orders that close it, and leaves nothing behind. Each
+further line of its output is one answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import ccxt
 from warmup_job import VenueConfigLoader
 from warmup_job.binance.api_keys import signing_secret
 from warmup_job.binance.endpoints import rest_url
+from warmup_job.errors import WarmupError
 
 SETTLE_S = 1.0  # Binance's answers to reads lag behind its answers to orders
 
@@ -33,6 +35,9 @@ class Probe:
         if venue.environment == "production":
             sys.exit(f"{venue_file} is Binance's production: probe a test account only")
         self.symbol, self.other = symbol, "ETHUSDT" if symbol != "ETHUSDT" else "BTCUSDT"
+        if not (venue.api.api_key and venue.api.api_secret):
+            sys.exit(f"{venue_file} has no keys: set api.api_key and api.api_secret, or the "
+                     "environment variables that they name")  # fmt: skip
         url = rest_url("um", venue.environment, venue.api.base_url)
         secret = signing_secret(venue.api.api_secret or "")
         self.api = ccxt.binanceusdm({"apiKey": venue.api.api_key, "secret": secret})
@@ -116,6 +121,8 @@ class Probe:
             sys.exit("the account is in one-way mode: switch it to hedge mode")
         if self.position() or any(self.open_orders()):
             sys.exit(f"{self.symbol} has a LONG position or open orders: close and cancel them")
+        value = self.whole * self.mid()
+        answer("0. the LONG position to be opened", f"{self.whole} {self.symbol}, {value:.0f} USDT")
         try:
             self.ids()
             self.closing_orders()
@@ -124,7 +131,7 @@ class Probe:
 
     def ids(self) -> None:
         """Ask how far client ids are unique."""
-        name = f"E-probe-{time.time_ns() // 1_000_000}"
+        name = f"probe-entry-{time.time_ns() // 1_000_000}"
         say("1. an entry rests", lambda: self.limit("BUY", self.part, "0.9", newClientOrderId=name))
         say("2. the same client id again, same symbol",
             lambda: self.limit("BUY", self.part, "0.9", newClientOrderId=name))  # fmt: skip
@@ -139,7 +146,7 @@ class Probe:
         say("4. a position is opened", lambda: self.order("BUY", "MARKET", self.whole))
         say("5. a take profit of the whole position",
             lambda: self.limit("SELL", self.whole, "1.03"))  # fmt: skip
-        name = f"S1-probe-{time.time_ns() // 1_000_000}"
+        name = f"probe-stop-{time.time_ns() // 1_000_000}"
         say("6. a stop loss of the whole, beside it",
             lambda: self.stop(self.whole, clientAlgoId=name))  # fmt: skip
         say("7. a second stop loss of a part", lambda: self.stop(self.part))
@@ -167,10 +174,15 @@ def say(question: str, ask: Callable[[], object]) -> None:
     try:
         ask()
     except ccxt.BaseError as error:
-        found = re.search(r'"code":\s*(-\d+).*?"msg":\s*"([^"]*)"', str(error))
-        answer(question, f"{found[1]} {found[2]}" if found else type(error).__name__)
+        answer(question, reason(error))
     else:
         answer(question, "accepted")
+
+
+def reason(error: ccxt.BaseError) -> str:
+    """Return Binance's code and message, or the kind of the error: its text can have the key."""
+    found = re.search(r'"code":\s*(-\d+).*?"msg":\s*"([^"]*)"', str(error))
+    return f"{found[1]} {found[2]}" if found else type(error).__name__
 
 
 def answer(question: str, text: str) -> None:
@@ -181,4 +193,12 @@ def answer(question: str, text: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in {2, 3}:
         sys.exit(__doc__)
-    Probe(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "BTCUSDT").run()
+    try:
+        Probe(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "BTCUSDT").run()
+    except WarmupError as error:
+        sys.exit(str(error))
+    except ccxt.AuthenticationError as error:
+        sys.exit(f"the exchange refuses the keys ({reason(error)}): create them on its demo site, "
+                 "allow futures, and check the list of IPs")  # fmt: skip
+    except ccxt.BaseError as error:
+        sys.exit(f"the exchange refuses or does not answer: {reason(error)}")

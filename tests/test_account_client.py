@@ -405,7 +405,14 @@ def test_the_account_is_reconciled_while_the_stream_cannot_be_renewed(
         assert not desk.client.is_stream_up
         return desk.reports
 
-    assert [type(each) for each in at_the_desk(running, work)] == [ExecutionMassStatus]
+    log = list[str]()
+    handler = logger.add(log.append, level="WARNING")
+    try:
+        assert [type(each) for each in at_the_desk(running, work)] == [ExecutionMassStatus]
+    finally:
+        logger.remove(handler)
+    (line,) = [each for each in log if "cannot renew the user data stream" in each]
+    assert "(HTTP 503, code " in line
 
 
 @pytest.mark.parametrize("faults", [(), ("503@listenKey",)], ids=["hook", "fallback"])

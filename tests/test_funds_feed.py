@@ -154,6 +154,30 @@ def test_funds_feed_goes_on_after_the_exchange_failed_and_reads_unusable_funds_a
     assert asked == [None, None, None]
 
 
+def test_fill_brings_the_next_reading_forward() -> None:
+    """Or the report would lack what a flatten has earned for half a minute."""
+    asked = list[int | None]()
+
+    async def read_funds(after_ms: int | None) -> AccountFunds:
+        asked.append(after_ms)
+        return AccountFunds(7, {}, ())
+
+    class Content(Follower):
+        def on_account_funds(self, funds: AccountFunds) -> bool:
+            return True
+
+    async def run() -> None:
+        reader: Any = SimpleNamespace(read_funds=read_funds)
+        fills = asyncio.Event()
+        task = asyncio.create_task(feed_funds(reader, [Content()], HANG_S, 0, fills=fills))
+        await until_async(lambda: len(asked) == 1)
+        fills.set()
+        await until_async(lambda: len(asked) == 2, HANG_S / 2)
+        task.cancel()
+
+    asyncio.run(run())
+
+
 def test_funds_feed_last_reading_is_repeated_until_it_is_used_and_never_fails() -> None:
     asked = list[int | None]()
 

@@ -7,8 +7,11 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
+from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import MessageBus, TestClock
+from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.events import OrderCancelRejected, OrderDenied, OrderRejected
 from nautilus_trader.model.identifiers import (
     AccountId,
@@ -18,7 +21,11 @@ from nautilus_trader.model.identifiers import (
     TraderId,
     VenueOrderId,
 )
+from nautilus_trader.model.objects import Price, Quantity
 
+from warmup_job.binance.unknown_outcome import not_placed_reason, not_reached_reason
+from warmup_job.handoff.outgoing_orders.order_denial import OrderDenial, book_problem
+from warmup_job.handoff.outgoing_orders.order_limits import OrderLimits
 from warmup_job.handoff.reporting.figures import UnprotectedTime
 from warmup_job.handoff.reporting.metrics import metrics
 from warmup_job.handoff.reporting.rejections import RejectionCounter, code_of
@@ -43,7 +50,7 @@ BOOKS = {
 GRID = GridReport(
     instrument_id="BTCUSDT-PERP.BINANCE", quote_currency="USDT", base_currency="BTC", regime="DOWN",
     equity=Decimal("10001.5"), realised=Decimal("7E+1"), unrealised=Decimal("1.5"),
-    fees=Decimal("0.3"), funding=Decimal("-0.1"), drawdown_pct=Decimal("2.5"), is_stopped=True,
+    fees=Decimal("0.3"), funding=Decimal("-0.0"), drawdown_pct=Decimal("2.5"), is_stopped=True,
     block_reason="", books=BOOKS, open_orders={"entry": 9, "stop_loss": 1},
 )  # fmt: skip
 REPORT = Report(
@@ -65,7 +72,7 @@ NAME = 'instrument="BTCUSDT-PERP.BINANCE"'
         f'warmup_grid_realised_profit{{{NAME},currency="USDT"}} 70',
         f'warmup_grid_unrealised_profit{{{NAME},currency="USDT"}} 1.5',
         f'warmup_grid_fees{{{NAME},currency="USDT"}} 0.3',
-        f'warmup_grid_funding{{{NAME},currency="USDT"}} -0.1',
+        f'warmup_grid_funding{{{NAME},currency="USDT"}} 0.0',
         f"warmup_grid_drawdown_ratio{{{NAME}}} 0.025",
         f'warmup_grid_inventory{{{NAME},book="LONG"}} 0.020',
         f'warmup_grid_unprotected{{{NAME},book="LONG"}} 0.006',
@@ -110,12 +117,33 @@ def test_metrics_of_a_trader_without_a_grid_or_account_have_no_amounts() -> None
         ("{'code': -2010, 'msg': 'Order would immediately trigger.'}", "-2010"),
         ("BinanceClientError -4118: ReduceOnly Order Failed", "-4118"),
         ("price 50000.10-1000 is odd, 12-2010 too", "other"),
-        ("trading is halted", "other"),
+        (not_placed_reason("no usable answer, TimeoutError"), "no_answer"),
+        (not_placed_reason("HTTP 503, code -1007"), "-1007"),
+        (not_placed_reason("HTTP 502, code None"), "http_502"),
+        (not_reached_reason(403), "http_403"),
         ("", "other"),
     ],
 )
 def test_code_of_a_rejection(reason: str, code: str) -> None:
     assert code_of(reason) == code
+
+
+def test_name_of_a_denial_is_that_of_the_part_that_denied_the_order() -> None:
+    """By the reasons that these parts give; Nautilus' risk engine has many."""
+    cache = Cache(database=None)
+    order = OrderFactory(TraderId("T-001"), StrategyId("S-001"), TestClock()).limit(
+        InstrumentId.from_str("BTCUSDT-PERP.BINANCE"), OrderSide.BUY, Quantity.from_str("10"),
+        Price.from_str("50000"),
+    )  # fmt: skip
+    denial, limits = OrderDenial(cache), OrderLimits()
+    reasons = [denial.reason(order, None), book_problem(cache, order, None)]
+    with denial.replaying():
+        reasons.append(denial.reason(order, None))
+    reasons += [limits.size_problem(cache, order), "Exceeded MAX_ORDER_SUBMIT_RATE",
+                "Reduce only order would increase position"]  # fmt: skip
+    assert [code_of(each, "denied") for each in reasons] == [
+        "halted", "no_book", "replay", "order_size", "rate", "risk_engine",
+    ]  # fmt: skip
 
 
 def test_rejections_are_counted_by_kind_and_code() -> None:
@@ -131,11 +159,11 @@ def test_rejections_are_counted_by_kind_and_code() -> None:
         OrderCancelRejected(
             trader, strategy, instrument, order, venue_id, account, "-2011", UUID4(), 0, 0
         ),
-        OrderDenied(trader, strategy, instrument, order, "halted", UUID4(), 0),
+        OrderDenied(trader, strategy, instrument, order, "no margin", UUID4(), 0),
     ):
         msgbus.publish(f"events.order.{strategy}", event)
     assert [(each.kind, each.code, each.count) for each in counter.report()] == [
-        ("cancel_rejected", "-2011", 1), ("denied", "other", 1), ("rejected", "-2010", 2),
+        ("cancel_rejected", "-2011", 1), ("denied", "risk_engine", 1), ("rejected", "-2010", 2),
     ]  # fmt: skip
 
 

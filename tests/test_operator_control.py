@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Result, job
+from tests.support.commands import Result, job, job_process
+from tests.support.suite import HANG_S
 from warmup_job.errors import TraderError
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport
@@ -291,6 +293,39 @@ def test_flatten_command_prints_what_was_closed_or_exits_with_21(
         assert done.code == 21
         assert "not flat: the operator has changed it to paused" in done.err
         assert not done.out
+
+
+def test_interrupted_flatten_says_that_the_trader_goes_on(folder: Path) -> None:
+    async def act(operator: OperatorControl) -> tuple[int, str]:
+        begun = asyncio.Event()
+        operator.on_change = begun.set
+        with job_process("trader", "flatten", "--state-dir", folder) as command:
+            await begun.wait()
+            operator.progress("closing")
+            assert await asyncio.to_thread(command.stderr.readline) == "closing\n"
+            command.send_signal(signal.SIGINT)
+            _, err = await asyncio.to_thread(command.communicate, timeout=HANG_S)
+            assert operator.state == "flattening"
+            return command.returncode, err
+
+    code, err = with_trader(folder, act)
+    assert code == 130
+    assert "the trader goes on closing positions" in err
+    assert "Aborted" not in err
+
+
+def test_lifting_a_drawdown_stop_before_the_strategies_have_started_is_refused(
+    folder: Path,
+) -> None:
+    async def act(operator: OperatorControl) -> tuple[Result, str]:
+        operator.set("paused")
+        command = ("trader", "resume", "--after-drawdown", "--state-dir", folder)
+        return await asyncio.to_thread(job, *command), operator.state
+
+    done, state = with_trader(folder, act)
+    assert done.code == 21
+    assert "it has only begun to start" in done.err
+    assert state == "paused"
 
 
 def test_pause_of_a_trader_that_cannot_write_its_folder_warns(tmp_path: Path) -> None:

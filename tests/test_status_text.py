@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
+from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport, FlattenReport
 from warmup_job.handoff.reporting.report import (
     AccountReport,
     BookReport,
@@ -12,7 +15,7 @@ from warmup_job.handoff.reporting.report import (
     Report,
     StreamReport,
 )
-from warmup_job.trader.status_text import status_lines
+from warmup_job.trader.status_text import resume_lines, status_lines
 
 NOTHING = BookReport(
     quantity=Decimal(0), entry_price=Decimal(0), unrealised=Decimal(0), unprotected=Decimal(0)
@@ -26,13 +29,15 @@ GRID = GridReport(
     equity=Decimal("9998.5"), realised=Decimal(7), unrealised=Decimal("-1.5"), fees=Decimal("0.3"),
     funding=Decimal("-0.1"), drawdown_pct=Decimal("2.5"), is_stopped=False,
     block_reason="the operator has paused trading", books={"LONG": HELD, "SHORT": NOTHING},
-    open_orders={"entry": 0, "stop_loss": 1},
+    open_orders={"entry": 0, "stop_loss": 1}, result_at_ms=1_800_000_085_000,
 )  # fmt: skip
+CLOSED = ClosedPosition(position="LONG", quantity=Decimal("0.020"), price=Decimal("50000.1"))
 NOW_MS = 1_800_000_090_400
 STREAM = StreamReport(
     bar_type="BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL", phase="contiguous",
     contiguous_to_ms=1_800_000_059_999, history_bars=499, filled_bars=0, live_bars=1, why_not="",
 )  # fmt: skip
+STARTING = Report(state="starting", why="", mode="paper", at_ms=5, since_ms=5, started_ms=5)
 
 
 def test_status_shows_everything_that_an_operator_asks_for() -> None:
@@ -41,6 +46,9 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
         since_ms=NOW_MS - 30_400, started_ms=NOW_MS - 90_400, operator="paused", orders_open=1,
         positions_open=1, streams=(STREAM,), grids=(GRID,), unprotected_ms=2_500,
         rejections=(Rejections(kind="rejected", code="-5022", count=3),),
+        flatten=FlattenReport(
+            since_ms=NOW_MS - 30_400, end=FlatReport(flat=True, closed=(CLOSED,))
+        ),
         account=AccountReport(state="differs", why="LONG differs", event_age_ms=400,
                               differences=("LONG is 0.02 there, 0 here",)),
     )  # fmt: skip
@@ -50,6 +58,9 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
         "  mode        live, started 2027-01-15T08:00:00Z (90 s ago)",
         "  entries     are held back; exits may leave",
         "  open        1 order(s), 1 position(s)",
+        "  flatten     asked for at 2027-01-15T08:01:00Z (30 s ago)",
+        "              closed 0.020 of LONG at 50000.1",
+        "              flat: the exchange reports no position; the trader stays paused",
         "  WARNING     no stop loss for 2.5 s",
         "  account     differs: LONG differs; last event 0.4 s ago",
         "              LONG is 0.02 there, 0 here",
@@ -57,7 +68,8 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
         "BTCUSDT-PERP.BINANCE, UP",
         "  no entries  the operator has paused trading",
         "  equity      9998.50 USDT, drawdown 2.50 %",
-        "  result      +5.10 USDT: realised +7.00, fees -0.30, funding -0.10, unrealised -1.50",
+        "  result      +5.10 USDT: realised +7.00, fees paid 0.30, funding -0.10, unrealised -1.50",
+        "              realised, fees and funding as of 2027-01-15T08:01:25Z (5 s ago)",
         "  LONG        0.020 BTC at 50000.1, unrealised -1.50 USDT; 0.006 BTC WITHOUT A STOP LOSS",
         "  SHORT       0 BTC",
         "  orders      0 entry, 1 stop_loss",
@@ -66,7 +78,41 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
 
 
 def test_status_of_a_trader_that_starts_is_short() -> None:
-    report = Report(state="starting", why="", mode="paper", at_ms=5, since_ms=5, started_ms=5)
-    first, *rest = status_lines(report)
+    first, *rest = status_lines(STARTING)
     assert first == "starting"
     assert len(rest) == 4
+
+
+def test_amounts_that_round_to_zero_have_no_minus_sign() -> None:
+    little = Decimal("-0.001")
+    grid = replace(
+        GRID, equity=little, realised=little, unrealised=little, fees=little, funding=-little,
+        drawdown_pct=little,
+    )  # fmt: skip
+    text = "\n".join(status_lines(replace(STARTING, grids=(grid,))))
+    assert "-0.00" not in text
+    assert "result      +0.00 USDT: realised +0.00, fees paid 0.00, funding +0.00" in text
+
+
+def test_flatten_that_is_under_way_shows_its_step() -> None:
+    flatten = FlattenReport(since_ms=0, step="closing 0.02 of LONG")
+    lines = list(status_lines(replace(STARTING, flatten=flatten)))
+    (line,) = [each for each in lines if "under way" in each]
+    assert line.endswith("ago): closing 0.02 of LONG")
+
+
+def test_resume_says_what_still_holds_entries_back() -> None:
+    degraded = replace(STARTING, state="degraded", why="no bars")
+    assert list(resume_lines(degraded, None)) == ["resumed; degraded: no bars"]
+    grid = replace(GRID, is_stopped=True, block_reason="the drawdown limit was reached")
+    live = replace(STARTING, state="live", why="contiguous", trading=True, grids=(grid,))
+    assert list(resume_lines(live, None)) == [
+        "resumed; live: contiguous",
+        (
+            "BTCUSDT-PERP.BINANCE: no entries, the drawdown limit was reached: "
+            "`warmup-job trader resume --after-drawdown` lifts this"
+        ),
+    ]
+    lifted = replace(live, grids=(replace(grid, is_stopped=False, block_reason=""),))
+    assert list(resume_lines(lifted, 1))[1:] == ["the drawdown stop is lifted"]
+    assert list(resume_lines(lifted, 0))[1:] == ["no drawdown had stopped the entries"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -59,10 +60,32 @@ def test_probe_shows_the_exchanges_answers_and_leaves_nothing_behind(
     for number, beginning in (SAME | ANSWERS[answer]).items():
         assert said[number].startswith(beginning), done.stdout
     assert "'positionSide': 'LONG'" in said["9"]
+    found = re.fullmatch(r"([0-9.]+) BTCUSDT, (\d+) USDT", said["0"])
+    assert found is not None
+    assert said["11"].endswith(f" of {found[1]}")
+    assert int(found[2]) >= 250
     with urllib.request.urlopen(f"{running.url}/_sim/account") as found:
         account = json.load(found)
     assert not account["positions"]
     assert not account["orders"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"api_key": "${NO_SUCH_KEY}", "api_secret": "${NO_SUCH_KEY}"}, "has no keys: set api.api"),
+        ({"api_key": "another"}, "the exchange refuses the keys (-2014 "),
+        ({"api_secret": "another"}, "the exchange refuses the keys (-1022 "),
+        ({"base_url": "http://127.0.0.1:1"}, "does not answer: "),
+    ],
+)
+def test_probe_that_cannot_begin_says_why_in_one_line(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, keys: dict[str, str], said: str
+) -> None:
+    done = probe(tmp_path, start_exchange(), **keys)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_probe_refuses_production(start_exchange: Callable[..., Exchange], tmp_path: Path) -> None:

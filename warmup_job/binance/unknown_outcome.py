@@ -33,7 +33,7 @@ def not_placed_reason(cause: str) -> str:
     Args:
         cause: How the request for the order failed.
     """
-    return f"{_NOT_PLACED}: the exchange does not know this order ({cause}); it may be sent again"
+    return f"{_NOT_PLACED}: the exchange does not have the order ({cause}); a new one is no double"
 
 
 def is_from_elsewhere(code: int | None) -> bool:
@@ -53,7 +53,7 @@ def not_reached_reason(status: int) -> str:
     Args:
         status: The HTTP status of its answer.
     """
-    return f"{_NOT_REACHED}: the request did not reach the exchange (HTTP {status}); send it again"
+    return f"{_NOT_REACHED}: the exchange never saw it (HTTP {status}); a new one is no double"
 
 
 def may_send_again(reason: str) -> bool:

@@ -12,6 +12,7 @@ from loguru import logger
 from warmup_job.cli.config_options import unread_variables, whole_group
 from warmup_job.cli.shared_options import until_ms
 from warmup_job.errors import ConfigError
+from warmup_job.process.os_errors import cause_of
 
 
 @click.command(context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True})
@@ -79,5 +80,5 @@ def exchange(
         asyncio.run(serve(settings, ready))
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port} ({error}): choose another --host or --port"
+            f"cannot listen on {host}:{port} ({cause_of(error)}): choose another --host or --port"
         ) from None

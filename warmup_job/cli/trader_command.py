@@ -16,6 +16,8 @@ from warmup_job.errors import TraderError
 if TYPE_CHECKING:
     from warmup_job.trader.control_messages import ControlCommand, ControlMessage
 
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
 
 def _on_state_dir[R](command: Callable[..., R]) -> Callable[..., R]:
     """Give a command the options that name the trader's folder."""
@@ -54,10 +56,20 @@ def pause(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
 
 
 @trader.command()
+@click.option(
+    "--after-drawdown", is_flag=True,
+    help="Also lift the stop that max_drawdown_pct has set; the drawdown starts again at 0 %.",
+)  # fmt: skip
 @_on_state_dir
-def resume(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
-    """Trade again after a pause or a flatten."""
-    _report(_ask("resume", state_dir, config_path), as_json, "resumed")
+def resume(
+    state_dir: Path | None, config_path: Path, *, as_json: bool, after_drawdown: bool
+) -> None:
+    """Trade again after a pause, a flatten or a drawdown; print the state that follows."""
+    from warmup_job.trader.status_text import resume_lines
+
+    message = _ask("resume", state_dir, config_path, after_drawdown=after_drawdown)
+    if message.report is not None:
+        _report(message, as_json, "\n".join(resume_lines(message.report, message.lifted)))
 
 
 @trader.command()
@@ -67,9 +79,14 @@ def flatten(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
 
     Entries and take profits are cancelled, the positions are closed by reduce-only market orders,
     and when the exchange reports no position any more, stop losses are cancelled too. Ctrl-C ends
-    this command only: the trader goes on.
+    this command only (130): the trader goes on.
     """
-    message = _ask("flatten", state_dir, config_path)
+    sent: list[bool] = []
+    try:
+        message = _ask("flatten", state_dir, config_path, lambda: sent.append(True))
+    except KeyboardInterrupt:
+        click.echo(_interrupted(is_sent=bool(sent)), err=True)
+        click.get_current_context().exit(_INTERRUPTED)
     flat = message.flat
     if as_json or flat is None or not flat.flat:
         _report(message, as_json, "")
@@ -90,14 +107,33 @@ def status(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
         _report(message, as_json, "\n".join(status_lines(message.report)))
 
 
-def _ask(command: ControlCommand, state_dir: Path | None, config_path: Path) -> ControlMessage:
+def _interrupted(*, is_sent: bool) -> str:
+    if not is_sent:
+        return "interrupted before the trader had the request: nothing was closed"
+    return (
+        "interrupted, but the trader goes on closing positions: `warmup-job trader status` shows "
+        "how far it is, `warmup-job trader pause` ends it"
+    )
+
+
+def _ask(
+    command: ControlCommand,
+    state_dir: Path | None,
+    config_path: Path,
+    on_sent: Callable[[], object] = lambda: None,
+    *,
+    after_drawdown: bool = False,
+) -> ControlMessage:
     from warmup_job.trader.control_client import ask_trader
 
     if state_dir is None:
         from warmup_job.config import load
 
         state_dir = load(config_path).trade.state_dir
-    message = ask_trader(state_dir, command, lambda text: click.echo(text, err=True))
+    message = ask_trader(
+        state_dir, command, lambda text: click.echo(text, err=True), on_sent,
+        after_drawdown=after_drawdown,
+    )  # fmt: skip
     if message.error:
         raise TraderError(f"the trader refuses the request: {message.error}")
     return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from functools import partial
 
@@ -9,7 +10,7 @@ from nautilus_trader.adapters.binance.common.symbol import BinanceSymbol
 from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
 from nautilus_trader.adapters.binance.http.client import BinanceHttpClient
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.events import OrderEvent
+from nautilus_trader.model.events import OrderEvent, OrderFilled
 from nautilus_trader.model.identifiers import ClientId, PositionId
 
 from warmup_job.binance.account_reader import AccountReader
@@ -104,7 +105,9 @@ class LiveRunner(BaseRunner):
         await until_started(self.strategies, settings.connect_timeout_s + 5)
         async with self._account_reader(client.symbols) as reader:
             self._reader = reader
-            self.start_task(feed_funds(reader, self.strategies), "funds")
+            fills = asyncio.Event()
+            node.kernel.msgbus.subscribe("events.order.*", partial(_note_fill, fills))
+            self.start_task(feed_funds(reader, self.strategies, fills=fills), "funds")
             others = OtherTraderWatch(settings.identity, reader, node.cache)
             self._account = AccountWatch(
                 reader, client, node.cache, others, settings.identity.owns, self.clock, self
@@ -153,3 +156,8 @@ def _look_at_news(account: AccountWatch, others: OtherTraderWatch, event: OrderE
     """Look at the account at once when an order of another trader appears."""
     if others.is_news(event.client_order_id.value):
         account.look_soon()
+
+
+def _note_fill(fills: asyncio.Event, event: OrderEvent) -> None:
+    if isinstance(event, OrderFilled):
+        fills.set()

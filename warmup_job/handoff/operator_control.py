@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 from loguru import logger
 
+from warmup_job.errors import TraderError
 from warmup_job.handoff.reporting.flatten_report import FlatReport, FlattenReport
 from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.state_dir import StateDir
@@ -44,6 +45,9 @@ class OperatorControl:
         self._flattening: list[_Steps] = []
         self.on_change: Callable[[], object] = lambda: None
         """Called after every change."""
+        self.on_lift: Callable[[], int] | None = None
+        """Lifts the stops that drawdowns have set, and returns how many; None: there are no
+        strategies yet."""
         self.flatten: FlattenReport | None = None
         """The newest flatten; None: there was none since the start of the process."""
         if state_dir is not None and state_dir.usable:
@@ -98,6 +102,24 @@ class OperatorControl:
     def _end_flatten(self, end: FlatReport) -> None:
         if self.flatten is not None and self.flatten.end is None:
             self.flatten = msgspec.structs.replace(self.flatten, end=end)
+
+    def lift_drawdown_stops(self, by: str = "") -> int:
+        """Let the strategies that a drawdown has stopped trade again.
+
+        Args:
+            by: who wants that, for the log.
+
+        Returns:
+            How many were stopped.
+
+        Raises:
+            TraderError: the strategies have not started, or one failed.
+        """
+        if self.on_lift is None:
+            raise TraderError("it has only begun to start: ask again in a few seconds")
+        lifted = self.on_lift()
+        logger.warning("operator: {} drawdown stop(s) lifted{}", lifted, f" ({by})" if by else "")
+        return lifted
 
     def write_again(self) -> None:
         """Write a wish that could not be written.

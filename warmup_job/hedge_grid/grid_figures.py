@@ -66,6 +66,9 @@ class GridFigures(msgspec.Struct, frozen=True):
     block_reason: str
     """Why no entry may be sent now; empty if entries may be sent."""
     books: Mapping[Book, BookFigures]
+    result_at_ms: int | None
+    """Until when the account's income is counted, Unix ms by the exchange; None: the result is the
+    grid's own and of now."""
     open_orders: Mapping[OrderKind, int]
     """Orders that the exchange has confirmed as open."""
 

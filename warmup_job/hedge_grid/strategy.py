@@ -518,7 +518,7 @@ class HedgeGridV1(Strategy):
             self._entries.forget(order_id)
         if entry is not None:
             rung = entry.rung
-            self._log_info(f"Filled {quantity} at {price} ({rung.book} rung {rung.level})")
+            self._log_info(f"Filled {quantity} at {price} ({_rung_name(rung)})")
             self._exits.on_entry_filled(_key(order_id), rung.book, price, quantity)
         elif found is not None:
             lot, leg = found
@@ -625,6 +625,7 @@ class HedgeGridV1(Strategy):
             is_stopped=result.is_stopped,
             block_reason=self._find_block_reason(),
             books=books,
+            result_at_ms=self.funds_until_ms,
             open_orders=count_open_orders(orders),
         )
 
@@ -646,6 +647,12 @@ class HedgeGridV1(Strategy):
 def _is_first_failure(found: tuple[Lot, Leg] | None) -> bool:
     """Return whether a failed order counts as an error: a stop that is repeated counts once."""
     return found is None or found[1] == "T" or not found[0].stop_failures
+
+
+def _rung_name(rung: Rung) -> str:
+    """Return an entry's place; only this run's ladder has numbered those that it has sent."""
+    level = f"rung {rung.level}" if rung.level else "entry that was taken over"
+    return f"{rung.book} {level}"
 
 
 def _key(order_id: str) -> str:

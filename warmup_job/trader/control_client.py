@@ -18,7 +18,12 @@ _ANOTHER_USER = frozenset({EACCES, EPERM})
 
 
 def ask_trader(
-    folder: Path, command: ControlCommand, on_progress: Callable[[str], object] = lambda _: None
+    folder: Path,
+    command: ControlCommand,
+    on_progress: Callable[[str], object] = lambda _: None,
+    on_sent: Callable[[], object] = lambda: None,
+    *,
+    after_drawdown: bool = False,
 ) -> ControlMessage:
     """Send one request to the trader and return the last line of its answer.
 
@@ -26,6 +31,8 @@ def ask_trader(
         folder: the trader's `trade.state_dir`.
         command: what to ask for.
         on_progress: called with every step of a flatten, however long that takes.
+        on_sent: called once the trader has the request.
+        after_drawdown: with ``resume``, whether to lift the stop that a drawdown has set.
 
     Raises:
         TraderError: no trader answers, or it ended before it was done.
@@ -34,8 +41,11 @@ def ask_trader(
     try:
         with connect_socket(folder) as connection:
             connection.settimeout(None if command == "flatten" else _ANSWER_S)
-            request = msgspec.json.encode(ControlRequest(command=command))
+            request = msgspec.json.encode(
+                ControlRequest(command=command, after_drawdown=after_drawdown)
+            )
             connection.sendall(request + b"\n")
+            on_sent()
             with connection.makefile("rb") as lines:
                 for line in lines:
                     message = msgspec.json.decode(line, type=ControlMessage)

@@ -17,6 +17,8 @@ class ControlRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request."""
 
     command: ControlCommand
+    after_drawdown: bool = False
+    """With ``resume``: whether to lift the stop that a drawdown has set."""
 
 
 class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,6 +31,8 @@ class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Why the request was not served; empty: it was."""
     kept: bool = True
     """Whether the new state survives a restart."""
+    lifted: int | None = None
+    """How many grids that a drawdown had stopped trade again; None: this was not asked."""
     report: Report | None = None
     """The trader's report after the request."""
     flat: FlatReport | None = None

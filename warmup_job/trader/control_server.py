@@ -10,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 import msgspec
 from loguru import logger
 
+from warmup_job.errors import TraderError
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.reporting.flatten_report import FlatReport
 from warmup_job.handoff.reporting.report import Report
@@ -104,13 +105,20 @@ class _Server:
 
     async def _answer(self, line: bytes, by: str) -> AsyncIterator[ControlMessage]:
         try:
-            command = msgspec.json.decode(line, type=ControlRequest).command
+            request = msgspec.json.decode(line, type=ControlRequest)
         except msgspec.DecodeError as error:
             yield ControlMessage(done=True, error=f"this is not a request: {error}")
             return
+        command, lifted = request.command, None
         if command == "status":
             yield ControlMessage(done=True, report=self._report())
             return
+        if request.after_drawdown and command == "resume":
+            try:
+                lifted = self._operator.lift_drawdown_stops(by)
+            except TraderError as error:
+                yield ControlMessage(done=True, error=str(error))
+                return
         steps = self._operator.follow() if command == "flatten" else None
         kept = self._operator.set(_WISHES[command], by)
         flat = None
@@ -120,4 +128,4 @@ class _Server:
                 flat = step
             else:
                 yield ControlMessage(progress=step)
-        yield ControlMessage(done=True, kept=kept, report=self._report(), flat=flat)
+        yield ControlMessage(done=True, kept=kept, lifted=lifted, report=self._report(), flat=flat)

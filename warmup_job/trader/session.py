@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from warmup_job.errors import ConfigError
@@ -20,6 +21,7 @@ from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.regime.detector import RegimeDetector
 from warmup_job.trader.build_runner import build_runner
+from warmup_job.trader.drawdown_stops import lift_drawdown_stops
 from warmup_job.trader.history import load_histories
 from warmup_job.trader.live_requirements import check_live_requirements
 from warmup_job.trader.size_requirements import order_size_problems
@@ -67,6 +69,7 @@ async def run_session(
         plan, mode, client, strategies, state_dir, operator=operator, identity=identity
     )
     runner.on_report, reporter.make = reporter.publish, runner.report
+    operator.on_lift = partial(lift_drawdown_stops, strategies, runner)
     runner.enter("verifying", str(plan.root))
     if mode == "live":  # check the requirements before there is a node
         start = await check_live_requirements(plan, client, identity, take_over=take_over)

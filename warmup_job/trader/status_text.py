@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from warmup_job.handoff.reporting.flatten_report import FlattenReport
 from warmup_job.handoff.reporting.report import GridReport, Report
 from warmup_job.market.times import duration_text, utc_text
+
+_LIFT = "`warmup-job trader resume --after-drawdown` lifts this"
 
 
 def status_lines(report: Report) -> Iterator[str]:
@@ -15,12 +18,13 @@ def status_lines(report: Report) -> Iterator[str]:
     Args:
         report: as the trader has just made it.
     """
-    why = f": {report.why}" if report.why else ""
-    yield f"{report.state}{why}"
+    yield _state(report)
     yield _line("since", _ago(report.since_ms, report.at_ms))
     yield _line("mode", f"{report.mode}, started {_ago(report.started_ms, report.at_ms)}")
     yield _line("entries", "may leave" if report.trading else "are held back; exits may leave")
     yield _line("open", f"{report.orders_open} order(s), {report.positions_open} position(s)")
+    if report.flatten is not None:
+        yield from _flatten_lines(report.flatten, report.at_ms)
     if report.unprotected_ms:
         yield _line("WARNING", f"no stop loss for {report.unprotected_ms / 1000:.1f} s")
     if report.account is not None:
@@ -34,26 +38,60 @@ def status_lines(report: Report) -> Iterator[str]:
         counts = ", ".join(f"{each.count}× {each.kind} {each.code}" for each in report.rejections)
         yield _line("refused", counts)
     for grid in report.grids:
-        yield from _grid_lines(grid)
+        yield from _grid_lines(grid, report.at_ms)
     for stream in report.streams:
         problem = f"; {stream.why_not}" if stream.why_not else ""
         yield f"{stream.bar_type}: {stream.phase} to {utc_text(stream.contiguous_to_ms)}{problem}"
 
 
-def _grid_lines(grid: GridReport) -> Iterator[str]:
+def resume_lines(report: Report, lifted: int | None) -> Iterator[str]:
+    """Yield what a resume has brought about: the trader's state, and what still holds entries back.
+
+    Args:
+        report: of the trader, after it.
+        lifted: how many grids a drawdown had stopped, which trade again; None: this was not asked.
+    """
+    yield f"resumed; {_state(report)}"
+    if lifted is not None:
+        yield "the drawdown stop is lifted" if lifted else "no drawdown had stopped the entries"
+    for grid in report.grids:
+        if grid.block_reason and report.trading:
+            remedy = f": {_LIFT}" if grid.is_stopped else ""
+            yield f"{grid.instrument_id}: no entries, {grid.block_reason}{remedy}"
+
+
+def _state(report: Report) -> str:
+    return f"{report.state}: {report.why}" if report.why else report.state
+
+
+def _flatten_lines(flatten: FlattenReport, now_ms: int) -> Iterator[str]:
+    asked = _ago(flatten.since_ms, now_ms)
+    if flatten.end is None:
+        step = f": {flatten.step}" if flatten.step else ""
+        yield _line("flatten", f"under way, asked for at {asked}{step}")
+    else:
+        yield _line("flatten", f"asked for at {asked}")
+        for line in flatten.end.lines():
+            yield _line("", line)
+
+
+def _grid_lines(grid: GridReport, now_ms: int) -> Iterator[str]:
     quote, base = grid.quote_currency, grid.base_currency
     yield f"{grid.instrument_id}, {grid.regime}"
     if grid.block_reason:
         yield _line("no entries", grid.block_reason)
-    equity = "unknown" if grid.equity is None else f"{grid.equity:.2f} {quote}"
-    stopped = "; the drawdown limit has stopped all entries" if grid.is_stopped else ""
-    yield _line("equity", f"{equity}, drawdown {grid.drawdown_pct:.2f} %{stopped}")
+    equity = "unknown" if grid.equity is None else f"{_cents(grid.equity)} {quote}"
+    stopped = f"; the drawdown limit has stopped all entries: {_LIFT}" if grid.is_stopped else ""
+    yield _line("equity", f"{equity}, drawdown {_cents(grid.drawdown_pct)} %{stopped}")
     result = grid.realised - grid.fees + grid.funding + grid.unrealised
     parts = (
-        f"realised {_signed(grid.realised)}, fees {_signed(-grid.fees)}, "
+        f"realised {_signed(grid.realised)}, fees paid {_cents(grid.fees)}, "
         f"funding {_signed(grid.funding)}, unrealised {_signed(grid.unrealised)}"
     )
     yield _line("result", f"{_signed(result)} {quote}: {parts}")
+    if grid.result_at_ms is not None:
+        read = _ago(grid.result_at_ms, now_ms)
+        yield _line("", f"realised, fees and funding as of {read}")
     for name, book in grid.books.items():
         held = f"{book.quantity:f} {base}"
         if book.quantity:
@@ -78,5 +116,10 @@ def _price(average: Decimal) -> str:
     return f"{round(average, 6).normalize():f}"
 
 
+def _cents(amount: Decimal, sign: str = "") -> str:
+    """Return an amount with two decimals, and never a negative zero."""
+    return f"{round(amount, 2) + 0:{sign}.2f}"
+
+
 def _signed(amount: Decimal) -> str:
-    return f"{amount:+.2f}"
+    return _cents(amount, "+")

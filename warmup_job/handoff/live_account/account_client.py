@@ -126,7 +126,10 @@ class AccountClient(BinanceFuturesExecutionClient):
                 await stream.session_logon()
                 await stream.subscribe_user_data_stream(self._reconcile_after_resubscribe)
         except Exception as error:  # noqa: BLE001 - of Nautilus' client, of many kinds
-            logger.warning("cannot renew the user data stream: {}", type(error).__name__)
+            logger.warning(
+                "cannot renew the user data stream ({}); reconciling the account without it",
+                _cause(error),
+            )
             await self._reconcile_after_resubscribe()
         finally:
             self._reports_positions = False
@@ -470,3 +473,13 @@ class AccountClient(BinanceFuturesExecutionClient):
 
 def _sizes(reports: list[PositionStatusReport]) -> set[tuple[PositionId | None, Decimal]]:
     return {(report.venue_position_id, report.signed_decimal_qty) for report in reports}
+
+
+def _cause(error: Exception) -> str:
+    """Return what made a connection fail, without a text that could contain a listen key."""
+    if isinstance(error, BinanceError):
+        return f"HTTP {error.status}, code {error_code(error)}"
+    if isinstance(error, TimeoutError):
+        return str(error) or f"no answer in {_RENEW_S:.0f} s"
+    # Nautilus' own words are safe, those of its websocket library can have the whole address.
+    return str(error) if isinstance(error, RuntimeError) else type(error).__name__

@@ -254,7 +254,7 @@ async def _answer[T](order_id: str, sent: Awaitable[T], also_unclear: int | None
 
 def _not_cancelled(error: _UnclearError) -> BinanceClientError:
     return BinanceClientError(
-        error.status, f"the cancel had no effect ({error.cause}); it may be sent again", {}
+        error.status, f"the cancel had no effect ({error.cause}): the order is still open", {}
     )
 
 

@@ -140,8 +140,8 @@ class OrderGate:
         if next_ms is not None and not self._said:
             rates = self._limits.rates
             logger.info(
-                "{} order(s) wait for rate_limits ({} a second, {} a minute): stops leave first, "
-                "entries last", len(self._held), rates.per_second, rates.per_minute,
+                "orders wait for rate_limits ({} a second, {} a minute): stops leave first, "
+                "entries last", rates.per_second, rates.per_minute,
             )  # fmt: skip
         self._said = next_ms is not None
 

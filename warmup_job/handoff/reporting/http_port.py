@@ -11,6 +11,7 @@ from loguru import logger
 from warmup_job.errors import ConfigError
 from warmup_job.handoff.reporting.metrics import metrics
 from warmup_job.handoff.reporting.report import Report
+from warmup_job.process.os_errors import cause_of
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def serving(host: str, port: int | None, report: Callable[[], Report]) -> 
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise ConfigError(
-                f"trade.http_port: cannot listen on {host}:{port} ({error.strerror}): choose "
+                f"trade.http_port: cannot listen on {host}:{port} ({cause_of(error)}): choose "
                 "another port or trade.http_host"
             ) from None
         logger.info("probes and metrics at http://{}:{}", host, runner.addresses[0][1])

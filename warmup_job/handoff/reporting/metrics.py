@@ -97,7 +97,8 @@ def _grid_lines(report: Report) -> Iterator[str]:
     """Yield the figures of the grids; amounts are in the label's currency."""
 
     def amounts(name: str, about: str, values: Iterable[tuple[str, Decimal | None]]) -> list[str]:
-        lines = [f"{name}{{{label}}} {value:f}" for label, value in values if value is not None]
+        given = [(label, value + 0) for label, value in values if value is not None]  # no -0
+        lines = [f"{name}{{{label}}} {value:f}" for label, value in given]
         return [*_family(name, "gauge", about), *lines]
 
     grids = report.grids

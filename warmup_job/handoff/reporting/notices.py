@@ -120,3 +120,5 @@ class Notices:
             yield Notice(event="drawdown", text=text, at_ms=at_ms)
         if grid.is_stopped:
             self._stopped.add(name)
+        else:  # the operator may have lifted it
+            self._stopped.discard(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from nautilus_trader.common.component import MessageBus
@@ -16,6 +17,16 @@ from nautilus_trader.model.events import (
 from warmup_job.binance.order_rejections import rejection_code
 from warmup_job.handoff.reporting.report import Rejections
 
+_STATUS = re.compile(r"\bHTTP (\d{3})\b")
+_NAMES = {
+    "no usable answer": "no_answer",
+    "trading is halted": "halted",
+    "history is being replayed": "replay",
+    "it names no book": "no_book",
+    "order_size_usdt": "order_size",
+    "MAX_ORDER_": "rate",
+}
+"""Parts of the reasons of `order_denial`, `order_limits`, `certain_orders` and Nautilus' rates."""
 _KINDS: dict[type[OrderEvent], str] = {
     OrderRejected: "rejected",
     OrderDenied: "denied",
@@ -38,7 +49,7 @@ class RejectionCounter:
         """Count an event, if it is a rejection."""
         kind = _KINDS.get(type(event))
         if kind is not None:
-            self._counts[kind, code_of(str(event.reason))] += 1
+            self._counts[kind, code_of(str(event.reason), kind)] += 1
 
     def report(self) -> tuple[Rejections, ...]:
         """Return the counts, in the order of kind and code."""
@@ -48,7 +59,20 @@ class RejectionCounter:
         )
 
 
-def code_of(reason: str) -> str:
-    """Return Binance's error code in a reason, such as ``-2010``; ``other`` if there is none."""
+def code_of(reason: str, kind: str = "rejected") -> str:
+    """Return Binance's error code in a reason, such as ``-2010``, or a name for a reason without.
+
+    Args:
+        reason: of the event.
+        kind: of the event; a denial for a reason that is not ours is Nautilus' risk engine's.
+    """
     code = rejection_code(reason)
-    return "other" if code is None else str(code)
+    if code is not None:
+        return str(code)
+    for words, name in _NAMES.items():
+        if words in reason:
+            return name
+    status = _STATUS.search(reason)
+    if status is not None:
+        return f"http_{status[1]}"
+    return "risk_engine" if kind == "denied" else "other"

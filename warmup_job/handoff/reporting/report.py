@@ -63,7 +63,7 @@ class Rejections(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """rejected or cancel_rejected (by the exchange), denied (before it left), modify_rejected."""
     code: str
-    """Binance's error code, such as ``-2010``; ``other``: the reason has none."""
+    """Binance's error code, such as ``-2010``, or a name: `rejections.code_of`."""
     count: int
 
 
@@ -93,6 +93,7 @@ class GridReport(msgspec.Struct, frozen=True, kw_only=True):
     block_reason: str
     books: dict[str, BookReport]
     open_orders: dict[str, int]
+    result_at_ms: int | None = None
 
     @property
     def unprotected(self) -> Decimal:
