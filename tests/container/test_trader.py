@@ -99,8 +99,9 @@ def test_trader_shows_no_secrets(
     venue = {"WARMUP_CONFIG": "configs/warmup.yaml", "WARMUP_VENUE": "/state/venue.yaml"}
     engine.look(
         state,
-        "s = open('/app/configs/venues/simulated.yaml').read().replace('api:\\n', 'api:\\n"
-        "  api_key: ${BINANCE_API_KEY}\\n  api_secret: ${BINANCE_API_SECRET}\\n', 1); "
+        "s = open('/app/configs/venues/simulated.yaml').read(); "
+        "s = s.replace('${WARMUP_EXCHANGE_API_KEY:-local-key}', '${BINANCE_API_KEY}'); "
+        "s = s.replace('${WARMUP_EXCHANGE_API_SECRET:-local-secret}', '${BINANCE_API_SECRET}'); "
         "open('/snapshot/venue.yaml', 'w').write(s)",
     )
     trader = engine.start(
