@@ -111,6 +111,20 @@ def test_local_binance_algo_orders_stop_limit_rests_at_its_price(tmp_path: Path)
     with_futures(use, replay=(market,))
 
 
+def test_local_binance_algo_orders_post_only_stop_limit_never_takes(tmp_path: Path) -> None:
+    async def use(client: FuturesClient) -> None:
+        await client.place("BUY", "LONG")
+        limit = {"type": "STOP", "price": "59900.00", "timeInForce": "GTX"}
+        await client.algo("SELL", "LONG", **STOP, **limit)
+        await client.pass_rows()  # triggered at 59950, where a sale at 59900 would take
+        ended = await client.sees_order("S-1", "EXPIRED")
+        assert Decimal(ended["z"]) == 0
+        await client.sees_algo("S-1", "FINISHED")
+        assert (await client.position())["positionAmt"] == "0.01"
+
+    with_futures(use, replay=(scripted_market(tmp_path, "60000.00", "59900.00"),))
+
+
 def test_local_binance_algo_orders_cancelled_order_of_a_stop_limit_finishes_it(
     tmp_path: Path,
 ) -> None:

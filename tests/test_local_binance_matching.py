@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.futures_client import FuturesClient, with_futures
 from tests.support.scripted_market import FIRST_MS, scripted_market
+from warmup_job.local_binance.account.account_journal import AccountJournal
 
 
 def sum_of(rows: list[dict[str, Any]], name: str) -> Decimal:
@@ -211,6 +212,30 @@ def test_local_binance_matching_amendment_changes_price_and_quantity(tmp_path: P
     with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),))
 
 
+def test_local_binance_matching_post_only_order_that_is_changed_to_take_is_cancelled(
+    tmp_path: Path,
+) -> None:
+    async def use(client: FuturesClient) -> None:
+        await client.place(
+            "BUY", "LONG", price="59000.00", timeInForce="GTX", newClientOrderId="E-1"
+        )
+        about = {"symbol": "BTCUSDT", "origClientOrderId": "E-1"}
+        change = about | {"side": "BUY", "quantity": "0.010"}
+        changed = await client.put("v1/order", **change, price="60000.00")  # the bid
+        assert changed["status"] == "NEW"
+        gone = await client.put("v1/order", **change, price="60000.10")
+        assert (gone["status"], gone["price"], gone["executedQty"]) == (
+            "CANCELED",
+            "60000.00",
+            "0.000",
+        )
+        await client.sees_order("E-1", "CANCELED")
+        assert (await client.get("v1/order", **about))["status"] == "CANCELED"
+        assert await client.get("v3/positionRisk") == []
+
+    with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),))
+
+
 def test_local_binance_matching_countdown_cancels_unless_it_is_renewed(tmp_path: Path) -> None:
     async def use(client: FuturesClient) -> None:
         await client.place("BUY", "LONG", price="59000.00", newClientOrderId="E-1")
@@ -330,6 +355,72 @@ def test_local_binance_matching_history_gives_the_newest_or_from_an_id(tmp_path:
         assert await client.get("v1/allOrders", symbol="ETHUSDT") == []
 
     with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),), balance="100000")
+
+
+def test_local_binance_matching_income_has_pages(tmp_path: Path) -> None:
+    async def use(client: FuturesClient) -> None:
+        for number in range(5):
+            await client.place("BUY", "LONG", newClientOrderId=f"E-{number}")
+        trades = [row["id"] for row in await client.get("v1/userTrades", symbol="BTCUSDT")]
+
+        async def page(**params: object) -> list[int]:
+            rows = await client.get("v1/income", incomeType="COMMISSION", limit=2, **params)
+            return [int(row["tradeId"]) for row in rows]
+
+        assert await page() == trades[3:]
+        pages = [await page(page=number) for number in (1, 2, 3, 4)]
+        assert pages == [trades[:2], trades[2:4], trades[4:], []]
+        assert await client.code("GET", "v1/income", page=0) == -1130
+
+    with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),), balance="100000")
+
+
+def test_local_binance_matching_old_orders_and_income_are_forgotten(tmp_path: Path) -> None:
+    """Three days for an order without a fill, ninety for others, as Binance documents it."""
+
+    async def use(client: FuturesClient) -> None:
+        await client.place("BUY", "LONG", price="59000.00", newClientOrderId="unfilled")
+        gone = {"symbol": "BTCUSDT", "origClientOrderId": "unfilled"}
+        await client.algo("BUY", "LONG", triggerPrice="61000.00", clientAlgoId="S-1")
+        await client.delete("v1/algoOrder", clientAlgoId="S-1")
+        await client.delete("v1/order", **gone)
+        await client.place("BUY", "LONG", newClientOrderId="filled")
+        await client.place("SELL", "LONG", newClientOrderId="closed")
+        kept = gone | {"origClientOrderId": "filled"}
+        start_ms = client.exchange.now_ms() - 60_000
+
+        async def names() -> list[str]:
+            rows = await client.get("v1/allOrders", symbol="BTCUSDT", startTime=start_ms)
+            return [row["clientOrderId"] for row in rows]
+
+        client.exchange.add_fault("skew=+71h")
+        assert await names() == ["unfilled", "filled", "closed"]
+        client.exchange.add_fault("skew=+2h")
+        assert await names() == ["filled", "closed"]
+        assert await client.code("GET", "v1/order", **gone) == -2013
+        assert await client.code("GET", "v1/algoOrder", clientAlgoId="S-1") == -2013
+        assert (await client.get("v1/order", **kept))["status"] == "FILLED"
+        assert len(await client.get("v1/income", startTime=start_ms)) == 3
+        client.exchange.add_fault("skew=+2160h")  # 90 days
+        assert await names() == []
+        assert await client.get("v1/income", startTime=start_ms) == []
+        trades = await client.get("v1/userTrades", symbol="BTCUSDT", startTime=start_ms)
+        assert len(trades) == 2
+        client.exchange.add_fault("skew=+2160h")
+        assert await client.get("v1/userTrades", symbol="BTCUSDT", startTime=start_ms) == []
+
+    with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),))
+
+
+def test_local_binance_matching_journal_drops_its_oldest_entries() -> None:
+    journal = AccountJournal(most=20)
+    for number in range(100):
+        journal.wallet(number, Decimal(0), Decimal(0), "TRADE")
+    kept = [entry["n"] for entry in journal.after(0)]
+    assert kept == list(range(kept[0], 101))
+    assert 20 <= len(kept) <= 22
+    assert [entry["n"] for entry in journal.after(98)] == [99, 100]
+    assert journal.after(100) == []
 
 
 def test_local_binance_matching_generated_market_fills_them_too() -> None:

@@ -6,19 +6,16 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.account_client import with_account
+from tests.support.account_client import AccountClient, with_account
 from tests.support.commands import job_process
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.exchange_options import ExchangeOptions
 from warmup_job.local_binance.server import start
-
-if TYPE_CHECKING:
-    from tests.support.account_client import AccountClient
 
 MINUTE_START = 1_780_000_020_000
 STANDING: dict[str, Any] = {"now_ms": MINUTE_START + 1_000, "speed": 0.001}
@@ -175,8 +172,43 @@ def test_local_binance_orders_batch_has_one_answer_for_each_order() -> None:
         assert [each.get("status", each.get("code")) for each in gone] == [
             "CANCELED", "CANCELED", -2011,
         ]  # fmt: skip
+        both = {"orderIdList": ids, "origClientOrderIdList": '["E-1"]', "symbol": "BTCUSDT"}
+        assert await client.refused("DELETE", "v1/batchOrders", **both) == (400, -1128)
         too_many = json.dumps([good] * 6)
         assert await client.refused("POST", "v1/batchOrders", batchOrders=too_many) == (400, -4082)
+
+    with_account(use, **STANDING)
+
+
+def test_local_binance_orders_of_clients_that_send_at_once_are_each_placed_once() -> None:
+    async def use(client: AccountClient) -> None:
+        other = AccountClient(client.exchange, client.session)
+        low = str(round(await client.price() * 0.97, 1))
+        order = NEW | {"type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": low}
+        answers = await asyncio.gather(
+            *(
+                each.ask("POST", "v1/order", **order, newClientOrderId=f"E-{number}")
+                for number in range(20)
+                for each in (client, other)
+            )
+        )
+        codes = [status for status, _ in answers], [body.get("code", 0) for _, body in answers]
+        assert [sorted(each) for each in codes] == [
+            [200] * 20 + [400] * 20,
+            [-4116] * 20 + [0] * 20,
+        ]
+        opened = await client.granted("GET", "v1/openOrders")
+        assert sorted(each["clientOrderId"] for each in opened) == sorted(
+            f"E-{number}" for number in range(20)
+        )
+        gone = await asyncio.gather(
+            *(
+                each.ask("DELETE", "v1/order", symbol="BTCUSDT", orderId=row["orderId"])
+                for row in opened
+                for each in (client, other)
+            )
+        )
+        assert sorted(body.get("code", 0) for _, body in gone) == [-2011] * 20 + [0] * 20
 
     with_account(use, **STANDING)
 

@@ -127,8 +127,19 @@ class AccountHistory:
         start_ms: int | None = None,
         end_ms: int | None = None,
         limit: int = 100,
+        page: int | None = None,
     ) -> list[IncomeRecord]:
-        """Return changes of the wallet, oldest first: from ``start_ms`` on, or else the newest."""
+        """Return changes of the wallet, oldest first.
+
+        Args:
+            symbol: Of this symbol only.
+            kind: Of this kind only.
+            start_ms: The first time; None: seven days before the end.
+            end_ms: The last time; None: now.
+            limit: The most entries.
+            page: Which page of the time, from 1; None: the first with ``start_ms``, or else the
+                newest entries.
+        """
         return history_page(
             (
                 (each.at_ms, each.income_id, each)
@@ -140,6 +151,7 @@ class AccountHistory:
             end_ms=end_ms,
             from_id=None if start_ms is None else 0,
             limit=limit,
+            page=page,
         )
 
 
@@ -151,6 +163,7 @@ def history_page[T](
     end_ms: int | None,
     from_id: int | None,
     limit: int,
+    page: int | None = None,
 ) -> list[T]:
     """Return a page of a history, oldest first.
 
@@ -161,6 +174,7 @@ def history_page[T](
         end_ms: The last time; None: now.
         from_id: The first id; None: the newest entries are listed.
         limit: The most entries.
+        page: Which page of ``limit`` entries, from 1 and the oldest; None: see ``from_id``.
     """
     last_ms = now_ms if end_ms is None else end_ms
     first_ms = last_ms - LOOK_BACK_MS if start_ms is None else start_ms
@@ -171,4 +185,6 @@ def history_page[T](
         for at_ms, entry_id, entry in entries
         if first_ms <= at_ms <= last_ms and (from_id is None or entry_id >= from_id)
     ]
+    if page is not None:
+        return chosen[(page - 1) * limit : page * limit]
     return chosen[-limit:] if from_id is None else chosen[:limit]

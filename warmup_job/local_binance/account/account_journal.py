@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     )
 
 
-class AccountJournal:
-    """Numbered entries, oldest first. Times are the exchange's UTC ms."""
+MOST_ENTRIES = 200_000
+"""So many entries are kept: some 150 MB."""
 
-    def __init__(self) -> None:
+
+class AccountJournal:
+    """Numbered entries, oldest first. Times are the exchange's UTC ms.
+
+    Args:
+        most: How many entries are kept at least; the oldest ones are dropped.
+    """
+
+    def __init__(self, most: int = MOST_ENTRIES) -> None:
+        self._most = most
         self._entries: list[dict[str, Any]] = []
+        self._dropped = 0
 
     def after(self, number: int) -> list[dict[str, Any]]:
-        """Return the entries whose number is above ``number``; the first entry has number 1."""
-        return self._entries[max(number, 0) :]
+        """Return the kept entries whose number is above ``number``; the first ever has number 1."""
+        return self._entries[max(number - self._dropped, 0) :]
 
     def request(
         self, at_ms: int, method: str, path: str, client_id: str, status: int, code: int
@@ -119,4 +129,9 @@ class AccountJournal:
         self._add(at_ms, "wallet", balance=plain(balance), change=plain(change), reason=reason)
 
     def _add(self, at_ms: int, event: str, **facts: object) -> None:
-        self._entries.append({"n": len(self._entries) + 1, "at_ms": at_ms, "event": event} | facts)
+        number = self._dropped + len(self._entries) + 1
+        self._entries.append({"n": number, "at_ms": at_ms, "event": event} | facts)
+        if len(self._entries) > self._most + self._most // 10:  # seldom, because it moves the rest
+            excess = len(self._entries) - self._most
+            del self._entries[:excess]
+            self._dropped += excess

@@ -15,6 +15,7 @@ from warmup_job.local_binance.account.order_records import (
     IncomeRecord,
     TradeRecord,
 )
+from warmup_job.local_binance.account.retention import KEPT_INCOME_MS, KEPT_TRADES_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,13 @@ class AccountLedger:
             for position in self._positions.values()
             if position.quantity and symbol in (None, position.symbol)
         ]
+
+    # --- the past ---
+
+    def forget_old(self, now_ms: int) -> None:
+        """Forget the fills and the income that the exchange no longer lists at this time."""
+        self.trades = [each for each in self.trades if each.at_ms + KEPT_TRADES_MS >= now_ms]
+        self.income = [each for each in self.income if each.at_ms + KEPT_INCOME_MS >= now_ms]
 
     # --- changes ---
 

@@ -88,11 +88,12 @@ class AccountOrders:
     def amend(self, change: OrderChange, now_ms: int) -> OrderRecord:
         """Change the price and quantity of an open limit order.
 
-        A quantity that is filled already cancels the order.
+        A quantity that is filled already cancels the order, and so does a price at which a
+        post-only order would take
+        (https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Modify-Order).
 
         Raises:
-            ErrorAnswer: −2013, it is not open; −5027, nothing would change; −5022, it is post-only
-                and would take; or as `place`.
+            ErrorAnswer: −2013, it is not open; −5027, nothing would change; or as `place`.
         """
         self._passing.advance(now_ms)
         order = self.one(change.symbol, change.order)
@@ -104,13 +105,12 @@ class AccountOrders:
         filters = self._prices.filters(change.symbol)
         self._checks.check_limit(order, price, now_ms)
         filters.check_quantity(quantity, market=False)
-        if quantity <= order.filled:
+        if quantity <= order.filled or self._checks.would_take(order, price, now_ms):
             return self._engine.end(order, "CANCELED", now_ms)
         if not order.reduces:
             filters.check_notional(quantity * price)
             left = (quantity - order.filled) * price
             self._checks.check_margin(order, left, now_ms, order.left * order.price)
-        self._checks.check_resting(order, price, now_ms)
         return self._engine.amend(order, price, quantity, now_ms)
 
     def cancel(self, symbol: str, reference: OrderReference, now_ms: int) -> OrderRecord:

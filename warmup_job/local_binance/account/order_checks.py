@@ -95,8 +95,8 @@ class OrderChecks:
         else:
             filters.check_notional(order.quantity * price)
             self.check_margin(order, order.quantity * price, now_ms)
-        if order.time_in_force == "GTX":
-            self.check_resting(order, price, now_ms)
+        if self.would_take(order, price, now_ms):
+            raise order_errors.would_take()
 
     def check_limit(self, order: OrderRecord, price: Decimal, now_ms: int) -> None:
         """Check a limit price against the filters.
@@ -108,15 +108,11 @@ class OrderChecks:
         filters.check_price(price)
         filters.check_distance(order.side, price, self._prices.mark(order.symbol, now_ms))
 
-    def check_resting(self, order: OrderRecord, price: Decimal, now_ms: int) -> None:
-        """Check that a post-only order would not be filled at once.
-
-        Raises:
-            ErrorAnswer: −5022.
-        """
-        book = self._prices.book(order.symbol, now_ms)
-        if order.time_in_force == "GTX" and book.crosses(order.side, price):
-            raise order_errors.would_take()
+    def would_take(self, order: OrderRecord, price: Decimal, now_ms: int) -> bool:
+        """Return whether a post-only order would be filled at once at this price."""
+        return order.time_in_force == "GTX" and self._prices.book(order.symbol, now_ms).crosses(
+            order.side, price
+        )
 
     def check_margin(
         self,

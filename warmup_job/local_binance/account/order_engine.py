@@ -97,6 +97,8 @@ class OrderEngine:
 
     def take(self, order: OrderRecord, at_ms: int) -> OrderRecord:
         """Fill an order against the book; what cannot be filled rests or expires."""
+        if self._checks.would_take(order, order.price, at_ms):
+            return self.end(order, "EXPIRED", at_ms, "post-only, and would take")
         filters = self._prices.filters(order.symbol)
         book = self._prices.book(order.symbol, at_ms)
         market = order.type != "LIMIT"

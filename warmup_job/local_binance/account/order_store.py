@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from warmup_job.local_binance.account import order_errors
 from warmup_job.local_binance.account.resting_orders import RestingOrders
+from warmup_job.local_binance.account.retention import is_algo_forgotten, is_order_forgotten
 from warmup_job.local_binance.account.waiting_algos import WaitingAlgos
 
 if TYPE_CHECKING:
@@ -111,6 +112,18 @@ class OrderStore:
             raise order_errors.duplicate_client_id()
         if self.waiting.count() >= most:
             raise order_errors.too_many_algo_orders()
+
+    def forget_old(self, now_ms: int) -> None:
+        """Forget what the exchange no longer knows at this time, UTC ms."""
+        for order in [each for each in self._orders.values() if is_order_forgotten(each, now_ms)]:
+            del self._orders[order.order_id]
+            key = (order.symbol, order.client_id)
+            if self._by_client[key] == order.order_id:
+                del self._by_client[key]
+        for algo in [each for each in self._algos.values() if is_algo_forgotten(each, now_ms)]:
+            del self._algos[algo.algo_id]
+            if self._algo_by_client[algo.client_id] == algo.algo_id:
+                del self._algo_by_client[algo.client_id]
 
     @property
     def has_open(self) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.prices.funding_schedule import FundingSchedule
     from warmup_job.local_binance.prices.price_feed import MarketTrade
 
+_FORGET_EVERY_MS = 60 * MINUTE_MS
+
 
 class PassingTime:
     """Lets the market change the account. Times are the exchange's UTC ms.
@@ -59,6 +61,7 @@ class PassingTime:
         self._reports = reports
         self._margin = margin
         self._countdown_ms: dict[str, int] = {}
+        self._forget_ms = now_ms + _FORGET_EVERY_MS
         self.seen_ms = now_ms
         """Until when everything has happened."""
 
@@ -96,6 +99,10 @@ class PassingTime:
             for at_ms in range(first_ms, until_ms + 1, SLOT_MS):
                 self._pass_moment(at_ms, trades)
             after_ms = until_ms
+        if now_ms >= self._forget_ms:
+            self._forget_ms = now_ms + _FORGET_EVERY_MS
+            self._store.forget_old(now_ms)
+            self._ledger.forget_old(now_ms)
 
     def _market_trades(
         self, after_ms: int, until_ms: int

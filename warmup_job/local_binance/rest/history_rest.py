@@ -77,6 +77,9 @@ class HistoryRest:
 
     def _income(self, params: Params) -> object:
         symbol, query = read_optional_symbol(params), read_history_query(params, None, _MOST)
+        page = read_number(params, "page")
+        if page == 0:
+            raise error_answers.invalid_value("page")
         self._account.now_ms()
         rows = self._history.income(
             symbol,
@@ -84,6 +87,7 @@ class HistoryRest:
             query.start_ms,
             query.end_ms,
             query.limit or _USUAL_INCOME,
+            page,
         )
         return [order_answers.income_row(row) for row in rows]
 

@@ -206,10 +206,12 @@ def read_references(params: Params) -> list[OrderReference]:
 
     Raises:
         ErrorAnswer: −1102 or −1130, both lists are missing or one is no list; −4082, it is too
-            long.
+            long; −1128, both were sent.
     """
     # ccxt writes these two names in lower case, and Binance accepts that.
     lists = {name.lower(): text for name, text in params.items()}
+    if {"orderidlist", "origclientorderidlist"} <= set(lists):
+        raise error_answers.invalid_combination()
     if "orderidlist" in lists:
         ids = _read_list(lists["orderidlist"], "orderIdList", list[int])
         return [OrderReference(order_id=each) for each in ids]
