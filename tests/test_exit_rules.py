@@ -236,13 +236,13 @@ LATER = json.dumps(OLD | {"version": 3}).encode()
 
 def test_exit_rules_saved_state_is_restored_digit_for_digit() -> None:
     before, after = HedgeGridV1(config()), HedgeGridV1(config())
-    before._center = D("50000.05")
+    before._center.price = D("50000.05")
     own = GridPnl(D(10_000), D("-12.3456789"), D("7.5"), D("0.25"))
     before._result.load(own, None, is_stopped=True)
     before._loaded_lots = (saved("a", "50100.5"),)
     after.on_load(before.on_save())
     assert after.on_save() == before.on_save()
-    assert (after._center, after._result.own) == (D("50000.05"), own)
+    assert (after._center.price, after._result.own) == (D("50000.05"), own)
     assert after._result.is_stopped
     assert after._loaded_lots == (saved("a", "50100.5"),)
 
@@ -250,7 +250,7 @@ def test_exit_rules_saved_state_is_restored_digit_for_digit() -> None:
 def test_exit_rules_saved_state_of_version_1_is_restored() -> None:
     grid = HedgeGridV1(config())
     grid.on_load({"grid": json.dumps(OLD).encode()})
-    assert (grid._center, grid._result.own) == (D(50000), GridPnl(D(10000), D("1.5"), D(2)))
+    assert (grid._center.price, grid._result.own) == (D(50000), GridPnl(D(10000), D("1.5"), D(2)))
     assert grid._result.is_stopped
     assert json.loads(grid.on_save()["grid"])["version"] == 2
 

@@ -32,4 +32,4 @@ def test_funding_hours_of_a_contract_reach_the_strategy(
             await exchange.stop()
 
     asyncio.run(learn())
-    assert strategy._funding_interval.hours == hours
+    assert strategy._funding.interval.hours == hours

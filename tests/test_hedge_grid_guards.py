@@ -472,6 +472,11 @@ def test_hedge_grid_circuit_breaker_drawdown_is_measured_from_the_peak() -> None
     assert drawdown_pct(D(0), D(-1)) == 0
 
 
+def fail(strategy: HedgeGridV1) -> None:
+    """Let an order of the grid fail."""
+    strategy._events.count_error()
+
+
 @pytest.mark.parametrize(("enabled", "second"), [(True, 181), (False, 61)])
 def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
     engine: BacktestEngine, enabled: bool, second: int
@@ -485,10 +490,9 @@ def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
     for at in (62, 122, 182):
         market.bar(at, "51000").quote(at + 1, "51000")
     engine.add_data(market.data, sort=True)
-    fail = strategy._count_error
     for at in (40, 41):
         at_ns = market.data[0].ts_init + at * SECOND_NS
-        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: fail())
+        strategy.clock.set_time_alert_ns(f"e{at}", at_ns, lambda _: fail(strategy))
     engine.run()
     laid = sorted(order.init_event.ts_init - market.data[0].ts_init for order in
                   engine.cache.orders())  # fmt: skip
@@ -502,7 +506,7 @@ def test_hedge_grid_circuit_breaker_cancels_resting_entries_and_keeps_exits(
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").quote(50, "49960"))
     at_ns = START_NS + 20 * SECOND_NS
-    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error())
+    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: fail(strategy))
     engine.run()
     entries = of_kind(orders_of(engine), "E")
     assert [order.status for order in entries] == [OrderStatus.FILLED] + [OrderStatus.CANCELED] * 2
@@ -519,7 +523,7 @@ def test_hedge_grid_circuit_breaker_repeats_cancels_that_were_refused(
     feed(engine, begun().bar(62, "50000").quote(63, "50000"))
     refuse_cancels(engine, until_s=40)
     at_ns = START_NS + 20 * SECOND_NS
-    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: strategy._count_error())
+    strategy.clock.set_time_alert_ns("error", at_ns, lambda _: fail(strategy))
     engine.run()
     assert {order.status for order in orders_of(engine)} == {OrderStatus.CANCELED}
 
@@ -581,7 +585,7 @@ def test_hedge_grid_circuit_breaker_ignores_denials_while_halted(
     active = type("Event", (), {"state": TradingState.ACTIVE})()
 
     def deny(_: Any) -> None:
-        strategy.on_order_denied(
+        strategy.on_order_event(
             OrderDenied(
                 strategy.trader_id, strategy.id, strategy.config.instrument_id,
                 ClientOrderId("E-1"), "made up", UUID4(), 0,

@@ -62,13 +62,13 @@ class Watched(HedgeGridV1):
 
     def look(self) -> None:
         """Check the caps, that lots sum to the position and have exits, and the realised profit."""
-        waiting, leaving = self._entries.open_entries()
-        earned = (self._account.balance() or D(0)) - BALANCE
+        waiting, leaving = self._orders.entries.open_entries()
+        earned = (self._orders.account.balance() or D(0)) - BALANCE
         # Account and position round every fill to 8 decimals by themselves.
-        assert abs(self._pnl.realised - earned) <= D("1e-8") * len(self.cache.orders())
+        assert abs(self._result.own.realised - earned) <= D("1e-8") * len(self.cache.orders())
         for book in BOOKS:
-            quantity, price = self._account.position(book)
-            lots = [lot for lot in self._exits.lots if lot.book == book]
+            quantity, price = self._orders.account.position(book)
+            lots = [lot for lot in self._orders.exits.lots if lot.book == book]
             assert sum(lot.quantity for lot in lots) == quantity, "a lot is what is held"
             orders = [order for order in (*waiting, *leaving) if order.book == book]
             assert quantity + sum(each.leaves for each in orders) <= self.config.max_position_size
@@ -78,7 +78,7 @@ class Watched(HedgeGridV1):
                 self.look_at_exits(lot)
 
     def look_at_exits(self, lot: Any) -> None:
-        stops = self._exits._stops.orders(lot)
+        stops = self._orders.exits._stops.orders(lot)
         assert covered(stops) >= lot.quantity, "a part of what is held has no stop loss"
         if all(each.is_confirmed for each in stops):  # otherwise a change is in flight
             assert covered(stops) == lot.quantity, "a stop loss is of another size"
@@ -103,8 +103,8 @@ class WatchedSmall(Watched):
             return
         if (lot.target and lot.stops) or lot.quantity >= self.least(lot.entry):
             super().look_at_exits(lot)
-        elif not self._entries.is_open(lot.key):
-            for each in self._exits.lots:
+        elif not self._orders.entries.is_open(lot.key):
+            for each in self._orders.exits.lots:
                 if each.book == lot.book and each != lot:
                     both = each.quantity + lot.quantity
                     cost = each.entry * each.quantity + lot.entry * lot.quantity
@@ -293,7 +293,7 @@ def test_hedge_grid_paths_recorded_month_has_no_error_and_no_unexplained_reject(
         assert sum(order.status == OrderStatus.FILLED for order in orders) > 1000
         assert strategy.detector.bars == len(bars) == 40_320
         for book in BOOKS:
-            quantity, price = strategy._account.position(book)
+            quantity, price = strategy._orders.account.position(book)
             assert quantity * price <= 500
     finally:
         engine.dispose()

@@ -603,11 +603,11 @@ def test_stops_after_any_refusals_what_is_held_is_protected_again(
     try:
         engine.run()
         for book in BOOKS:
-            lots = [lot for lot in strategy._exits.lots if lot.book == book]
-            position = strategy._account.position(book).quantity
+            lots = [lot for lot in strategy._orders.exits.lots if lot.book == book]
+            position = strategy._orders.account.position(book).quantity
             assert sum(lot.quantity for lot in lots) == position
             for lot in lots:
-                assert covered(strategy._exits._stops.orders(lot)) == lot.quantity
+                assert covered(strategy._orders.exits._stops.orders(lot)) == lot.quantity
                 assert lot.target is not None or lot.is_closing
         closed = [each for each in orders_of(engine) if each.is_reduce_only and each.is_closed]
         assert all(each.filled_qty <= each.quantity for each in closed)

@@ -358,7 +358,7 @@ def test_hedge_grid_takeover_adds_what_an_entry_has_filled_since_to_its_lot(
         position("LONG", "0.007", "49950.00"),
         lots=(kept("a", "49950.0"), kept("a", "49950.0", "0", "0.006")), base_qty=D("0.010"),
     )  # fmt: skip
-    (lot,) = restarted.strategy._exits.lots
+    (lot,) = restarted.strategy._orders.exits.lots
     assert (lot.key, lot.entry, lot.quantity) == (key("a"), D("49950.0"), D("0.007"))
 
 
@@ -385,7 +385,7 @@ def test_hedge_grid_takeover_coarser_step_size_leaves_exits_and_rounds_new_ones_
     restarted.sent.clear()
     for order_id in (stop, target):
         restarted.cancelled(order_id)
-    restarted.strategy._exits.protect_all()
+    restarted.strategy._orders.exits.protect_all()
     sent = [described(each) for each in restarted.sent]
     assert sorted(sent) == [
         ("S", "SELL", "48473.00", "0.02", "LONG"), ("T", "SELL", "50000.00", "0.02", "LONG"),

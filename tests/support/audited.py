@@ -75,11 +75,12 @@ class Audited(HedgeGridV1):
             price=str(price), reason=str(getattr(event, "reason", "")),
             post_only=bool(getattr(event, "due_post_only", False)),
         )  # fmt: skip
+        super().on_order_event(event)
 
     def look(self) -> None:
         """Note open orders and positions from Nautilus' cache, before a bar changes anything."""
-        waiting, leaving = self._entries.open_entries()
-        held = {book: self._account.position(book) for book in BOOKS}
+        waiting, leaving = self._orders.entries.open_entries()
+        held = {book: self._orders.account.position(book) for book in BOOKS}
         self.note(
             "look",
             entries=[[each.book, str(each.price)] for each in waiting],
@@ -94,7 +95,7 @@ class Audited(HedgeGridV1):
             lots=[
                 [lot.key, lot.book, str(lot.quantity),
                  {"S": self.open_of(lot.stops), "T": self.open_of([lot.target])}]
-                for lot in self._exits.lots
+                for lot in self._orders.exits.lots
             ],
         )  # fmt: skip
 

@@ -91,3 +91,36 @@ def size_factors(long_cost_bps: Decimal, max_cost_bps: Decimal) -> dict[Book, De
     else:
         factor = min(Decimal(1), 2 * (1 - cost / max_cost_bps))
     return {book: factor if book == paying else Decimal(1) for book in BOOKS}
+
+
+class FundingOutlook:
+    """The newest funding rate of one contract, and what it means for the order sizes.
+
+    Args:
+        window_minutes: How far ahead payments count.
+        max_cost_bps: The cost from which on the paying side gets no entries.
+    """
+
+    def __init__(self, window_minutes: int, max_cost_bps: Decimal) -> None:
+        self.interval = FundingInterval()
+        self._window_minutes = window_minutes
+        self._max_cost_bps = max_cost_bps
+        self._next: tuple[Decimal, int] | None = None
+
+    def take(self, rate: Decimal, next_ns: int, at_ns: int) -> None:
+        """Take a mark price update.
+
+        Args:
+            rate: The funding rate of the next payment, as a fraction.
+            next_ns: When that payment is due, Unix ns.
+            at_ns: The time of the update, Unix ns.
+        """
+        self._next = rate, next_ns
+        self.interval.observe(next_ns, at_ns)
+
+    def size_factors(self, now_ns: int) -> dict[Book, Decimal]:
+        """Return the factor for the order quantities of each book; empty if nothing is known."""
+        if self._next is None:
+            return {}
+        cost = funding_cost_bps(*self._next, now_ns, self._window_minutes, self.interval.hours)
+        return size_factors(cost, self._max_cost_bps)

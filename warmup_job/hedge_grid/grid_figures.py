@@ -10,11 +10,15 @@ from typing import Literal
 import msgspec
 from nautilus_trader.model.orders import Order
 
+from warmup_job.hedge_grid.entry_guard import Block
 from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
 from warmup_job.hedge_grid.grid_account import unrealised_of
 from warmup_job.hedge_grid.grid_order_ids import leg_and_key, parse_order_id
+from warmup_job.hedge_grid.grid_orders import GridOrders
+from warmup_job.hedge_grid.grid_result import GridResult
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.market.client_order_ids import Purpose
+from warmup_job.regime.detector import Regime
 
 type OrderKind = Purpose | Literal["other"]
 """What an order is for, by its id; ``other``: its id is not the grid's."""
@@ -125,3 +129,46 @@ def book_figures(
         )
         for book, position in positions.items()
     }
+
+
+def make_figures(
+    orders: GridOrders,
+    result: GridResult,
+    block: Block | None,
+    regime: Regime,
+    price: Decimal | None,
+    at_ms: int,
+) -> GridFigures:
+    """Return the present figures.
+
+    Args:
+        orders: The positions, lots and orders.
+        result: The result and the drawdown.
+        block: Why no entry may be sent now; None: entries may be sent.
+        regime: The market's regime.
+        price: The market's middle price; None: it is unknown.
+        at_ms: The time now, Unix ms.
+    """
+    instrument, account = orders.client.instrument, orders.account
+    opened = orders.client.open_orders()
+    books = book_figures(account.positions(), orders.exits.lots, opened, price)
+    unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
+    balance = account.balance()
+    return GridFigures(
+        at_ms=at_ms,
+        instrument_id=instrument.id.value,
+        quote_currency=instrument.quote_currency.code,
+        base_currency=instrument.base_currency.code,
+        regime=regime.value,
+        equity=None if balance is None else balance + unrealised,
+        realised=result.realised,
+        unrealised=unrealised,
+        fees=result.fees,
+        funding=result.funding,
+        drawdown_pct=result.drawdown_pct,
+        is_stopped=result.is_stopped,
+        block_reason="" if block is None else block.text,
+        books=books,
+        result_at_ms=None if result.account is None else result.account.at_ms,
+        open_orders=count_open_orders(opened),
+    )

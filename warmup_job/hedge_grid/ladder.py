@@ -83,6 +83,22 @@ class Rung(NamedTuple):
         return Decimal(self.price.as_decimal() * self.quantity.as_decimal())
 
 
+@dataclass(slots=True)
+class LadderCenter:
+    """The price that the ladder is built around."""
+
+    trigger_bps: float
+    """How far the market may move away from it, bps."""
+    price: Decimal | None = None
+
+    def follow(self, mid: Decimal) -> Decimal:
+        """Move the centre to the market's middle price if that is too far away; return it."""
+        price = self.price
+        if price is None or abs(mid - price) / price * BPS > self.trigger_bps:
+            price = self.price = mid
+        return price
+
+
 def build_ladder(
     center: Decimal,
     regime: Regime,

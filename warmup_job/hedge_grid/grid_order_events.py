@@ -1,0 +1,194 @@
+"""What follows from the events of the grid's orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nautilus_trader.model.events import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRejected,
+    OrderDenied,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+)
+from nautilus_trader.model.orders import Order
+
+from warmup_job.hedge_grid.entry_guard import EntryGuard
+from warmup_job.hedge_grid.exit_description import describe_exit, exit_kind
+from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
+from warmup_job.hedge_grid.exit_rules import Lot
+from warmup_job.hedge_grid.grid_log import GridLog
+from warmup_job.hedge_grid.grid_order_ids import Leg
+from warmup_job.hedge_grid.grid_orders import GridOrders
+from warmup_job.hedge_grid.ladder import Rung
+from warmup_job.hedge_grid.order_client import book_of, is_rate_denial
+
+
+class GridOrderEvents:
+    """Passes each event on to the entries or the exits, and counts the errors.
+
+    Args:
+        orders: The entries and exits.
+        guard: Has the circuit breaker.
+        log: The strategy's log.
+        owns_order: Returns whether this trader made the order with this id.
+        update_entries: Brings the entries up to date with the ladder.
+        on_change: Is called after each event that changes what is saved.
+        now_ns: The strategy's clock, Unix ns.
+    """
+
+    def __init__(
+        self,
+        orders: GridOrders,
+        guard: EntryGuard,
+        log: GridLog,
+        owns_order: Callable[[str], bool],
+        update_entries: Callable[[], None],
+        on_change: Callable[[], object],
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._orders = orders
+        self._entries = orders.entries
+        self._exits = orders.exits
+        self._guard = guard
+        self._log = log
+        self._owns_order = owns_order
+        self._update_entries = update_entries
+        self._on_change = on_change
+        self._now_ns = now_ns
+
+    def handle(self, event: OrderEvent, order: Order | None) -> None:
+        """Act on an event of one of the strategy's orders.
+
+        Args:
+            event: The event.
+            order: The order, with the event applied; None: Nautilus does not know it.
+        """
+        order_id = event.client_order_id.value
+        match event:
+            case OrderAccepted():
+                self._on_accepted(order_id, order)
+            case OrderFilled():
+                self._on_filled(order_id, event, order)
+            case OrderRejected():
+                self._on_rejected(order_id, str(event.reason), due_post_only=event.due_post_only)
+            case OrderDenied():
+                self._on_denied(order_id, str(event.reason))
+            case OrderCanceled():
+                self._on_gone(order_id)
+            case OrderCancelRejected():
+                self._exits.on_cancel_rejected(order_id, str(event.reason))
+            case OrderExpired():
+                self._on_expired(order_id, order)
+
+    def _on_accepted(self, order_id: str, order: Order | None) -> None:
+        """Save an entry's lot before it fills; cancel the stops that an accepted one replaces."""
+        found = self._exits.find(order_id)
+        if found is not None:
+            lot, leg = found
+            if order is not None:
+                self._log.info(f"The exchange has accepted {describe_exit(order, lot, leg)}")
+            self._exits.on_exit_accepted(lot, leg, order_id)
+        self._on_change()
+
+    def _on_filled(self, order_id: str, fill: OrderFilled, order: Order | None) -> None:
+        """Send exits for what an entry has filled, or reduce the lot that an exit has closed."""
+        is_closed = order is not None and order.is_closed
+        price, quantity = fill.last_px.as_decimal(), fill.last_qty.as_decimal()
+        entry, found = self._entries.find(order_id), self._exits.find(order_id)
+        if is_closed:
+            self._entries.forget(order_id)
+        if entry is not None:
+            rung = entry.rung
+            self._log.info(f"Filled {quantity} at {price} ({_rung_name(rung)})")
+            self._exits.on_entry_filled(_key(order_id), rung.book, price, quantity)
+        elif found is not None:
+            lot, leg = found
+            self._log.info(f"Filled {quantity} at {price} ({lot.book} {exit_kind(leg)})")
+            self._exits.on_exit_filled(lot, leg, order_id, quantity, is_closed=is_closed)
+            if lot.quantity < 0:
+                self._orders.check_lots()  # it has closed what another lot held
+        elif order is not None and order_id.startswith("E-") and self._owns_order(order_id):
+            book = book_of(order, closes=False)
+            self._log.info(f"Filled {quantity} at {price} ({book}), after the entry had ended")
+            self._exits.on_entry_filled(_key(order_id), book, price, quantity)
+        else:
+            self._orders.check_lots()  # a late exit, an order by hand, Binance's deleveraging
+        self._on_change()
+
+    def _on_rejected(self, order_id: str, reason: str, *, due_post_only: bool) -> None:
+        """Retry an order whose price the market has reached; others are retried after a bar."""
+        entry, found = self._entries.forget(order_id), self._exits.find(order_id)
+        is_reached = due_post_only
+        is_limited = self._exits.note_limit(reason)
+        if found is not None and found[1] == "S":
+            is_reached = is_stop_reached_error(reason)
+        if not is_reached and not is_limited and _is_first_failure(found):
+            self.count_error()  # Nautilus has logged it
+        if entry is not None and is_reached:
+            self._entries.retry(entry)
+        elif found is not None:
+            self._exits.on_exit_rejected(*found, order_id, reason, is_reached=is_reached)
+
+    def _on_denied(self, order_id: str, reason: str) -> None:
+        """Forget an order that Nautilus' risk engine denied; it is retried on the next bar."""
+        self._entries.forget(order_id)
+        found = self._exits.find(order_id)
+        counts = self._guard.is_active and not is_rate_denial(reason)
+        if counts and _is_first_failure(found):
+            self.count_error()
+        if found is not None:
+            self._exits.on_exit_rejected(*found, order_id, reason, is_denied=True)
+
+    def _on_expired(self, order_id: str, order: Order | None) -> None:
+        """Handle an expired order; a post-only order that would have taken expires on Binance."""
+        entry, found = self._entries.find(order_id), self._exits.find(order_id)
+        would_take = order is not None and order.is_post_only and order.filled_qty == 0
+        if entry is not None and would_take:
+            self._entries.forget(order_id)
+            self._entries.retry(entry)
+        elif found is not None and would_take:
+            self._exits.on_exit_rejected(*found, order_id, "", is_reached=True)
+        elif found is not None:
+            self._exits.on_exit_expired(*found, order_id)
+        else:
+            self._on_gone(order_id)
+
+    def _on_gone(self, order_id: str) -> None:
+        """Send entries that fit now, or an exit of another size."""
+        entry, found = self._entries.forget(order_id), self._exits.find(order_id)
+        if found is not None:
+            self._exits.on_exit_canceled(*found, order_id)
+        if entry is None:
+            return
+        self._exits.protect_key(_key(order_id))
+        if self._entries.is_incomplete and not self._entries.open_entries()[1]:
+            self._update_entries()
+
+    def count_error(self) -> None:
+        """Count an order that failed; too many of them open the circuit breaker."""
+        if self._guard.count_error(self._now_ns()):
+            self._log.error(
+                "Too many errors: the circuit breaker is open, so entries are cancelled and none "
+                f"are sent for {self._guard.breaker.cooldown_seconds} s; exits stay. See the "
+                "warnings above"
+            )
+            self._entries.cancel_all()
+
+
+def _rung_name(rung: Rung) -> str:
+    """Return an entry's place; only this run's ladder has numbered those that it has sent."""
+    level = f"rung {rung.level}" if rung.level else "entry that was taken over"
+    return f"{rung.book} {level}"
+
+
+def _is_first_failure(found: tuple[Lot, Leg] | None) -> bool:
+    """Return whether a failed order counts as an error: a stop that is repeated counts once."""
+    return found is None or found[1] == "T" or not found[0].stop_failures
+
+
+def _key(order_id: str) -> str:
+    return order_id.partition("-")[2]
