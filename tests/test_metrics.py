@@ -51,7 +51,8 @@ GRID = GridReport(
     instrument_id="BTCUSDT-PERP.BINANCE", quote_currency="USDT", base_currency="BTC", regime="DOWN",
     equity=Decimal("10001.5"), realised=Decimal("7E+1"), unrealised=Decimal("1.5"),
     fees=Decimal("0.3"), funding=Decimal("-0.0"), drawdown_pct=Decimal("2.5"), is_stopped=True,
-    block_reason="", books=BOOKS, open_orders={"entry": 9, "stop_loss": 1},
+    block_reason="until 12:00:00 UTC", block_kind="circuit_breaker", books=BOOKS,
+    open_orders={"entry": 9, "stop_loss": 1},
 )  # fmt: skip
 REPORT = Report(
     state="paused", why="", mode="live", at_ms=3_000, since_ms=2_000, started_ms=1_000,
@@ -81,6 +82,8 @@ NAME = 'instrument="BTCUSDT-PERP.BINANCE"'
         f'warmup_grid_regime{{{NAME},regime="DOWN"}} 1',
         f'warmup_grid_regime{{{NAME},regime="UP"}} 0',
         f"warmup_grid_stopped{{{NAME}}} 1",
+        f'warmup_grid_blocked{{{NAME},reason="circuit_breaker"}} 1',
+        f'warmup_grid_blocked{{{NAME},reason="stale_bars"}} 0',
         "warmup_trader_unprotected_seconds 1.5",
         'warmup_trader_order_rejections_total{kind="rejected",code="-2010"} 4',
         'warmup_trader_account_state{state="ok"} 1',

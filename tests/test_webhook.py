@@ -103,6 +103,13 @@ def test_flatten_that_the_operator_ends_early_gives_a_notice() -> None:
     assert len(events(flattening(0, cut))) == 2  # it has begun and ended between two reports
 
 
+def test_circuit_breaker_gives_a_notice_each_time_it_opens() -> None:
+    why = "too many order errors: circuit breaker until 12:05:00 UTC"
+    kinds = ("", "circuit_breaker", "circuit_breaker", "stale_bars", "circuit_breaker")
+    seen = events(*(report(grids=(grid(block_kind=each, block_reason=why),)) for each in kinds))
+    assert seen[1:] == [f"circuit_breaker: BTCUSDT-PERP.BINANCE: no entries: {why}"] * 2
+
+
 def test_drawdown_gives_a_notice_for_every_further_step() -> None:
     falls = ("4.9", "5.1", "5.0", "9.9", "12", "7", "12", "0", "6")
     seen = events(*(report(grids=(grid(drawdown_pct=Decimal(each)),)) for each in falls))

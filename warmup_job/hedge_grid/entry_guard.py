@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from nautilus_trader.model.enums import TradingState
@@ -17,6 +18,12 @@ BlockKind = Literal[
     "operator", "not_active", "not_warm", "drawdown", "limited", "circuit_breaker", "stale_bars"
 ]
 """What holds the entries back; the label of a metric."""
+
+
+def time_text(at_ns: int) -> str:
+    """Return a time of the present day (Unix ns) as ``HH:MM:SS UTC``, never too early."""
+    seconds = -(-at_ns // _SECOND_NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S} UTC"
 
 
 class Block(NamedTuple):
@@ -81,7 +88,8 @@ class EntryGuard:
         if now_ns < limited_ms * NS_PER_MS:
             return Block("limited", f"Binance limits or bans this IP until {utc_text(limited_ms)}")
         if self.breaker.is_open(now_ns):
-            return Block("circuit_breaker", "the circuit breaker is open after too many errors")
+            until = time_text(self.breaker.open_until_ns)
+            return Block("circuit_breaker", f"too many order errors: circuit breaker until {until}")
         if now_ns - self.bar_ns > self._config.max_bar_staleness_seconds * _SECOND_NS:
             return Block("stale_bars", "the last bar is older than max_bar_staleness_seconds")
         return None

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from nautilus_trader.model.orders import Order
 
-from warmup_job.hedge_grid.entry_guard import Block
+from warmup_job.hedge_grid.entry_guard import Block, BlockKind
 from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
 from warmup_job.hedge_grid.grid_account import unrealised_of
 from warmup_job.hedge_grid.grid_order_ids import leg_and_key, parse_order_id
@@ -75,6 +75,8 @@ class GridFigures(msgspec.Struct, frozen=True):
     grid's own and of now."""
     open_orders: Mapping[OrderKind, int]
     """Orders that the exchange has confirmed as open."""
+    block_kind: BlockKind | Literal[""] = ""
+    """What ``block_reason`` is, in one word; empty if entries may be sent."""
 
     @property
     def unprotected(self) -> Decimal:
@@ -171,4 +173,5 @@ def make_figures(
         books=books,
         result_at_ms=None if result.account is None else result.account.at_ms,
         open_orders=count_open_orders(opened),
+        block_kind="" if block is None else block.kind,
     )

@@ -16,15 +16,18 @@ from nautilus_trader.model.events import (
 )
 from nautilus_trader.model.orders import Order
 
-from warmup_job.hedge_grid.entry_guard import EntryGuard
+from warmup_job.binance.order_rejections import rejection_code
+from warmup_job.hedge_grid.entry_guard import EntryGuard, time_text
 from warmup_job.hedge_grid.exit_description import describe_exit, exit_kind
 from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
 from warmup_job.hedge_grid.exit_rules import Lot
 from warmup_job.hedge_grid.grid_log import GridLog
-from warmup_job.hedge_grid.grid_order_ids import Leg
+from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_orders import GridOrders
 from warmup_job.hedge_grid.ladder import Rung
 from warmup_job.hedge_grid.order_client import book_of, is_rate_denial
+
+_REDUCE_ONLY_REJECTED = -2022
 
 
 class GridOrderEvents:
@@ -126,11 +129,13 @@ class GridOrderEvents:
         is_limited = self._exits.note_limit(reason)
         if found is not None and found[1] == "S":
             is_reached = is_stop_reached_error(reason)
-        if not is_reached and not is_limited and _is_first_failure(found):
+        if not is_reached and not is_limited and _is_error(order_id, reason, found):
             self.count_error()  # Nautilus has logged it
         if entry is not None and is_reached:
             self._entries.retry(entry)
-        elif found is not None:
+            return
+        found = self._still_exits(order_id, reason)
+        if found is not None:
             self._exits.on_exit_rejected(*found, order_id, reason, is_reached=is_reached)
 
     def _on_denied(self, order_id: str, reason: str) -> None:
@@ -138,10 +143,17 @@ class GridOrderEvents:
         self._entries.forget(order_id)
         found = self._exits.find(order_id)
         counts = self._guard.is_active and not is_rate_denial(reason)
-        if counts and _is_first_failure(found):
+        if counts and _is_error(order_id, reason, found):
             self.count_error()
+        found = self._still_exits(order_id, reason)
         if found is not None:
             self._exits.on_exit_rejected(*found, order_id, reason, is_denied=True)
+
+    def _still_exits(self, order_id: str, reason: str) -> tuple[Lot, Leg] | None:
+        """Return the lot that a refused exit was to close, unless somebody else has closed it."""
+        if is_nothing_to_close(reason):
+            self._orders.heed_positions()
+        return self._exits.find(order_id)
 
     def _on_expired(self, order_id: str, order: Order | None) -> None:
         """Handle an expired order; a post-only order that would have taken expires on Binance."""
@@ -171,10 +183,10 @@ class GridOrderEvents:
     def count_error(self) -> None:
         """Count an order that failed; too many of them open the circuit breaker."""
         if self._guard.count_error(self._now_ns()):
+            until = time_text(self._guard.breaker.open_until_ns)
             self._log.error(
                 "Too many errors: the circuit breaker is open, so entries are cancelled and none "
-                f"are sent for {self._guard.breaker.cooldown_seconds} s; exits stay. See the "
-                "warnings above"
+                f"are sent until {until}; exits stay. See the warnings above"
             )
             self._entries.cancel_all()
 
@@ -185,9 +197,26 @@ def _rung_name(rung: Rung) -> str:
     return f"{rung.book} {level}"
 
 
-def _is_first_failure(found: tuple[Lot, Leg] | None) -> bool:
-    """Return whether a failed order counts as an error: a stop that is repeated counts once."""
-    return found is None or found[1] == "T" or not found[0].stop_failures
+def is_nothing_to_close(reason: str) -> bool:
+    """Return whether a closing order was refused because its position is gone, or too small.
+
+    That is Nautilus' denial, or Binance's -2022:
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
+    """
+    return "would increase position" in reason or rejection_code(reason) == _REDUCE_ONLY_REJECTED
+
+
+def _is_error(order_id: str, reason: str, found: tuple[Lot, Leg] | None) -> bool:
+    """Return whether a refused order counts for the circuit breaker.
+
+    An exit that finds nothing to close does not, because somebody else has closed the position; nor
+    does one of no lot: it belonged to a lot that is gone, or closes a position for the operator. A
+    stop that is repeated counts once.
+    """
+    if found is None:
+        return leg_and_key(order_id) is None
+    lot, leg = found
+    return not is_nothing_to_close(reason) and (leg == "T" or not lot.stop_failures)
 
 
 def _key(order_id: str) -> str:

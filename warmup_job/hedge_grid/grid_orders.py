@@ -13,7 +13,7 @@ from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.grid_log import GridLog
 from warmup_job.hedge_grid.grid_state import SavedLot, describe_old_exits
-from warmup_job.hedge_grid.ladder import BOOKS
+from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient
@@ -90,14 +90,27 @@ class GridOrders:
         """
         if self._guard.is_flattening:
             return
-        for book in BOOKS:
-            if self.exits.quantity(book) != self.account.position(book).quantity:
-                self._log.warning(
-                    f"Another client has changed the {book} position; taking over its new size"
-                )
-                self.take_over(self.saved_lots())
-                break
+        changed = self._changed_books()
+        if changed:
+            self._log.warning(
+                f"Another client has changed the {' and the '.join(changed)} position; taking over "
+                "its new size"
+            )
+            self.take_over(self.saved_lots())
         self.exits.protect_all()
+
+    def heed_positions(self) -> None:
+        """Do the same, if the lots do not add up to the positions."""
+        if self._changed_books():
+            self.check_lots()
+
+    def _changed_books(self) -> list[Book]:
+        """Return the books whose lots do not add up to their position."""
+        return [
+            book
+            for book in BOOKS
+            if self.exits.quantity(book) != self.account.position(book).quantity
+        ]
 
     def end_flatten(self) -> None:
         """Take over what a flatten has left."""

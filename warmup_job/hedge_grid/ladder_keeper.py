@@ -53,6 +53,8 @@ class LadderKeeper:
         self._block = block
         self._now_ns = now_ns
         self._advice = EntryAdvice(config, orders.account, log)
+        self.is_due = False
+        """Whether entries may be sent as soon as there is a price."""
         self._said = ""  # why there are no entries, as last logged
         self._cache: tuple[object, list[Rung]] = (None, [])
 
@@ -65,6 +67,7 @@ class LadderKeeper:
             self._said = reason
         entries, exits = self._orders.entries, self._orders.exits
         entries.is_incomplete = False
+        self.is_due = not reason and mid is None
         if reason or mid is None:
             return
         center, regime = self._center.follow(mid), self._detector.regime

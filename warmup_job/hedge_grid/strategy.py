@@ -227,15 +227,18 @@ class HedgeGridV1(Strategy):
     # -- the runner and the operator -------------------------------------------------------------
 
     def _on_risk_event(self, event: object) -> None:
-        """Forget old prices while trading is halted; afterwards send the exits that are missing."""
+        """Forget old prices while trading is halted; afterwards send what is missing."""
         state = getattr(event, "state", None)
         if state is None:
             return
-        was_halted, self._guard.trading = self._guard.is_halted, state
+        was_halted, was_active = self._guard.is_halted, self._guard.is_active
+        self._guard.trading = state
         if self._guard.is_halted:
             self._prices.forget()
         elif was_halted:
             self._orders.exits.protect_all()
+        if self._guard.is_active and not was_active:
+            self._ladder.update()
 
     def on_operator_state(self, state: OperatorState) -> None:
         """Send the ladder, or cancel the entries; no exits leave while positions are closed."""
@@ -273,8 +276,10 @@ class HedgeGridV1(Strategy):
     # -- market data -----------------------------------------------------------------------------
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
-        """Store the best bid and ask."""
+        """Store the best bid and ask; send the ladder if it waits for a price."""
         self._prices.quote(tick.bid_price.as_decimal(), tick.ask_price.as_decimal())
+        if self._ladder.is_due:
+            self._ladder.update()
 
     def on_data(self, data: Any) -> None:  # noqa: ANN401 - Nautilus' own signature
         """Store the funding rate of the newest mark price update."""
@@ -304,8 +309,9 @@ class HedgeGridV1(Strategy):
         self._events.handle(event, self.cache.order(event.client_order_id))
 
     def on_position_event(self, event: PositionEvent) -> None:
-        """Count the realised result, commissions included."""
+        """Count the realised result, commissions included; notice who else trades."""
         self._result.own.count(event)
+        self._orders.heed_positions()  # a fill of an order that is not this strategy's
 
     def _check_account(self) -> None:
         """Compare the lots with the positions, send missing exits and check the drawdown."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import get_args
 
 from warmup_job.handoff.reporting.report import STATES, GridReport, Report, StreamReport
+from warmup_job.hedge_grid.entry_guard import BlockKind
 from warmup_job.modes import OperatorState
 
 
@@ -136,6 +137,11 @@ def _grid_lines(report: Report) -> Iterator[str]:
         for regime in ("UP", "DOWN", "SIDEWAYS"):
             value = int(regime == grid.regime)
             yield f'warmup_grid_regime{{{_grid(grid)},regime="{regime}"}} {value}'
+    yield from _family("warmup_grid_blocked", "gauge", "1 for what holds its entries back.")
+    for grid in grids:
+        for kind in get_args(BlockKind):
+            value = int(kind == grid.block_kind)
+            yield f'warmup_grid_blocked{{{_grid(grid)},reason="{kind}"}} {value}'
     yield from _family("warmup_grid_stopped", "gauge", "Whether the drawdown limit has stopped it.")
     for grid in grids:
         yield f"warmup_grid_stopped{{{_grid(grid)}}} {int(grid.is_stopped)}"

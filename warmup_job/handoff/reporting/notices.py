@@ -14,7 +14,7 @@ from warmup_job.handoff.reporting.report import GridReport, Report
 
 NoticeEvent = Literal[
     "live", "paused", "degraded", "stopped", "refused", "drawdown", "unprotected", "protected",
-    "flat", "not_flat",
+    "flat", "not_flat", "circuit_breaker",
 ]  # fmt: skip
 NOT_FLAT_AFTER_MS = 30_000
 """A flatten that takes longer than this is worth a notice."""
@@ -57,12 +57,14 @@ class Notices:
         self._stopped: set[str] = set()
         self._flatten: FlattenReport | None = None
         self._is_slow = False
+        self._broken: set[str] = set()  # the grids whose circuit breaker was open
 
     def of(self, report: Report) -> list[Notice]:
         """Return the notices that follow from a new report."""
         found = [*self._flattening(report), *self._state_change(report), *self._protection(report)]
         for grid in report.grids:
             found += self._drawdown(grid, report.at_ms)
+            found += self._breaker(grid, report.at_ms)
         return found
 
     def _state_change(self, report: Report) -> Iterator[Notice]:
@@ -122,3 +124,12 @@ class Notices:
             self._stopped.add(name)
         else:  # the operator may have lifted it
             self._stopped.discard(name)
+
+    def _breaker(self, grid: GridReport, at_ms: int) -> Iterator[Notice]:
+        name = grid.instrument_id
+        if grid.block_kind != "circuit_breaker":
+            self._broken.discard(name)
+        elif name not in self._broken:
+            self._broken.add(name)
+            text = f"{name}: no entries: {grid.block_reason}"
+            yield Notice(event="circuit_breaker", text=text, at_ms=at_ms)

@@ -94,6 +94,7 @@ class GridReport(msgspec.Struct, frozen=True, kw_only=True):
     books: dict[str, BookReport]
     open_orders: dict[str, int]
     result_at_ms: int | None = None
+    block_kind: str = ""
 
     @property
     def unprotected(self) -> Decimal:
