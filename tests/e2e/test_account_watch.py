@@ -105,6 +105,25 @@ def test_a_truncated_history_and_trades_of_somebody_else_invent_no_position(tmp_
         assert "renewing the user data stream" not in log  # nothing had to be repaired
 
 
+def test_a_repair_that_has_begun_when_the_trader_is_stopped_still_protects_its_positions(
+    tmp_path: Path,
+) -> None:
+    """The fill is not heard, and its repair takes longer than the start of the end."""
+    with live_trader(tmp_path, bounds=LATE) as trader:
+        trader.start()
+        log = trader.lives[-1].log
+        trader.exchange.fault("user-mute")
+        trader.exchange.fault("delay=700ms@/fapi/v1/openAlgoOrders")
+        trader.until_fills("E")
+        repairs = log.read_text().count("renewing the user data stream")
+        trader.until(
+            lambda: log.read_text().count("renewing the user data stream") > repairs, "a repair"
+        )
+        assert trader.end() == 143
+        assert trader.held()
+        assert trader.is_protected(), log.read_text()
+
+
 def test_an_account_that_cannot_be_read_stops_entries_until_it_can(tmp_path: Path) -> None:
     with live_trader(tmp_path) as trader:
         trader.start()

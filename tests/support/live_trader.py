@@ -184,21 +184,21 @@ class LiveTrader:
 
     def until_protected(self) -> None:
         """Wait until stops cover every position."""
+        self.until(self.is_protected, "stops cover every position")
 
-        def is_covered() -> bool:
-            account = self.account()
-            for each in account["positions"]:
-                stops = sum(
-                    number(order["quantity"])
-                    for order in account["orders"]
-                    if order["position_side"] == each["position_side"]
-                    and kind_and_key(order["client_id"])[0] == "S"
-                )
-                if stops < abs(number(each["quantity"])):
-                    return False
-            return True
-
-        self.until(is_covered, "stops cover every position")
+    def is_protected(self) -> bool:
+        """Return whether stops cover every position now."""
+        account = self.account()
+        for each in account["positions"]:
+            stops = sum(
+                number(order["quantity"])
+                for order in account["orders"]
+                if order["position_side"] == each["position_side"]
+                and kind_and_key(order["client_id"])[0] == "S"
+            )
+            if stops < abs(number(each["quantity"])):
+                return False
+        return True
 
     # -- the trader's lives ------------------------------------------------------------------------
 
