@@ -16,7 +16,7 @@ from warmup_job.handoff.live_bars.bar_streams import BarStreams
 from warmup_job.handoff.live_bars.quotes import QuoteSubscriber
 from warmup_job.handoff.live_bars.websocket import Websockets
 from warmup_job.handoff.node import Execution, NodeSettings, make_node
-from warmup_job.handoff.outgoing_orders.order_gate import OrderGate
+from warmup_job.handoff.outgoing_orders.order_gate import OrderGate, WithoutBook
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import ActsOnOwnOrders, ReportsStateChanges
 from warmup_job.handoff.trading_switch import TradingSwitch
@@ -65,10 +65,10 @@ def build_node(
     node.build()
     saver = None if state_dir is None else _load_states(state_dir, strategies)
     streams.attach(node, loop)
-    gate = OrderGate(
-        streams, settings.order_limits, node.kernel, loop,
-        names_book=execution.is_real and settings.market == "um",
-    )  # fmt: skip
+    without_book: WithoutBook = "accept"
+    if settings.market == "um":
+        without_book = "deny" if execution.is_real else "warn"
+    gate = OrderGate(streams, settings.order_limits, node.kernel, loop, without_book=without_book)
     gate.install()
     return BuiltNode(
         node,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from loguru import logger
 from nautilus_trader.core.uuid import UUID4
@@ -18,7 +18,7 @@ from nautilus_trader.execution.messages import (
 )
 from nautilus_trader.model.enums import OrderSide, OrderStatus
 from nautilus_trader.model.events import OrderCanceled, OrderDenied
-from nautilus_trader.model.identifiers import ClientOrderId, PositionId
+from nautilus_trader.model.identifiers import ClientOrderId, PositionId, StrategyId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.system.kernel import NautilusKernel
 
@@ -27,6 +27,7 @@ from warmup_job.handoff.outgoing_orders.order_limits import OrderLimits
 from warmup_job.handoff.outgoing_orders.order_queue import OrderQueue, Urgency
 
 type _Submission = SubmitOrder | SubmitOrderList
+type WithoutBook = Literal["deny", "warn", "accept"]
 type _Cancel = CancelOrder | CancelAllOrders | BatchCancelOrders
 
 
@@ -54,8 +55,9 @@ class OrderGate:
         limits: the venue file's.
         kernel: its engines get what passes.
         loop: the event loop of the engines.
-        names_book: whether an order has to name its book, as on Binance in hedge mode. Nautilus'
-            client raises without it before it has told the strategy anything.
+        without_book: what happens to an order that does not name its book. In Binance's hedge mode
+            it has to, or Nautilus' client raises before it has told the strategy anything. On paper
+            it fills, so a warning says that it would not live.
     """
 
     def __init__(
@@ -65,13 +67,14 @@ class OrderGate:
         kernel: NautilusKernel,
         loop: asyncio.AbstractEventLoop,
         *,
-        names_book: bool,
+        without_book: WithoutBook,
     ) -> None:
         self._judge = judge
         self._limits = limits
         self._kernel = kernel
         self._loop = loop
-        self._names_book = names_book
+        self._without_book = without_book
+        self._warned: set[StrategyId] = set()  # of orders without a book
         self._held: OrderQueue[_Submission] = OrderQueue(limits.rates)
         self._timer: asyncio.TimerHandle | None = None
         self._said = False
@@ -197,11 +200,24 @@ class OrderGate:
     def _order_reason(self, order: Order, position_id: PositionId | None) -> str:
         cache = self._kernel.cache
         why = self._judge.reason_to_deny(order, position_id)
-        if not why and self._names_book:
-            why = book_problem(cache, order, position_id)
+        if not why and self._without_book != "accept":
+            why = self._book_reason(order, position_id)
         if why or reduces(cache, order, position_id):
             return why
         return self._limits.size_problem(cache, order)
+
+    def _book_reason(self, order: Order, position_id: PositionId | None) -> str:
+        """Return why an order must name its book; on paper it is only logged, once a strategy."""
+        problem = book_problem(self._kernel.cache, order, position_id)
+        if not problem or self._without_book == "deny":
+            return problem
+        if order.strategy_id not in self._warned:
+            self._warned.add(order.strategy_id)
+            logger.warning(
+                "order {} of {} would be denied live: {}",
+                order.client_order_id.value, order.strategy_id.value, problem,
+            )  # fmt: skip
+        return ""
 
     def _is_modification_refused(self, command: ModifyOrder) -> bool:
         cache = self._kernel.cache
