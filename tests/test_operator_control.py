@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -16,11 +17,13 @@ import pytest
 
 from tests.support.commands import Result, job, job_process
 from tests.support.suite import HANG_S
+from tests.support.waiting import until_async
 from warmup_job.errors import TraderError
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
+from warmup_job.modes import OperatorState
 from warmup_job.trader.control_client import ask_trader
 from warmup_job.trader.control_messages import ControlMessage
 from warmup_job.trader.control_server import controlled
@@ -57,31 +60,85 @@ def with_trader[T](folder: Path, act: Callable[[OperatorControl], Awaitable[T]])
 # -- the wish --------------------------------------------------------------------------------------
 
 
+def kept(operator: OperatorControl, state: OperatorState) -> bool:
+    return asyncio.run(operator.take(state, "uid 0"))
+
+
 def test_wish_survives_a_restart(folder: Path) -> None:
     assert OperatorControl(StateDir(folder, "live")).state == "trading"
-    assert OperatorControl(StateDir(folder, "live")).set("paused", "uid 0")
+    assert kept(OperatorControl(StateDir(folder, "live")), "paused")
     again = OperatorControl(StateDir(folder, "live"))
     assert again.state == "paused"
     assert "uid 0" in again.reason
-    assert again.set("trading")
+    assert kept(again, "trading")
     assert not OperatorControl(StateDir(folder, "live")).reason
 
 
 def test_end_of_a_flatten_that_cannot_be_written_is_written_later(folder: Path) -> None:
     """Or the trader would close every position at a restart weeks later."""
     operator = OperatorControl(StateDir(folder, "live"))
-    assert operator.set("flattening", "uid 0")
     away = folder.with_name("away")
-    folder.rename(away)
-    folder.write_text("")  # the volume is gone
-    operator.flattened(FlatReport(flat=True))
-    operator.write_again()
-    folder.unlink()
-    away.rename(folder)
-    assert OperatorControl(StateDir(folder, "live")).state == "flattening"
-    operator.write_again()
+    with asyncio.Runner() as runner:
+        assert runner.run(operator.take("flattening", "uid 0"))
+        folder.rename(away)
+        folder.write_text("")  # the volume is gone
+        operator.flattened(FlatReport(flat=True))
+        assert not runner.run(operator.write())
+        folder.unlink()
+        away.rename(folder)
+        assert OperatorControl(StateDir(folder, "live")).state == "flattening"
+        assert runner.run(operator.write())
     again = OperatorControl(StateDir(folder, "live"))
     assert (again.state, "uid 0" in again.reason) == ("paused", True)
+
+
+class SlowDisk(StateDir):
+    """Writes when it may."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "live")
+        self.is_writing, self.may_write = threading.Event(), threading.Event()
+
+    def write(self, path: Path, data: bytes) -> bool:
+        self.is_writing.set()
+        assert self.may_write.wait(HANG_S)
+        return super().write(path, data)
+
+
+def test_disk_that_hangs_delays_a_wish_for_a_limited_time_and_gets_the_newest_one_later(
+    folder: Path,
+) -> None:
+    disk = SlowDisk(folder)
+    seen = []
+
+    async def flatten_and_resume() -> None:
+        operator = OperatorControl(disk, write_s=0.01)
+        operator.on_change = lambda: seen.append(operator.state)
+        assert not await operator.take("flattening")
+        assert not await operator.take("trading")
+        disk.may_write.set()
+        while not await operator.write():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(flatten_and_resume())
+    assert seen == ["flattening", "trading"]
+    assert json.loads((folder / "operator.json").read_text())["state"] == "trading"
+
+
+def test_slow_disk_delays_the_wish_and_not_the_event_loop(folder: Path) -> None:
+    disk = SlowDisk(folder)
+
+    async def pause() -> str:
+        operator = OperatorControl(disk, write_s=HANG_S)
+        asked = asyncio.create_task(operator.take("paused"))
+        await until_async(disk.is_writing.is_set)
+        before = operator.state
+        disk.may_write.set()
+        assert await asked
+        assert operator.state == "paused"
+        return before
+
+    assert asyncio.run(pause()) == "trading"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"state":"asleep","since_ms":1}', b"\xff"])
@@ -95,7 +152,7 @@ def test_wish_that_cannot_be_written_is_acted_on_and_reported(tmp_path: Path) ->
     operator = OperatorControl(StateDir(tmp_path / "file" / "below", "live"))
     (tmp_path / "file").write_text("")
     operator.on_change = lambda: seen.append(operator.state)
-    assert not operator.set("paused")
+    assert not kept(operator, "paused")
     assert seen == ["paused"]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from loguru import logger
 
 from warmup_job.errors import TraderError
+from warmup_job.handoff.disk_thread import DiskThread
 from warmup_job.handoff.reporting.flatten_report import FlatReport, FlattenReport
 from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.state_dir import StateDir
@@ -18,6 +20,8 @@ from warmup_job.snapshot.durable import read_regular_file
 
 FILE = "operator.json"
 _MOST_BYTES = 65_536
+_WRITE_S = 3.0  # a disk that is slower than that does not hold up what the operator wants
+_AGAIN_S = 5.0  # between two attempts to write
 
 
 type _Steps = asyncio.Queue[str | FlatReport]
@@ -36,12 +40,14 @@ class OperatorControl:
 
     Args:
         state_dir: where the wish is kept; None: nowhere.
+        write_s: how long a write may delay a wish, seconds.
     """
 
-    def __init__(self, state_dir: StateDir | None = None) -> None:
+    def __init__(self, state_dir: StateDir | None = None, write_s: float = _WRITE_S) -> None:
         self._state_dir = state_dir
+        self._write_s = write_s
+        self._disk = DiskThread("operator-control")
         self._wish = _Wish(state="trading", since_ms=now_ms())
-        self._unwritten: _Wish | None = None
         self._flattening: list[_Steps] = []
         self.on_change: Callable[[], object] = lambda: None
         """Called after every change."""
@@ -52,6 +58,7 @@ class OperatorControl:
         """The newest flatten; None: there was none since the start of the process."""
         if state_dir is not None and state_dir.usable:
             self._wish = _read(state_dir) or self._wish
+        self._on_disk = self._wish
         self._note_flatten()
 
     @property
@@ -68,7 +75,7 @@ class OperatorControl:
         by = f" ({self._wish.by})" if self._wish.by else ""
         return f"{what}, by the operator since {utc_text(self._wish.since_ms)}{by}"
 
-    def set(self, state: OperatorState, by: str = "") -> bool:
+    async def take(self, state: OperatorState, by: str = "") -> bool:
         """Note a wish on the disk, then act on it.
 
         Args:
@@ -78,9 +85,17 @@ class OperatorControl:
         Returns:
             Whether the wish survives a restart. It is acted on in any case.
         """
-        wish = _Wish(state=state, since_ms=now_ms(), by=by)
-        kept = self._keep(wish)
-        self._unwritten = None if kept else wish
+        wish = self._wish if state == self.state else _Wish(state=state, since_ms=now_ms(), by=by)
+        kept = await self._keep(wish)
+        self._act_on(wish)
+        return kept
+
+    def set(self, state: OperatorState, by: str = "") -> None:
+        """Act on a wish at once; `write` makes it survive a restart."""
+        self._act_on(_Wish(state=state, since_ms=now_ms(), by=by))
+
+    def _act_on(self, wish: _Wish) -> None:
+        state, by = wish.state, wish.by
         if state != self.state:
             logger.warning("operator: {} → {}{}", self.state, state, f" ({by})" if by else "")
             waiting: list[_Steps] = []
@@ -93,7 +108,6 @@ class OperatorControl:
             self._note_flatten()
             self.on_change()
             _tell(waiting, cut)
-        return kept
 
     def _note_flatten(self) -> None:
         if self.state == "flattening":
@@ -121,18 +135,33 @@ class OperatorControl:
         logger.warning("operator: {} drawdown stop(s) lifted{}", lifted, f" ({by})" if by else "")
         return lifted
 
-    def write_again(self) -> None:
-        """Write a wish that could not be written.
+    async def write(self) -> bool:
+        """Write the wish, unless it is on the disk already; return whether it is then.
 
         Until then the disk has an earlier one, such as a flatten that has ended.
         """
-        if self._unwritten is not None and self._keep(self._unwritten):
-            self._unwritten = None
+        return self._wish is self._on_disk or await self._keep(self._wish)
 
-    def _keep(self, wish: _Wish) -> bool:
-        if self._state_dir is None:
+    async def _keep(self, wish: _Wish) -> bool:
+        state_dir = self._state_dir
+        if state_dir is None:
             return False
-        return self._state_dir.write(self._state_dir.path / FILE, msgspec.json.encode(wish) + b"\n")
+        path, data = state_dir.path / FILE, msgspec.json.encode(wish) + b"\n"
+        try:
+            async with asyncio.timeout(self._write_s):
+                kept = await self._disk.start(partial(state_dir.write, path, data))
+        except TimeoutError:
+            state_dir.failed(str(path), f"takes longer than {self._write_s} s to write")
+            return False
+        if kept:
+            self._on_disk = wish
+        return kept
+
+    async def keep_written(self) -> None:
+        """Write again what could not be written, until the task is cancelled."""
+        while True:
+            await asyncio.sleep(_AGAIN_S)
+            await self.write()
 
     # -- a flatten's progress ----------------------------------------------------------------------
 

@@ -196,6 +196,7 @@ class BaseRunner(ABC):
         self.start_task(self._watch_node(built.node), "watch")
         self.start_task(self.clock.keep(), "clock")
         self.start_task(self._keep_reporting(), "report")
+        self.start_task(self.policy.operator.keep_written(), "operator")
         if self.settings.market == "um":
             funding = tell_funding_hours(self.client, self.strategies)
             self.start_task(funding, "funding")
@@ -226,7 +227,6 @@ class BaseRunner(ABC):
     async def _keep_reporting(self) -> None:
         while True:
             await asyncio.sleep(_REPORT_S)
-            self.policy.operator.write_again()
             self.on_report(self.report())
 
     def _on_signal(self, stop: asyncio.Event) -> None:
@@ -246,7 +246,7 @@ class BaseRunner(ABC):
         if built.saver is not None:
             await built.saver.close()
         await stop_node(built.node, node_task)
-        self.policy.operator.write_again()
+        await self.policy.operator.write()
         self.on_report(self.report())
 
     # -- what its parts report and ask -------------------------------------------------------------

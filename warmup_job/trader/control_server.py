@@ -120,7 +120,7 @@ class _Server:
                 yield ControlMessage(done=True, error=str(error))
                 return
         steps = self._operator.follow() if command == "flatten" else None
-        kept = self._operator.set(_WISHES[command], by)
+        kept = await self._operator.take(_WISHES[command], by)
         flat = None
         while steps is not None and flat is None:
             step = await steps.get()
@@ -128,4 +128,6 @@ class _Server:
                 flat = step
             else:
                 yield ControlMessage(progress=step)
+        if flat is not None:  # it is paused now
+            kept = await self._operator.write()
         yield ControlMessage(done=True, kept=kept, lifted=lifted, report=self._report(), flat=flat)
