@@ -45,6 +45,7 @@ from tests.support.made_up_market import (
 )
 from tests.support.suite import SCALE
 from warmup_job.binance.unknown_outcome import not_placed_reason, not_reached_reason
+from warmup_job.handoff.outgoing_orders.closed_orders import ClosedOrders
 from warmup_job.hedge_grid import exit_orders, ladder, stop_orders
 from warmup_job.hedge_grid.exit_rejections import MOST_CLOSES
 from warmup_job.hedge_grid.ladder import BOOKS
@@ -559,6 +560,38 @@ def test_stops_cancelled_by_the_trader_itself_are_not_sent_again_before_the_next
     stops = of_kind(orders_of(engine), "S")
     assert states(stops) == [GONE, OPEN]
     assert second_of(stops[1]) == 61
+
+
+def test_stops_and_targets_work_after_the_cache_has_lost_the_closed_orders_of_their_lot(
+    engine: BacktestEngine,
+) -> None:
+    """The trader removes what closed hours ago, as its entry and former stops."""
+    market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(FILL_S, "49945")
+    market.quote(30, "49960").quote(50, "50020").quote(51, "50020")
+    strategy = started(engine, market)
+    report(engine, strategy, 15, canceled)
+    closed = ClosedOrders(engine.cache, strategy.clock)
+    strategy.clock.set_time_alert_ns(
+        "remove", START_NS + 20 * SECOND_NS, lambda _: closed.remove(kept_s=0)
+    )
+
+    def cancel(_: Any) -> None:
+        (stop,) = [each for each in of_kind(orders_of(engine), "S") if each.is_open]
+        seen.append(stop.client_order_id.value)
+        fields = (stop.trader_id, stop.strategy_id, stop.instrument_id, stop.client_order_id)
+        engine.kernel.exec_engine.process(canceled(stop, fields))
+
+    seen: list[str] = []
+    strategy.clock.set_time_alert_ns("cancel", START_NS + 25 * SECOND_NS, cancel)
+    engine.run()
+    assert (closed.removed, closed.removed_fills) == (2, 1), "the entry and its first stop"
+    orders = orders_of(engine)
+    (target,) = of_kind(orders, "T")
+    stops = of_kind(orders, "S")
+    assert (target.status, states(stops)) == (DONE, [GONE, GONE])
+    assert second_of(stops[1]) < 26
+    assert [stop.client_order_id.value[:2] for stop in stops] == ["S3", "S4"], "new ids"
+    assert engine.cache.positions_open() == []
 
 
 # -- anything at any time --------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from warmup_job.handoff.live_bars.bar_streams import BarStreams
 from warmup_job.handoff.live_bars.quotes import QuoteSubscriber
 from warmup_job.handoff.live_bars.websocket import Websockets
 from warmup_job.handoff.node import Execution, NodeSettings, make_node
+from warmup_job.handoff.outgoing_orders.closed_orders import ClosedOrders
 from warmup_job.handoff.outgoing_orders.order_gate import OrderGate, WithoutBook
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import ActsOnOwnOrders, ReportsStateChanges
@@ -29,6 +30,7 @@ class BuiltNode:
     node: TradingNode
     own_orders: OwnOrders
     trading: TradingSwitch
+    closed_orders: ClosedOrders
     saver: saved_state.StateSaver | None
     """None: the strategies' states are not kept."""
 
@@ -74,6 +76,7 @@ def build_node(
         node,
         OwnOrders(node.cache, strategies, settings.identity),
         TradingSwitch(node.kernel, streams.followed.denial, gate),
+        ClosedOrders(node.cache, node.kernel.clock),
         saver,
     )
 

@@ -117,7 +117,8 @@ def make_node(
             log_level=settings.log_level,
             log_colors=False,
             # On paper it warns of every trade that is older than the last quote, so of most.
-            log_component_levels={f"OrderMatchingEngine({VENUE})": "ERROR"},
+            # The cache reports each order that `ClosedOrders` removes.
+            log_component_levels={f"OrderMatchingEngine({VENUE})": "ERROR", "Cache": "WARNING"},
         ),
         data_engine=LiveDataEngineConfig(graceful_shutdown_on_exception=True),
         # Above its rate it denies orders. `order_gate` holds them back instead, behind it.

@@ -29,6 +29,7 @@ from warmup_job.handoff.node import Execution, NodeSettings
 from warmup_job.handoff.node_start import Load, start_and_load
 from warmup_job.handoff.node_watch import NodeWatch, until_ended
 from warmup_job.handoff.operator_actions import OperatorActions
+from warmup_job.handoff.outgoing_orders.closed_orders import ClosedOrders
 from warmup_job.handoff.reporting.report import (
     AccountReport,
     Report,
@@ -121,6 +122,11 @@ class BaseRunner(ABC):
         """Return where orders go."""
 
     @property
+    def closed_orders(self) -> ClosedOrders | None:
+        """Counts the orders that are no longer in the node's cache; None: there is no node."""
+        return None if self._built is None else self._built.closed_orders
+
+    @property
     def account_unread(self) -> bool:
         """Whether the account has to be read before the trader can be live."""
         return False
@@ -197,6 +203,7 @@ class BaseRunner(ABC):
         self.start_task(self.clock.keep(), "clock")
         self.start_task(self._keep_reporting(), "report")
         self.start_task(self.policy.operator.keep_written(), "operator")
+        self.start_task(built.closed_orders.run(), "closed orders")
         if self.settings.market == "um":
             funding = tell_funding_hours(self.client, self.strategies)
             self.start_task(funding, "funding")

@@ -83,7 +83,7 @@ async def run_session(
         await runner.run(stop, lambda: loaded)
     finally:
         loaded.cancel()
-    return _summarise(runner)
+    return summarise(runner)
 
 
 async def _load_for_paper(plan: WarmupPlan, client: BinanceClient) -> list[History]:
@@ -94,9 +94,11 @@ async def _load_for_paper(plan: WarmupPlan, client: BinanceClient) -> list[Histo
     return histories
 
 
-def _summarise(runner: BaseRunner) -> TradeSummary:
+def summarise(runner: BaseRunner) -> TradeSummary:
+    """Return what a run has done."""
     regimes = []
-    orders, fills, positions = 0, 0, 0
+    positions, closed = 0, runner.closed_orders
+    orders, fills = (0, 0) if closed is None else (closed.removed, closed.removed_fills)
     for strategy in runner.strategies:
         sent = strategy.cache.orders(strategy_id=strategy.id)
         orders += len(sent)
