@@ -4,7 +4,8 @@
     python -m tests.bench.unprotected --latency-ms 200 --rule reject --situation filled
 
 A table for docs/hedge-grid.md. The times are by the exchange's clock and come from its journal, not
-from the trader; they depend on the machine and on what else runs there. About ten minutes.
+from the trader. They depend on the machine and on what else runs there. It takes about half an
+hour, most of it waiting for fills.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Situation(NamedTuple):
 
 def fill(trader: LiveTrader) -> None:
     """Let rungs be filled, each in three pieces."""
-    trader.until_fills("E", 30)
+    trader.until_fills("E", 15)
 
 
 def refuse_stops(trader: LiveTrader) -> None:

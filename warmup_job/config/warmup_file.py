@@ -286,7 +286,7 @@ class TradeSection(Section, frozen=True, kw_only=True):
         _TRADES,
         Meta(
             description="What to do with open orders when the trader stops; cancel_entries "
-            "cancels all that are not reduce-only."
+            "keeps the exits."
         ),
     ] = "cancel_entries"
     on_gap: Annotated[
