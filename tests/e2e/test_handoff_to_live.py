@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -50,11 +51,14 @@ from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import instrument_bars, interval_of, open_ms_of
 from warmup_job.errors import TraderError
 from warmup_job.handoff.reporting.report import STATES
+from warmup_job.market.interval import Interval
 from warmup_job.market.kline import Kline
 from warmup_job.market.stream_id import StreamId
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
+HOUR = Interval.parse("1h")
+HOURS = BarType.from_str("BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL")
 
 
 @pytest.mark.parametrize("to_close_s", [2.5, 1.5, 1.0, 0.5, 0.2, 0.05, -0.05, -1.0])
@@ -707,6 +711,39 @@ def test_unfillable_gap_halts_trading_until_it_is_filled(
     assert standing == left
     assert_followed(seam, seam.strategies[0], MINUTES)
     assert any("cannot be filled yet" in line for line in seam.warnings)
+
+
+def test_grid_sends_its_ladder_as_soon_as_a_silence_ends(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """No bar closes for most of an hour; the announcement that trading is on is enough."""
+    now_ms = time.time_ns() // 1_000_000
+    running = start_exchange(now_ms=HOUR.floor(now_ms) + 10 * MINUTE_MS, volatility_bps=0.1)
+    fields = {"instrument_id": str(HOURS.instrument_id), "bar_type": str(HOURS),
+              "max_bar_staleness_seconds": 7200}  # fmt: skip
+    config = imported_config(
+        tmp_path, running,
+        [("Recorder", "warmup_job.hedge_grid.strategy:HedgeGridV1Config", SPOT_GRID | fields)],
+        streams={"1h": 120}, trade={"silence": "2s"},
+    )  # fmt: skip
+    bars: list[int] = []
+
+    async def during(seam: Seam) -> None:
+        def is_laid() -> bool:
+            report = seam.runner.report()
+            return report.ready and report.orders_open >= 3
+
+        await until_async(is_laid)
+        bars.append(len(seam.grid.on_bar_opens))
+        running.fault("ws-mute")
+        await until_async(lambda: seam.runner.state == "degraded")
+        await until_async(lambda: not seam.runner.report().orders_open)
+        running.clear_faults()
+        await until_async(is_laid)
+        bars.append(len(seam.grid.on_bar_opens))
+
+    asyncio.run(start_over(running, config, during))
+    assert bars[0] == bars[1] == 1
 
 
 def test_saved_state_survives_a_restart_unless_altered(
