@@ -63,7 +63,7 @@ class Desk:
         for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):
             bus.register(f"ExecEngine.{name}", self.reports.append)
         self.events: list[OrderEvent] = []
-        bus.register("ExecEngine.process", self._apply)
+        bus.register("ExecEngine.process", self._note)
         config = BinanceExecClientConfig(
             api_key=KEYS["KEY"],
             api_secret=secret,
@@ -82,11 +82,13 @@ class Desk:
         self._now_ns = clock.timestamp_ns()
         self._orders = OrderFactory(TraderId("TESTER-001"), StrategyId("S-1"), clock)
 
-    def _apply(self, event: OrderEvent) -> None:
+    def _note(self, event: OrderEvent) -> None:
+        """Collect an event, and let the cache learn that an order was accepted."""
         self.events.append(event)
-        order = self.cache.order(event.client_order_id)
-        order.apply(event)
-        self.cache.update_order(order)
+        if isinstance(event, OrderAccepted):
+            order = self.cache.order(event.client_order_id)
+            order.apply(event)
+            self.cache.update_order(order)
 
     def submit_stop(self, order_id: str) -> None:
         """Put the stop that `place` sends into the cache, as submitted."""
@@ -99,8 +101,8 @@ class Desk:
             client_order_id=ClientOrderId(order_id),
         )
         self.cache.add_order(stop)
-        self._apply(TestEventStubs.order_submitted(stop))
-        self.events.clear()
+        stop.apply(TestEventStubs.order_submitted(stop))
+        self.cache.update_order(stop)
 
     async def status(self, *, positions: bool = True) -> ExecutionMassStatus:
         status = await self.client._mass_status(positions=positions)

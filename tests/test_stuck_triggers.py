@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from nautilus_trader.adapters.binance.common.enums import (
     BinanceFuturesPositionSide,
     BinanceOrderSide,
@@ -20,9 +21,11 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from tests.support.exchange import Exchange
+from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
 from tests.test_account_client import BTC, LONG, Desk, at_the_desk
 from tests.test_certain_orders import take
+from warmup_job.handoff.live_account import stuck_triggers
 from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers
 
 Start = Callable[..., Exchange]
@@ -32,12 +35,10 @@ NOW_MS = 1_700_000_000_000
 
 def engine_events(desk: Desk) -> list[Any]:
     """Return the list that gets the client's events of orders, and let no trigger wait."""
-    events: list[Any] = []
-    desk.client._msgbus.register("ExecEngine.process", events.append)
     desk.client.triggers = StuckTriggers(
         desk.client.orders, desk.client._is_at_trigger, desk.client._report_gone, stuck_s=0
     )
-    return events
+    return desk.events
 
 
 def accepted_stop(desk: Desk) -> Order:
@@ -103,6 +104,25 @@ def test_a_stop_that_the_exchange_does_not_know_after_its_trigger_expires(
     (event,) = at_the_desk(start_exchange(), work)
     assert isinstance(event, OrderExpired)
     assert event.client_order_id == ClientOrderId(STOP)
+
+
+def test_a_triggered_stop_whose_query_never_succeeds_is_left_to_the_readings_of_the_account(
+    start_exchange: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be followed, and so never be compared, for as long as its query fails."""
+    running = start_exchange()
+    monkeypatch.setattr(stuck_triggers, "UNANSWERED_S", 0.5)
+
+    async def work(desk: Desk) -> list[Any]:
+        events = engine_events(desk)
+        accepted_stop(desk)
+        running.fault("503@GET/algoOrder")
+        async with asyncio.timeout(HANG_S):
+            await desk.client.triggers.follow(STOP)
+        assert desk.client.triggers.followed == set()
+        return events
+
+    assert at_the_desk(running, work) == []
 
 
 def test_a_stop_that_became_an_order_is_not_asked_for(start_exchange: Start) -> None:

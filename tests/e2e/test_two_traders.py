@@ -46,6 +46,10 @@ class Trader:
         identity = json.loads((self.state / "identity.json").read_text())
         return f"{identity['folder']}{identity['run'] % 36:x}"
 
+    def believed(self) -> int:
+        """How many open orders it believes that it has."""
+        return int(json.loads((self.state / "live.json").read_text())["orders_open"])
+
     def end(self) -> int:
         return int(self.process.wait(HANG_S))
 
@@ -68,7 +72,7 @@ def refused(config: Path, state: Path, *options: str) -> str:
     return done.messages[-1]
 
 
-def prepared(folder: Path, running: Exchange) -> Path:
+def prepared(folder: Path, running: Exchange, **strategy: str) -> Path:
     path = write_config(
         folder, running.url, ws_url=running.ws_url,
         venue={
@@ -79,7 +83,15 @@ def prepared(folder: Path, running: Exchange) -> Path:
             "trading": {"hedge_mode": True, "leverage": 5},
         },
         warmup={"require": "proven"}, snapshot={"root": str(folder / "snapshot")},
+        strategy=strategy,
     )  # fmt: skip
+    if strategy:  # of another symbol, whose price is another one
+        file = path.with_name("strategy.yaml")
+        file.write_text(
+            file.read_text()
+            .replace("base_qty: 0.004", "base_qty: 0.08")
+            .replace("max_position_size: 0.1", "max_position_size: 3")
+        )
     assert job("run", "--config", path).code == 0
     return path
 
@@ -207,6 +219,40 @@ def test_peoples_orders_and_positions_are_named_at_the_start_and_left_alone(
     assert "1 open order(s) on the traded symbols are not from a trader (web_4711)" in log
     assert "BTCUSDT has a LONG position of 0.01; exits of this trader cover 0" in log
     assert open_ids(running) == {"web_4711"}
+
+
+def test_a_trader_and_a_person_on_other_symbols_disturb_nobody(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    """All three see each other's events, and the account has one listen key."""
+    running = start_exchange()
+    bitcoin = prepared(tmp_path / "btc", running)
+    ether = prepared(tmp_path / "eth", running, symbol="ETHUSDT-PERP.BINANCE")
+    with (
+        trader(bitcoin, tmp_path / "a") as one,
+        trader(ether, tmp_path / "b", "--on-stop", "cancel_all") as other,
+    ):
+        for each in (one, other):
+            until(each.is_live, each.log, process=each.process)
+        until(lambda: {o["symbol"] for o in entries(running)} == {"BTCUSDT", "ETHUSDT"}, "both")
+        for number, symbol in enumerate(("SOLUSDT", "SOLUSDT")):
+            by_hand(
+                running, "/fapi/v1/order", symbol=symbol, side=("BUY", "SELL")[number],
+                positionSide="LONG", quantity="1", type="MARKET", newClientOrderId=f"web_{number}",
+            )  # fmt: skip
+        other.process.terminate()
+        assert other.end() == 143, other.log
+        kept = {each["symbol"] for each in entries(running)}
+        assert kept == {"BTCUSDT"}
+        assert job("trader", "pause", "--state-dir", tmp_path / "a").code == 0
+        until(lambda: one.believed() == len(open_ids(running)), one.log, process=one.process)
+        assert entries(running) == []
+        one.process.terminate()
+        assert one.end() == 143, one.log
+    for each in (one, other):
+        assert "another trader" not in each.log
+        assert "renewing the user data stream" not in each.log
+        assert "ERROR" not in each.log.replace("stopped by a signal", ""), each.log
 
 
 def test_multi_assets_mode_is_refused(start_exchange: Start, tmp_path: Path) -> None:

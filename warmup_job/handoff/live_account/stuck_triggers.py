@@ -15,7 +15,7 @@ from loguru import logger
 from nautilus_trader.adapters.binance.futures.schemas.account import BinanceFuturesAlgoOrder
 from nautilus_trader.adapters.binance.http.error import BinanceError
 
-from warmup_job.handoff.live_account.certain_orders import CertainOrders
+from warmup_job.handoff.live_account.certain_orders import UNANSWERED_S, CertainOrders
 
 STUCK_S = 2.0
 """A triggered order that has become no order after so many seconds counts as gone."""
@@ -64,7 +64,11 @@ class StuckTriggers:
             await asyncio.sleep(self._stuck_s)
             if not self._is_at_trigger(order_id):
                 return
-            found = await self._orders.find_algo_order(order_id)
+            try:
+                async with asyncio.timeout(UNANSWERED_S):
+                    found = await self._orders.find_algo_order(order_id)
+            except TimeoutError:
+                return  # no longer followed, so a reading of the account decides on it
             if not is_at_trigger(found) or not self._is_at_trigger(order_id):
                 return
             self.gone.add(order_id)
