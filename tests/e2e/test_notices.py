@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_operator import KEYS, live_config
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.operators import operated
@@ -54,6 +55,26 @@ def test_trader_posts_when_it_is_live_paused_and_stopped_and_never_shows_the_url
     written = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert trader.log in written
     assert not [each for each in written if b"very-secret" in each.read_bytes()]
+
+
+def test_trader_posts_when_a_position_has_no_stop_and_when_it_has_one_again(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(volatility_bps=30)
+    running.fault("reject=-1008@POST/algoOrder")  # each stop is sent again, until it is accepted
+    with receiving() as receiver:
+        notify = {"url": receiver.url, "format": "json", "unprotected_after": "1s"}
+        config = live_config(tmp_path, running, {"notify": notify})
+        with operated(config, "live", tmp_path / "state", KEYS) as trader:
+
+            def told(event: str) -> list[str]:
+                return [each["text"] for each in receiver.bodies if each["event"] == event]
+
+            until(lambda: told("unprotected"), trader.log.read_text, process=trader.process)
+            assert "BTC of BTCUSDT-PERP.BINANCE" in told("unprotected")[0]
+            running.clear_faults()
+            until(lambda: told("protected"), trader.log.read_text, process=trader.process)
+            assert told("protected")[0] == "every position has a stop loss again"
 
 
 def test_trader_that_cannot_start_posts_the_reason(

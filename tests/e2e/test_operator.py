@@ -56,6 +56,25 @@ def test_pause_holds_entries_back_over_a_restart_until_resume(
         trader.until(is_live)
 
 
+def test_first_line_of_status_is_of_now_and_resume_names_the_state_that_follows(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(EARLY_S), volatility_bps=CALM)
+    config = write_config(tmp_path, running.url, ws_url=running.ws_url)
+    options = ("--state-dir", tmp_path / "state")
+    with operated(config, "paper", tmp_path / "state") as trader:
+        trader.until(is_live)
+        assert trader.ask("pause").code == 0
+        assert job("trader", "resume", *options).out.startswith("resumed; live: contiguous to ")
+        running.fault("ws-mute")
+        first = trader.until(lambda report: report["state"] == "degraded")["why"]
+        words = first.rpartition(" for ")[0]
+        assert words.endswith("no websocket message")
+        assert job("trader", "resume", *options).out.startswith("resumed; degraded: ")
+        trader.until(lambda report: report["why"].startswith(words) and report["why"] != first)
+        assert trader.stop() == 143
+
+
 def test_pause_that_the_disk_refused_is_written_as_soon_as_it_can_be(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
@@ -100,7 +119,7 @@ def test_flatten_closes_everything_and_stays_paused_over_a_restart(
 KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
 
 
-def live_config(folder: Path, exchange: Exchange) -> Path:
+def live_config(folder: Path, exchange: Exchange, trade: dict[str, Any] | None = None) -> Path:
     """Return a configuration for live trading, and publish its snapshot."""
     api = {"base_url": exchange.url, "ws_url": exchange.ws_url, "api_key": "${KEY}",
            "api_secret": "${SECRET}"}  # fmt: skip
@@ -110,6 +129,7 @@ def live_config(folder: Path, exchange: Exchange) -> Path:
         venue={"api": api, "trading": {"hedge_mode": True, "leverage": 5}},
         warmup={"require": "proven"},
         snapshot={"root": str(folder / "snapshot")},
+        trade=trade or {},
     )
     done = job("run", "--config", config, env=KEYS)
     assert done.code == 0, done.err

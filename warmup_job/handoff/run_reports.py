@@ -48,9 +48,15 @@ class RunReports:
         """Count the rejections on this message bus."""
         self._rejections.attach(msgbus)
 
-    def look_at_stops(self) -> None:
-        """Note whether some quantity has no stop loss at this moment."""
+    def look_at_stops(self) -> bool:
+        """Note whether some quantity has no stop loss at this moment.
+
+        Returns:
+            Whether a report is due: while something is unprotected, and once when it no longer is.
+        """
+        was_unprotected = self._unprotected.is_running
         self._unprotected.look(grid_reports(self._strategies), now_ms())
+        return was_unprotected or self._unprotected.is_running
 
     def make(
         self,

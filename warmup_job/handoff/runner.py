@@ -228,12 +228,14 @@ class BaseRunner(ABC):
         while True:
             await asyncio.sleep(_WATCH_S)
             watch.look(self._expected())
-            self._reports.look_at_stops()
+            if self._reports.look_at_stops():
+                self.on_report(self.report())  # a notice of it must not wait
             self._cancel_unwanted()  # what was on its way may have been accepted since
 
     async def _keep_reporting(self) -> None:
         while True:
             await asyncio.sleep(_REPORT_S)
+            self.on_change()  # the reason may be another one, or longer, in the same state
             self.on_report(self.report())
 
     def _on_signal(self, stop: asyncio.Event) -> None:

@@ -27,6 +27,11 @@ class UnprotectedTime:
     def __init__(self) -> None:
         self._since_ms: int | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether some quantity had no stop loss at the last look."""
+        return self._since_ms is not None
+
     def look(self, grids: Iterable[GridReport], now_ms: int) -> int:
         """Note the present figures, and return the time without a stop until now, ms.
 
