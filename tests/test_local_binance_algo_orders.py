@@ -282,6 +282,7 @@ def test_local_binance_algo_orders_ids_limits_and_cancels(tmp_path: Path) -> Non
         (-1106, {"reduceOnly": "true"}),
         (-1106, {"closePosition": "true"}),  # with a quantity
         (-1102, {"type": "STOP"}),  # without a price
+        (-1115, {"timeInForce": "GTX"}),  # a market order always takes
         (-1116, {"type": "LIMIT"}),
         (-1121, {"symbol": "NOPEUSDT"}),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from warmup_job.local_binance.account.order_requests import NewAlgoOrder, NewOrder, OrderReference
 from warmup_job.local_binance.prices.symbols import default_symbols
-from warmup_job.local_binance.rest import order_params
+from warmup_job.local_binance.rest import batch_params, order_params
 from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.local_binance.rest.order_rate import OrderRate, order_counts
 from warmup_job.local_binance.rest.weight_meter import request_weight
@@ -172,30 +172,30 @@ def test_local_binance_order_params_name_an_order_by_either_id() -> None:
         with pytest.raises(ErrorAnswer) as caught:
             order_params.read_order_reference(params)
         assert caught.value.code == -1102
-    assert order_params.read_references({"orderIdList": "[1,2]"}) == [
+    assert batch_params.read_references({"orderIdList": "[1,2]"}) == [
         OrderReference(order_id=1),
         OrderReference(order_id=2),
     ]
     names = {"origClientOrderIdList": '["a","b"]'}
-    assert [each.client_id for each in order_params.read_references(names)] == ["a", "b"]
+    assert [each.client_id for each in batch_params.read_references(names)] == ["a", "b"]
     for text, code in (("", -1102), ("7", -1130), ('["a"]', -1130), ("[]", -4082)):
         with pytest.raises(ErrorAnswer) as caught:
-            order_params.read_references({"orderIdList": text})
+            batch_params.read_references({"orderIdList": text})
         assert caught.value.code == code, text
 
 
 def test_local_binance_order_params_of_a_batch_are_text() -> None:
     batch = '[{"symbol":"BTCUSDT","quantity":0.01,"reduceOnly":true,"price":null},{"a":"b"}]'
-    assert order_params.read_batch({"batchOrders": batch}) == [
+    assert batch_params.read_batch({"batchOrders": batch}) == [
         {"symbol": "BTCUSDT", "quantity": "0.01", "reduceOnly": "true"},
         {"a": "b"},
     ]
     for text, code in (("", -1102), ("{}", -1130), ("[", -1130), ("[]", -4082)):
         with pytest.raises(ErrorAnswer) as caught:
-            order_params.read_batch({"batchOrders": text})
+            batch_params.read_batch({"batchOrders": text})
         assert caught.value.code == code, text
     with pytest.raises(ErrorAnswer) as caught:
-        order_params.read_batch({"batchOrders": "[" + ",".join(["{}"] * 6) + "]"})
+        batch_params.read_batch({"batchOrders": "[" + ",".join(["{}"] * 6) + "]"})
     assert caught.value.code == -4082
 
 

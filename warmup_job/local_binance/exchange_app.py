@@ -33,6 +33,7 @@ from warmup_job.local_binance.rest.request_middlewares import RequestMiddlewares
 from warmup_job.local_binance.rest.responses import answer
 from warmup_job.local_binance.rest.weight_meter import WeightMeter
 from warmup_job.local_binance.websocket import websocket_api
+from warmup_job.local_binance.websocket.market_messages import MarketMessages
 from warmup_job.local_binance.websocket.stream_hub import StreamHub
 from warmup_job.local_binance.websocket.user_data_stream import UserDataStream
 from warmup_job.market.recording import read_recording
@@ -86,9 +87,10 @@ class ExchangeApp:
         listen_keys = ListenKeys(lambda key: self.hub.end("um", key))
         self.log = RequestLog(credentials.concealed)
         self.user_data = UserDataStream(listen_keys, self.clock, self.faults)
-        self.hub = StreamHub(
-            self.feeds, self.clock, options.kline_ms, self.faults, self.user_data, self.funding
+        messages = MarketMessages(
+            self.feeds, self.clock, options.kline_ms, self.faults, self.funding
         )
+        self.hub = StreamHub(messages, self.faults, self.user_data)
         self.account = AccountApp(
             options,
             {name: feed for (market, name), feed in self.feeds.items() if market == "um"},

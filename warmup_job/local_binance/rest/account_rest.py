@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warmup_job.local_binance.rest.order_params import read_optional_symbol
+from warmup_job.local_binance.rest.parameter_values import read_optional_symbol
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.account.account_answers import AccountAnswers
     from warmup_job.local_binance.account.listen_key import ListenKeys
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
-    from warmup_job.local_binance.rest.order_params import Params
+    from warmup_job.local_binance.rest.parameter_values import Params
     from warmup_job.local_binance.rest.served_account import ServedAccount
     from warmup_job.local_binance.rest.signed_requests import Route
 

@@ -11,9 +11,10 @@ from warmup_job.local_binance.account import order_answers
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
 from warmup_job.local_binance.rest import order_params
 from warmup_job.local_binance.rest.order_rest import ALL_CANCELLED
+from warmup_job.local_binance.rest.parameter_values import read_optional_symbol
 
 if TYPE_CHECKING:
-    from warmup_job.local_binance.rest.order_params import Params
+    from warmup_job.local_binance.rest.parameter_values import Params
     from warmup_job.local_binance.rest.served_account import ServedAccount
     from warmup_job.local_binance.rest.signed_requests import Route
 
@@ -74,5 +75,5 @@ class AlgoOrderRest:
     def _show_all_open(self, params: Params) -> object:
         algo_id = read_number(params, "algoId")
         self._account.now_ms()
-        algos = self._orders.open(order_params.read_optional_symbol(params))
+        algos = self._orders.open(read_optional_symbol(params))
         return [self._account.algo_row(a) for a in algos if algo_id in (None, a.algo_id)]

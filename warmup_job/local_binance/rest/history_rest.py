@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 from warmup_job.local_binance.account import order_answers
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
 from warmup_job.local_binance.rest import error_answers
-from warmup_job.local_binance.rest.order_params import (
-    HistoryQuery,
-    read_history_query,
-    read_optional_symbol,
-)
+from warmup_job.local_binance.rest.history_params import HistoryQuery, read_history_query
+from warmup_job.local_binance.rest.parameter_values import read_optional_symbol
 from warmup_job.market.interval import DAY_MS
 
 if TYPE_CHECKING:
-    from warmup_job.local_binance.rest.order_params import Params
+    from warmup_job.local_binance.rest.parameter_values import Params
     from warmup_job.local_binance.rest.served_account import ServedAccount
     from warmup_job.local_binance.rest.signed_requests import Route
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from warmup_job.local_binance.account import order_answers
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
-from warmup_job.local_binance.rest import error_answers, order_params
+from warmup_job.local_binance.rest import batch_params, error_answers, order_params
 from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.local_binance.rest.order_rate import order_limits
+from warmup_job.local_binance.rest.parameter_values import read_optional_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from warmup_job.local_binance.rest.order_params import Params
+    from warmup_job.local_binance.rest.parameter_values import Params
     from warmup_job.local_binance.rest.served_account import ServedAccount
     from warmup_job.local_binance.rest.signed_requests import Route
 
@@ -95,10 +96,10 @@ class OrderRest:
     # --- batches: each order has its own answer ---
 
     def _place_batch(self, params: Params) -> object:
-        return self._each("POST", order_params.read_batch(params), self.place)
+        return self._each("POST", batch_params.read_batch(params), self.place)
 
     def _change_batch(self, params: Params) -> object:
-        return self._each("PUT", order_params.read_batch(params), self._change)
+        return self._each("PUT", batch_params.read_batch(params), self._change)
 
     def _cancel_batch(self, params: Params) -> object:
         symbol = read_symbol(params)
@@ -106,7 +107,7 @@ class OrderRest:
             {"symbol": symbol, "orderId": str(reference.order_id)}
             if reference.client_id is None
             else {"symbol": symbol, "origClientOrderId": reference.client_id}
-            for reference in order_params.read_references(params)
+            for reference in batch_params.read_references(params)
         ]
         return self._each("DELETE", orders, self.cancel)
 
@@ -138,5 +139,5 @@ class OrderRest:
 
     def _show_all_open(self, params: Params) -> object:
         self._account.now_ms()
-        orders = self._orders.open(order_params.read_optional_symbol(params))
+        orders = self._orders.open(read_optional_symbol(params))
         return [self._account.order_row(order) for order in orders]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.trading_account import TradingAccount
     from warmup_job.local_binance.exchange_clock import ExchangeClock
     from warmup_job.local_binance.prices.symbols import ListedSymbol
-    from warmup_job.local_binance.rest.order_params import Params
+    from warmup_job.local_binance.rest.parameter_values import Params
     from warmup_job.local_binance.rest.signed_requests import Route
 
 _CLIENT_IDS = ("newClientOrderId", "origClientOrderId", "clientAlgoId")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from warmup_job.local_binance.account.leverage_brackets import MOST_LEVERAGE
 from warmup_job.local_binance.prices.kline_pages import read_number, read_symbol
 from warmup_job.local_binance.rest import error_answers
-from warmup_job.local_binance.rest.order_params import read_optional_symbol
+from warmup_job.local_binance.rest.parameter_values import mandatory, read_optional_symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
-    from warmup_job.local_binance.rest.order_params import Params
+    from warmup_job.local_binance.rest.parameter_values import Params
     from warmup_job.local_binance.rest.served_account import ServedAccount
     from warmup_job.local_binance.rest.signed_requests import Route
 
@@ -68,7 +68,7 @@ class SettingsRest:
         ]
 
     def _set_position_mode(self, params: Params) -> object:
-        dual = _mandatory(params, "dualSidePosition")
+        dual = mandatory(params, "dualSidePosition")
         self._account.now_ms()
         trading = self._account.trading
         if trading.orders.open() or trading.algo_orders.open():
@@ -78,7 +78,7 @@ class SettingsRest:
         return self._settings.set_position_mode(dual)
 
     def _set_assets_mode(self, params: Params) -> object:
-        return self._settings.set_assets_mode(_mandatory(params, "multiAssetsMargin"))
+        return self._settings.set_assets_mode(mandatory(params, "multiAssetsMargin"))
 
     def _set_leverage(self, params: Params) -> object:
         symbol, leverage = read_symbol(params), read_number(params, "leverage")
@@ -99,14 +99,7 @@ class SettingsRest:
         return answer
 
     def _set_margin_type(self, params: Params) -> object:
-        symbol, margin_type = read_symbol(params), _mandatory(params, "marginType")
+        symbol, margin_type = read_symbol(params), mandatory(params, "marginType")
         if symbol in self._settings.symbols() and self._settings.margin_type(symbol) != margin_type:
             self._account.trading.check_margin_type(symbol, self._account.now_ms())
         return self._settings.set_margin_type(symbol, margin_type)
-
-
-def _mandatory(params: Params, name: str) -> str:
-    value = params.get(name, "")
-    if not value:
-        raise error_answers.missing(name)
-    return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from warmup_job.local_binance.account.signature import KEY_HEADER, ClientRequest
-from warmup_job.local_binance.rest.order_params import Params
+from warmup_job.local_binance.rest.parameter_values import Params
 from warmup_job.local_binance.rest.responses import answer
 
 if TYPE_CHECKING:
