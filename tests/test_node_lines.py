@@ -76,6 +76,10 @@ def test_a_refused_order_is_one_line_with_its_id_and_reason(
         ),
         (
             "WARN", "ExecClient-BINANCE",
+            "Failed on submit_order ClientOrderId('E-7'): BinanceClientError({'code': -5022})",
+        ),
+        (
+            "WARN", "ExecClient-BINANCE",
             ("CancelOrder command for ClientOrderId('E-28') when order already DENIED (will not "
             "send to exchange)"),
         ),

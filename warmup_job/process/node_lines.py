@@ -107,6 +107,7 @@ def _plain_reason(reason: str) -> str:
 _RULES: Final = (
     # Each is followed by the event of the strategy, which has the same reason.
     _lower("ERROR", "ExecClient-.*", r"Failed on submit_order "),
+    _lower("WARNING", "ExecClient-.*", r"Failed on submit_order "),  # a post-only one
     # The strategy's event follows, unless the order belongs to no strategy.
     _lower("ERROR", "ExecClient-.*", r"Failed on cancel_order ", "INFO"),
     _event("OrderRejected", "order", "was rejected"),
