@@ -122,11 +122,6 @@ class BaseRunner(ABC):
         """Return where orders go."""
 
     @property
-    def closed_orders(self) -> ClosedOrders | None:
-        """Counts the orders that are no longer in the node's cache; None: there is no node."""
-        return None if self._built is None else self._built.closed_orders
-
-    @property
     def account_unread(self) -> bool:
         """Whether the account has to be read before the trader can be live."""
         return False
@@ -371,6 +366,11 @@ class BaseRunner(ABC):
     def node(self) -> TradingNode | None:
         """The node; None: it is not built yet."""
         return None if self._built is None else self._built.node
+
+    @property
+    def closed_orders(self) -> ClosedOrders | None:
+        """Counts the orders that are no longer in the node's cache; None: there is no node."""
+        return None if self._built is None else self._built.closed_orders
 
     @property
     def trading(self) -> TradingState:

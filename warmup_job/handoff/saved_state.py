@@ -17,7 +17,7 @@ from warmup_job.handoff.state_dir import StateDir
 from warmup_job.snapshot.durable import read_regular_file
 
 _MOST_BYTES = 64 << 20
-_LAST_S = 10.0  # a disk that is slower than that does not hold up the trader's end
+_LAST_S = 5.0  # a disk that is slower than that does not hold up the trader's end
 
 
 class _Saved(msgspec.Struct, frozen=True):
