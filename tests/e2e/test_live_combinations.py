@@ -87,7 +87,6 @@ class LiveGrid(RuleBasedStateMachine):
                 self.trader.start()
             self.trader.until_state("live")
             self.trader.until_protected()
-            self.trader.until_reported()
             self.trader.terminate()
             self.trader.assert_the_oracle_is_silent()
             self.trader.assert_the_wallet_is_as_reported()

@@ -11,7 +11,7 @@ from tests.support.oracle import Bounds
 from tests.support.suite import FULL
 
 pytestmark = pytest.mark.e2e
-OUTAGE_S = 300 if FULL else 20
+OUTAGE_S = 300 if FULL else 10
 LATE = Bounds(unprotected_ms=20_000, duplicate_ms=20_000)
 """The account is compared every few seconds, and a difference must be seen twice."""
 
@@ -23,6 +23,7 @@ def test_mute_user_data_stream(tmp_path: Path) -> None:
         trader.until_fills("E")
         trader.exchange.fault("user-mute")
         trader.until_fills("E", 2)
+        trader.until_accepted("S")  # of a fill that it was not told of
         trader.until_protected()
         trader.exchange.clear_faults()
         trader.until_state("live")
@@ -45,7 +46,6 @@ def test_outage_of_the_exchange(tmp_path: Path) -> None:
 
 
 def ends_well(trader: LiveTrader) -> None:
-    trader.until_reported()
     trader.terminate()
     trader.assert_the_oracle_is_silent()
     trader.assert_the_wallet_is_as_reported()

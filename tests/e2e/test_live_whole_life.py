@@ -24,6 +24,7 @@ def test_whole_life_of_a_live_grid(tmp_path: Path) -> None:
 
         trader.exchange.fault("user-mute")
         trader.until_fills("E")
+        trader.until_accepted("S")  # of a fill that it was not told of
         trader.until_protected()
         trader.exchange.clear_faults()
 

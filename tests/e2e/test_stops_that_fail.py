@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live_trader import LiveTrader, live_trader
+from tests.support.live_trader import DEEP, LiveTrader, live_trader
 from tests.support.oracle import Bounds
 from tests.support.suite import FULL
 from warmup_job.handoff.live_account.stuck_triggers import STUCK_S
@@ -69,11 +69,13 @@ def test_stops_that_are_rejected_at_their_trigger_are_closed_at_market(
     """The stops are two steps away, so that the swings of the market trigger them."""
     grid = {"exit": {"tp_steps": 1, "sl_steps": 2}}
     with live_trader(
-        tmp_path, grid=grid, bounds=AT_ONCE, closing_orders=rule, latency_ms=20
+        tmp_path, grid=grid, market=DEEP, bounds=AT_ONCE, closing_orders=rule, latency_ms=20
     ) as trader:
         trader.start()
         trader.exchange.fault("reject-trigger")
         trader.until_fills("S", 3)
+        trader.exchange.clear_faults()
+        trader.until_protected()
         trader.terminate()
         trader.assert_the_oracle_is_silent()
         assert [each for each in trader.errors() if "REJECTED" in each]
@@ -87,7 +89,7 @@ def test_stops_that_stick_at_their_trigger_are_closed_at_market(
     """Also if the event of the trigger is lost, so that the stop is missed by a reading."""
     grid = {"exit": {"tp_steps": 1, "sl_steps": 2}}
     bounds = STUCK if is_told else STUCK_UNTOLD
-    with live_trader(tmp_path, grid=grid, bounds=bounds, latency_ms=20) as trader:
+    with live_trader(tmp_path, grid=grid, market=DEEP, bounds=bounds, latency_ms=20) as trader:
         trader.start()
         trader.exchange.fault("stick-trigger:times=1")
         if not is_told:
@@ -110,7 +112,7 @@ def test_stops_that_stick_and_are_filled_late_close_no_more_than_is_held(
     """Each lot was closed at market when its stop is filled after all, and closes another lot."""
     grid = {"exit": {"tp_steps": 3, "sl_steps": 3}}
     with live_trader(
-        tmp_path, grid=grid, bounds=STUCK, closing_orders=rule, latency_ms=20
+        tmp_path, grid=grid, market=DEEP, bounds=STUCK, closing_orders=rule, latency_ms=20
     ) as trader:
         trader.start()
         trader.exchange.fault("stick-trigger=4s:times=3")

@@ -52,6 +52,55 @@ def clean_env(**extra: str) -> dict[str, str]:
     return kept | extra
 
 
+class JobProcess:
+    """A job that runs, with the methods of `subprocess.Popen` that tests use."""
+
+    def __init__(self, ending: socket.socket, out: IO[str]) -> None:
+        self._ending, self._out = ending, out
+        self.returncode: int | None = None
+        self.pid = int(json.loads(ending.recv(MOST_BYTES)))
+
+    def poll(self) -> int | None:
+        """Return its exit code; None: it still runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return its exit code."""
+        if self.returncode is None:
+            ended, _, _ = select.select([self._ending], [], [], timeout)
+            if not ended:
+                raise subprocess.TimeoutExpired("warmup-job", timeout or 0)
+            self.returncode = int(json.loads(self._ending.recv(MOST_BYTES)))
+            self._ending.close()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; return its output, and nothing for its log, which is a file."""
+        self.wait(timeout)
+        return _content(self._out), ""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it by SIGKILL if it still runs, and forget its output."""
+        self.kill()
+        self.wait()
+        self._out.close()
+
+
 class Jobs:
     """Starts one job after the other, as forks of a process that is ready; see job_server.py."""
 
@@ -75,6 +124,18 @@ class Jobs:
     def run(self, *arguments: object, env: dict[str, str] | None = None) -> Result:
         """Run ``warmup-job`` to its end."""
         return self._run(arguments, clean_env(**(env or {})), b"", lambda _pid, _listener: None)
+
+    def start(
+        self, arguments: Sequence[object], environment: dict[str, str], log: Path
+    ) -> JobProcess:
+        """Start ``warmup-job`` beside others; its log goes to ``log``."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - the process closes it
+        with theirs, log.open("w") as err:
+            request = [[str(each) for each in arguments], environment, None]
+            handles = [out.fileno(), err.fileno(), theirs.fileno()]
+            socket.send_fds(self._channel, [json.dumps(request).encode()], handles)
+        return JobProcess(ours, out)
 
     def _run(
         self,
@@ -143,24 +204,28 @@ def job_process(
 ) -> Iterator[Any]:
     """``warmup-job`` as a running process; ended by SIGKILL if the test leaves it behind.
 
-    Its log is in ``process.stderr``, or in ``log`` when it is too long to wait in a pipe.
+    Its log is in ``process.stderr``, or in ``log`` when it is too long to wait in a pipe; then it
+    is a fork like a `job`, which saves its imports.
     """
-    with contextlib.ExitStack() as stack:
-        stderr = subprocess.PIPE if log is None else stack.enter_context(log.open("w"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "warmup_job", *map(str, arguments)],
-            cwd=REPO,
-            env=clean_env(**(env or {})),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-            process.communicate()
+    environment = clean_env(**(env or {}))
+    if log is not None:
+        with contextlib.closing(start_jobs().start(arguments, environment, log)) as started:
+            yield started
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warmup_job", *map(str, arguments)],
+        cwd=REPO,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
 
 
 def run_as_script(test_file: str, *arguments: str) -> list[str]:

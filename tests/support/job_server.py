@@ -4,10 +4,13 @@ Hundreds of runs would spend nine tenths of their time on imports. A fork is a p
 other: it is killed, stopped and holds locks by itself. Run as a script: SOCKET. A request is a list
 of arguments, the environment and, perhaps, a filter for system calls (see volume_trace.py), with
 three handles: its output, its log, and where the handle goes over which the calls are asked about.
+Without a list of bytes for the filter (None) the job runs beside others: the third handle is a
+socket that gets its process id, and its exit code once it has ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -23,12 +26,23 @@ MOST_BYTES = 65_536
 def serve(channel: socket.socket) -> list[str] | None:
     """Serve requests until the client hangs up; return arguments in each fork, None at the end."""
     channel.send(b"ready")
+    keepers: list[int] = []
     while True:
         raw, handles, *_ = socket.recv_fds(channel, MOST_BYTES, 3)
         if not raw:
             return None
+        keepers = [each for each in keepers if os.waitpid(each, os.WNOHANG)[0] == 0]
         arguments, environment, program = json.loads(raw)
-        pid = os.fork()
+        if program is None:
+            keeper = os.fork()
+            if keeper:
+                keepers.append(keeper)
+                for handle in handles:
+                    os.close(handle)
+                continue
+            pid = keep(channel, handles[2])
+        else:
+            pid = os.fork()
         if pid == 0:
             channel.close()
             os.environ.clear()
@@ -50,6 +64,20 @@ def serve(channel: socket.socket) -> list[str] | None:
         channel.send(json.dumps(pid).encode())
         _, status = os.waitpid(pid, 0)
         channel.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+
+
+def keep(channel: socket.socket, ending: int) -> int:
+    """Fork once more; return 0 in the fork. Report how it ends to the socket ``ending``."""
+    pid = os.fork()
+    if pid:
+        channel.close()
+        with socket.socket(fileno=ending) as report:
+            report.send(json.dumps(pid).encode())
+            _, status = os.waitpid(pid, 0)
+            with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+                report.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+        os._exit(0)
+    return pid
 
 
 def be_watched(program: bytes) -> int:
@@ -75,7 +103,9 @@ def import_everything() -> None:
     import warmup_job.catalog.instruments
     import warmup_job.catalog.nautilus_catalog
     import warmup_job.config
-    import warmup_job.job.run_job  # noqa: F401
+    import warmup_job.hedge_grid.strategy
+    import warmup_job.job.run_job
+    import warmup_job.trader.build_runner  # noqa: F401
     from warmup_job.catalog import packed_bars as arrow
 
     arrow.import_ahead()

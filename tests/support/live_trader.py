@@ -7,10 +7,9 @@ import contextlib
 import json
 import re
 import signal
-import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -19,10 +18,19 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tests.support.commands import job, job_process
+from tests.support.commands import JobProcess, job, job_process
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange, running_exchange
-from tests.support.made_up_recording import Minute, calm, record, swings
+from tests.support.made_up_recording import (
+    Candle,
+    calm,
+    minute_of,
+    record,
+    record_seconds,
+    seconds,
+    turns,
+    widening_turns,
+)
 from tests.support.oracle import Bounds, Excuse, Verdict, judge, wallet_story
 from tests.support.oracle_replay import Entry, kind_and_key, number
 from tests.support.oracle_story import Observation
@@ -30,7 +38,6 @@ from tests.support.suite import HANG_S
 
 KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
 PRICE = Decimal(50_000)
-SWING_BPS = 45
 _STATE = re.compile(
     "(starting|verifying|warming|filling|live|paused|degraded|stopping): (.*)", re.DOTALL
 )
@@ -42,6 +49,10 @@ GRID: Mapping[str, Mapping[str, Any]] = {
     "exit": {"tp_steps": 2, "sl_steps": 8},
 }
 """Changes of the shipped strategy file."""
+RUNGS = widening_turns(PRICE, 10, 5)
+"""Each turn reaches one rung more, so that entries and targets are filled all the time."""
+DEEP = turns(PRICE, 45, 3)
+"""Each turn passes several rungs, so that near stops are triggered."""
 
 
 class Reported(NamedTuple):
@@ -57,7 +68,7 @@ class Reported(NamedTuple):
 class Life:
     """One process of the trader."""
 
-    process: subprocess.Popen[str]
+    process: JobProcess
     log: Path
     ended_ms: int | None = None
     """When its end was asked for or noticed, by this machine's clock."""
@@ -226,9 +237,10 @@ class LiveTrader:
         life = self.lives[-1]
         asked_ms = _now_ms()
         life.process.send_signal(ending)
-        life.out, _ = life.process.communicate(timeout=HANG_S)
+        code = life.process.wait(HANG_S)
         life.ended_ms = asked_ms if ending == signal.SIGKILL else _now_ms()
-        return life.process.returncode
+        life.out, _ = life.process.communicate()
+        return code
 
     def kill(self) -> None:
         """End the trader by SIGKILL."""
@@ -236,7 +248,6 @@ class LiveTrader:
 
     def terminate(self) -> None:
         """End the trader by SIGTERM; it must end in order."""
-        self.until_reported()
         code = self.end()
         assert code == 143, f"exit code {code}\n{self.lives[-1].log.read_text()}"
 
@@ -337,12 +348,10 @@ def live_trader(
     trade: Mapping[str, Any] | None = None,
     venue: Mapping[str, Any] | None = None,
     bounds: Bounds | None = None,
+    market: Sequence[Decimal] = RUNGS,
     **exchange: Any,
 ) -> Iterator[LiveTrader]:
     """Start an exchange, and warm up a snapshot for a live trader on it, which is not started.
-
-    Each minute the price swings by a few rungs, down, up and back, unless ``exchange`` names
-    another market.
 
     Args:
         folder: for configuration, snapshot, state and logs.
@@ -350,10 +359,11 @@ def live_trader(
         trade: the configuration's section ``trade``.
         venue: changes of the venue file.
         bounds: what the oracle tolerates.
+        market: where the price turns in each minute, unless ``exchange`` names another market.
         exchange: options of the exchange.
     """
     if not exchange.keys() & {"replay", "volatility_bps"}:
-        exchange |= recorded(folder, swings(PRICE, SWING_BPS, 120))
+        exchange |= swinging(folder, market)
     with running_exchange(**exchange) as running, contextlib.ExitStack() as ends:
         config = write_config(
             folder,
@@ -379,11 +389,22 @@ def live_trader(
         yield LiveTrader(folder, running, config, ends, bounds or Bounds())
 
 
-def recorded(folder: Path, future: list[Minute]) -> dict[str, Any]:
-    """Return the exchange's options for calm minutes until now, and then these minutes."""
+def recorded(folder: Path, future: list[Candle]) -> dict[str, Any]:
+    """Return the exchange's options for calm minutes in the past, and then these from now on."""
     recording = record(folder, calm(3_000, PRICE), future)
     # Its clock is this machine's, because Nautilus signs by that.
     return {"replay": (str(recording),), "now_ms": _now_ms()}
+
+
+def swinging(folder: Path, corners: Sequence[Decimal], minutes: int = 60) -> dict[str, Any]:
+    """Return the exchange's options for minutes in which the price turns at these corners.
+
+    A second recording has their seconds, by which the exchange trades.
+    """
+    each = seconds(corners)
+    finer = record_seconds(folder, each, minutes)
+    options = recorded(folder, [minute_of(each)] * minutes)
+    return options | {"replay": (*options["replay"], str(finer))}
 
 
 def _change_strategy(path: Path, *changes: Mapping[str, Mapping[str, Any]]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.commands import Result, job, job_process
+from tests.support.commands import JobProcess, Result, job, job_process
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 
@@ -18,7 +17,7 @@ from tests.support.waiting import until
 class OperatedTrader:
     """A trader's process, and the commands that talk to it."""
 
-    process: subprocess.Popen[str]
+    process: JobProcess
     state_dir: Path
     log: Path
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from tests.support.suite import HANG_S
+
+
+class Running(Protocol):
+    """A process."""
+
+    def poll(self) -> int | None:
+        """Return its exit code; None: it still runs."""
 
 
 def until(
     condition: Callable[[], object],
     what: object = "",
     most_s: float = HANG_S,
-    process: subprocess.Popen[Any] | None = None,
+    process: Running | None = None,
 ) -> None:
     """Wait until ``condition()`` is true; fail after ``most_s`` s, or when ``process`` ends."""
     give_up_at = time.monotonic() + most_s
