@@ -561,10 +561,13 @@ def test_hedge_grid_stop_that_only_the_exchange_knows_as_passed_is_a_market_orde
     assert engine.cache.positions_open() == []
 
 
+@pytest.mark.parametrize(("retries", "after_ms"), [(True, [0, 101, 202]), (False, [0])])
 def test_hedge_grid_refused_target_is_retried_and_then_with_the_next_bar(
-    engine: BacktestEngine,
+    engine: BacktestEngine, retries: bool, after_ms: list[int]
 ) -> None:
-    strategy = long_only(grid_levels_long=1, retry_attempts=2, retry_delay_ms=100)
+    strategy = long_only(
+        grid_levels_long=1, retry_attempts=2, retry_delay_ms=100, use_post_only_retries=retries
+    )
     engine.add_strategy(strategy)
     feed(engine, begun().quote(10, "49945").quote(30, "49960").bar(62, "49960").quote(63, "49960"))
     refuse(
@@ -576,8 +579,10 @@ def test_hedge_grid_refused_target_is_retried_and_then_with_the_next_bar(
         (each.init_event.ts_init - START_NS) // 1_000_000
         for each in of_kind(orders_of(engine), "T")
     ]
-    assert [each % 1000 for each in ms] == [0, 101, 202] * 3
-    assert [each // 1000 for each in ms[::3]] == [10, 61, 62], "the fill, the look, the bar"
+    assert [each % 1000 for each in ms] == after_ms * 3
+    assert [each // 1000 for each in ms[:: len(after_ms)]] == [10, 61, 62], (
+        "the fill, the look, the bar"
+    )
 
 
 def test_hedge_grid_ignores_quotes_from_before_a_halt(engine: BacktestEngine) -> None:

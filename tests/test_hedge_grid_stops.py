@@ -391,17 +391,28 @@ def test_stops_former_stop_stays_when_the_exchange_refuses_its_replacement(
     strategy = started(engine, base_qty=D("0.020"))
     market = Market().quote(1, "50000").bar(2, "50000").quote(3, "50000").quote(FILL_S, "49945")
     market.quote(20, "50000.05", size="0.012").quote(21, "49960").quote(30, "49960")
+    market.quote(40, "50000.05", size="0.004").quote(41, "49960").quote(50, "49960")
     engine.clear_data()
     feed(engine, market)
     refuse(engine, strategy, first(1, lambda each: second_of(each) > 15 and is_stop(each)),
            "{'code': -2010, 'msg': 'Account has insufficient balance.'}")  # fmt: skip
+    told: list[str] = []
+
+    def note(event: Any) -> None:
+        order, at_ns = engine.cache.order(event.client_order_id), engine.kernel.clock.timestamp_ns()
+        if at_ns >= START_NS + 40 * SECOND_NS and order is not None and is_stop(order):
+            told.append(f"{order.quantity} {order.status_string()}")
+
+    engine.kernel.msgbus.subscribe("events.order.*", note)
     engine.run()
+    told = [each for each in told if each.endswith(("ACCEPTED", "CANCELED"))]
     stops = of_kind(orders_of(engine), "S")
     assert [(str(each.quantity), each.status) for each in stops] == [
-        ("0.020", GONE), ("0.008", REFUSED), ("0.008", OPEN),
+        ("0.020", GONE), ("0.008", REFUSED), ("0.008", GONE), ("0.004", OPEN),
     ]  # fmt: skip
     (position,) = engine.cache.positions_open()
-    assert str(position.quantity) == "0.008"
+    assert str(position.quantity) == "0.004"
+    assert told == ["0.004 ACCEPTED", "0.008 CANCELED"], "the next change leaves no gap"
 
 
 def allow(engine: BacktestEngine, strategy: HedgeGridV1, stops: int) -> None:

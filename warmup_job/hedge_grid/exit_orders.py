@@ -471,11 +471,12 @@ class ExitOrders:
     def _retry_target(self, lot: Lot, order_id: str) -> None:
         lot.is_target_passed = True
         lot.target_rejections += 1
-        if lot.target_rejections > self._config.retry_attempts:
+        config = self._config
+        if not config.use_post_only_retries or lot.target_rejections > config.retry_attempts:
             lot.target_rejections = 0  # it is sent again after the next bar
             return
         self._timers.after(
-            self._config.retry_delay_ms, f"again-{order_id}", lambda: self.protect_key(lot.key)
+            config.retry_delay_ms, f"again-{order_id}", lambda: self.protect_key(lot.key)
         )
 
     def _forget_target(self, lot: Lot, order_id: str) -> None:

@@ -46,7 +46,9 @@ class Lot:
     send_stops_from_ms: int = 0
     """No stop loss and no closing order is sent before this time, Unix ms."""
     may_overlap: bool = True
-    """Whether a stop loss may be sent before those that it replaces are cancelled."""
+    """Whether a stop loss may be sent before those that it replaces are cancelled.
+
+    False from the refusal of such a stop until the next one is accepted."""
     is_closing: bool = False
     """Whether what has no stop loss is closed at market."""
     close_from_ms: int = 0

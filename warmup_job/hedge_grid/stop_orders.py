@@ -217,6 +217,7 @@ class StopOrders:
         """Cancel the stops that this one replaces, and take the next step."""
         if not self._client.is_market(order_id):  # which can still expire without a fill
             lot.stop_failures = lot.send_stops_from_ms = 0
+            lot.may_overlap = True  # the refusal of the one before may have passed
         self._cancel_replaced(order_id)
         self._protect(lot.key)
 
