@@ -118,7 +118,8 @@ class AccountMargin:
     @property
     def is_exhausted(self) -> bool:
         """Whether the margin balance is below the maintenance margin: the account is liquidated."""
-        return self.maintenance > 0 and self.balance < self.maintenance
+        maintenance = self.maintenance
+        return maintenance > 0 and self.balance < maintenance
 
     def liquidation_price(self, row: PositionMargin) -> Decimal:
         """Return the mark price at which this position would exhaust the account; 0: none does.
