@@ -27,6 +27,7 @@ from nautilus_trader.model.currencies import USDT
 from nautilus_trader.model.data import Bar
 from nautilus_trader.model.enums import (
     AccountType,
+    LiquiditySide,
     OrderSide,
     OrderStatus,
     OrderType,
@@ -38,6 +39,7 @@ from nautilus_trader.model.events import (
     AccountState,
     OrderAccepted,
     OrderCanceled,
+    OrderFilled,
     OrderSubmitted,
 )
 from nautilus_trader.model.identifiers import (
@@ -45,6 +47,7 @@ from nautilus_trader.model.identifiers import (
     ClientId,
     ClientOrderId,
     PositionId,
+    TradeId,
     TraderId,
     Venue,
     VenueOrderId,
@@ -54,6 +57,7 @@ from nautilus_trader.portfolio.portfolio import Portfolio
 
 from tests.support.made_up_market import BAR_TYPE, config, instrument, key, price_of, warm
 from warmup_job.hedge_grid import exit_orders, stop_orders
+from warmup_job.hedge_grid.grid_log import GridLog
 from warmup_job.hedge_grid.grid_state import STATE_VERSION, GridState, SavedLot, decode_state
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
@@ -360,6 +364,26 @@ def test_hedge_grid_takeover_adds_what_an_entry_has_filled_since_to_its_lot(
     )  # fmt: skip
     (lot,) = restarted.strategy._orders.exits.lots
     assert (lot.key, lot.entry, lot.quantity) == (key("a"), D("49950.0"), D("0.007"))
+
+
+def test_fill_of_an_entry_that_was_taken_over_is_not_logged_as_rung_0(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rungs are numbered from 1, by the run that has sent them."""
+    lines: list[str] = []
+    monkeypatch.setattr(GridLog, "info", lambda _, message, *__: lines.append(message))
+    restarted = restart(loop, order(f"E-{key('b')}", "BUY", "0.004", "49900.00", reduce_only=False))
+    entry = restarted.cache.order(ClientOrderId(f"E-{key('b')}"))
+    restarted.engine._handle_event(
+        OrderFilled(
+            entry.trader_id, entry.strategy_id, entry.instrument_id, entry.client_order_id,
+            entry.venue_order_id, ACCOUNT, TradeId("1"),
+            PositionId(f"{BAR_TYPE.instrument_id}-LONG"), entry.side, entry.order_type,
+            entry.quantity, entry.price, USDT, Money(0, USDT), LiquiditySide.MAKER, UUID4(), 1, 1,
+        )
+    )  # fmt: skip
+    (line,) = [each for each in lines if each.startswith("Filled")]
+    assert line == "Filled 0.004 at 49900 (LONG entry that was taken over)"
 
 
 # -- what the exchange changes -----------------------------------------------------------------

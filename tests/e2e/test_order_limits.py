@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 from nautilus_trader.model.enums import OrderSide, OrderStatus
 
 from tests.support.exchange import Exchange
@@ -63,7 +64,15 @@ def test_130_orders_at_once_wait_and_none_is_denied(start_exchange: Start, tmp_p
         times_ns = [each.ts_accepted for each in accepted]
         assert times_ns == sorted(times_ns), "in the order in which they were made"
 
-    asyncio.run(start_over(running, flooding(tmp_path, running, 40), during))
+    lines: list[str] = []
+    handler = logger.add(lines.append, level="INFO", format="{message}")
+    try:
+        asyncio.run(start_over(running, flooding(tmp_path, running, 40), during))
+    finally:
+        logger.remove(handler)
+    told = [each for each in lines if "wait for rate_limits" in each]
+    assert told  # without a number: most of them come after the first that waits
+    assert all(each.startswith("orders wait for rate_limits (40 a second") for each in told)
 
 
 def test_entries_that_wait_are_denied_when_trading_halts(
