@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("warmup")
 
 def pytest_xdist_auto_num_workers() -> int:
     """Start more workers than there are cores: most tests wait most of the time."""
-    return len(os.sched_getaffinity(0)) + 2 if hasattr(os, "sched_getaffinity") else 4
+    return len(os.sched_getaffinity(0)) + 3 if hasattr(os, "sched_getaffinity") else 5
 
 
 @pytest.fixture(scope="session", autouse=True)
