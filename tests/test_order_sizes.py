@@ -93,6 +93,22 @@ def test_order_sizes_thinning_without_effect_is_reported() -> None:
     assert warned(base_qty=D("0.004")) == []
 
 
+@pytest.mark.parametrize("scale", ["1.1", "0.9"])
+def test_order_sizes_qty_scale_that_rounding_undoes_is_reported(scale: str) -> None:
+    """Quantities are multiples of 0.001, and 0.002 is the exchange's minimum."""
+    levels = {"levels_long": 2, "levels_short": 2}
+    line = f"grid.qty_scale {scale} has no effect: the quantity step and the exchange's minimum "
+    lines = warned(base_qty=D("0.002"), qty_scale=D(scale), **levels)
+    assert f"{line}make all 4 orders 0.002 BTC" in lines
+    larger = warned(base_qty=D("0.020"), qty_scale=D(scale), **levels)
+    assert not any("qty_scale" in each for each in larger)
+
+
+def test_order_sizes_qty_scale_of_a_single_level_is_reported() -> None:
+    lines = warned(base_qty=D("0.020"), qty_scale=D(2), levels_long=1, levels_short=1)
+    assert lines == ["grid.qty_scale 2 has no effect on a single level"]
+
+
 @pytest.mark.parametrize("changes", [{"counter_levels": 0}, {"counter_qty_scale": D(0)},
                                      {"counter_qty_scale": D(1)}])  # fmt: skip
 def test_order_sizes_policy_that_thins_nothing_is_not_reported(changes: dict[str, Any]) -> None:

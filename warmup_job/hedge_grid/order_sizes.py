@@ -145,6 +145,7 @@ def size_warnings(
             f"{base}: with grid.base_qty {_plain(_fitting_base(sizes, settings, instrument))} none "
             "is raised"
         )
+    lines += _qty_scale_warning(sizes, settings, base)
     scale = settings.counter_qty_scale
     if settings.counter_levels and 0 < scale < 1:
         less = [size for size in sizes if size.level <= settings.counter_levels]
@@ -169,6 +170,21 @@ def size_warnings(
             "exchange's minimum: they stay whole until funding costs funding_max_cost_bps"
         )
     return lines
+
+
+def _qty_scale_warning(sizes: list[RungSize], settings: GridSettings, base: str) -> list[str]:
+    """Return that ``qty_scale`` makes no order larger or smaller than the first of its book."""
+    first = {size.book: size.sent for size in sizes if size.level == 1}
+    further = [size for size in sizes if size.level > 1]
+    if settings.qty_scale == 1 or any(size.sent != first[size.book] for size in further):
+        return []
+    if not further:
+        return [f"grid.qty_scale {_plain(settings.qty_scale)} has no effect on a single level"]
+    line = (
+        f"grid.qty_scale {_plain(settings.qty_scale)} has no effect: the quantity step and the "
+        f"exchange's minimum make all {len(sizes)} orders {_plain(sizes[0].sent)} {base}"
+    )
+    return [line]
 
 
 def _fitting_base(sizes: list[RungSize], settings: GridSettings, instrument: Instrument) -> Decimal:
