@@ -131,13 +131,13 @@ class Restarting(Watched):
     def on_quote_tick(self, tick: Any) -> None:
         self.seen += 1
         if self.seen % self.every == 0:
-            kept, seen, detector = self.save(), self.seen, self.detector
+            kept, fresh = self.save(), Restarting(self.config)
+            fresh.seen, fresh.detector = self.seen, self.detector  # warmed from the snapshot
             self.on_stop()
-            self.__dict__.update(Restarting(self.config).__dict__)
+            self.__dict__.update(fresh.__dict__)
             self.load(kept)
             self.on_start()
-            self.seen, self.detector = seen, detector  # the detector is warmed from the snapshot
-            self._bar_ns = self.clock.timestamp_ns()
+            self._guard.bar_ns = self.clock.timestamp_ns()
         super().on_quote_tick(tick)
 
 
