@@ -20,12 +20,15 @@ from nautilus_trader.adapters.binance.http.client import BinanceHttpClient
 from nautilus_trader.common.component import LiveClock
 
 from tests.support.exchange import Exchange
-from tests.support.live_trader import KEYS, LiveTrader, live_trader
+from tests.support.live_trader import KEYS, PRICE, LiveTrader, live_trader
+from tests.support.made_up_recording import turns
 from tests.support.oracle import Bounds
 from tests.support.suite import HANG_S
 
 pytestmark = pytest.mark.e2e
 LATE = Bounds(unprotected_ms=20_000, duplicate_ms=20_000)
+SLOW = turns(PRICE, 45, 1)
+"""The price needs some 3 s from one rung to the next."""
 
 
 async def sell_by_hand(exchange: Exchange) -> None:
@@ -109,7 +112,7 @@ def test_a_repair_that_has_begun_when_the_trader_is_stopped_still_protects_its_p
     tmp_path: Path,
 ) -> None:
     """The fill is not heard, and its repair takes longer than the start of the end."""
-    with live_trader(tmp_path, bounds=LATE) as trader:
+    with live_trader(tmp_path, bounds=LATE, market=SLOW) as trader:
         trader.start()
         log = trader.lives[-1].log
         trader.exchange.fault("user-mute")
@@ -147,7 +150,7 @@ def test_a_clock_that_becomes_wrong_stops_entries(tmp_path: Path) -> None:
 
 
 def test_a_user_data_stream_that_nautilus_gave_up_is_connected_again(tmp_path: Path) -> None:
-    with live_trader(tmp_path) as trader:
+    with live_trader(tmp_path, bounds=LATE) as trader:
         trader.start()
         trader.exchange.fault("503@listenKey")
         trader.exchange.fault("user-expire")
