@@ -28,6 +28,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 3 if hasattr(os, "sched_getaffinity") else 5
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the tests that take longest first, so that none of them runs alone at the end."""
+    items.sort(key=lambda each: each.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _jobs_end() -> Iterator[None]:
     yield

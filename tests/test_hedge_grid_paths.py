@@ -254,6 +254,7 @@ def recorded(path: Path, bar_type: BarType, precision: int, size_precision: int)
 
 
 @pytest.mark.skipif(not MONTH.is_file(), reason="needs the recordings")
+@pytest.mark.long
 def test_hedge_grid_paths_recorded_month_has_no_error_and_no_unexplained_reject() -> None:
     """The exchange accepts every order, except those that the market has passed."""
     bar_type = BarType.from_str("LINKUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
