@@ -29,6 +29,7 @@ from warmup_job.handoff.live_account.other_traders import (
     other_traders,
     started_later,
 )
+from warmup_job.handoff.outgoing_orders.closed_orders import ClosedOrders
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 
 ONE = TraderIdentity(prefix="abc", folder="xyz", run="1")
@@ -124,13 +125,42 @@ class Sent(Cache):
         self.add_order(sent)
 
 
+def sent_by(cache: Cache) -> ClosedOrders:
+    return ClosedOrders(cache, LiveClock())
+
+
+def test_other_traders_own_order_that_left_the_cache_is_still_its_own() -> None:
+    """A copy of the state folder has the same tag, so only what was sent tells them apart."""
+    mine, twin = order(ONE, 51), order(ONE, 9_000)
+    cache = Sent(mine.order_id)
+    closed = sent_by(cache)
+    there = {
+        each.order_id: OpenOrder("BTCUSDT", D(0), created_ms=each.created_ms, number=each.number)
+        for each in (mine, twin)
+    }
+    (sent,) = cache.orders()
+    for event in (TestEventStubs.order_accepted(sent), TestEventStubs.order_canceled(sent)):
+        sent.apply(event)
+    cache.update_order(sent)
+    closed.remove(kept_s=0)
+    assert (cache.orders(), closed.removed) == ([], 1)
+    watch = OtherTraderWatch(ONE, History(there), closed.has_sent)
+
+    async def run() -> None:
+        await watch.look(AccountSnapshot({}, {}, began_ms=50))
+        open_now = {twin.order_id: there[twin.order_id]}
+        await watch.look(AccountSnapshot({}, open_now, began_ms=9_010))  # it was first: it goes on
+
+    asyncio.run(run())
+
+
 def test_other_traders_own_stop_of_before_the_start_may_be_triggered() -> None:
     """It becomes an order with the same id, which is younger than the start."""
     stop_id, twin_id = order(ONE, 10, "S1").order_id, order(ONE, 70).order_id
     stop = OpenOrder("BTCUSDT", D(0), "LONG", D("0.010"), created_ms=10)
     triggered = stop._replace(created_ms=60, number=7)
     history = {stop_id: triggered, twin_id: stop._replace(created_ms=9_070, number=8)}
-    watch = OtherTraderWatch(COPY, History(history), Cache())
+    watch = OtherTraderWatch(COPY, History(history), sent_by(Cache()).has_sent)
 
     async def run() -> None:
         await watch.look(AccountSnapshot({}, {stop_id: stop}, began_ms=50))
@@ -144,7 +174,7 @@ def test_other_traders_own_stop_of_before_the_start_may_be_triggered() -> None:
 def test_other_traders_own_order_that_was_on_its_way_when_the_run_before_was_killed() -> None:
     """It reaches the exchange after the first reading of this run."""
     late = {order(ONE, 51).order_id: OpenOrder("BTCUSDT", D(0), created_ms=4_000, number=51)}
-    watch = OtherTraderWatch(COPY, History(late), Cache())
+    watch = OtherTraderWatch(COPY, History(late), sent_by(Cache()).has_sent)
 
     async def run() -> None:
         await watch.look(AccountSnapshot({}, {}, began_ms=50))
@@ -160,12 +190,14 @@ def test_other_traders_open_order_older_than_the_history_shows_who_was_first() -
     """Binance returns the orders of a week."""
     theirs = order(OTHER, 9_000)
     mine = order(ONE, 51)
-    cache = Sent(mine.order_id)
+    closed = sent_by(Sent(mine.order_id))
     there = {
         each.order_id: OpenOrder("BTCUSDT", D(0), created_ms=each.created_ms, number=each.number)
         for each in (mine, theirs)
     }
-    watch = OtherTraderWatch(ONE, History({theirs.order_id: there[theirs.order_id]}), cache)
+    watch = OtherTraderWatch(
+        ONE, History({theirs.order_id: there[theirs.order_id]}), closed.has_sent
+    )
 
     async def run() -> None:
         await watch.look(AccountSnapshot({}, {}, began_ms=50))

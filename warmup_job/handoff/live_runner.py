@@ -94,12 +94,13 @@ class LiveRunner(BaseRunner):
             share_limits(http, self.client, proxy_url(self.settings))
         if self._is_futures:
             # Without it a broken user data stream would stay so while orders are cancelled.
-            self.start_task(self._watch_account(built.node), "account", to_the_end=True)
+            self.start_task(self._watch_account(built), "account", to_the_end=True)
         await super()._begin(built, load)
 
-    async def _watch_account(self, node: TradingNode) -> None:
+    async def _watch_account(self, built: BuiltNode) -> None:
         """Compare the account with Nautilus' cache from the start of the strategies on."""
-        settings, client = self.settings, _execution_client(node)
+        node, settings = built.node, self.settings
+        client = _execution_client(node)
         if not isinstance(client, AccountClient):
             raise TraderError("Nautilus has no execution client for Binance; see its log above")
         await until_started(self.strategies, settings.connect_timeout_s + 5)
@@ -108,7 +109,7 @@ class LiveRunner(BaseRunner):
             fills = asyncio.Event()
             node.kernel.msgbus.subscribe("events.order.*", partial(_note_fill, fills))
             self.start_task(feed_funds(reader, self.strategies, fills=fills), "funds")
-            others = OtherTraderWatch(settings.identity, reader, node.cache)
+            others = OtherTraderWatch(settings.identity, reader, built.closed_orders.has_sent)
             self._account = AccountWatch(
                 reader, client, node.cache, others, settings.identity.owns, self.clock, self
             )

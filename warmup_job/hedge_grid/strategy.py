@@ -237,8 +237,8 @@ class HedgeGridV1(Strategy):
             self._prices.forget()
         elif was_halted:
             self._orders.exits.protect_all()
-        if self._guard.is_active and not was_active:
-            self._ladder.update()
+        if self._guard.is_active and not was_active and self._block() is None:
+            self._ladder.update()  # what still blocks it, such as the first bar, updates it too
 
     def on_operator_state(self, state: OperatorState) -> None:
         """Send the ladder, or cancel the entries; no exits leave while positions are closed."""

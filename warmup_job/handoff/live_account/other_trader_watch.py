@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from loguru import logger
-from nautilus_trader.cache.base import CacheFacade
-from nautilus_trader.model.identifiers import ClientOrderId
 
 from warmup_job.errors import LiveRefusedError, WarmupError
 from warmup_job.handoff.live_account.certain_orders import PLACED_WITHIN_S
@@ -19,7 +17,6 @@ from warmup_job.handoff.live_account.other_traders import (
     other_traders,
     started_later,
 )
-from warmup_job.handoff.live_account.own_orders import was_sent
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.market.client_order_ids import Purpose, parse_client_order_id
 from warmup_job.market.times import utc_text
@@ -37,13 +34,15 @@ class OtherTraderWatch:
     Args:
         identity: of this trader.
         reader: reads the account's newest orders when another trader is noticed.
-        cache: Nautilus'; it knows what this run has sent.
+        is_sent: returns whether this run has sent the order with that id.
     """
 
-    def __init__(self, identity: TraderIdentity, reader: AccountReader, cache: CacheFacade) -> None:
+    def __init__(
+        self, identity: TraderIdentity, reader: AccountReader, is_sent: Callable[[str], bool]
+    ) -> None:
         self._identity = identity
         self._reader = reader
-        self._cache = cache
+        self._is_sent = is_sent
         self._since_ms: int | None = None
         self._before: frozenset[str] = frozenset()  # what was open at the first reading
         self._told: set[str] = set()
@@ -120,11 +119,6 @@ class OtherTraderWatch:
             "{}. This one started first and goes on: stop the other one if it does not stop by "
             "itself", what,
         )  # fmt: skip
-
-    def _is_sent(self, order_id: str) -> bool:
-        """Return whether this run has sent the order."""
-        order = self._cache.order(ClientOrderId(order_id))
-        return order is not None and was_sent(order)
 
 
 def other_traders_problem(identity: TraderIdentity, account: AccountSnapshot) -> str:

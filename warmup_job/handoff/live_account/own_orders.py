@@ -11,19 +11,14 @@ from collections.abc import Sequence
 
 from nautilus_trader.cache.base import CacheFacade
 from nautilus_trader.model.enums import OrderSide, OrderStatus
-from nautilus_trader.model.events import OrderSubmitted
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
+from warmup_job.handoff.outgoing_orders.closed_orders import was_sent
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.market.client_order_ids import parse_client_order_id
 from warmup_job.modes import Orders
-
-
-def was_sent(order: Order) -> bool:
-    """Return whether this run has sent an order; others come to Nautilus' cache accepted."""
-    return any(isinstance(event, OrderSubmitted) for event in order.events)
 
 
 class OwnOrders:

@@ -10,14 +10,23 @@ import asyncio
 
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import Clock
+from nautilus_trader.model.events import OrderSubmitted
+from nautilus_trader.model.identifiers import ClientOrderId
+from nautilus_trader.model.orders import Order
 
 KEPT_S = 3 * 3600
 """How long closed orders stay: their late events, and repairs of the account, need them."""
 INTERVAL_S = 600.0
+_HISTORY_NS = 8 * 24 * 3600 * 1_000_000_000  # Binance's history of closed orders ends after a week
+
+
+def was_sent(order: Order) -> bool:
+    """Return whether this run has sent an order; others come to Nautilus' cache accepted."""
+    return any(isinstance(event, OrderSubmitted) for event in order.events)
 
 
 class ClosedOrders:
-    """Removes what closed long ago, and counts the orders that it has removed.
+    """Removes what closed long ago; counts the removed orders and knows which this run has sent.
 
     Args:
         cache: The node's.
@@ -31,6 +40,15 @@ class ClosedOrders:
         """How many fills these orders had."""
         self._cache = cache
         self._clock = clock
+        self._sent: dict[ClientOrderId, int] = {}  # removed ones of this run, and when (Unix ns)
+
+    def has_sent(self, order_id: str) -> bool:
+        """Return whether this run has sent an order; removed ones are known for eight days."""
+        client_order_id = ClientOrderId(order_id)
+        if client_order_id in self._sent:
+            return True
+        order = self._cache.order(client_order_id)
+        return order is not None and was_sent(order)
 
     async def run(self) -> None:
         """Remove what closed long ago every few minutes, for ever."""
@@ -41,11 +59,20 @@ class ClosedOrders:
     def remove(self, kept_s: int) -> None:
         """Remove the orders and positions that closed longer ago than ``kept_s``."""
         cache, now_ns = self._cache, self._clock.timestamp_ns()
-        before = {order.client_order_id: len(order.trade_ids) for order in cache.orders_closed()}
+        before = cache.orders_closed()
         cache.purge_closed_orders(now_ns, kept_s)
-        for order_id, fills in before.items():
-            if cache.order(order_id) is None:
+        for order in before:
+            if cache.order(order.client_order_id) is None:
                 self.removed += 1
-                self.removed_fills += fills
+                self.removed_fills += len(order.trade_ids)
+                if was_sent(order):
+                    self._sent[order.client_order_id] = now_ns
+        self._forget_sent(now_ns - _HISTORY_NS)
         cache.purge_closed_positions(now_ns, kept_s)
         cache.purge_account_events(now_ns, kept_s)
+
+    def _forget_sent(self, before_ns: int) -> None:
+        for order_id, at_ns in list(self._sent.items()):
+            if at_ns >= before_ns:
+                return  # the rest is younger
+            del self._sent[order_id]

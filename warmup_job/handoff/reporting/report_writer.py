@@ -11,7 +11,7 @@ from loguru import logger
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
 
-_LAST_S = 10.0  # a disk that is slower than that does not hold up the trader's end
+_LAST_S = 3.0  # with all other waits at the end, less than a pod's grace period of 30 s
 
 
 class ReportWriter:
