@@ -172,10 +172,9 @@ def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
         **exchange.env(),
         WARMUP_ROOT=str(tmp_path / "snapshot"),
     )
-    started = time.monotonic()
     for script, arguments, expected in (
         ("warmup_only.py", [], "warm"),
-        ("paper_trade_with_warmup.py", ["configs/demo.yaml", "4"], "warm start"),
+        ("paper_trade_with_warmup.py", ["configs/demo.yaml", "12"], "warm start"),
     ):
         done = subprocess.run(
             [sys.executable, f"examples/{script}", *arguments],
@@ -183,7 +182,6 @@ def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout.splitlines()[-1] or expected in done.stdout
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock goes on in a sleep here")

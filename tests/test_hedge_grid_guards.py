@@ -269,16 +269,16 @@ def test_hedge_grid_retry_price_moves_away_from_the_market_within_a_limit(
     assert made == (None if price is None else D(price))
 
 
-def falling_behind(**changes: Any) -> list[Any]:
-    """Orders reach the exchange a second late, after the market has passed the rung."""
+def falling_behind(bid: str = "49930.15", **changes: Any) -> list[Any]:
+    """Orders reach the exchange a second late, after the market has passed the first rung."""
     late = LatencyModel(base_latency_nanos=SECOND_NS)
     engine = make_engine(latency_model=late)
     market = (
-        Market().quote(1, "50000").bar(2, "50000").quote(2.5, "49930.15").quote(10, "49931.15")
+        Market().quote(1, "50000").bar(2, "50000").quote(2.5, bid).quote(10, str(D(bid) + 1))
         .quote(61, "50000").bar(62, "50000").quote(64, "50000")
     )  # fmt: skip
     try:
-        strategy = warmed(grid_levels_short=0, grid_levels_long=1, **changes)
+        strategy = warmed(**{"grid_levels_short": 0, "grid_levels_long": 1} | changes)
         return run(engine, strategy, market)
     finally:
         engine.dispose()
@@ -306,6 +306,17 @@ def test_hedge_grid_retry_disabled_waits_for_the_next_bar(changes: dict[str, Any
     orders = falling_behind(**changes)
     assert [order.status for order in orders] == [OrderStatus.REJECTED, OrderStatus.ACCEPTED]
     assert summarised(orders)[0] == summarised(orders)[1]
+
+
+def test_hedge_grid_retry_is_not_sent_next_to_another_entry() -> None:
+    """The market has moved almost to the second rung."""
+    orders = falling_behind("49905.15", grid_levels_long=2)
+    assert [(price, order.status) for (_, price, _), order in zip(
+        summarised(orders), orders, strict=True
+    )] == [
+        ("49950.00", OrderStatus.REJECTED), ("49900.00", OrderStatus.ACCEPTED),
+        ("49950.00", OrderStatus.ACCEPTED),  # with the next bar
+    ]  # fmt: skip
 
 
 def refusing_entries(engine: BacktestEngine, **changes: Any) -> HedgeGridV1:

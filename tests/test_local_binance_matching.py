@@ -170,7 +170,8 @@ def test_local_binance_matching_time_in_force(tmp_path: Path) -> None:
         expired = await client.sees_order("ioc", "EXPIRED")
         assert (expired["x"], expired["z"]) == ("EXPIRED", "0.300")
 
-    with_futures(use, replay=(scripted_market(tmp_path, "60000.00"),), balance="100000")
+    still = scripted_market(tmp_path, "60000.00", volume="0.012")  # fills nothing that rests
+    with_futures(use, replay=(still,), balance="100000")
 
 
 # --- changes ---

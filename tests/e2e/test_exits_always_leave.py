@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,19 @@ def hedged(tmp_path: Path, running: Exchange) -> WarmupPlan:
 async def has_opened(seam: Seam) -> Any:
     (strategy,) = seam.strategies
     await until_async(lambda: seam.runner.state == "live")
-    opening = strategy.open()
-    await until_async(lambda: all(each.status == OrderStatus.FILLED for each in opening))
+    await hold(strategy, "LONG", OrderSide.BUY, Decimal("0.020"))
+    await hold(strategy, "SHORT", OrderSide.SELL, Decimal("0.010"))
     return strategy
+
+
+async def hold(strategy: Any, book: str, side: OrderSide, quantity: Decimal) -> None:
+    """Open a position. The top of the book can be smaller than an order."""
+    while (missing := quantity - strategy.held(book)) > 0:
+        await until_async(partial(has_left, strategy.trade(book, side, str(missing))))
+
+
+def has_left(order: Order) -> bool:
+    return bool(order.is_closed or order.status in LEFT)
 
 
 async def settled(order: Order) -> OrderStatus:

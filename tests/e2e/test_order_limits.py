@@ -38,7 +38,8 @@ def flooding(tmp_path: Path, running: Exchange, per_second: int, **changes: Any)
 async def has_opened(seam: Seam) -> Any:
     (strategy,) = seam.strategies
     await until_async(lambda: seam.runner.state == "live")
-    strategy.open()
+    strategy.trade("LONG", OrderSide.BUY, "0.020")
+    strategy.trade("SHORT", OrderSide.SELL, "0.010")
     await until_async(lambda: strategy.cache.positions_open_count() == 2)
     return strategy
 

@@ -41,6 +41,8 @@ def test_order_sizes_refused_on_paper_is_a_configuration_error(
     running = start_exchange(now_ms=NOW_MS)
     root = tmp_path / "snapshot"
     config = with_base_qty(write_config(tmp_path, running.url, ws_url=running.ws_url), "0.0015")
-    done = job("trade", "--config", config, "--mode", "paper", "--root", root, "--stop-after", "3s")
+    done = job(
+        "trade", "--config", config, "--mode", "paper", "--root", root, "--stop-after", "60s"
+    )
     assert done.code == 2, done.err
     assert "grid.base_qty 0.0015: the exchange's minimum" in done.err

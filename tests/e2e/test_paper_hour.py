@@ -91,7 +91,7 @@ def live_through(folder: Path) -> list[Life]:
             journal, log = folder / f"journal-{at}", folder / f"log-{at}"
             grid = GRID | {"journal": str(journal)}
             classes = ("tests.support.audited:Audited", "tests.support.audited:AuditedConfig")
-            path = imported_file(folder, running, [(*classes, grid)], streams={"1m": 60})
+            path = imported_file(folder, running, [(*classes, grid)], streams={"1m": 400})
             options = ("--config", path, "--root", folder / "snapshot")
             done = job("run", *options)
             assert done.code == 0, done.err

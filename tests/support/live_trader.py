@@ -36,6 +36,7 @@ from tests.support.oracle_replay import Entry, kind_and_key, number
 from tests.support.oracle_story import Observation
 from tests.support.suite import HANG_S
 
+_LEAVING_MS = 3_000  # as long as a trader that stops answers events; see docs/trading.md
 KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
 PRICE = Decimal(50_000)
 _STATE = re.compile(
@@ -227,10 +228,9 @@ class LiveTrader:
         self.lives.append(Life(process, log))
         self.until_state("live", "paused")
         if len(self.lives) > 1:
-            dead_ms = next(
-                each.at_ms for each in reversed(self.observations) if each.state == "dead"
-            )
-            self.excuse(dead_ms, "the trader was dead")
+            seen = self.observations
+            last = max(at for at, each in enumerate(seen) if each.state == "dead")
+            self.excuse(left_ms(seen[: last + 1]), "the trader was dead")
 
     def end(self, ending: signal.Signals = signal.SIGTERM) -> int:
         """End the trader by a signal; return its exit code."""
@@ -292,12 +292,16 @@ class LiveTrader:
     def verdict(self, is_foreign: Callable[[str], bool] = lambda _: False) -> Verdict:
         """Let the oracle judge everything until now."""
         now_ms = int(self.account()["now_ms"])
+        seen = self.observations
+        at_the_end = []
+        if seen[-1].state == "dead":
+            at_the_end = [Excuse(left_ms(seen), now_ms, "the trader has ended")]
         return judge(
             self.journal,
-            self.observations,
+            seen,
             now_ms=now_ms,
             bounds=self.bounds,
-            excuses=self.excuses,
+            excuses=[*self.excuses, *at_the_end],
             is_foreign=is_foreign,
         )
 
@@ -338,6 +342,13 @@ class LiveTrader:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def left_ms(seen: Sequence[Observation]) -> int:
+    """Return from when on a trader whose last state is "dead" did nothing any more."""
+    dead_ms = seen[-1].at_ms
+    asked_ms = next((each.at_ms for each in seen[-2:] if each.state == "stopping"), dead_ms)
+    return min(dead_ms, asked_ms + _LEAVING_MS)
 
 
 @contextlib.contextmanager

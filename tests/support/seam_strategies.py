@@ -371,11 +371,10 @@ class Hedged(Witness):
         self.msgbus.subscribe("events.risk", lambda event: self.trading.append(event.state.name))
         super().on_start()
 
-    def open(self) -> list[Order]:
-        return [
-            self.trade("LONG", OrderSide.BUY, "0.020"),
-            self.trade("SHORT", OrderSide.SELL, "0.010"),
-        ]
+    def held(self, book: str) -> Decimal:
+        """Return the open quantity of a book."""
+        position = self.cache.position(PositionId(f"{self.config.instrument_id}-{book}"))
+        return Decimal(0) if position is None else position.quantity.as_decimal()
 
     def on_stop(self) -> None:
         self.leaving = [

@@ -15,7 +15,7 @@ from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.grid_order_ids import parse_order_id
 from warmup_job.hedge_grid.grid_state import SavedLot
-from warmup_job.hedge_grid.ladder import ExitSteps, Rung, is_on_maker_side
+from warmup_job.hedge_grid.ladder import BPS, Book, ExitSteps, Rung, is_on_maker_side
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
@@ -195,8 +195,20 @@ class EntryOrders:
             tick=self._client.tick,
             max_bps=self._config.retry_max_price_deviation_bps,
         )
-        if price is not None:
+        if price is not None and not self._is_near_another(rung.book, price):
             self.send(entry, price)
+
+    def _is_near_another(self, book: Book, price: Decimal) -> bool:
+        """Return whether an open entry of the book is within half a grid step of a price."""
+        near = price * self._config.grid_step_bps / BPS / 2
+        orders = (
+            self._client.open_order(order_id)
+            for order_id, (rung, _) in self._orders.items()
+            if rung.book == book
+        )
+        return any(
+            order is not None and abs(order.price.as_decimal() - price) < near for order in orders
+        )
 
     def forget(self, order_id: str) -> EntryOrder | None:
         """Remove an entry whose order is closed, and return it."""
