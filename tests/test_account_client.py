@@ -57,7 +57,7 @@ class Desk:
 
     def __init__(self, running: Exchange, secret: str) -> None:
         clock = LiveClock()
-        bus = MessageBus(TraderId("TESTER-001"), clock)
+        self.bus = bus = MessageBus(TraderId("TESTER-001"), clock)
         self.cache = Cache()
         self.reports: list[Any] = []
         for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):

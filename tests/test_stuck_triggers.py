@@ -41,7 +41,7 @@ def engine_events(desk: Desk) -> list[Any]:
     return desk.events
 
 
-def accepted_stop(desk: Desk) -> Order:
+def accepted_stop(desk: Desk, algo_id: int = 5) -> Order:
     """Let Nautilus believe that a stop of a LONG position is open."""
     instrument = desk.client._instrument_provider.find(BTC)
     stop = desk._orders.stop_market(
@@ -53,7 +53,7 @@ def accepted_stop(desk: Desk) -> Order:
     )
     desk.cache.add_order(stop)
     stop.apply(TestEventStubs.order_submitted(stop))
-    stop.apply(TestEventStubs.order_accepted(stop, venue_order_id=VenueOrderId("5")))
+    stop.apply(TestEventStubs.order_accepted(stop, venue_order_id=VenueOrderId(str(algo_id))))
     desk.cache.update_order(stop)
     return stop
 
@@ -74,7 +74,9 @@ def tell_algo(desk: Desk, status: str, **changes: object) -> None:
     tell(desk, "ALGO_UPDATE", **fields)
 
 
-def tell_order(desk: Desk, execution: str, status: str, trade_id: int = 0) -> None:
+def tell_order(
+    desk: Desk, execution: str, status: str, trade_id: int = 0, **changes: object
+) -> None:
     filled = "0.010" if trade_id else "0"
     fields = {
         "s": "BTCUSDT", "c": STOP, "S": "SELL", "o": "MARKET", "f": "GTC", "q": "0.010", "p": "0",
@@ -83,7 +85,7 @@ def tell_order(desk: Desk, execution: str, status: str, trade_id: int = 0) -> No
         "a": "0", "m": False, "R": False, "wt": "CONTRACT_PRICE", "ot": "STOP_MARKET",
         "ps": "LONG", "cp": False, "rp": "-1", "pP": False, "si": 0, "ss": 0, "V": "NONE",
         "pm": "NONE", "gtd": 0,
-    }  # fmt: skip
+    } | changes  # fmt: skip
     tell(desk, "ORDER_TRADE_UPDATE", **fields)
 
 
@@ -186,7 +188,9 @@ def test_the_end_of_a_stop_that_was_not_filled_closes_it(start_exchange: Start) 
         tell_algo(desk, "FINISHED", ai="7", aq="0", ap="0")
         return events
 
-    assert kinds(at_the_desk(start_exchange(), work)) == [OrderCanceled]
+    updated, cancelled = at_the_desk(start_exchange(), work)
+    assert kinds([updated, cancelled]) == [OrderUpdated, OrderCanceled]
+    assert updated.venue_order_id == cancelled.venue_order_id == VenueOrderId("7")
 
 
 def test_a_stop_that_sticks_is_found_without_its_events(start_exchange: Start) -> None:
@@ -198,7 +202,7 @@ def test_a_stop_that_sticks_is_found_without_its_events(start_exchange: Start) -
         events = engine_events(desk)
         await take(desk.client.orders, "0.010")
         price = float((await desk.client.orders.query_order("BTCUSDT", None, "taken")).avgPrice)
-        await desk.client.orders.new_algo_order(
+        placed = await desk.client.orders.new_algo_order(
             symbol="BTCUSDT",
             side=BinanceOrderSide.BUY,
             order_type=BinanceOrderType.STOP_MARKET,
@@ -207,7 +211,7 @@ def test_a_stop_that_sticks_is_found_without_its_events(start_exchange: Start) -
             trigger_price=f"{price * 1.0005:.1f}",
             client_algo_id=STOP,
         )
-        accepted_stop(desk)
+        accepted_stop(desk, placed.algoId)
         while not events:  # it is asked for only after its trigger
             await desk.status(positions=False)
             await asyncio.sleep(0.1)

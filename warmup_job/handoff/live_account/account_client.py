@@ -37,15 +37,22 @@ from nautilus_trader.execution.reports import (
     PositionStatusReport,
 )
 from nautilus_trader.model.enums import OrderStatus, PositionSide, TriggerType
-from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, PositionId, VenueOrderId
+from nautilus_trader.model.events import OrderAccepted, OrderEvent, OrderUpdated
+from nautilus_trader.model.identifiers import (
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    VenueOrderId,
+)
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.model.orders import Order
 
 from warmup_job.binance.unknown_outcome import NO_SUCH_ORDER, not_placed_reason
-from warmup_job.handoff.live_account.algo_acceptance import AlgoAcceptance
 from warmup_job.handoff.live_account.certain_orders import CertainOrders, error_code
 from warmup_job.handoff.live_account.listen_keys import ListenKeyRequests
 from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers, is_at_trigger
+from warmup_job.handoff.live_account.told_ids import ToldIds
 
 _RENEW_S = 30.0
 _RECONCILE_S = 20.0
@@ -54,6 +61,8 @@ _AT_ONCE = 10
 """How many orders are asked for at once: one after another, those of a deep ladder take too long to
 reconcile in time, if all of them have ended while the trader heard nothing."""
 _MAX_READS = 3
+_STEPS = 100
+"""After how many steps of the loop Nautilus has surely applied what it was told; it takes three."""
 YOUNG_S = 2.0
 """An order that was sent more recently may not be in the exchange's answers yet."""
 
@@ -76,7 +85,7 @@ class AccountClient(BinanceFuturesExecutionClient):
             self._ws_client._http_user = ListenKeyRequests(kwargs["client"], kwargs["account_type"])
         self.triggers = StuckTriggers(self.orders, self._is_at_trigger, self._report_gone)
         self.orders.on_algo_placed = self._accept
-        self._acceptance = AlgoAcceptance()
+        self._told_ids = ToldIds(self._cache)
         self._late_trades: set[tuple[str, int]] = set()
         self._event_s: float | None = None
         self._position_side = ""
@@ -165,6 +174,11 @@ class AccountClient(BinanceFuturesExecutionClient):
         if update.c in self.triggers.gone and not self._expect_late_fill(update):
             return
         self._position_side = update.ps.value
+        order = self._cache.order(ClientOrderId(update.c))
+        if order is not None and order.has_trigger_price and not order.is_closed:
+            # Its trigger has made an order, which is cancelled elsewhere. Its ALGO_UPDATE can be
+            # lost, or come later.
+            self._triggered_algo_order_ids.add(order.client_order_id)
         try:
             super()._handle_order_trade_update(raw)
         finally:
@@ -185,24 +199,69 @@ class AccountClient(BinanceFuturesExecutionClient):
     def _is_accepted(self, order_id: str) -> bool:
         """Return whether Nautilus has been told that a conditional order was accepted."""
         order = self._cache.order(ClientOrderId(order_id))
-        is_asked = order_id in self.orders.under_way
-        is_first = self._acceptance.is_first_event(order_id, is_asked=is_asked)
-        # An event may come twice; and Nautilus learns in the loop's next step what it is told.
-        return not is_first or (order is not None and order.venue_order_id is not None)
+        return order is not None and self._told_ids.of(order) is not None
 
     def _accept(self, placed: BinanceFuturesAlgoOrder) -> None:
         """Tell that an order was accepted, unless its event has done so."""
         order = self._cache.order(ClientOrderId(placed.clientAlgoId))
         if order is None or order.status != OrderStatus.SUBMITTED or placed.algoStatus != "NEW":
             return  # it is triggered, or no longer open: its own events tell what has become of it
-        if self._acceptance.is_first_answer(placed.clientAlgoId):
-            self.generate_order_accepted(
-                strategy_id=order.strategy_id,
-                instrument_id=order.instrument_id,
-                client_order_id=order.client_order_id,
-                venue_order_id=VenueOrderId(str(placed.algoId)),
-                ts_event=self._clock.timestamp_ns(),
-            )
+        if not self._is_accepted(placed.clientAlgoId):
+            self._tell_accepted(order, VenueOrderId(str(placed.algoId)))
+
+    def _tell_accepted(self, order: Order, venue_order_id: VenueOrderId) -> None:
+        self.generate_order_accepted(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=venue_order_id,
+            ts_event=self._clock.timestamp_ns(),
+        )
+
+    def _send_order_event(self, event: OrderEvent) -> None:
+        """Send an event, after the new id of its order if the order's trigger has changed it."""
+        order, new_id = self._cache.order(event.client_order_id), event.venue_order_id
+        if order is None or not order.has_trigger_price or new_id is None:
+            super()._send_order_event(event)
+            return
+        known_id, is_update = self._told_ids.of(order), isinstance(event, OrderUpdated)
+        if known_id is None and is_update:
+            self._tell_accepted(order, new_id)  # Nautilus would not take the id from the update
+        elif known_id not in {None, new_id} and not is_update:
+            self._tell_id(order, new_id)
+        self._told_ids.add(event.client_order_id, new_id)
+        if known_id is None or not isinstance(event, OrderAccepted):  # it is accepted only once
+            super()._send_order_event(event)
+
+    def _tell_id(self, order: Order, venue_order_id: VenueOrderId) -> None:
+        """Tell Nautilus the id of the order that a trigger has made."""
+        self.generate_order_updated(
+            strategy_id=order.strategy_id,
+            instrument_id=order.instrument_id,
+            client_order_id=order.client_order_id,
+            venue_order_id=venue_order_id,
+            quantity=order.quantity,
+            price=order.price if order.has_price else None,
+            trigger_price=order.trigger_price,
+            ts_event=self._clock.timestamp_ns(),
+            venue_order_id_modified=True,
+        )
+
+    def generate_order_cancel_rejected(
+        self,
+        strategy_id: StrategyId,
+        instrument_id: InstrumentId,
+        client_order_id: ClientOrderId,
+        venue_order_id: VenueOrderId | None,
+        reason: str,
+        ts_event: int,
+    ) -> None:
+        """Tell that a cancel was rejected, of an order that may have got another id meanwhile."""
+        order = self._cache.order(client_order_id)
+        now_id = venue_order_id if order is None else self._told_ids.of(order)
+        super().generate_order_cancel_rejected(
+            strategy_id, instrument_id, client_order_id, now_id, reason, ts_event
+        )
 
     def _lacks_fills(self, finished: BinanceFuturesAlgoOrderData) -> bool:
         """Return whether more of an order is filled than Nautilus knows.
@@ -249,17 +308,7 @@ class AccountClient(BinanceFuturesExecutionClient):
             return False
         self._late_trades.add(trade)
         order = self._cache.order(ClientOrderId(update.c))
-        self.generate_order_updated(
-            strategy_id=order.strategy_id,
-            instrument_id=order.instrument_id,
-            client_order_id=order.client_order_id,
-            venue_order_id=VenueOrderId(str(update.i)),
-            quantity=order.quantity,
-            price=None,
-            trigger_price=order.trigger_price,
-            ts_event=self._clock.timestamp_ns(),
-            venue_order_id_modified=True,
-        )
+        self._tell_id(order, VenueOrderId(str(update.i)))
         logger.warning("order {} was filled late, after it counted as gone", update.c)
         return True
 
@@ -300,10 +349,11 @@ class AccountClient(BinanceFuturesExecutionClient):
                 before, held = held, await self._position_reports() if positions else []
                 if _sizes(before) == _sizes(held):
                     break  # nothing was filled meanwhile
-            status.add_order_reports(reports)
             for some in batched(reports, _AT_ONCE):
                 for fills in await asyncio.gather(*map(self._fills, some)):
                     status.add_fill_reports(fills)
+            await self._tell_new_ids(reports)
+            status.add_order_reports(reports)
             if is_complete:
                 status.add_position_reports(held)
                 self._log_takeovers(held)
@@ -312,6 +362,18 @@ class AccountClient(BinanceFuturesExecutionClient):
             self._log.error(f"Cannot read the account: {message}")
             return None
         return status
+
+    async def _tell_new_ids(self, reports: list[OrderStatusReport]) -> None:
+        """Let Nautilus learn the ids in reports, whose fills it would refuse otherwise."""
+        for report in reports:
+            order, new_id = self._cache.order(report.client_order_id), report.venue_order_id
+            is_conditional = order is not None and order.has_trigger_price
+            if is_conditional and self._told_ids.of(order) not in {None, new_id}:
+                self._tell_id(order, new_id)
+        for _ in range(_STEPS):
+            if not self._told_ids.is_behind:
+                break
+            await asyncio.sleep(0)
 
     def _log_takeovers(self, held: list[PositionStatusReport]) -> None:
         for report in held:
