@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from warmup_job.binance.funds import AccountFunds, AssetFunds, Income, parse_income
 from warmup_job.hedge_grid.account_equity import PATIENCE, AccountEquity
-from warmup_job.hedge_grid.account_result import AccountResult, advance_result, begin_result
+from warmup_job.hedge_grid.account_result import (
+    OVERLAP_MS,
+    AccountResult,
+    advance_result,
+    begin_result,
+)
 
 
 def funds(wallet: str, unrealised: str = "0") -> AssetFunds:
@@ -22,7 +27,7 @@ def income(at_ms: int, kind: str, amount: str, symbol: str = "BTCUSDT") -> Incom
 
 
 def after(before: AccountResult, now: AssetFunds, *rows: Income) -> AccountResult:
-    result, unexplained = advance_result(before, now, rows, "BTCUSDT")
+    result, unexplained, _ = advance_result(before, now, rows, "BTCUSDT")
     assert unexplained == 0
     return result
 
@@ -144,10 +149,10 @@ def test_account_result_income_that_the_balances_lack_is_left_to_the_next_readin
 
 
 def test_account_result_rows_of_one_ms_are_counted_together() -> None:
-    """Or the second row would be missing for ever: the next reading begins one ms later."""
+    """Which of them are in the wallet is unknown, so a part of them never counts."""
     first = begin_result(funds("1000"), 100)
     rows = [income(110, "REALIZED_PNL", "-4"), income(110, "COMMISSION", "-1")]
-    _, unexplained = advance_result(first, funds("996"), rows, "BTCUSDT")
+    _, unexplained, _ = advance_result(first, funds("996"), rows, "BTCUSDT")
     assert unexplained == 1
 
 
@@ -230,3 +235,66 @@ def test_account_result_income_is_read_from_binances_rows_in_order_of_time() -> 
     assert (second.amount, second.at_ms, second.is_transfer) == (
         D("-0.375"), 1570608000000, True,
     )  # fmt: skip
+
+
+def number(at_ms: int, kind: str, amount: str, number: int) -> Income:
+    return income(at_ms, kind, amount)._replace(number=str(number))
+
+
+FILL = number(150, "COMMISSION", "-0.04", 1)
+SAME_MS = number(150, "COMMISSION", "-0.04", 2)
+"""Another fill of the same ms, with the same fee."""
+
+
+@pytest.mark.parametrize("second", [(FILL, SAME_MS), (SAME_MS, FILL)])
+@pytest.mark.parametrize("last", [FILL, number(170, "COMMISSION", "-0.01", 3)])
+def test_account_equity_rows_of_one_ms_in_two_readings_all_count_once(
+    second: tuple[Income, ...], last: Income
+) -> None:
+    """Also if a later change was counted in between: Binance may list them in any order."""
+    equity = AccountEquity("USDT", "BTCUSDT")
+    equity.take(reading("1000"), D(0))
+    before = list(dict.fromkeys([FILL, last]))
+    wallet = 1000 + sum(row.amount for row in before)
+    assert equity.take(reading(str(wallet), *before), D(0)).is_taken
+    assert equity.result is not None
+    assert equity.result.fees == 1000 - wallet
+    rows = [*second, *(row for row in before if row not in second)]
+    wallet -= D("0.04")
+    for _ in range(2):
+        assert equity.take(reading(str(wallet), *rows), D(0)).unexplained == 0
+        assert equity.result.fees == 1000 - wallet
+    assert equity.result.settled_ms < FILL.at_ms
+
+
+def test_account_equity_forgets_what_no_later_reading_lists() -> None:
+    equity = AccountEquity("USDT", "BTCUSDT")
+    equity.take(reading("1000"), D(0))
+    equity.take(reading("999.96", FILL), D(0))
+    late = number(150 + 2 * OVERLAP_MS, "COMMISSION", "-1", 3)
+    equity.take(reading("998.96", FILL, late), D(0))
+    assert equity.result is not None
+    assert equity.result.counted == ((late.at_ms, late.key),)
+    assert equity.result.settled_ms < late.at_ms
+    assert equity.take(reading("998.96", FILL, late), D(0)).is_taken
+    assert equity.result.fees == D("1.04")
+
+
+def test_account_equity_state_of_an_earlier_version_counts_from_the_next_ms_on() -> None:
+    old = AccountResult(at_ms=150, wallet=D(1000), equity=D(1000), highest=D(1000))
+    equity = AccountEquity("USDT", "BTCUSDT", old)
+    later = number(151, "COMMISSION", "-1", 3)
+    assert equity.take(reading("999", FILL, later), D(0)).is_taken
+    assert equity.result is not None
+    assert equity.result.fees == 1
+
+
+def test_account_equity_begins_when_the_wallet_is_quiet() -> None:
+    """Or a change would count twice, or never: it may be in the first balances or not."""
+    equity = AccountEquity("USDT", "BTCUSDT")
+    assert not equity.take(reading("1000", FILL), D(0)).is_taken
+    assert equity.result is None
+    assert equity.take(reading("999.96"), D(0)).is_taken
+    busy = AccountEquity("USDT", "BTCUSDT")
+    takes = [busy.take(reading("1000", FILL), D(0)).is_taken for _ in range(PATIENCE + 1)]
+    assert takes == [False] * PATIENCE + [True]

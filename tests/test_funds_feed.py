@@ -53,7 +53,7 @@ class Account:
 
     async def read(self) -> Reading:
         result = self.equity.result
-        funds = await self.reader.read_funds(None if result is None else result.at_ms)
+        funds = await self.reader.read_funds(None if result is None else result.settled_ms)
         return self.equity.take(funds, D(0))
 
     async def result(self) -> AccountResult:
@@ -105,6 +105,28 @@ def test_funds_feed_sums_of_the_income_are_the_wallet(
         poorer = await account.result()
         assert float(poorer.drawdown_pct) == pytest.approx(float(last.drawdown_pct))
         assert poorer.wallet == last.wallet - 5000
+
+    at_the_exchange(use)
+
+
+@pytest.mark.parametrize("rows", [1000, 3])
+def test_funds_feed_of_one_ms_is_read_whole_although_pages_end_in_it(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what the exchange books later with the same time is counted by the next reading."""
+    monkeypatch.setattr(account_reader, "INCOME_ROWS", rows)
+
+    async def use(account: Account) -> None:
+        await account.result()
+        at_ms = account.now()
+        for amount in range(1, 8):
+            account.trading.transfer(D(amount), at_ms)
+        reading = await account.read()
+        assert [row.amount for row in reading.transfers] == list(range(1, 8))
+        account.trading.transfer(D(8), at_ms)
+        reading = await account.read()
+        assert reading.unexplained == 0
+        assert [row.amount for row in reading.transfers] == [8]
 
     at_the_exchange(use)
 

@@ -90,6 +90,28 @@ def test_grid_money_the_last_report_counts_the_last_fill(tmp_path: Path) -> None
         assert fees > 0
 
 
+def test_grid_money_the_first_entry_waits_for_the_first_reading(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """Or fills before it would be missing in the result for ever."""
+    running = start_exchange(volatility_bps=WILD)
+    start = D(account_of(running)["wallet"])
+    running.fault("503@v3/account")
+    with operated(live_config(tmp_path, running), "live", tmp_path / "state", KEYS) as trader:
+        waits = trader.until(lambda report: "funds" in report["why"])
+        assert (waits["state"], account_of(running)["orders"]) == ("filling", [])
+        running.clear_faults()
+        await_fill(running, trader)
+        assert trader.ask("flatten").code == 0
+        wallet = D(account_of(running)["wallet"])
+
+        def is_told(report: dict[str, Any]) -> bool:
+            grid = report["grids"][0]
+            return start + D(grid["realised"]) - D(grid["fees"]) == wallet != start
+
+        trader.until(is_told)
+
+
 def expected_exits(book: Book, entry: D, steps: ExitSteps) -> tuple[D, D]:
     return stop_price(book, entry, steps, TICK), target_price(book, entry, steps, TICK)
 

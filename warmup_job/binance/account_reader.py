@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from warmup_job.binance.client import BinanceClient, make_ccxt
 from warmup_job.binance.connection_errors import connection_error
-from warmup_job.binance.funds import AccountFunds, Income, parse_assets, parse_income
+from warmup_job.binance.funds import QUIET_MS, AccountFunds, Income, parse_assets, parse_income
 from warmup_job.binance.proxies import proxy_for
 from warmup_job.errors import ExchangeUnreachableError, WarmupError
 
@@ -151,7 +151,8 @@ class AccountReader:
         """Read the balances and what has changed them, once and without retry.
 
         Args:
-            after_ms: Changes count from the next ms on, the exchange's time; None: from now on.
+            after_ms: The changes are read from the next ms on, the exchange's time; None: from
+                `QUIET_MS` ago.
 
         Raises:
             WarmupError: The exchange did not answer, refused, or limits or blocks this IP.
@@ -161,25 +162,33 @@ class AccountReader:
         account = await self._ask(ACCOUNT_WEIGHT, lambda: [ccxt.fapiPrivateV3GetAccount({})])
         with self._expected():
             assets = parse_assets(account[0])
-        start_ms = (asked_ms if after_ms is None else after_ms) + 1
+        start_ms = asked_ms - QUIET_MS if after_ms is None else after_ms + 1
         return AccountFunds(asked_ms, assets, tuple(await self._read_income(start_ms)))
 
     async def _read_income(self, start_ms: int) -> list[Income]:
         """Read all income from ``start_ms`` on, page by page."""
         income: list[Income] = []
+        page = 1
         while True:
             asked = {"startTime": start_ms, "limit": INCOME_ROWS}
+            if page > 1:
+                asked["page"] = page
             answers = await self._ask(
                 INCOME_WEIGHT,
                 lambda asked=asked: [self._ccxt.fapiPrivateGetIncome(asked)],  # type: ignore[misc]
             )
             with self._expected():
                 rows = parse_income(answers[0])
-            if len(rows) < INCOME_ROWS or rows[0].at_ms == rows[-1].at_ms:
+            if len(rows) < INCOME_ROWS:
                 return income + rows
+            last_ms = rows[-1].at_ms
+            if rows[0].at_ms == last_ms:
+                page += 1
+                income += rows
+                continue
             # The page may end within a ms: read that ms again.
-            start_ms = rows[-1].at_ms
-            income += [row for row in rows if row.at_ms < start_ms]
+            income += [row for row in rows if row.at_ms < last_ms]
+            start_ms, page = last_ms, 1
 
     async def _ask(self, weight: int, requests: Callable[[], list[Awaitable[Any]]]) -> list[Any]:
         """Send signed requests at the same time and at once, and count their weight."""

@@ -18,6 +18,9 @@ TRANSFERS = frozenset(
     }
 )  # fmt: skip
 """Kinds of income that trading has neither earned nor lost."""
+QUIET_MS = 1_000
+"""How much earlier than balances a change may be that is not in them: clocks differ, and a change
+takes time to be booked."""
 
 
 class AssetFunds(NamedTuple):
@@ -41,11 +44,18 @@ class Income(NamedTuple):
     asset: str
     amount: Decimal
     """Negative if the wallet has become smaller."""
+    number: str = ""
+    """Binance's tranId, which is unique in a kind of income of an account."""
 
     @property
     def is_transfer(self) -> bool:
         """Whether it is a deposit or a withdrawal."""
         return self.kind in TRANSFERS
+
+    @property
+    def key(self) -> str:
+        """What tells this change from every other one, also from those of the same ms."""
+        return f"{self.at_ms} {self.kind} {self.symbol} {self.asset} {self.number}"
 
 
 class AccountFunds(NamedTuple):
@@ -84,7 +94,7 @@ def parse_income(answer: Any) -> list[Income]:  # noqa: ANN401 - JSON
     rows = [
         Income(
             int(each["time"]), str(each["incomeType"]), str(each["symbol"]), str(each["asset"]),
-            Decimal(each["income"]),
+            Decimal(each["income"]), str(each["tranId"]),
         )
         for each in answer
     ]  # fmt: skip

@@ -22,7 +22,7 @@ from warmup_job.handoff.flatten import HeldPosition
 from warmup_job.handoff.live_account.account_client import AccountClient
 from warmup_job.handoff.live_account.account_watch import AccountWatch
 from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
-from warmup_job.handoff.live_account.funds_feed import feed_funds, feed_last_funds
+from warmup_job.handoff.live_account.funds_feed import are_funds_known, feed_funds, feed_last_funds
 from warmup_job.handoff.live_account.limited_requests import share_limits
 from warmup_job.handoff.live_account.other_trader_watch import OtherTraderWatch
 from warmup_job.handoff.node import Execution, account_type, environment, provider, proxy_url
@@ -51,17 +51,27 @@ class LiveRunner(BaseRunner):
     @property
     def account_unread(self) -> bool:
         """Whether the account has to be read before the trader can be live."""
+        return self._is_uncompared or not self._are_funds_known
+
+    @property
+    def _is_uncompared(self) -> bool:
         return self._is_futures and (self._account is None or self._account.is_unread)
+
+    @property
+    def _are_funds_known(self) -> bool:
+        """Whether results can be counted: what is filled before would be missing in them."""
+        return not self._is_futures or are_funds_known(self.strategies)
 
     def is_heard(self) -> bool:
         """Return whether every websocket stream was heard and the account was read."""
-        return super().is_heard() and not self.account_unread
+        return super().is_heard() and not self._is_uncompared
 
     def account_problem(self) -> str:
         """Return why the account or the clock forbids entries; empty: they do not."""
         if self._account is None:
             return "the account has not been read yet" if self._is_futures else self.clock.problem
-        return self.clock.problem or self._account.reason
+        unknown = "" if self._are_funds_known else "the account's funds have not been read yet"
+        return self.clock.problem or self._account.reason or unknown
 
     def account_report(self) -> AccountReport | None:
         """Return how the account compares with Nautilus' cache; None: it is not compared."""
@@ -108,7 +118,10 @@ class LiveRunner(BaseRunner):
             self._reader = reader
             fills = asyncio.Event()
             node.kernel.msgbus.subscribe("events.order.*", partial(_note_fill, fills))
-            self.start_task(feed_funds(reader, self.strategies, fills=fills), "funds")
+            feed = feed_funds(
+                reader, self.strategies, fills=fills, on_taken=self.on_connection_change
+            )
+            self.start_task(feed, "funds")
             others = OtherTraderWatch(settings.identity, reader, built.closed_orders.has_sent)
             self._account = AccountWatch(
                 reader, client, node.cache, others, settings.identity.owns, self.clock, self

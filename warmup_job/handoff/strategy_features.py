@@ -52,7 +52,10 @@ class UsesAccountFunds(Protocol):
 
     @property
     def funds_until_ms(self) -> int | None:
-        """Until when it knows the account's income, the exchange's time; None: it knows none."""
+        """Until when it knows all of the account's income, the exchange's time, UTC ms.
+
+        None: it does not know the account yet.
+        """
 
     def on_account_funds(self, funds: AccountFunds) -> bool:
         """Take the account's balances, and the income since ``funds_until_ms``.

@@ -40,21 +40,27 @@ class AccountEquity:
         """Take a reading.
 
         Args:
-            funds: The account's funds, with the income after ``result.at_ms``.
+            funds: The account's funds, with the income after ``result.settled_ms``.
             lost: The loss from the highest equity that is known from elsewhere; it counts at the
                 first reading only.
         """
         mine, before = funds.assets.get(self.currency, _NOTHING), self.result
+        income = [row for row in funds.income if row.asset == self.currency]
         if before is None:
-            self.result = begin_result(mine, funds.asked_ms, lost)
+            if income and self._must_wait():
+                return Reading(is_taken=False)  # it may be in the balances or not
+            self.result = begin_result(mine, funds.asked_ms, lost, income)
             return Reading(is_taken=True)
-        income = [
-            row for row in funds.income if row.asset == self.currency and row.at_ms > before.at_ms
-        ]
-        after, unexplained = advance_result(before, mine, income, self.symbol)
-        if unexplained and self._waiting < PATIENCE:
-            self._waiting += 1
+        after, unexplained, counted = advance_result(
+            before, mine, before.not_counted(income), self.symbol
+        )
+        if unexplained and self._must_wait():
             return Reading(is_taken=False)
         self.result, self._waiting = after, 0
-        transfers = tuple(row for row in income if row.is_transfer and row.at_ms <= after.at_ms)
+        transfers = tuple(row for row in counted if row.is_transfer)
         return Reading(is_taken=True, transfers=transfers, unexplained=unexplained)
+
+    def _must_wait(self) -> bool:
+        """Return whether another reading may tell more; count it."""
+        self._waiting += 1
+        return self._waiting <= PATIENCE

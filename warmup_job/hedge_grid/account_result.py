@@ -12,6 +12,10 @@ proportion as the equity:
 So a transfer changes neither the drawdown nor what it is measured from in percent. ``e`` is
 followed from the last reading through the income in order of time. A result that is realised was in
 the equity before, as far as the unrealised result has moved the other way, and counts only once.
+
+Changes of one ms may be listed in two readings, and Binance may list one later than those that
+follow it. So every reading begins a while before the last change that is counted, and the changes
+of that time that are counted are known by their keys.
 """
 
 from __future__ import annotations
@@ -22,8 +26,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from warmup_job.binance.funds import AssetFunds, Income
+from warmup_job.binance.funds import QUIET_MS, AssetFunds, Income
 
+OVERLAP_MS = 60_000
+"""How much later than the changes that follow it a change may be listed and still counts."""
 _ROUNDING = Decimal("0.000001")
 """How much one row of income may differ from its change of the wallet, quote currency."""
 
@@ -43,6 +49,21 @@ class AccountResult(msgspec.Struct, frozen=True):
     """The symbol's fees; a rebate is negative."""
     funding: Decimal = Decimal(0)
     """The symbol's funding; paid funding is negative."""
+    known_from_ms: int | None = None
+    """All earlier income is counted; of later income, what ``counted`` names. None: all income
+    until ``at_ms`` is counted, as an earlier version saved it."""
+    counted: tuple[tuple[int, str], ...] = ()
+    """Time and key of the income from ``known_from_ms`` on that is counted."""
+
+    @property
+    def settled_ms(self) -> int:
+        """Until when all income is counted, so that the next reading begins one ms later."""
+        return self.at_ms if self.known_from_ms is None else self.known_from_ms - 1
+
+    def not_counted(self, income: Iterable[Income]) -> list[Income]:
+        """Return the changes of ``income`` that are not counted yet."""
+        known = {key for _, key in self.counted}
+        return [row for row in income if row.at_ms > self.settled_ms and row.key not in known]
 
     @property
     def drawdown_pct(self) -> Decimal:
@@ -61,18 +82,31 @@ class Advance(NamedTuple):
     result: AccountResult
     unexplained: Decimal
     """The part of the wallet's change that no income explains; 0 if all is explained."""
+    counted: Sequence[Income]
+    """The income that is counted in addition."""
 
 
-def begin_result(funds: AssetFunds, at_ms: int, lost: Decimal = Decimal(0)) -> AccountResult:
+def begin_result(
+    funds: AssetFunds, at_ms: int, lost: Decimal = Decimal(0), income: Sequence[Income] = ()
+) -> AccountResult:
     """Return the result at the first start, or after the state was lost.
 
     Args:
         funds: The quote currency's balances.
         at_ms: When they were read, the exchange's time, UTC ms.
         lost: The loss from the highest equity that is known from elsewhere, quote currency.
+        income: The quote currency's income from `QUIET_MS` before; what is not later than
+            ``at_ms`` is in the balances.
     """
     equity = funds.wallet + funds.unrealised
-    return AccountResult(at_ms, funds.wallet, equity, equity + max(lost, Decimal(0)))
+    return AccountResult(
+        at_ms=at_ms,
+        wallet=funds.wallet,
+        equity=equity,
+        highest=equity + max(lost, Decimal(0)),
+        known_from_ms=at_ms - QUIET_MS,
+        counted=tuple((row.at_ms, row.key) for row in income if row.at_ms <= at_ms),
+    )
 
 
 def advance_result(
@@ -87,7 +121,7 @@ def advance_result(
     Args:
         before: The result so far.
         funds: The quote currency's balances now.
-        income: The quote currency's income after ``before.at_ms``, by time.
+        income: The quote currency's income that is not counted yet, by time.
         symbol: Binance's symbol, whose result is counted.
     """
     change = funds.wallet - before.wallet
@@ -96,16 +130,21 @@ def advance_result(
     highest = _after_transfers(before, counted, funds.unrealised)
     equity = funds.wallet + funds.unrealised
     mine = [row for row in counted if row.symbol == symbol]
+    at_ms = max(before.at_ms, counted[-1].at_ms) if counted else before.at_ms
+    known_from_ms = max(before.settled_ms + 1, at_ms - OVERLAP_MS)
+    known = *before.counted, *((row.at_ms, row.key) for row in counted)
     result = AccountResult(
-        at_ms=counted[-1].at_ms if counted else before.at_ms,
+        at_ms=at_ms,
         wallet=funds.wallet,
         equity=equity,
         highest=max(highest, equity),
         realised=before.realised + _sum(mine, "REALIZED_PNL", "INSURANCE_CLEAR"),
         fees=before.fees - _sum(mine, "COMMISSION", "COMMISSION_REBATE"),
         funding=before.funding + _sum(mine, "FUNDING_FEE"),
+        known_from_ms=known_from_ms,
+        counted=tuple(each for each in known if each[0] >= known_from_ms),
     )
-    return Advance(result, rest)
+    return Advance(result, rest, counted)
 
 
 def _count_explained(income: Sequence[Income], change: Decimal) -> tuple[int, Decimal]:

@@ -331,9 +331,9 @@ class HedgeGridV1(Strategy):
 
     @property
     def funds_until_ms(self) -> int | None:
-        """Until when the account's income is counted; None: the account is not known yet."""
+        """Until when all income is counted; None: the account is not known yet."""
         account = self._result.account
-        return None if account is None else account.at_ms
+        return None if account is None else account.settled_ms
 
     def on_account_funds(self, funds: AccountFunds) -> bool:
         """Judge the drawdown by the account's equity; live only.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -34,6 +34,7 @@ async def feed_funds(
     again_s: float = AGAIN_S,
     *,
     fills: asyncio.Event | None = None,
+    on_taken: Callable[[], object] = lambda: None,
 ) -> None:
     """Read the account's funds again and again, until the task is cancelled.
 
@@ -44,6 +45,7 @@ async def feed_funds(
         again_s: the time to the next reading after one that failed or could not be used, and the
             shortest time between any two.
         fills: is set after every fill: the next reading follows soon.
+        on_taken: is called after each reading that every strategy could use.
     """
     users = _users(strategies)
     is_failing = False
@@ -61,6 +63,8 @@ async def feed_funds(
         if is_failing:
             logger.info("the account's funds are read again")
         is_failing = False
+        if is_taken:
+            on_taken()
         await asyncio.sleep(again_s)
         if is_taken:
             await _until_fill(fills, every_s - again_s)
@@ -97,6 +101,11 @@ async def feed_last_funds(reader: AccountReader, strategies: Iterable[Strategy])
             "the last report lacks what the account has earned in the last seconds: {}",
             error if isinstance(error, WarmupError) else repr(error),
         )
+
+
+def are_funds_known(strategies: Iterable[Strategy]) -> bool:
+    """Return whether each strategy that uses the account's funds has had a first reading."""
+    return all(each.funds_until_ms is not None for each in _users(strategies))
 
 
 def _users(strategies: Iterable[Strategy]) -> list[UsesAccountFunds]:
