@@ -19,7 +19,13 @@ from tests.support.exchange import Exchange, running_exchange
 from tests.support.recordings import RECORDINGS
 from tests.support.suite import SCALE
 
-hypothesis.settings.register_profile("warmup", derandomize=SCALE == 1)
+hypothesis.settings.register_profile(
+    "warmup",
+    derandomize=SCALE == 1,
+    # A busy machine is no failure.
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("warmup")
 
 

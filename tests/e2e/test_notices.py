@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -47,11 +48,17 @@ def test_trader_posts_when_it_is_live_paused_and_stopped_and_never_shows_the_url
                 f'warmup_grid_open_orders{{{name},kind="entry"}} {report["orders_open"]}' in lines
             )
             assert trader.ask("pause").code == 0
-            until(lambda: len(receiver.bodies) == 2, receiver.bodies, process=trader.process)
+            until(
+                lambda: any(each["event"] == "paused" for each in receiver.bodies),
+                receiver.bodies,
+                process=trader.process,
+            )
             assert trader.stop() == 143
-    assert [each["event"] for each in receiver.bodies] == ["live", "paused", "stopped"]
+    # A busy machine may be late with a bar, which degrades the trader for a moment.
+    events = [each["event"] for each in receiver.bodies if each["event"] != "degraded"]
+    assert [event for event, _ in groupby(events)] == ["live", "paused", "stopped"]
     assert receiver.bodies[0]["trader"] == "paper trader of BTCUSDT"
-    assert receiver.bodies[2]["text"] == "stopped: it was asked to stop"
+    assert receiver.bodies[-1]["text"] == "stopped: it was asked to stop"
     written = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert trader.log in written
     assert not [each for each in written if b"very-secret" in each.read_bytes()]
