@@ -29,10 +29,10 @@ from warmup_job.catalog.detector_bars import detector_bar
 from warmup_job.catalog.nautilus_bars import open_ms_of
 from warmup_job.config import load
 from warmup_job.errors import TraderError
-from warmup_job.handoff import runner as runner_module
 from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.node import NodeSettings
 from warmup_job.handoff.paper_runner import PaperRunner
+from warmup_job.handoff.shut_down import LastOrders
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 from warmup_job.job.run_job import warm
 from warmup_job.market.interval import Interval
@@ -368,7 +368,7 @@ def test_a_task_that_goes_on_to_the_end_runs_while_orders_are_cancelled(
         for name, to_the_end in (("ordinary", False), ("last", True)):
             tasks[name] = runner.start_task(_for_ever(), name, to_the_end=to_the_end)
 
-    monkeypatch.setattr(runner_module, "cancel_at_the_end", cancel_orders)
+    monkeypatch.setattr(LastOrders, "settle", cancel_orders)
     asyncio.run(watch_seconds(running, during))
     cancelled.append({name for name, task in tasks.items() if task.cancelled()})
     assert cancelled == [{"ordinary"}, {"ordinary", "last"}]

@@ -34,6 +34,10 @@ class BuiltNode:
     saver: saved_state.StateSaver | None
     """None: the strategies' states are not kept."""
 
+    async def save_last(self) -> bool:
+        """Save the strategies' present states; return False if they may not be on the disk."""
+        return self.saver is None or await self.saver.close()
+
 
 def build_node(
     settings: NodeSettings,

@@ -137,7 +137,7 @@ class LiveRunner(BaseRunner):
         return AccountReader(self.client, url, key, secret, symbols)
 
     async def _read_last_funds(self) -> None:
-        """Read the account's funds; the reader of the run ended together with its task."""
+        """Read the account's funds; what read them during the run has ended."""
         if self._reader is not None:
             async with self._account_reader() as reader:
                 await feed_last_funds(reader, self.strategies)

@@ -41,7 +41,7 @@ from warmup_job.handoff.run_reports import RunReports
 from warmup_job.handoff.run_state import RunState
 from warmup_job.handoff.run_tasks import RunTasks
 from warmup_job.handoff.shut_down import (
-    cancel_at_the_end,
+    LastOrders,
     orders_to_cancel,
     stop_node,
     take_over_shutdown,
@@ -244,12 +244,13 @@ class BaseRunner(ABC):
         self.set_trading(TradingState.HALTED)  # exits may still leave
         on_stop = orders_to_cancel(self._tasks.error, self.policy.on_stop, built.own_orders)
         self._cancel(on_stop)
-        await cancel_at_the_end(built.own_orders, node_task, on_stop)
-        self._tasks.cancel_last()
+        orders = LastOrders(built.own_orders, self.strategies, node_task, on_stop)
+        await orders.settle()
         await self._read_last_funds()
-        if built.saver is not None:
-            await built.saver.close()
+        await orders.settle_and_save(built.save_last)
+        self._tasks.cancel_last()
         await stop_node(built.node, node_task)
+        orders.tell_unprotected()
         await self.policy.operator.write()
         self.on_report(self.report())
 

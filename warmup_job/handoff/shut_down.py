@@ -1,21 +1,24 @@
-"""The end of a run: open orders by policy, state to disk, then the node."""
+"""The end of a run: open orders by policy, exits that are owed, state to disk, then the node."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from loguru import logger
 from nautilus_trader.common.messages import ShutdownSystem
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import LiveRefusedError, TraderError
 from warmup_job.handoff.live_account.own_orders import OwnOrders
+from warmup_job.handoff.reporting.figures import grid_reports
+from warmup_job.handoff.strategy_features import ReportsOwedExits
 from warmup_job.modes import Orders
 
-_CANCEL_AGAIN_S = 0.05
-_CANCEL_S = 3.0  # how long cancels may take
+_LOOK_S = 0.05
+_SETTLE_S = 3.0  # how long orders may take
 _STOP_S = 10.0
 
 
@@ -50,25 +53,93 @@ def orders_to_cancel(error: BaseException | None, on_stop: Orders, own_orders: O
     return "cancel_entries" if on_stop == "keep" else on_stop
 
 
-async def cancel_at_the_end(
-    own_orders: OwnOrders, node_task: asyncio.Task[None], policy: Orders
-) -> None:
-    """Cancel what the policy names until nothing of it is open, for at most 3 s.
+class LastOrders:
+    """The orders of a run that ends.
 
-    An exit that is being replaced by one of another size gets its successor within that time.
+    The strategies still run, so they act on what the exchange says of their exits.
 
     Args:
         own_orders: the trader's.
+        strategies: the node's.
         node_task: runs the node; nothing is waited for once it has ended.
         policy: which orders to cancel.
     """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CANCEL_S):
-            while not node_task.done() and (
-                own_orders.are_under_way() or own_orders.select(policy)
-            ):
-                await asyncio.sleep(_CANCEL_AGAIN_S)
-                own_orders.cancel(policy)
+
+    def __init__(
+        self,
+        own_orders: OwnOrders,
+        strategies: Sequence[Strategy],
+        node_task: asyncio.Task[None],
+        policy: Orders,
+    ) -> None:
+        self._own_orders = own_orders
+        self._strategies = strategies
+        self._node_task = node_task
+        self._policy: Orders = policy
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether nothing is to be cancelled, is under way or is owed."""
+        return self._node_task.done() or not (
+            self._own_orders.are_under_way()
+            or self._own_orders.select(self._policy)
+            or self._are_exits_owed()
+        )
+
+    def _are_exits_owed(self) -> bool:
+        return any(
+            each.is_running and isinstance(each, ReportsOwedExits) and each.owes_exits
+            for each in self._strategies
+        )
+
+    async def settle(self) -> None:
+        """Cancel what the policy names, and wait until the orders are settled, for at most 3 s.
+
+        An exit that is being replaced by one of another size gets its successor within that time,
+        and a position whose stop loss was refused is closed.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLE_S):
+                while not self.are_settled:
+                    await asyncio.sleep(_LOOK_S)
+                    self._own_orders.cancel(self._policy)
+
+    async def settle_and_save(self, save: Callable[[], Awaitable[bool]]) -> None:
+        """Save the states, and settle what the exchange says meanwhile, for at most 3 s.
+
+        When this returns in time, the orders are settled: stop the strategies before the event
+        loop runs again, so that none of them handles an exit by half.
+
+        Args:
+            save: saves the strategies' states; returns whether they are on the disk.
+        """
+        loop = asyncio.get_running_loop()
+        is_saved, end_at = await save(), loop.time() + _SETTLE_S
+        while not self.are_settled and loop.time() < end_at:
+            await self.settle()
+            is_saved = is_saved and await save()  # a disk that hangs is waited for once
+
+    def tell_unprotected(self) -> None:
+        """Log as an error which part of a position is left without a stop loss.
+
+        Nothing is logged if the policy has cancelled the stops, or another trader goes on.
+        """
+        if self._policy == "cancel_all" or self._own_orders.only_this_run:
+            return
+        bare = ", ".join(_describe_unprotected(self._strategies))
+        if bare:
+            logger.error(
+                "{} left WITHOUT A STOP LOSS: start the trader again, which sends it, or close "
+                "the position at the exchange", bare,
+            )  # fmt: skip
+
+
+def _describe_unprotected(strategies: Sequence[Strategy]) -> Iterator[str]:
+    for grid in grid_reports(strategies):
+        for book, report in grid.books.items():
+            if report.unprotected:
+                quantity = f"{report.unprotected.normalize():f} {grid.base_currency}"
+                yield f"{quantity} of {grid.instrument_id}-{book}"
 
 
 async def stop_node(node: TradingNode, node_task: asyncio.Task[None]) -> None:

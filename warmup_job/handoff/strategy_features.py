@@ -120,6 +120,15 @@ class LiftsDrawdownStop(Protocol):
 
 
 @runtime_checkable
+class ReportsOwedExits(Protocol):
+    """A strategy that knows that it has yet to send or repeat an exit; the trader's end waits."""
+
+    @property
+    def owes_exits(self) -> bool:
+        """Whether a position is being closed, or an exit that was refused is to be repeated."""
+
+
+@runtime_checkable
 class ReportsFigures(Protocol):
     """A strategy whose figures are part of the trader's report."""
 

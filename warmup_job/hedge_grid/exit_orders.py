@@ -86,6 +86,14 @@ class ExitOrders:
         """The held lots."""
         return list(self._lots.values())
 
+    @property
+    def are_owed(self) -> bool:
+        """Whether a lot is being closed, or a stop loss that was refused is to be repeated."""
+        return any(
+            self._stops.is_closing(lot) or (self._stops.is_owed(lot) and not self._is_small(lot))
+            for lot in self.lots
+        )
+
     def room(self) -> int:
         """Return how many more lots the exchange has stop losses for."""
         return self._stops.room()

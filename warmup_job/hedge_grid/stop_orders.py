@@ -102,6 +102,15 @@ class StopOrders:
             )
         return found
 
+    def is_closing(self, lot: Lot) -> bool:
+        """Return whether an order closes the lot now: a market order, or a triggered stop."""
+        return any(each.is_closing for each in self.orders(lot))
+
+    def is_owed(self, lot: Lot) -> bool:
+        """Return whether an order must follow one that was refused, expired or was cancelled."""
+        is_retried = lot.is_closing or lot.stop_failures > 0
+        return is_retried and lot.quantity - covered(self.orders(lot)) >= self._client.step
+
     def is_crowded(self, book: Book) -> bool:
         """Return whether take profits of the book keep the exchange from closing one of its lots.
 

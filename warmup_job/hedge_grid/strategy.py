@@ -226,6 +226,13 @@ class HedgeGridV1(Strategy):
 
     # -- the runner and the operator -------------------------------------------------------------
 
+    @property
+    def owes_exits(self) -> bool:
+        """Whether a lot is being closed, or a stop loss that was refused is to be repeated."""
+        if not self._has_started or self._guard.is_flattening:
+            return False
+        return self._orders.exits.are_owed
+
     def _on_risk_event(self, event: object) -> None:
         """Forget old prices while trading is halted; afterwards send what is missing."""
         state = getattr(event, "state", None)
