@@ -510,6 +510,54 @@ def test_hedge_grid_circuit_breaker_stops_entries_until_the_cooldown_has_passed(
     assert [round(at / SECOND_NS) for at in laid] == [1] * 3 + [second] * 3
 
 
+def opened(engine: BacktestEngine, *, at_s: int) -> list[dict[str, bytes]]:
+    """Run a grid whose circuit breaker opens, and return what it saves then."""
+    strategy = warmed(max_errors_per_minute=1, circuit_breaker_cooldown_seconds=100)
+    engine.add_strategy(strategy)
+    feed(engine, begun().quote(50, "50000"))
+    saved: list[dict[str, bytes]] = []
+
+    def fail_and_save(_: object) -> None:
+        strategy.on_state_change = lambda: saved.append(strategy.on_save())
+        fail(strategy)
+
+    strategy.clock.set_time_alert_ns("error", START_NS + at_s * SECOND_NS, fail_and_save)
+    engine.run()
+    return saved
+
+
+@pytest.mark.parametrize(
+    ("changes", "second"),
+    [
+        ({}, 122),
+        ({"circuit_breaker_cooldown_seconds": 60}, 62),  # the file has a shorter one now
+        ({"enable_circuit_breaker": False}, 2),
+    ],
+)
+def test_hedge_grid_circuit_breaker_that_is_open_survives_a_restart(
+    engine: BacktestEngine, changes: dict[str, Any], second: int
+) -> None:
+    """It is open until the second 120; the second start is at the second 0 again."""
+    saved = opened(engine, at_s=20)
+    again = make_engine()
+    strategy = warmed(**changes)
+    strategy.on_load(saved[0])
+    assert strategy.on_save() == saved[0], "a start that fails must not forget it"
+    market = begun().bar(62, "50000").quote(63, "50000").bar(122, "50000").quote(123, "50000")
+    try:
+        orders = run(again, strategy, market)
+    finally:
+        again.dispose()
+    sent_s = min(order.init_event.ts_init - START_NS for order in orders) / SECOND_NS
+    assert round(sent_s) == second
+
+
+def test_hedge_grid_circuit_breaker_whose_end_has_passed_is_closed_after_a_restart() -> None:
+    breaker = CircuitBreaker(errors_per_minute=3, window_seconds=60, cooldown_seconds=100)
+    breaker.restore(5 * SECOND_NS, 5 * SECOND_NS)
+    assert not breaker.is_open(5 * SECOND_NS)
+
+
 def test_hedge_grid_circuit_breaker_cancels_resting_entries_and_keeps_exits(
     engine: BacktestEngine,
 ) -> None:

@@ -32,6 +32,15 @@ class CircuitBreaker:
         self.open_until_ns = now_ns + self.cooldown_seconds * _SECOND_NS
         return True
 
+    def restore(self, open_until_ns: int, now_ns: int) -> None:
+        """Stay open as long as an earlier run has decided, at most for a cooldown from now on.
+
+        Args:
+            open_until_ns: The saved end, Unix ns. A past one changes nothing.
+            now_ns: The time now, Unix ns.
+        """
+        self.open_until_ns = min(open_until_ns, now_ns + self.cooldown_seconds * _SECOND_NS)
+
     def is_open(self, now_ns: int) -> bool:
         """Return whether the breaker blocks entries at ``now_ns`` (Unix ns)."""
         return now_ns < self.open_until_ns

@@ -94,6 +94,11 @@ class EntryGuard:
             return Block("stale_bars", "the last bar is older than max_bar_staleness_seconds")
         return None
 
+    def restore_breaker(self, open_until_ns: int, now_ns: int) -> None:
+        """Let the circuit breaker stay open until a saved time, unless it is switched off."""
+        if self._config.enable_circuit_breaker:
+            self.breaker.restore(open_until_ns, now_ns)
+
     def count_error(self, now_ns: int) -> bool:
         """Count an order that failed; return whether this opens the circuit breaker."""
         return self._config.enable_circuit_breaker and self.breaker.count_error(now_ns)

@@ -189,6 +189,7 @@ class GridOrderEvents:
                 f"are sent until {until}; exits stay. See the warnings above"
             )
             self._entries.cancel_all()
+            self._on_change()
 
 
 def _rung_name(rung: Rung) -> str:

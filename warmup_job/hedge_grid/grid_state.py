@@ -55,6 +55,8 @@ class GridState(msgspec.Struct, frozen=True):
     lots: tuple[SavedLot, ...] = ()
     account: AccountResult | None = None
     """Live only."""
+    breaker_until_ns: int = 0
+    """Until when the circuit breaker is open, Unix ns; a past time means that it is closed."""
 
 
 def decode_state(data: bytes) -> GridState:

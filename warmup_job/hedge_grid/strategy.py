@@ -96,6 +96,7 @@ class HedgeGridV1(Strategy):
         )
         self.breaker = self._guard.breaker
         self._loaded_lots: tuple[SavedLot, ...] = ()  # until on_start has taken them over
+        self._loaded_breaker_ns = 0  # likewise
 
     # -- warm-up ---------------------------------------------------------------------------------
 
@@ -140,11 +141,12 @@ class HedgeGridV1(Strategy):
         """
         saved = decode_state(state["grid"])
         self._center.price, self._loaded_lots = saved.center, saved.lots
+        self._loaded_breaker_ns = saved.breaker_until_ns
         own = GridPnl(saved.capital, saved.realised, saved.peak, saved.fees)
         self._result.load(own, saved.account, is_stopped=saved.stopped)
 
     def on_save(self) -> dict[str, bytes]:
-        """Return the state to save: the centre, the result, the drawdown stop and the lots."""
+        """Return the state to save: centre, result, drawdown stop, circuit breaker and lots."""
         own = self._result.own
         state = GridState(
             version=STATE_VERSION,
@@ -156,6 +158,9 @@ class HedgeGridV1(Strategy):
             fees=own.fees,
             lots=self._orders.saved_lots() if self._has_started else self._loaded_lots,
             account=self._result.account,
+            breaker_until_ns=(
+                self.breaker.open_until_ns if self._has_started else self._loaded_breaker_ns
+            ),
         )
         return {"grid": msgspec.json.encode(state)}
 
@@ -171,6 +176,7 @@ class HedgeGridV1(Strategy):
             return
         timers = LoopTimers(self)
         self._make_parts(OrderClient(self, instrument, self.owns_order), timers)
+        self._guard.restore_breaker(self._loaded_breaker_ns, self.clock.timestamp_ns())
         self._orders.begin(self._loaded_lots)
         self._has_started = True
         self._result.own.begin(self._orders.account.open_positions())
