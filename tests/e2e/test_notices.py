@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,12 +42,14 @@ def test_trader_posts_when_it_is_live_paused_and_stopped_and_never_shows_the_url
             words = "probes and metrics at "
             (line,) = [each for each in trader.log.read_text().splitlines() if words in each]
             url = json.loads(line)["message"].partition(words)[2]
-            with urllib.request.urlopen(f"{url}/metrics") as answer:
-                lines = answer.read().decode().splitlines()
-            name = 'instrument="BTCUSDT-PERP.BINANCE"'
-            assert (
-                f'warmup_grid_open_orders{{{name},kind="entry"}} {report["orders_open"]}' in lines
-            )
+            name = 'warmup_grid_open_orders{instrument="BTCUSDT-PERP.BINANCE",kind="entry"}'
+
+            def is_measured(report: dict[str, Any]) -> bool:
+                with urllib.request.urlopen(f"{url}/metrics") as answer:
+                    lines = answer.read().decode().splitlines()
+                return f"{name} {report['orders_open']}" in lines
+
+            trader.until(is_measured)  # more entries may be on their way
             assert trader.ask("pause").code == 0
             until(
                 lambda: any(each["event"] == "paused" for each in receiver.bodies),
