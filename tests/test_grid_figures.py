@@ -126,6 +126,19 @@ def test_grid_figures_two_stops_of_one_lot_do_not_protect_another() -> None:
     assert book_figures(position, lots, both, None)["LONG"].unprotected == D("0.003")
 
 
+def test_grid_figures_say_why_a_position_has_no_stop() -> None:
+    lot = Lot(key("a"), "LONG", D(50_000), D("0.004"), ExitSteps(D(10), 1, 30))
+    lot.stop_refusal = "-1008 Server overload"
+    position: dict[Book, BookPosition] = {"LONG": BookPosition(D("0.004"), D(50_000))}
+
+    def why(*stops: StopMarketOrder, limited: str = "") -> str:
+        return book_figures(position, [lot], stops, None, limited)["LONG"].unprotected_why
+
+    assert why() == "it was not accepted: -1008 Server overload"
+    assert why(limited="banned") == "banned"
+    assert why(stop_order(f"S1-{key('a')}", "0.004"), limited="banned") == ""
+
+
 def test_grid_figures_are_json_with_exact_decimals(engine: BacktestEngine) -> None:
     strategy = warmed()
     run(engine, strategy, begun())

@@ -52,6 +52,7 @@ from warmup_job.hedge_grid.ladder import BOOKS
 from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.hedge_grid.stop_cover import covered
 from warmup_job.hedge_grid.strategy import HedgeGridV1
+from warmup_job.process.refusal_text import plain_refusal
 
 OPEN, DONE, GONE = OrderStatus.ACCEPTED, OrderStatus.FILLED, OrderStatus.CANCELED
 REFUSED, EXPIRED = OrderStatus.REJECTED, OrderStatus.EXPIRED
@@ -160,7 +161,8 @@ def test_stops_lot_whose_stop_is_refused_for_good_is_closed_at_market_at_once(
     assert target.ts_last <= closing.init_event.ts_init, "only one of them may close the lot"
     assert closing.is_reduce_only
     assert engine.cache.positions_open() == []
-    assert reason in errors[0]
+    assert plain_refusal(reason) in errors[0]
+    assert "{" not in errors[0], "Binance's code and text, not a dict"
 
 
 def test_stops_lot_is_closed_half_a_second_later_if_the_cancel_is_not_answered(

@@ -116,3 +116,28 @@ def test_resume_says_what_still_holds_entries_back() -> None:
     lifted = replace(live, grids=(replace(grid, is_stopped=False, block_reason=""),))
     assert list(resume_lines(lifted, 1))[1:] == ["the drawdown stop is lifted"]
     assert list(resume_lines(lifted, 0))[1:] == ["no drawdown had stopped the entries"]
+
+
+def test_status_of_a_live_trader_says_that_the_strategy_holds_entries_back() -> None:
+    def entries(*grids: GridReport) -> str:
+        live = replace(STARTING, state="live", trading=True, grids=grids)
+        (line,) = [each for each in status_lines(live) if each.startswith("  entries ")]
+        return line.removeprefix("  entries").strip()
+
+    free = replace(GRID, block_reason="")
+    why = "too many order errors: circuit breaker until 12:05:00 UTC"
+    broken = replace(GRID, block_reason=why, block_kind="circuit_breaker")
+    assert entries(free) == "may leave"
+    assert entries(broken) == f"are held back ({why})"
+    other = replace(free, instrument_id="ETHUSDT-PERP.BINANCE")
+    assert entries(broken, other) == "may leave, but none of BTCUSDT-PERP.BINANCE"
+    limited = replace(GRID, block_kind="limited")
+    assert entries(limited) == "are held back, and so is every other order"
+
+
+def test_status_does_not_say_that_a_trader_is_flat_and_paused_that_has_resumed() -> None:
+    flatten = FlattenReport(since_ms=0, end=FlatReport(flat=True, closed=(CLOSED,)))
+    resumed = replace(STARTING, state="live", operator="trading", flatten=flatten)
+    text = "\n".join(status_lines(resumed))
+    assert "flat then: the exchange reported no position; resumed since" in text
+    assert "stays paused" not in text

@@ -12,17 +12,21 @@ from typing import Any
 
 import pytest
 from loguru import logger
+from msgspec.structs import replace
 
 from tests.support.config_files import write_config
 from tests.support.suite import HANG_S
 from tests.support.webhook_receiver import PATH, receiving
 from warmup_job.config import load
 from warmup_job.errors import ConfigError, LiveRefusedError, TraderError
+from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport, FlattenReport
 from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
 from warmup_job.handoff.reporting.report import BookReport, GridReport, Report, State
 from warmup_job.handoff.reporting.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
+from warmup_job.handoff.state_dir import StateDir
 from warmup_job.plan.resolve import resolve
+from warmup_job.trader.run_trader import _webhook_settings
 
 RULES = NoticeRules(unprotected_after_ms=10_000, drawdown_pct=Decimal(5))
 
@@ -69,8 +73,33 @@ def test_each_change_of_state_gives_one_notice() -> None:
 def test_position_without_a_stop_gives_a_notice_after_the_time_and_one_at_its_end() -> None:
     seen = events(*(report(unprotected_ms=each) for each in (0, 10_000, 10_500, 15_000, 0, 0)))
     assert seen[1:] == [
-        "unprotected: without a stop loss for 10 s: 0.006 BTC of BTCUSDT-PERP.BINANCE",
-        "protected: every position has a stop loss again",
+        (
+            "unprotected: without a stop loss for 10 s: 0.006 BTC of the LONG position of "
+            "BTCUSDT-PERP.BINANCE"
+        ),
+        "protected: the LONG position of BTCUSDT-PERP.BINANCE has a stop loss again",
+    ]
+
+
+def test_notice_of_a_position_without_a_stop_has_the_reason_and_its_end_what_happened() -> None:
+    """The take profit of one book closed it, and the other book has got a stop."""
+    why = "it was not accepted: -1008 Server overload"
+    (held,) = grid().books.values()
+    bare = {"LONG": replace(held, unprotected_why=why), "SHORT": held}
+    closed = replace(held, quantity=Decimal(0), unprotected=Decimal(0))
+    then = {"LONG": closed, "SHORT": replace(held, unprotected=Decimal(0))}
+    seen = events(
+        report(grids=(grid(books=bare),), unprotected_ms=11_000), report(grids=(grid(books=then),))
+    )
+    assert seen[1:] == [
+        (
+            "unprotected: without a stop loss for 11 s: 0.006 BTC of the LONG position of "
+            f"BTCUSDT-PERP.BINANCE: {why}; 0.006 BTC of the SHORT position of BTCUSDT-PERP.BINANCE"
+        ),
+        (
+            "protected: the LONG position of BTCUSDT-PERP.BINANCE is closed; the SHORT position of "
+            "BTCUSDT-PERP.BINANCE has a stop loss again"
+        ),
     ]
 
 
@@ -103,11 +132,21 @@ def test_flatten_that_the_operator_ends_early_gives_a_notice() -> None:
     assert len(events(flattening(0, cut))) == 2  # it has begun and ended between two reports
 
 
-def test_circuit_breaker_gives_a_notice_each_time_it_opens() -> None:
-    why = "too many order errors: circuit breaker until 12:05:00 UTC"
-    kinds = ("", "circuit_breaker", "circuit_breaker", "stale_bars", "circuit_breaker")
-    seen = events(*(report(grids=(grid(block_kind=each, block_reason=why),)) for each in kinds))
-    assert seen[1:] == [f"circuit_breaker: BTCUSDT-PERP.BINANCE: no entries: {why}"] * 2
+def test_circuit_breaker_gives_one_notice_each_time_it_opens() -> None:
+    """Whatever else holds the entries back in the meantime, such as a moment without bars."""
+    kinds = ("", "circuit_breaker", "not_active", "circuit_breaker", "", "circuit_breaker")
+    ends_ms = (0, 300_000, 300_000, 300_000, 300_000, 600_000)
+    seen = events(
+        *(
+            report(at_ms=at_s * 1_000, grids=(grid(block_kind=kind, breaker_until_ms=end_ms),))
+            for kind, end_ms, at_s in zip(kinds, ends_ms, (1, 2, 3, 4, 301, 302), strict=True)
+        )
+    )
+    assert seen[1:] == [
+        "circuit_breaker: BTCUSDT-PERP.BINANCE: too many order errors: the circuit breaker holds "
+        f"entries until 1970-01-01T00:{minute}:00Z"
+        for minute in ("05", "10")
+    ]
 
 
 def test_drawdown_gives_a_notice_for_every_further_step() -> None:
@@ -213,6 +252,18 @@ def test_url_is_in_no_log_and_no_text(log: list[str], tmp_path: Path) -> None:
     assert not [each for each in shown if "very-secret" in each]
 
 
+def test_notices_name_the_state_folder_absolutely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = write_config(tmp_path, "http://127.0.0.1:1", trade={"notify": {"url": "${HOOK}"}})
+    plan = resolve(load(config, environ={"HOOK": "https://hooks.example/x"}))
+    folder = StateDir(Path(".demo/state"), "live")
+    made = _webhook_settings(plan, "live", TraderIdentity(), folder)
+    assert made is not None
+    assert made.state_dir == str(tmp_path / ".demo/state")
+
+
 def test_no_url_means_no_webhook(tmp_path: Path) -> None:
     config = write_config(tmp_path, "http://127.0.0.1:1", trade={"notify": {"url": "${HOOK}"}})
     assert resolve(load(config, environ={})).trader.notify.url is None
@@ -304,3 +355,19 @@ def test_trader_that_gives_way_to_another_is_not_taken_for_that_one(
     who = f"order ids …-4xzk3x7-…, pid {os.getpid()}, state folder /state"
     said = f"live trader of BTCUSDT: {text.replace('…', who)}"
     assert receiver.bodies[-1]["text"] == said
+
+
+@pytest.mark.parametrize("code", [404, 500])
+def test_notice_that_cannot_be_sent_at_the_end_is_logged_with_its_text(
+    code: int, log: list[str]
+) -> None:
+    async def run() -> None:
+        async with notifying(settings(receiver.url)):
+            raise TraderError("the node stopped")
+
+    with receiving(code) as receiver, pytest.raises(TraderError):
+        asyncio.run(run())
+    who = f"order ids …-4xzk3x7-…, pid {os.getpid()}, state folder /state"
+    warnings = [line for line in log if "WARNING" in line]
+    assert len(warnings) == 1
+    assert f"({'HTTP ' + str(code)}): did not start ({who}): the node stopped" in warnings[0]

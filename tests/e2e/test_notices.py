@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
@@ -81,10 +82,14 @@ def test_trader_posts_when_a_position_has_no_stop_and_when_it_has_one_again(
                 return [each["text"] for each in receiver.bodies if each["event"] == event]
 
             until(lambda: told("unprotected"), trader.log.read_text, process=trader.process)
-            assert "BTC of BTCUSDT-PERP.BINANCE" in told("unprotected")[0]
+            text = told("unprotected")[0]
+            assert re.search(
+                r"BTC of the (LONG|SHORT) position of BTCUSDT-PERP.BINANCE: it was not accepted: "
+                "-1008 ", text,
+            ), text  # fmt: skip
             running.clear_faults()
             until(lambda: told("protected"), trader.log.read_text, process=trader.process)
-            assert told("protected")[0] == "every position has a stop loss again"
+            assert told("protected")[0].endswith(("has a stop loss again", "is closed"))
 
 
 def test_trader_that_cannot_start_posts_the_reason(

@@ -26,6 +26,11 @@ def time_text(at_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S} UTC"
 
 
+def limit_text(until_ms: int) -> str:
+    """Return that Binance accepts no request of this IP before a time (Unix ms)."""
+    return f"Binance limits or bans this IP until {utc_text(until_ms)}"
+
+
 class Block(NamedTuple):
     """Why no entry may be sent."""
 
@@ -86,7 +91,7 @@ class EntryGuard:
             return Block("drawdown", "the drawdown limit was reached")
         limited_ms = self.limited_until_ms()
         if now_ns < limited_ms * NS_PER_MS:
-            return Block("limited", f"Binance limits or bans this IP until {utc_text(limited_ms)}")
+            return Block("limited", limit_text(limited_ms))
         if self.breaker.is_open(now_ns):
             until = time_text(self.breaker.open_until_ns)
             return Block("circuit_breaker", f"too many order errors: circuit breaker until {until}")

@@ -43,6 +43,8 @@ class Lot:
     """The order ids of its stop losses, and of the market orders that close it."""
     stop_failures: int = 0
     """How many times in a row a stop loss or a closing order was not accepted."""
+    stop_refusal: str = ""
+    """Why the newest of them was not accepted; empty: the newest stop loss was."""
     send_stops_from_ms: int = 0
     """No stop loss and no closing order is sent before this time, Unix ms."""
     may_overlap: bool = True
@@ -59,6 +61,7 @@ class Lot:
         self.target_rejections = former.target_rejections
         self.is_target_passed = former.is_target_passed
         self.stop_failures = former.stop_failures
+        self.stop_refusal = former.stop_refusal
         self.send_stops_from_ms = former.send_stops_from_ms
         self.may_overlap = former.may_overlap
         self.is_closing = self.is_closing or former.is_closing

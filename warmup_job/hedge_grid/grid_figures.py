@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from nautilus_trader.model.orders import Order
 
-from warmup_job.hedge_grid.entry_guard import Block, BlockKind
+from warmup_job.hedge_grid.entry_guard import Block, BlockKind, limit_text
 from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
 from warmup_job.hedge_grid.grid_account import unrealised_of
 from warmup_job.hedge_grid.grid_order_ids import leg_and_key, parse_order_id
@@ -36,6 +36,8 @@ class BookFigures(msgspec.Struct, frozen=True):
     """Quote currency, at the newest middle price."""
     unprotected: Decimal
     """The part of ``quantity`` without an open stop loss at the exchange, base currency."""
+    unprotected_why: str = ""
+    """Why that part has none, as far as it is known."""
 
 
 class GridFigures(msgspec.Struct, frozen=True):
@@ -77,6 +79,8 @@ class GridFigures(msgspec.Struct, frozen=True):
     """Orders that the exchange has confirmed as open."""
     block_kind: BlockKind | Literal[""] = ""
     """What ``block_reason`` is, in one word; empty if entries may be sent."""
+    breaker_until_ms: int = 0
+    """Until when the circuit breaker is open, Unix ms, whatever else holds the entries back."""
 
     @property
     def unprotected(self) -> Decimal:
@@ -104,6 +108,7 @@ def book_figures(
     lots: Iterable[Lot],
     orders: Iterable[Order],
     price: Decimal | None,
+    limited: str = "",
 ) -> dict[Book, BookFigures]:
     """Return the figures of both books.
 
@@ -113,6 +118,7 @@ def book_figures(
         orders: The instrument's orders. A stop loss counts once the exchange has confirmed it, and
             only for its own lot: while it is replaced, a lot has two for the same quantity.
         price: The price of the unrealised result; None: it is 0.
+        limited: Why no order can leave at all; empty: orders can.
     """
     stops: defaultdict[str, Decimal] = defaultdict(Decimal)
     for order in orders:
@@ -120,14 +126,22 @@ def book_figures(
         if order.is_open and found is not None and found[0] == "S":
             stops[found[1]] += order.leaves_qty.as_decimal()
     stopped = dict.fromkeys(BOOKS, Decimal(0))
+    refusals: dict[Book, str] = {}
     for lot in lots:
         stopped[lot.book] += min(stops[lot.key], lot.quantity)
+        if stops[lot.key] < lot.quantity and lot.stop_refusal:
+            refusals[lot.book] = f"it was not accepted: {lot.stop_refusal}"
+    bare = {
+        book: max(position.quantity - stopped[book], Decimal(0))
+        for book, position in positions.items()
+    }
     return {
         book: BookFigures(
             quantity=position.quantity,
             entry_price=position.price,
             unrealised=unrealised_of(book, position, price),
-            unprotected=max(position.quantity - stopped[book], Decimal(0)),
+            unprotected=bare[book],
+            unprotected_why=(limited or refusals.get(book, "")) if bare[book] else "",
         )
         for book, position in positions.items()
     }
@@ -140,6 +154,7 @@ def make_figures(
     regime: Regime,
     price: Decimal | None,
     at_ms: int,
+    breaker_until_ms: int,
 ) -> GridFigures:
     """Return the present figures.
 
@@ -150,10 +165,13 @@ def make_figures(
         regime: The market's regime.
         price: The market's middle price; None: it is unknown.
         at_ms: The time now, Unix ms.
+        breaker_until_ms: Until when the circuit breaker is open, Unix ms.
     """
     instrument, account = orders.client.instrument, orders.account
     opened = orders.client.open_orders()
-    books = book_figures(account.positions(), orders.exits.lots, opened, price)
+    client = orders.client
+    limited = limit_text(client.send_from_ms) if client.is_limited else ""
+    books = book_figures(account.positions(), orders.exits.lots, opened, price, limited)
     unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
     balance = account.balance()
     return GridFigures(
@@ -174,4 +192,5 @@ def make_figures(
         result_at_ms=None if result.account is None else result.account.at_ms,
         open_orders=count_open_orders(opened),
         block_kind="" if block is None else block.kind,
+        breaker_until_ms=breaker_until_ms,
     )

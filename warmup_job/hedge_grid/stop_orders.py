@@ -23,6 +23,7 @@ from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.hedge_grid.stop_cover import StopChange, StopOrder, covered, next_change
+from warmup_job.process.refusal_text import plain_refusal
 
 _CANCELED_WAIT_MS = 250
 """A stop that nobody here has cancelled is sent again after this time."""
@@ -226,6 +227,7 @@ class StopOrders:
         """Cancel the stops that this one replaces, and take the next step."""
         if not self._client.is_market(order_id):  # which can still expire without a fill
             lot.stop_failures = lot.send_stops_from_ms = 0
+            lot.stop_refusal = ""
             lot.may_overlap = True  # the refusal of the one before may have passed
         self._cancel_replaced(order_id)
         self._protect(lot.key)
@@ -270,6 +272,7 @@ class StopOrders:
         lot.stop_failures += 1
         now_ms, jitter = self._client.now_ms, self._jitter()
         verdict = judge_stop(reason, lot.stop_failures, now_ms, jitter, is_denied=is_denied)
+        lot.stop_refusal = reason = plain_refusal(reason)
         if verdict.outcome == "later":
             return verdict.outcome
         if verdict.outcome == "too_small":
@@ -311,6 +314,7 @@ class StopOrders:
         """Close at market what an expired stop or closing order has left."""
         was_market = self._client.is_market(order_id)
         self.forget(lot, order_id)
+        lot.stop_refusal = "expired"
         if was_market:
             lot.stop_failures += 1
             self._on_close_failed(lot, order_id, "expired")
@@ -328,8 +332,8 @@ class StopOrders:
             self._protect(lot.key)
         elif not self._client.has_cancel_request(order_id):
             lot.stop_failures += 1
-            why = "cancelled by the exchange or by another client"
-            self._repeat(lot, order_id, _CANCELED_WAIT_MS, why)
+            lot.stop_refusal = "cancelled by the exchange or by another client"
+            self._repeat(lot, order_id, _CANCELED_WAIT_MS, lot.stop_refusal)
 
     def _close_after(self, lot: Lot, what: str) -> None:
         """Close a lot at market whose stop the exchange does not want."""

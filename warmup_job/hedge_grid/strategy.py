@@ -49,6 +49,7 @@ from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient
 from warmup_job.market.symbol import venue_symbol
+from warmup_job.market.times import NS_PER_MS
 from warmup_job.modes import OperatorState
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
@@ -283,7 +284,7 @@ class HedgeGridV1(Strategy):
             return None
         return make_figures(
             self._orders, self._result, self._block(), self.detector.regime, self._prices.mid,
-            self.clock.timestamp_ms(),
+            self.clock.timestamp_ms(), self.breaker.open_until_ns // NS_PER_MS,
         )  # fmt: skip
 
     # -- market data -----------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from warmup_job.process.refusal_text import plain_refusal
+
 LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 """Levels by name, as loguru numbers them."""
 
@@ -85,7 +87,7 @@ def _event(name: str, before: str, after: str) -> _Rule:
     )
 
     def words(found: re.Match[str]) -> str:
-        return f"{before} {found['id']} {after}: {_plain_reason(found['reason'])}"
+        return f"{before} {found['id']} {after}: {plain_refusal(found['reason'])}"
 
     return _Rule("WARNING", "", pattern, _level_of_refusal, words)
 
@@ -94,14 +96,6 @@ def _level_of_refusal(found: re.Match[str]) -> str:
     """Return INFO for a refusal that is expected: no way to rest, or trading is halted."""
     expected = found["passed"] == "True" or found["reason"].startswith("trading is halted")
     return "INFO" if expected else "WARNING"
-
-
-_BINANCE = re.compile(r"\{'code': (?P<code>-?\d+), 'msg': (?P<quote>['\"])(?P<text>.*)(?P=quote)\}")
-
-
-def _plain_reason(reason: str) -> str:
-    found = _BINANCE.fullmatch(reason)
-    return f"{found['code']} {found['text']}" if found else reason
 
 
 _RULES: Final = (

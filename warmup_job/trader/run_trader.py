@@ -124,7 +124,7 @@ def _webhook_settings(
         NoticeRules(notify.unprotected_after_ms, notify.drawdown_pct),
         f"{mode} trader of {', '.join(sorted(traded))}",
         identity.tag,
-        str(state_dir.path),
+        str(state_dir.path.absolute()),
     )
 
 

@@ -21,10 +21,10 @@ def status_lines(report: Report) -> Iterator[str]:
     yield _state(report)
     yield _line("since", _ago(report.since_ms, report.at_ms))
     yield _line("mode", f"{report.mode}, started {_ago(report.started_ms, report.at_ms)}")
-    yield _line("entries", "may leave" if report.trading else "are held back; exits may leave")
+    yield _line("entries", _entries(report))
     yield _line("open", f"{report.orders_open} order(s), {report.positions_open} position(s)")
     if report.flatten is not None:
-        yield from _flatten_lines(report.flatten, report.at_ms)
+        yield from _flatten_lines(report, report.flatten)
     if report.unprotected_ms:
         yield _line("WARNING", f"no stop loss for {report.unprotected_ms / 1000:.1f} s")
     if report.account is not None:
@@ -64,14 +64,28 @@ def _state(report: Report) -> str:
     return f"{report.state}: {report.why}" if report.why else report.state
 
 
-def _flatten_lines(flatten: FlattenReport, now_ms: int) -> Iterator[str]:
-    asked = _ago(flatten.since_ms, now_ms)
+def _entries(report: Report) -> str:
+    """Return whether entries may leave, by the trader and by what each grid says."""
+    if not report.trading:
+        return "are held back; exits may leave"
+    blocked = [grid for grid in report.grids if grid.block_reason]
+    if not blocked:
+        return "may leave"
+    if len(blocked) < len(report.grids):
+        return f"may leave, but none of {', '.join(grid.instrument_id for grid in blocked)}"
+    if all(grid.block_kind == "limited" for grid in blocked):
+        return "are held back, and so is every other order"
+    return f"are held back ({'; '.join({grid.block_reason: 0 for grid in blocked})})"
+
+
+def _flatten_lines(report: Report, flatten: FlattenReport) -> Iterator[str]:
+    asked = _ago(flatten.since_ms, report.at_ms)
     if flatten.end is None:
         step = f": {flatten.step}" if flatten.step else ""
         yield _line("flatten", f"under way, asked for at {asked}{step}")
     else:
         yield _line("flatten", f"asked for at {asked}")
-        for line in flatten.end.lines():
+        for line in flatten.end.lines(is_past=report.operator == "trading"):
             yield _line("", line)
 
 

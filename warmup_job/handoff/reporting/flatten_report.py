@@ -34,12 +34,18 @@ class FlatReport(msgspec.Struct, frozen=True, kw_only=True):
     orders_left: int = 0
     """Exits whose cancel was not confirmed."""
 
-    def lines(self) -> tuple[str, ...]:
-        """Return it for a person: what was closed, and that the exchange is flat or why not."""
+    def lines(self, *, is_past: bool = False) -> tuple[str, ...]:
+        """Return it for a person: what was closed, and that the exchange is flat or why not.
+
+        Args:
+            is_past: whether the operator has resumed since, so that there may be positions again.
+        """
         if not self.flat:
             return (f"not flat: {self.why_not}",)
         left = f"; {self.orders_left} exit(s) are still being cancelled" if self.orders_left else ""
         end = f"flat: the exchange reports no position{left}; the trader stays paused"
+        if is_past:
+            end = f"flat then: the exchange reported no position{left}; resumed since"
         return (*(each.text() for each in self.closed), end)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from warmup_job.handoff.reporting.flatten_report import FlattenReport
 from warmup_job.handoff.reporting.report import GridReport, Report
+from warmup_job.market.times import utc_text
 
 NoticeEvent = Literal[
     "live", "paused", "degraded", "stopped", "refused", "drawdown", "unprotected", "protected",
@@ -52,12 +53,12 @@ class Notices:
     def __init__(self, rules: NoticeRules) -> None:
         self._rules = rules
         self._state = ""
-        self._is_unprotected = False
+        self._bare: set[tuple[str, str]] = set()  # instrument and book of what had no stop
         self._levels: dict[str, int] = {}
         self._stopped: set[str] = set()
         self._flatten: FlattenReport | None = None
         self._is_slow = False
-        self._broken: set[str] = set()  # the grids whose circuit breaker was open
+        self._breaker_until_ms: dict[str, int] = {}  # of the opening that was told last
 
     def of(self, report: Report) -> list[Notice]:
         """Return the notices that follow from a new report."""
@@ -96,19 +97,38 @@ class Notices:
             yield Notice(event="not_flat", text=text, at_ms=report.at_ms)
 
     def _protection(self, report: Report) -> Iterator[Notice]:
-        if self._is_unprotected and not report.unprotected_ms:
-            self._is_unprotected = False
-            text = "every position has a stop loss again"
-            yield Notice(event="protected", text=text, at_ms=report.at_ms)
-        elif not self._is_unprotected and report.unprotected_ms > self._rules.unprotected_after_ms:
-            self._is_unprotected = True
-            bare = ", ".join(
-                f"{grid.unprotected} {grid.base_currency} of {grid.instrument_id}"
+        if self._bare and not report.unprotected_ms:
+            held = {
+                (grid.instrument_id, name): book.quantity
                 for grid in report.grids
-                if grid.unprotected
+                for name, book in grid.books.items()
+            }
+            text = "; ".join(
+                f"the {book} position of {instrument} "
+                + ("has a stop loss again" if held.get((instrument, book)) else "is closed")
+                for instrument, book in sorted(self._bare)
             )
-            text = f"without a stop loss for {report.unprotected_ms / 1000:.0f} s: {bare}"
-            yield Notice(event="unprotected", text=text, at_ms=report.at_ms)
+            self._bare.clear()
+            yield Notice(event="protected", text=text, at_ms=report.at_ms)
+            return
+        is_told = bool(self._bare)
+        if not is_told and report.unprotected_ms <= self._rules.unprotected_after_ms:
+            return
+        bare = [
+            (grid, name, book)
+            for grid in report.grids
+            for name, book in grid.books.items()
+            if book.unprotected
+        ]
+        self._bare |= {(grid.instrument_id, name) for grid, name, _ in bare}
+        if bare and not is_told:
+            parts = (
+                f"{book.unprotected} {grid.base_currency} of the {name} position of "
+                f"{grid.instrument_id}{': ' if book.unprotected_why else ''}{book.unprotected_why}"
+                for grid, name, book in bare
+            )
+            text = f"without a stop loss for {report.unprotected_ms / 1000:.0f} s: "
+            yield Notice(event="unprotected", text=text + "; ".join(parts), at_ms=report.at_ms)
 
     def _drawdown(self, grid: GridReport, at_ms: int) -> Iterator[Notice]:
         name, drawdown = grid.instrument_id, grid.drawdown_pct
@@ -127,9 +147,8 @@ class Notices:
 
     def _breaker(self, grid: GridReport, at_ms: int) -> Iterator[Notice]:
         name = grid.instrument_id
-        if grid.block_kind != "circuit_breaker":
-            self._broken.discard(name)
-        elif name not in self._broken:
-            self._broken.add(name)
-            text = f"{name}: no entries: {grid.block_reason}"
+        if at_ms < grid.breaker_until_ms != self._breaker_until_ms.get(name):
+            self._breaker_until_ms[name] = grid.breaker_until_ms
+            until = utc_text(grid.breaker_until_ms)
+            text = f"{name}: too many order errors: the circuit breaker holds entries until {until}"
             yield Notice(event="circuit_breaker", text=text, at_ms=at_ms)

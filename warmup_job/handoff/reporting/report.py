@@ -74,6 +74,7 @@ class BookReport(msgspec.Struct, frozen=True, kw_only=True):
     entry_price: Decimal
     unrealised: Decimal
     unprotected: Decimal
+    unprotected_why: str = ""
 
 
 class GridReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +96,7 @@ class GridReport(msgspec.Struct, frozen=True, kw_only=True):
     open_orders: dict[str, int]
     result_at_ms: int | None = None
     block_kind: str = ""
+    breaker_until_ms: int = 0
 
     @property
     def unprotected(self) -> Decimal:

@@ -74,6 +74,10 @@ class Webhook:
         self._notices = Notices(settings.rules)
         self._waiting: asyncio.Queue[Notice] = asyncio.Queue(_MOST_WAITING)
         self._failing = False
+        self._problem = ""  # of the newest attempt
+        self._sending: Notice | None = None
+        self._is_ending = False
+        self._lost: list[Notice] = []
         self.has_started = False
         """Whether the trader's node has got as far as its strategies."""
         try:
@@ -100,30 +104,46 @@ class Webhook:
 
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         while True:
-            notice = await self._waiting.get()
+            notice = self._sending = await self._waiting.get()
             try:
                 # A connection is not kept: hours may pass before the next notice.
                 async with aiohttp.ClientSession(timeout=timeout) as session:
-                    self._note(await self._deliver(session, notice))
+                    self._note(notice, await self._deliver(session, notice))
             except Exception as error:  # noqa: BLE001 - a notice must not end the trader
-                self._note(type(error).__name__)
+                self._note(notice, type(error).__name__)
             finally:
                 self._waiting.task_done()
 
-    async def drain(self) -> None:
-        """Wait until everything is sent, for at most 3 s."""
+    async def finish(self, last: Notice) -> None:
+        """Send what is queued and a last notice, for at most 3 s; log what could not be sent.
+
+        Args:
+            last: of the end.
+        """
+        self._is_ending = True
+        self.send(last)
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_S):
                 await self._waiting.join()
+        lost = [*self._lost, *([] if self._sending is None else [self._sending])]
+        while not self._waiting.empty():
+            lost.append(self._waiting.get_nowait())
+        if lost:
+            logger.warning(
+                "trade.notify: the trader ends, and this was not delivered ({}): {}",
+                self._problem or "no answer yet", "; ".join(each.text for each in lost),
+            )  # fmt: skip
 
     async def _deliver(self, session: ClientSession, notice: Notice) -> str:
         """Send a notice, with retries; return why that failed, or nothing."""
         problem, again = await self._post(session, notice)
+        self._problem = problem
         for wait_s in self._retry_after_s:
             if not again:
                 break
             await asyncio.sleep(wait_s)
             problem, again = await self._post(session, notice)
+            self._problem = problem
         return problem
 
     async def _post(self, session: ClientSession, notice: Notice) -> tuple[str, bool]:
@@ -169,8 +189,13 @@ class Webhook:
         }  # fmt: skip
         return who | msgspec.to_builtins(notice)
 
-    def _note(self, problem: str) -> None:
-        """Log that the webhook fails, once until it works again."""
+    def _note(self, notice: Notice, problem: str) -> None:
+        """Log that the webhook fails, once until it works again; at the end `finish` does."""
+        self._sending, self._problem = None, problem
+        if self._is_ending:
+            if problem:
+                self._lost.append(notice)
+            return
         if problem and not self._failing:
             logger.warning(
                 "trade.notify: a notice was not delivered ({}): check the URL and the network. "
@@ -206,8 +231,7 @@ async def notifying(settings: WebhookSettings | None) -> AsyncIterator[Webhook |
         failure = error
         raise
     finally:
-        webhook.send(_last_notice(webhook, settings, failure))
-        await webhook.drain()
+        await webhook.finish(_last_notice(webhook, settings, failure))
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 
