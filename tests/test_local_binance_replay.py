@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from tests.support.made_up_recording import calm, record
 from tests.support.suite import HANG_S
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.exchange_options import ExchangeOptions
@@ -179,6 +180,20 @@ def test_local_binance_replay_last_row_is_forming_by_default(tmp_path: Path) -> 
         1_700_000_159_999, "50.0100", 20, "4.0", "20.0100", "0",
     ]  # fmt: skip
     assert rows[2][1:6] != rows[1][1:6]
+
+
+def test_local_binance_replay_that_has_the_present_runs_by_the_machines_clock(
+    tmp_path: Path,
+) -> None:
+    """Live clients sign by that clock, and reading a long recording takes seconds."""
+    recording = record(tmp_path, calm(10, Decimal(50_000)), calm(10, Decimal(50_000)))
+
+    async def use(exchange: RunningExchange) -> None:
+        before_ms = time.time_ns() // 1_000_000
+        answered = (await get(exchange, "/fapi/v1/time"))["serverTime"]
+        assert before_ms - 5 <= answered <= time.time_ns() // 1_000_000 + 5
+
+    with_exchange(ExchangeOptions(replay=(str(recording),)), use)
 
 
 def test_local_binance_replay_forming_row_only_grows(tmp_path: Path) -> None:

@@ -403,8 +403,7 @@ def live_trader(
 def recorded(folder: Path, future: list[Candle]) -> dict[str, Any]:
     """Return the exchange's options for calm minutes in the past, and then these from now on."""
     recording = record(folder, calm(3_000, PRICE), future)
-    # Its clock is this machine's, because Nautilus signs by that.
-    return {"replay": (str(recording),), "now_ms": _now_ms()}
+    return {"replay": (str(recording),)}  # it has the present, so its clock is this machine's
 
 
 def swinging(folder: Path, corners: Sequence[Decimal], minutes: int = 60) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -66,7 +67,7 @@ class ExchangeApp:
         recordings = [read_recording(spec) for spec in options.replay]
         now_ms = options.now_ms
         if now_ms is None and recordings:
-            now_ms = recordings[0].default_now_ms
+            now_ms = recordings[0].default_now_ms(time.time_ns() // 1_000_000)
         self.clock = ExchangeClock(
             now_ms, options.clock_skew_ms, self.faults.skew_ms, options.speed
         )

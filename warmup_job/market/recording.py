@@ -31,9 +31,18 @@ class Recording:
     interval: Interval
     rows: tuple[Kline, ...]
 
-    @property
-    def default_now_ms(self) -> int:
-        """One second after the last row opens (UTC ms): that row is then the forming kline."""
+    def default_now_ms(self, machine_ms: int) -> int:
+        """Return the time at which its replay begins, UTC ms.
+
+        That is this machine's time if the recording has it, so that clients that sign requests by
+        their own clock can be used. Otherwise it is one second after the last row opens: that row
+        is then the forming kline.
+
+        Args:
+            machine_ms: this machine's time, UTC ms.
+        """
+        if self.rows[0].open_ms <= machine_ms <= self.rows[-1].close_ms:
+            return machine_ms
         return self.rows[-1].open_ms + SECOND_MS
 
 
