@@ -48,12 +48,6 @@ def node_line(level: str, component: str, message: str) -> tuple[str, str]:
             "INFO", "order E-7 was rejected: -2019 Margin is insufficient.",
         ),
         (
-            CANCEL_REJECTED,
-            "WARNING",
-            ("the cancel of T2-7 was rejected: the cancel had no effect (HTTP 400, code -2011); it "
-            "may be sent again"),
-        ),
-        (
             MODIFY_REJECTED,
             "WARNING",
             ("the change of T2-7 was rejected: the cancel had no effect (HTTP 400, code -2011); it "
@@ -98,6 +92,11 @@ def test_a_refused_order_is_one_line_with_its_id_and_reason(
             ("Hedge position discrepancy for BTCUSDT-PERP.BINANCE PositionId('BTCUSDT-PERP.BINANCE-"
             "SHORT'): cached=-0.001, venue=-0.002, generating reconciliation order"),
         ),
+        ("WARN", "HedgeGridV1", CANCEL_REJECTED),
+        (
+            "ERROR", "ExecClient-BINANCE",
+            "Failed on cancel_order ClientOrderId('T2-7'), VenueOrderId('17'): refused",
+        ),
         ("WARN", "Cache", "Residual Position(SHORT 0.002 BTCUSDT-PERP.BINANCE)"),
         ("INFO", "EMACross", "READY"),
         ("INFO", "EMACross", "self.config.oms_type='HEDGING'"),
@@ -129,11 +128,6 @@ def test_what_says_nothing_new_is_a_debug_line(level: str, component: str, messa
 def test_every_other_line_stays_as_it_is(level: str, component: str, message: str) -> None:
     expected = "WARNING" if level == "WARN" else level
     assert node_line(level, component, message) == (expected, message)
-
-
-def test_a_cancel_that_failed_stays_visible_for_orders_without_a_strategy() -> None:
-    message = "Failed on cancel_order ClientOrderId('T2-7'), VenueOrderId('17'): refused"
-    assert node_line("ERROR", "ExecClient-BINANCE", message) == ("INFO", message)
 
 
 def test_a_line_that_is_not_of_nautilus_is_none() -> None:

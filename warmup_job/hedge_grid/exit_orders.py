@@ -9,9 +9,10 @@ from decimal import Decimal
 from nautilus_trader.model.instruments import CryptoPerpetual
 from nautilus_trader.model.orders import Order
 
-from warmup_job.binance.order_rejections import limited_until_ms
+from warmup_job.binance.order_rejections import limited_until_ms, rejection_error
 from warmup_job.catalog.instruments import largest_market_order
-from warmup_job.hedge_grid.exit_rejections import is_too_small_error, judge_stop
+from warmup_job.errors import ExchangeUnreachableError
+from warmup_job.hedge_grid.exit_rejections import is_too_small_error
 from warmup_job.hedge_grid.exit_rules import (
     BookPosition,
     Lot,
@@ -74,7 +75,6 @@ class ExitOrders:
         self._is_filling = is_filling
         self._lots: dict[str, Lot] = {}
         self._resizing: set[str] = set()  # take profits, cancelled to be sent in another size
-        self._cancel_failures: dict[str, int] = {}
         self._stops = StopOrders(
             client, prices, config, timers, held, lambda: self.lots, self.protect_key
         )
@@ -371,7 +371,6 @@ class ExitOrders:
         A stop loss that nobody here has cancelled is sent again at once, a take profit by the next
         `protect_all`.
         """
-        self._cancel_failures.pop(order_id, None)
         if leg == "S":
             self._stops.on_canceled(lot, order_id)
             return
@@ -390,20 +389,14 @@ class ExitOrders:
     def on_cancel_rejected(self, order_id: str, reason: str) -> None:
         """Repeat the cancel of an exit if it did not reach the exchange.
 
-        The next `protect_all` repeats it otherwise, if the exit is still open then.
+        It leaves after a wait that `CancelGate` decides on. The next `protect_all` repeats it
+        otherwise, if the exit is still open then.
         """
         self._resizing.discard(order_id)
         if self.note_limit(reason):
             return
-        failures = self._cancel_failures[order_id] = self._cancel_failures.get(order_id, 0) + 1
-        verdict = judge_stop(
-            reason, failures, self._client.now_ms, random.random(), is_denied=False
-        )
-        if verdict.outcome == "repeat":
-            name = f"cancel-{order_id}-{failures}"
-            self._timers.after(verdict.wait_ms, name, lambda: self._cancel_again(order_id))
-
-    def _cancel_again(self, order_id: str) -> None:
+        if not isinstance(rejection_error(reason, self._client.now_ms), ExchangeUnreachableError):
+            return
         found = self.find(order_id)
         if found is not None and self._is_used(order_id):
             self.protect(found[0])

@@ -72,9 +72,9 @@ class _Rule(NamedTuple):
         return None if found is None else (self.new_level(found), self.new_message(found))
 
 
-def _lower(level: str, component: str, pattern: str, new_level: str = "DEBUG") -> _Rule:
+def _lower(level: str, component: str, pattern: str) -> _Rule:
     return _Rule(
-        level, component, re.compile(pattern), lambda _: new_level, lambda found: found.string
+        level, component, re.compile(pattern), lambda _: "DEBUG", lambda found: found.string
     )
 
 
@@ -102,11 +102,11 @@ _RULES: Final = (
     # Each is followed by the event of the strategy, which has the same reason.
     _lower("ERROR", "ExecClient-.*", r"Failed on submit_order "),
     _lower("WARNING", "ExecClient-.*", r"Failed on submit_order "),  # a post-only one
-    # The strategy's event follows, unless the order belongs to no strategy.
-    _lower("ERROR", "ExecClient-.*", r"Failed on cancel_order ", "INFO"),
+    # `CancelGate` logs and counts them: such a cancel is repeated while its order is open.
+    _lower("ERROR", "ExecClient-.*", r"Failed on cancel_order "),
+    _lower("WARNING", "", r"<--\[EVT\] OrderCancelRejected\("),
     _event("OrderRejected", "order", "was rejected"),
     _event("OrderDenied", "order", "was denied"),
-    _event("OrderCancelRejected", "the cancel of", "was rejected"),
     _event("OrderModifyRejected", "the change of", "was rejected"),
     # An order that has ended needs no cancel.
     _lower("WARNING", "ExecClient-.*", r"CancelOrder command for .* when order already "),

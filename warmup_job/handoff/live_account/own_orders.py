@@ -35,6 +35,7 @@ class OwnOrders:
     ) -> None:
         self.only_this_run = False
         """Whether only what this run has sent counts: another trader has started earlier."""
+        self._cancelled: set[ClientOrderId] = set()  # open ones
         self._cache = cache
         self._strategies = strategies
         self._identity = identity
@@ -78,14 +79,19 @@ class OwnOrders:
         so repeat this until `select` is empty.
 
         Returns:
-            How many cancels were sent.
+            How many orders this has cancelled for the first time.
         """
-        sent = 0
+        known = {each for each in self._cancelled if self._is_unfinished(each)}
+        self._cancelled = set(known)
         for strategy, order in self.select(policy):
             if not order.is_pending_cancel:
                 strategy.cancel_order(order)
-                sent += 1
-        return sent
+                self._cancelled.add(order.client_order_id)
+        return len(self._cancelled - known)
+
+    def _is_unfinished(self, order_id: ClientOrderId) -> bool:
+        order = self._cache.order(order_id)
+        return order is not None and not order.is_closed
 
     def _is_own(self, order: Order) -> bool:
         if order.is_active_local or was_sent(order):

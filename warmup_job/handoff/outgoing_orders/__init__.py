@@ -1,1 +1,1 @@
-"""Orders on their way out: ids, limits, queue and the gate that denies entries."""
+"""Orders on their way out: ids, limits, queue, and the gates for orders and for cancels."""

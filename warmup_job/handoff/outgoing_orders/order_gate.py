@@ -22,13 +22,13 @@ from nautilus_trader.model.identifiers import ClientOrderId, PositionId, Strateg
 from nautilus_trader.model.orders import Order
 from nautilus_trader.system.kernel import NautilusKernel
 
+from warmup_job.handoff.outgoing_orders.cancel_gate import Cancel, CancelGate
 from warmup_job.handoff.outgoing_orders.order_denial import book_problem, reduces
 from warmup_job.handoff.outgoing_orders.order_limits import OrderLimits
 from warmup_job.handoff.outgoing_orders.order_queue import OrderQueue, Urgency
 
 type _Submission = SubmitOrder | SubmitOrderList
 type WithoutBook = Literal["deny", "warn", "accept"]
-type _Cancel = CancelOrder | CancelAllOrders | BatchCancelOrders
 
 
 class OrderJudge(Protocol):
@@ -48,7 +48,11 @@ class OrderGate:
 
     An order is judged when it is made, and once more when it is about to be sent: it waits in
     Nautilus' queues and in this one between the two, and an emulated order is triggered any time
-    later. Cancels always pass; the cancel of an order that is held back removes it.
+    later. Cancels are not judged: the cancel of an order that is held back removes it, and the
+    others pass through `cancels`.
+
+    Attributes:
+        cancels: the gate for cancels; it holds back those that follow a refusal too soon.
 
     Args:
         judge: decides.
@@ -75,6 +79,7 @@ class OrderGate:
         self._loop = loop
         self._without_book = without_book
         self._warned: set[StrategyId] = set()  # of orders without a book
+        self.cancels = CancelGate(kernel, loop, kernel.exec_engine.execute)
         self._held: OrderQueue[_Submission] = OrderQueue(limits.rates)
         self._timer: asyncio.TimerHandle | None = None
         self._said = False
@@ -91,6 +96,7 @@ class OrderGate:
         for endpoint, before, after in handlers:
             bus.deregister(endpoint=endpoint, handler=before)
             bus.register(endpoint=endpoint, handler=after)
+        self.cancels.install()
 
     def judge_again(self) -> None:
         """Deny what is held back and may not leave any more."""
@@ -117,10 +123,10 @@ class OrderGate:
         elif isinstance(command, ModifyOrder):
             self._held.note(self._now_ms())  # Binance counts it as an order
             self._kernel.exec_engine.execute(command)
-        elif not (
-            isinstance(command, CancelOrder | CancelAllOrders | BatchCancelOrders)
-            and self._is_all_held(command)
-        ):
+        elif isinstance(command, CancelOrder | CancelAllOrders | BatchCancelOrders):
+            if not self._is_all_held(command):
+                self.cancels.take(command)
+        else:
             self._kernel.exec_engine.execute(command)
 
     # -- the queue ---------------------------------------------------------------------------------
@@ -155,7 +161,7 @@ class OrderGate:
         targets = all(each.has_price and not each.has_trigger_price for each in orders)
         return Urgency.EXIT if targets else Urgency.STOP
 
-    def _is_all_held(self, command: _Cancel) -> bool:
+    def _is_all_held(self, command: Cancel) -> bool:
         """Cancel the orders of a command that are held back; return whether these were all."""
         if isinstance(command, CancelAllOrders):
             self._cancel_held(lambda order: _is_meant(command, order))
@@ -166,7 +172,7 @@ class OrderGate:
         rest = [each for each in cancels if each.client_order_id not in gone]
         if isinstance(command, BatchCancelOrders) and gone:
             for each in rest:
-                self._kernel.exec_engine.execute(each)
+                self.cancels.take(each)
             return True
         return not rest
 
