@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,6 +214,26 @@ def test_account_equity_loss_that_nothing_explains_counts_in_the_end() -> None:
     assert takes[-1].unexplained == -100
     assert equity.result is not None
     assert equity.result.drawdown_pct == 10
+
+
+def test_account_equity_readings_of_a_quiet_market_are_of_now_and_read_no_income_again() -> None:
+    equity = AccountEquity("USDT", "BTCUSDT")
+    equity.take(reading("1000"), D(0))
+    fee = income(150, "COMMISSION", "-1")
+    equity.take(reading("999", fee)._replace(asked_ms=160), D(0))
+    quiet = reading("999")._replace(asked_ms=90_000, unrealised={"BTCUSDT": D(-3)})
+    assert equity.take(quiet, D(0)).is_taken
+    assert equity.result is not None
+    assert (equity.result.as_of_ms, equity.result.unrealised) == (90_000, D(-3))
+    assert equity.result.at_ms == 150
+    assert not equity.take(reading("900")._replace(asked_ms=95_000), D(0)).is_taken
+    assert equity.result.as_of_ms == 90_000, "what is not counted does not make the result newer"
+
+
+def test_account_result_of_an_earlier_version_is_of_its_last_income() -> None:
+    saved = b'{"at_ms":7,"wallet":"10","equity":"9","highest":"10"}'
+    result = msgspec.json.decode(saved, type=AccountResult)
+    assert (result.as_of_ms, result.unrealised, result.drawdown_pct) == (7, None, D(10))
 
 
 def test_account_equity_income_of_another_asset_is_not_the_wallets() -> None:

@@ -144,6 +144,24 @@ def test_funds_feed_loss_and_deposit_while_no_trader_ran_are_told_apart() -> Non
     at_the_exchange(use)
 
 
+def test_funds_feed_equity_has_all_positions_and_the_result_those_of_its_symbol() -> None:
+    async def use(account: Account) -> None:
+        await account.order("BUY", "0.050")
+        ether = NewOrder(
+            symbol="ETHUSDT", side="SELL", position_side="SHORT", type="MARKET", quantity=D(3)
+        )
+        account.trading.orders.place(ether, account.now())
+        before_ms = account.now()
+        result = await account.result()
+        assert result.read_ms is not None
+        assert before_ms <= result.as_of_ms == result.read_ms <= account.now()
+        assert result.unrealised is not None
+        both = result.equity - result.wallet
+        assert both != result.unrealised != 0
+
+    at_the_exchange(use)
+
+
 class Follower(HedgeGridV1):
     """Collects what it is given; it can use every second reading."""
 

@@ -104,6 +104,42 @@ def test_grid_drawdown_counts_a_loss_while_the_trader_was_down(engine: BacktestE
     assert (figures.drawdown_pct, figures.funding, figures.realised) == (D(11), D(-100), D(-1000))
 
 
+def test_grid_drawdown_equity_of_the_figures_and_the_limits_is_the_readings(
+    engine: BacktestEngine,
+) -> None:
+    """Nautilus has 100,000, as after lost events; another symbol's position has lost 50."""
+    strategy = made_grid()
+    read = AccountFunds(
+        7_000, {"USDT": AssetFunds(D(9_000), D(-60))}, (), {"BTCUSDT": D(-10), "ETHUSDT": D(-50)}
+    )
+    traded(engine, strategy, read)
+    figures = strategy.figures()
+    assert figures is not None
+    assert (figures.equity, figures.unrealised) == (D(8_940), D(-10))
+    assert figures.result_at_ms == 7_000
+    caps = strategy._orders.account.caps(strategy.config, D(50_000))
+    assert caps.equity == D(8_940)
+
+
+def test_grid_drawdown_equity_after_a_restart_is_the_last_one_until_the_account_is_read(
+    engine: BacktestEngine,
+) -> None:
+    """The limits use what Nautilus has read at the start: the saved equity may be of last week."""
+    before = made_grid()
+    traded(engine, before, funds("10000"), funds("9500", (5, "FUNDING_FEE", "-500")))
+    after, again = made_grid(), make_engine()
+    after.on_load(before.on_save())
+    try:
+        traded(again, after)
+        figures = after.figures()
+        caps = after._orders.account.caps(after.config, D(50_000))
+    finally:
+        again.dispose()
+    assert figures is not None
+    assert (figures.equity, figures.result_at_ms, figures.drawdown_pct) == (D(9_500), 1, D(5))
+    assert caps.equity == D(100_000)
+
+
 def test_grid_drawdown_of_a_lost_state_starts_again(engine: BacktestEngine) -> None:
     assert traded(engine, made_grid(), funds("8900")) == {OrderStatus.ACCEPTED}
 

@@ -52,7 +52,7 @@ GRID = GridReport(
     equity=Decimal("10001.5"), realised=Decimal("7E+1"), unrealised=Decimal("1.5"),
     fees=Decimal("0.3"), funding=Decimal("-0.0"), drawdown_pct=Decimal("2.5"), is_stopped=True,
     block_reason="until 12:00:00 UTC", block_kind="circuit_breaker", books=BOOKS,
-    open_orders={"entry": 9, "stop_loss": 1},
+    open_orders={"entry": 9, "stop_loss": 1}, result_at_ms=2_900,
 )  # fmt: skip
 REPORT = Report(
     state="paused", why="", mode="live", at_ms=3_000, since_ms=2_000, started_ms=1_000,
@@ -74,6 +74,7 @@ NAME = 'instrument="BTCUSDT-PERP.BINANCE"'
         f'warmup_grid_unrealised_profit{{{NAME},currency="USDT"}} 1.5',
         f'warmup_grid_fees{{{NAME},currency="USDT"}} 0.3',
         f'warmup_grid_funding{{{NAME},currency="USDT"}} 0.0',
+        f"warmup_grid_result_time_seconds{{{NAME}}} 2.9",
         f"warmup_grid_drawdown_ratio{{{NAME}}} 0.025",
         f'warmup_grid_inventory{{{NAME},book="LONG"}} 0.020',
         f'warmup_grid_unprotected{{{NAME},book="LONG"}} 0.006',

@@ -69,7 +69,7 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
         "  no entries  the operator has paused trading",
         "  equity      9998.50 USDT, drawdown 2.50 %",
         "  result      +5.10 USDT: realised +7.00, fees paid 0.30, funding -0.10, unrealised -1.50",
-        "              realised, fees and funding as of 2027-01-15T08:01:25Z (5 s ago)",
+        "              equity, drawdown and result as of 2027-01-15T08:01:25Z (5 s ago)",
         "  LONG        0.020 BTC at 50000.1, unrealised -1.50 USDT; 0.006 BTC WITHOUT A STOP LOSS",
         "  SHORT       0 BTC",
         "  orders      0 entry, 1 stop_loss",

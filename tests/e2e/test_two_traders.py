@@ -10,6 +10,7 @@ import shutil
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -253,6 +254,32 @@ def test_a_trader_and_a_person_on_other_symbols_disturb_nobody(
         assert "another trader" not in each.log
         assert "renewing the user data stream" not in each.log
         assert "ERROR" not in each.log.replace("stopped by a signal", ""), each.log
+
+
+def test_a_persons_position_on_another_symbol_counts_in_the_equity(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(volatility_bps=0.1)  # no rung is reached
+    config = prepared(tmp_path, running)
+    by_hand(
+        running, "/fapi/v1/order", symbol="ETHUSDT", side="BUY", positionSide="LONG",
+        quantity="20", type="MARKET", newClientOrderId="web_1",
+    )  # fmt: skip
+    began_ms = running.now_ms()
+    with trader(config, tmp_path / "a") as started:
+        until(started.is_live, started.log, process=started.process)
+        shown = job("trader", "status", "--state-dir", tmp_path / "a", "--json")
+        text = job("trader", "status", "--state-dir", tmp_path / "a").out
+        with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
+            wallet = Decimal(json.load(answer)["wallet"])
+        started.process.terminate()
+        assert started.end() == 143, started.log
+    (grid,) = shown.json["report"]["grids"]
+    assert [Decimal(book["quantity"]) for book in grid["books"].values()] == [0, 0]
+    assert Decimal(grid["equity"]) != wallet, "the position has cost the spread"
+    assert Decimal(grid["unrealised"]) == 0, "it is not the grid's"
+    assert grid["result_at_ms"] >= began_ms, "nothing was paid since, and yet it is newer"
+    assert "equity, drawdown and result as of " in text
 
 
 def test_multi_assets_mode_is_refused(start_exchange: Start, tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple, Self
 
 from warmup_job.binance.client import BinanceClient, make_ccxt
 from warmup_job.binance.connection_errors import connection_error
-from warmup_job.binance.funds import QUIET_MS, AccountFunds, Income, parse_assets, parse_income
+from warmup_job.binance.funds import (
+    QUIET_MS,
+    AccountFunds,
+    Income,
+    parse_assets,
+    parse_income,
+    parse_unrealised,
+)
 from warmup_job.binance.proxies import proxy_for
 from warmup_job.errors import ExchangeUnreachableError, WarmupError
 
@@ -161,9 +168,10 @@ class AccountReader:
         asked_ms = self._client.now_ms()
         account = await self._ask(ACCOUNT_WEIGHT, lambda: [ccxt.fapiPrivateV3GetAccount({})])
         with self._expected():
-            assets = parse_assets(account[0])
+            assets, unrealised = parse_assets(account[0]), parse_unrealised(account[0])
         start_ms = asked_ms - QUIET_MS if after_ms is None else after_ms + 1
-        return AccountFunds(asked_ms, assets, tuple(await self._read_income(start_ms)))
+        income = await self._read_income(start_ms)
+        return AccountFunds(asked_ms, assets, tuple(income), unrealised)
 
     async def _read_income(self, start_ms: int) -> list[Income]:
         """Read all income from ``start_ms`` on, page by page."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 TRANSFERS = frozenset(
@@ -69,6 +70,8 @@ class AccountFunds(NamedTuple):
     assets: Mapping[str, AssetFunds]
     income: tuple[Income, ...]
     """By time."""
+    unrealised: Mapping[str, Decimal] = MappingProxyType({})
+    """The unrealised result of each symbol with a position, at the mark price."""
 
 
 def parse_assets(answer: Any) -> dict[str, AssetFunds]:  # noqa: ANN401 - JSON
@@ -83,6 +86,19 @@ def parse_assets(answer: Any) -> dict[str, AssetFunds]:  # noqa: ANN401 - JSON
         )
         for each in answer["assets"]
     }
+
+
+def parse_unrealised(answer: Any) -> dict[str, Decimal]:  # noqa: ANN401 - JSON
+    """Read each symbol's unrealised result of an answer to /fapi/v3/account.
+
+    Raises:
+        KeyError, TypeError, ValueError, InvalidOperation: The answer has another form.
+    """
+    found: dict[str, Decimal] = {}
+    for each in answer["positions"]:  # in hedge mode a symbol may have two
+        symbol = str(each["symbol"])
+        found[symbol] = found.get(symbol, Decimal(0)) + Decimal(each["unrealizedProfit"])
+    return found
 
 
 def parse_income(answer: Any) -> list[Income]:  # noqa: ANN401 - JSON

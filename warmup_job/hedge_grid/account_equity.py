@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from warmup_job.binance.funds import AccountFunds, AssetFunds, Income
 from warmup_job.hedge_grid.account_result import AccountResult, advance_result, begin_result
 
@@ -49,16 +51,22 @@ class AccountEquity:
         if before is None:
             if income and self._must_wait():
                 return Reading(is_taken=False)  # it may be in the balances or not
-            self.result = begin_result(mine, funds.asked_ms, lost, income)
+            first = begin_result(mine, funds.asked_ms, lost, income)
+            self.result = self._as_read(first, funds)
             return Reading(is_taken=True)
         after, unexplained, counted = advance_result(
             before, mine, before.not_counted(income), self.symbol
         )
         if unexplained and self._must_wait():
             return Reading(is_taken=False)
-        self.result, self._waiting = after, 0
+        self.result, self._waiting = self._as_read(after, funds), 0
         transfers = tuple(row for row in counted if row.is_transfer)
         return Reading(is_taken=True, transfers=transfers, unexplained=unexplained)
+
+    def _as_read(self, result: AccountResult, funds: AccountFunds) -> AccountResult:
+        """Return the result with the time of the reading, and what the symbol's positions had."""
+        unrealised = funds.unrealised.get(self.symbol, Decimal(0))
+        return replace(result, read_ms=funds.asked_ms, unrealised=unrealised)
 
     def _must_wait(self) -> bool:
         """Return whether another reading may tell more; count it."""

@@ -38,7 +38,7 @@ class AccountResult(msgspec.Struct, frozen=True):
     """The account and the symbol's result up to one moment; quote currency."""
 
     at_ms: int
-    """Until when income is counted, the exchange's time, UTC ms."""
+    """The time of the newest income that is counted, the exchange's time, UTC ms."""
     wallet: Decimal
     equity: Decimal
     highest: Decimal
@@ -54,6 +54,16 @@ class AccountResult(msgspec.Struct, frozen=True):
     until ``at_ms`` is counted, as an earlier version saved it."""
     counted: tuple[tuple[int, str], ...] = ()
     """Time and key of the income from ``known_from_ms`` on that is counted."""
+    read_ms: int | None = None
+    """When the balances were requested, the exchange's time, UTC ms; None: an earlier version has
+    saved this."""
+    unrealised: Decimal | None = None
+    """The symbol's unrealised result at that moment; None: an earlier version has saved this."""
+
+    @property
+    def as_of_ms(self) -> int:
+        """Of when this is, the exchange's time, UTC ms."""
+        return self.at_ms if self.read_ms is None else self.read_ms
 
     @property
     def settled_ms(self) -> int:

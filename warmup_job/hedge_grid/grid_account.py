@@ -39,6 +39,9 @@ class GridAccount:
     def __init__(self, cache: CacheFacade, instrument: Instrument) -> None:
         self._cache = cache
         self._instrument = instrument
+        self.read_equity: Decimal | None = None
+        """The equity of the newest reading of the account, quote currency; None: there was none in
+        this run, so what Nautilus knows counts. It does not know the positions in other symbols."""
 
     def position(self, book: Book) -> BookPosition:
         """Return the book's position; its quantity is 0 if there is none."""
@@ -70,6 +73,17 @@ class GridAccount:
             Decimal(0),
         )
 
+    def equity(self, mid: Decimal | None) -> Decimal | None:
+        """Return the account's equity, quote currency; None if it is unknown.
+
+        Args:
+            mid: The price of the unrealised result, unless the account was read.
+        """
+        if self.read_equity is not None:
+            return self.read_equity
+        balance = self.balance()
+        return None if balance is None else balance + self.unrealised(mid)
+
     def exposure(self, mid: Decimal, orders: Iterable[OpenEntry] = ()) -> dict[Book, Exposure]:
         """Return each book's exposure if all ``orders`` fill.
 
@@ -85,20 +99,18 @@ class GridAccount:
 
     def caps(self, config: HedgeGridV1Config, mid: Decimal | None) -> Caps:
         """Return the current caps; an account without the quote currency has an equity of 0."""
-        balance = self.balance()
-        if balance is None and self._cache.account_for_venue(self._instrument.venue) is not None:
-            balance = Decimal(0)
-        if balance is None or not config.enable_position_validation:
+        equity = self.equity(mid)
+        if equity is None and self._cache.account_for_venue(self._instrument.venue) is not None:
+            equity = Decimal(0)
+        if equity is None or not config.enable_position_validation:
             return Caps(config.max_inventory_quote)
-        equity = balance + self.unrealised(mid)
         return caps_of(equity, self._leverage(), self._maintenance, config)
 
     def tighter_cap(self, config: HedgeGridV1Config, mid: Decimal | None) -> str:
         """Return how ``max_position_pct`` limits a book more than in earlier versions."""
-        balance = self.balance()
-        if balance is None or not config.enable_position_validation:
+        equity = self.equity(mid)
+        if equity is None or not config.enable_position_validation:
             return ""
-        equity = balance + self.unrealised(mid)
         quote = self._instrument.quote_currency.code
         return describe_tighter_cap(equity, self._leverage(), self._maintenance, config, quote)
 

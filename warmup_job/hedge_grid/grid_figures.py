@@ -43,9 +43,9 @@ class BookFigures(msgspec.Struct, frozen=True):
 class GridFigures(msgspec.Struct, frozen=True):
     """The figures of one grid at one moment; amounts in quote currency.
 
-    The result since the first start is ``realised - fees + funding + unrealised``. Live, the first
-    three and the drawdown are those of Binance's income and balances, so they are up to 30 s old.
-    On paper and in a backtest they are the grid's own.
+    The result since the first start is ``realised - fees + funding + unrealised``. Live, these, the
+    equity and the drawdown are those of one reading of Binance's account, which is usually at most
+    30 s old: ``result_at_ms``. On paper and in a backtest they are the grid's own, of now.
     """
 
     at_ms: int
@@ -56,11 +56,12 @@ class GridFigures(msgspec.Struct, frozen=True):
     regime: str
     """UP, DOWN or SIDEWAYS."""
     equity: Decimal | None
-    """The account's balance plus the unrealised result; None until the account is known."""
+    """The account's balance plus the unrealised result of all its positions; None until the account
+    is known."""
     realised: Decimal
     """The result of closed quantities since the first start, before fees and funding."""
     unrealised: Decimal
-    """Of both books."""
+    """Of both books, at the moment of ``realised``; each book's own figure is of now."""
     fees: Decimal
     """Fees paid in quote currency since the first start; a rebate is negative."""
     funding: Decimal
@@ -73,8 +74,8 @@ class GridFigures(msgspec.Struct, frozen=True):
     """Why no entry may be sent now; empty if entries may be sent."""
     books: Mapping[Book, BookFigures]
     result_at_ms: int | None
-    """Until when the account's income is counted, Unix ms by the exchange; None: the result is the
-    grid's own and of now."""
+    """When the account was read, Unix ms by the exchange; None: the result is the grid's own, of
+    now."""
     open_orders: Mapping[OrderKind, int]
     """Orders that the exchange has confirmed as open."""
     block_kind: BlockKind | Literal[""] = ""
@@ -173,14 +174,17 @@ def make_figures(
     limited = limit_text(client.send_from_ms) if client.is_limited else ""
     books = book_figures(account.positions(), orders.exits.lots, opened, price, limited)
     unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
-    balance = account.balance()
+    equity, read = account.equity(price), result.account
+    if read is not None:  # Binance's figures of one moment
+        equity = read.equity
+        unrealised = unrealised if read.unrealised is None else read.unrealised
     return GridFigures(
         at_ms=at_ms,
         instrument_id=instrument.id.value,
         quote_currency=instrument.quote_currency.code,
         base_currency=instrument.base_currency.code,
         regime=regime.value,
-        equity=None if balance is None else balance + unrealised,
+        equity=equity,
         realised=result.realised,
         unrealised=unrealised,
         fees=result.fees,
@@ -189,7 +193,7 @@ def make_figures(
         is_stopped=result.is_stopped,
         block_reason="" if block is None else block.text,
         books=books,
-        result_at_ms=None if result.account is None else result.account.at_ms,
+        result_at_ms=None if read is None else read.as_of_ms,
         open_orders=count_open_orders(opened),
         block_kind="" if block is None else block.kind,
         breaker_until_ms=breaker_until_ms,

@@ -40,6 +40,8 @@ class GridResult:
     def load(self, own: GridPnl, account: AccountResult | None, *, is_stopped: bool) -> None:
         """Continue with what an earlier run has saved."""
         self.own, self._equity.result, self.is_stopped = own, account, is_stopped
+        if account is not None:
+            self.drawdown_pct = account.drawdown_pct
 
     @property
     def account(self) -> AccountResult | None:
@@ -83,7 +85,7 @@ class GridResult:
         """Judge a reading of the account.
 
         Args:
-            funds: The account's funds, with the income after ``account.at_ms``.
+            funds: The account's funds, with the income after ``account.settled_ms``.
             currency: The quote currency's code.
         """
         self._equity.currency = currency

@@ -369,6 +369,8 @@ class HedgeGridV1(Strategy):
                 "does not show; it counts as a result"
             )
         if reading.is_taken:
+            account = self._result.account
+            self._orders.account.read_equity = None if account is None else account.equity
             self.on_state_change()
         return reading.is_taken
 

@@ -105,7 +105,7 @@ def _grid_lines(grid: GridReport, now_ms: int) -> Iterator[str]:
     yield _line("result", f"{_signed(result)} {quote}: {parts}")
     if grid.result_at_ms is not None:
         read = _ago(grid.result_at_ms, now_ms)
-        yield _line("", f"realised, fees and funding as of {read}")
+        yield _line("", f"equity, drawdown and result as of {read}")
     for name, book in grid.books.items():
         held = f"{book.quantity:f} {base}"
         if book.quantity:

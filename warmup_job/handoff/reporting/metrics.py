@@ -104,7 +104,7 @@ def _grid_lines(report: Report) -> Iterator[str]:
 
     grids = report.grids
     for field, name, about in (
-        ("equity", "equity", "The account's balance plus the unrealised result."),
+        ("equity", "equity", "The account's balance plus its unrealised result."),
         (
             "realised",
             "realised_profit",
@@ -116,6 +116,13 @@ def _grid_lines(report: Report) -> Iterator[str]:
     ):
         values = [(_quote(grid), getattr(grid, field)) for grid in grids]
         yield from amounts(f"warmup_grid_{name}", about, values)
+    read = [
+        (_grid(grid), Decimal(grid.result_at_ms) / 1000)
+        for grid in grids
+        if grid.result_at_ms is not None
+    ]
+    about = "When the account was read for the equity and the result, Unix time."
+    yield from amounts("warmup_grid_result_time_seconds", about, read)
     drawdowns = [(_grid(grid), grid.drawdown_pct / 100) for grid in grids]
     yield from amounts("warmup_grid_drawdown_ratio", "Loss from the highest equity.", drawdowns)
     for field, name, about in (
