@@ -11,7 +11,7 @@ from loguru import logger
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.handoff.state_dir import StateDir
 
-_LAST_S = 3.0  # with all other waits at the end, less than a pod's grace period of 30 s
+_LAST_S = 3.0  # with all other waits at the end, less than a pod's grace period of 45 s
 
 
 class ReportWriter:
