@@ -150,6 +150,9 @@ def test_other_traders_own_order_that_left_the_cache_is_still_its_own() -> None:
         await watch.look(AccountSnapshot({}, {}, began_ms=50))
         open_now = {twin.order_id: there[twin.order_id]}
         await watch.look(AccountSnapshot({}, open_now, began_ms=9_010))  # it was first: it goes on
+        (noticed,) = watch.noticed
+        assert noticed.text.endswith("its exits stay open and count as this one's")
+        assert noticed.open_orders == 0
 
     asyncio.run(run())
 
@@ -203,6 +206,12 @@ def test_other_traders_open_order_older_than_the_history_shows_who_was_first() -
         await watch.look(AccountSnapshot({}, {}, began_ms=50))
         await watch.look(AccountSnapshot({}, there, began_ms=9_010))  # goes on
         assert not watch.is_news(theirs.order_id)
+        (noticed,) = watch.noticed
+        assert (noticed.tag, noticed.open_orders) == (OTHER.tag, 1)
+        assert "its exits stay open; while one of them is, the next start" in noticed.text
+        assert "needs --take-over" in noticed.text
+        await watch.look(AccountSnapshot({}, {}, began_ms=9_020))
+        assert [each.open_orders for each in watch.noticed] == [0]
 
     asyncio.run(run())
 

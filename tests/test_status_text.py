@@ -11,6 +11,7 @@ from warmup_job.handoff.reporting.report import (
     AccountReport,
     BookReport,
     GridReport,
+    OtherTraderReport,
     Rejections,
     Report,
     StreamReport,
@@ -50,7 +51,10 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
             since_ms=NOW_MS - 30_400, end=FlatReport(flat=True, closed=(CLOSED,))
         ),
         account=AccountReport(state="differs", why="LONG differs", event_age_ms=400,
-                              differences=("LONG is 0.02 there, 0 here",)),
+                              differences=("LONG is 0.02 there, 0 here",), other_traders=(
+                                  OtherTraderReport(tag="abc1", text="noticed", open_orders=2),
+                                  OtherTraderReport(tag="def1", text="noticed", open_orders=0),
+                              )),
     )  # fmt: skip
     assert list(status_lines(report)) == [
         "paused: by the operator",
@@ -64,6 +68,7 @@ def test_status_shows_everything_that_an_operator_asks_for() -> None:
         "  WARNING     no stop loss for 2.5 s",
         "  account     differs: LONG differs; last event 0.4 s ago",
         "              LONG is 0.02 there, 0 here",
+        "  WARNING     2 open order(s) of another trader (abc1): the next start needs --take-over",
         "  refused     3× rejected -5022",
         "BTCUSDT-PERP.BINANCE, UP",
         "  no entries  the operator has paused trading",

@@ -22,7 +22,14 @@ from warmup_job.errors import ConfigError, LiveRefusedError, TraderError
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport, FlattenReport
 from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
-from warmup_job.handoff.reporting.report import BookReport, GridReport, Report, State
+from warmup_job.handoff.reporting.report import (
+    AccountReport,
+    BookReport,
+    GridReport,
+    OtherTraderReport,
+    Report,
+    State,
+)
 from warmup_job.handoff.reporting.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.plan.resolve import resolve
@@ -68,6 +75,14 @@ def test_each_change_of_state_gives_one_notice() -> None:
     seen = events(*(report(each) for each in states))
     assert seen == ["live: live: why", "degraded: degraded: why", "live: live: why",
                     "paused: paused: why"]  # fmt: skip
+
+
+def test_another_trader_gives_one_notice() -> None:
+    def seen(open_orders: int) -> Report:
+        other = OtherTraderReport(tag="abc", text="it trades too", open_orders=open_orders)
+        return report(account=AccountReport(state="ok", why="", other_traders=(other,)))
+
+    assert events(report(), seen(8), seen(2), seen(0))[1:] == ["other_trader: it trades too"]
 
 
 def test_position_without_a_stop_gives_a_notice_after_the_time_and_one_at_its_end() -> None:

@@ -179,6 +179,41 @@ def test_trader_beside_another_ones_orders_is_refused_until_it_takes_them_over(
     assert entries(running) == []
 
 
+def test_exits_that_a_later_trader_leaves_are_not_counted_as_own_and_named(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange(volatility_bps=0.1)  # no rung is reached
+    config = prepared(tmp_path, running)
+    with trader(config, tmp_path / "a") as first:
+        until(lambda: len(entries(running)) >= 8, first.log, process=first.process)
+        with urllib.request.urlopen(f"{running.url}/fapi/v1/premiumIndex?symbol=BTCUSDT") as answer:
+            price = round(float(json.load(answer)["markPrice"]) * 0.97, 1)
+        by_hand(
+            running, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", positionSide="LONG",
+            quantity="0.010", type="LIMIT", price=price, timeInForce="GTC",
+            newClientOrderId="T1-20261127-120000-xxxyyy1-000-1",
+        )  # fmt: skip
+
+        def warned() -> str:
+            out = job("trader", "status", "--state-dir", tmp_path / "a").out
+            return out if "another trader" in out else ""
+
+        until(lambda: "This one started first" in first.log, first.log, process=first.process)
+        until(warned, "the status warns", process=first.process)
+        shown = warned()
+        assert "WARNING     1 open order(s) of another trader (xxxyyy1): the next start" in shown
+        assert " 0 take_profit, 0 stop_loss, 1 other" in shown
+        (error,) = [line for line in first.log.splitlines() if "This one started first" in line]
+        assert "its exits stay open; while one of them is, the next start of this one" in error
+        first.process.terminate()
+        assert first.end() == 143, first.log
+    assert "xxxyyy1" in refused(config, tmp_path / "a")
+    with trader(config, tmp_path / "a", "--take-over") as again:
+        until(again.is_live, again.log, process=again.process)
+        again.process.terminate()
+        assert again.end() == 143, again.log
+
+
 def test_copy_of_a_running_traders_state_folder_is_noticed(
     start_exchange: Start, tmp_path: Path
 ) -> None:

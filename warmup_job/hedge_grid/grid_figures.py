@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -21,7 +21,7 @@ from warmup_job.market.client_order_ids import Purpose
 from warmup_job.regime.detector import Regime
 
 type OrderKind = Purpose | Literal["other"]
-"""What an order is for, by its id; ``other``: its id is not the grid's."""
+"""What an order is for, by its id; ``other``: it is not this trader's grid's."""
 ORDER_KINDS: tuple[OrderKind, ...] = ("entry", "take_profit", "stop_loss", "other")
 
 
@@ -95,12 +95,20 @@ def order_kind(order_id: str) -> OrderKind:
     return "other" if found is None else found.purpose
 
 
-def count_open_orders(orders: Iterable[Order]) -> dict[OrderKind, int]:
-    """Count the confirmed open orders of each kind."""
+def count_open_orders(
+    orders: Iterable[Order], is_own: Callable[[str], bool]
+) -> dict[OrderKind, int]:
+    """Count the confirmed open orders of each kind.
+
+    Args:
+        orders: The instrument's orders.
+        is_own: Returns whether this trader made the order with this id; else it is an ``other``.
+    """
     counts: dict[OrderKind, int] = dict.fromkeys(ORDER_KINDS, 0)
     for order in orders:
         if order.is_open:
-            counts[order_kind(order.client_order_id.value)] += 1
+            order_id = order.client_order_id.value
+            counts[order_kind(order_id) if is_own(order_id) else "other"] += 1
     return counts
 
 
@@ -194,7 +202,7 @@ def make_figures(
         block_reason="" if block is None else block.text,
         books=books,
         result_at_ms=None if read is None else read.as_of_ms,
-        open_orders=count_open_orders(opened),
+        open_orders=count_open_orders(opened, orders.client.is_own),
         block_kind="" if block is None else block.kind,
         breaker_until_ms=breaker_until_ms,
     )

@@ -38,7 +38,8 @@ class OrderClient:
         instrument: Instrument,
         owns_order: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        self._owns_order = owns_order
+        self.is_own = owns_order
+        """Returns whether this trader made the order with this id."""
         self._initial = instrument
         self._strategy = strategy
         self.send_from_ms = 0
@@ -166,7 +167,7 @@ class OrderClient:
             order
             for order in self.open_orders()
             if parse_order_id(order.client_order_id.value) is not None
-            and self._owns_order(order.client_order_id.value)
+            and self.is_own(order.client_order_id.value)
         ]
 
     def count_stops(self) -> int:

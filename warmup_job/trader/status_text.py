@@ -34,6 +34,10 @@ def status_lines(report: Report) -> Iterator[str]:
         yield _line("account", f"{report.account.state}{problem}{age}")
         for difference in report.account.differences:
             yield _line("", difference)
+        for other in report.account.other_traders:
+            if other.open_orders:
+                theirs = f"{other.open_orders} open order(s) of another trader ({other.tag})"
+                yield _line("WARNING", f"{theirs}: the next start needs --take-over")
     if report.rejections:
         counts = ", ".join(f"{each.count}× {each.kind} {each.code}" for each in report.rejections)
         yield _line("refused", counts)

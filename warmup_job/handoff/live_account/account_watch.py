@@ -101,6 +101,7 @@ class AccountWatch:
             why=self._step.reason,
             event_age_ms=None if age_s is None else round(age_s * 1000),
             differences=tuple(map(str, self._differences[:_SHOWN])),
+            other_traders=self._others.noticed,
         )
 
     async def run(self) -> None:

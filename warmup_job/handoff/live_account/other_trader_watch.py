@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from msgspec.structs import replace
 
 from warmup_job.errors import LiveRefusedError, WarmupError
 from warmup_job.handoff.live_account.certain_orders import PLACED_WITHIN_S
@@ -18,6 +19,7 @@ from warmup_job.handoff.live_account.other_traders import (
     started_later,
 )
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
+from warmup_job.handoff.reporting.report import OtherTraderReport
 from warmup_job.market.client_order_ids import Purpose, parse_client_order_id
 from warmup_job.market.times import utc_text
 
@@ -46,6 +48,8 @@ class OtherTraderWatch:
         self._since_ms: int | None = None
         self._before: frozenset[str] = frozenset()  # what was open at the first reading
         self._told: set[str] = set()
+        self.noticed: tuple[OtherTraderReport, ...] = ()
+        """The other traders that started later, as of the last reading."""
 
     def is_news(self, order_id: str) -> bool:
         """Return whether an order shows a trader that was not noticed yet."""
@@ -75,6 +79,10 @@ class OtherTraderWatch:
         for other in found:
             if other.tag not in self._told:
                 await self._decide(other, account)
+        theirs = foreign_orders(self._identity, account)
+        self.noticed = tuple(
+            replace(each, open_orders=len(theirs.get(each.tag, ()))) for each in self.noticed
+        )
 
     def _late_orders(self, account: AccountSnapshot, since_ms: int) -> frozenset[str]:
         """Return what an earlier run of this trader sent just before it was killed.
@@ -115,10 +123,20 @@ class OtherTraderWatch:
                 f"{what}. This one started later and stops; its entries are cancelled, its exits "
                 "stay. Run one trader per account and symbol"
             )
-        logger.error(
-            "{}. This one started first and goes on: stop the other one if it does not stop by "
-            "itself", what,
-        )  # fmt: skip
+        stay = "its exits stay open"
+        if self._identity.owns_tag(other.tag):  # it has a copy of this trader's folder
+            stay += " and count as this one's"
+        else:
+            stay += (
+                "; while one of them is, the next start of this one needs --take-over "
+                "(WARMUP_TAKE_OVER=1)"
+            )
+        text = (
+            f"{what}. This one started first and goes on: stop the other one if it does not stop "
+            f"by itself. When it stops it cancels its entries, and {stay}"
+        )
+        logger.error("{}", text)
+        self.noticed += (OtherTraderReport(tag=other.tag, text=text, open_orders=0),)
 
 
 def other_traders_problem(identity: TraderIdentity, account: AccountSnapshot) -> str:

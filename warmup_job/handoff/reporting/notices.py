@@ -15,7 +15,7 @@ from warmup_job.market.times import utc_text
 
 NoticeEvent = Literal[
     "live", "paused", "degraded", "stopped", "refused", "drawdown", "unprotected", "protected",
-    "flat", "not_flat", "circuit_breaker",
+    "flat", "not_flat", "circuit_breaker", "other_trader",
 ]  # fmt: skip
 NOT_FLAT_AFTER_MS = 30_000
 """A flatten that takes longer than this is worth a notice."""
@@ -58,11 +58,13 @@ class Notices:
         self._stopped: set[str] = set()
         self._flatten: FlattenReport | None = None
         self._is_slow = False
+        self._others: set[str] = set()  # tags of the other traders that were told
         self._breaker_until_ms: dict[str, int] = {}  # of the opening that was told last
 
     def of(self, report: Report) -> list[Notice]:
         """Return the notices that follow from a new report."""
         found = [*self._flattening(report), *self._state_change(report), *self._protection(report)]
+        found += self._other_traders(report)
         for grid in report.grids:
             found += self._drawdown(grid, report.at_ms)
             found += self._breaker(grid, report.at_ms)
@@ -76,6 +78,12 @@ class Notices:
             yield Notice(
                 event=report.state, text=f"{report.state}: {report.why}", at_ms=report.at_ms
             )
+
+    def _other_traders(self, report: Report) -> Iterator[Notice]:
+        for other in () if report.account is None else report.account.other_traders:
+            if other.tag not in self._others:
+                self._others.add(other.tag)
+                yield Notice(event="other_trader", text=other.text, at_ms=report.at_ms)
 
     def _flattening(self, report: Report) -> Iterator[Notice]:
         flatten, before = report.flatten, self._flatten

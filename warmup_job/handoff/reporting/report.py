@@ -45,6 +45,17 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """Why it blocks trading; empty: it does not."""
 
 
+class OtherTraderReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Another trader on the same account and symbols, which was noticed in this run."""
+
+    tag: str
+    """The tag of its order ids."""
+    text: str
+    """What was noticed, who stops, and what to do."""
+    open_orders: int
+    """How many of its orders were open at the last reading; 0 if they count as this trader's."""
+
+
 class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
     """How the account at the exchange compares with what the trader believes (live only)."""
 
@@ -55,6 +66,8 @@ class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
     """For how many ms the user data stream has sent nothing; None: it has never sent anything."""
     differences: tuple[str, ...] = ()
     """The differences of the last reading, one line each; a passing one is normal."""
+    other_traders: tuple[OtherTraderReport, ...] = ()
+    """Those that started later, so that this one goes on."""
 
 
 class Rejections(msgspec.Struct, frozen=True, kw_only=True):
