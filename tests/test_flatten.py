@@ -38,6 +38,7 @@ from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
 from warmup_job.handoff.reporting.flatten_report import FlatReport
+from warmup_job.hedge_grid.grid_figures import order_kind
 from warmup_job.hedge_grid.strategy import HedgeGridV1
 
 LONG = PositionId(f"{BAR_TYPE.instrument_id}-LONG")
@@ -167,7 +168,8 @@ def test_flatten_sends_exactly_one_exit_for_each_position(scene: Scene) -> None:
         ("BUY", "0.004"), ("SELL", "0.004"),
     ]  # fmt: skip
     assert all(each.is_reduce_only for each in new)
-    assert {each.client_order_id.value[:3] for each in new} == {"S1-"}  # an id of this trader
+    assert {each.client_order_id.value[:5] for each in new} == {"Sflt-"}
+    assert {order_kind(each.client_order_id.value) for each in new} == {"stop_loss"}
 
 
 def test_grid_trades_again_after_a_resume(scene: Scene) -> None:
@@ -185,11 +187,12 @@ def test_stop_losses_go_first_where_the_exchange_demands_it(scene: Scene) -> Non
     def rest(order: Any) -> bool:
         return order.order_type == OrderType.MARKET and bool(scene.open_kinds("S"))
 
-    refuse(scene.engine, scene.strategy, rest, "-4118: ReduceOnly Order Failed.")
+    reason = "{'code': -4118, 'msg': 'ReduceOnly Order Failed.'}"
+    refuse(scene.engine, scene.strategy, rest, reason)
     report, steps = scene.flatten()
     assert report.flat
     assert not scene.held()
-    assert any("refused: -4118" in step for step in steps)
+    assert any(step.endswith("refused: -4118 ReduceOnly Order Failed.") for step in steps)
     refused = [each for each in scene.closings() if each.status == OrderStatus.REJECTED]
     assert len(refused) == 2  # one for each book
 

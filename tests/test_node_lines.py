@@ -130,5 +130,17 @@ def test_every_other_line_stays_as_it_is(level: str, component: str, message: st
     assert node_line(level, component, message) == (expected, message)
 
 
+def test_a_refused_order_of_a_flatten_is_a_debug_line_because_the_flatten_logs_it() -> None:
+    message = REJECTED.replace("E-7", "Sflt-7")
+    assert node_line("WARN", "HedgeGridV1", message) == ("DEBUG", message)
+
+
+def test_a_connection_of_the_user_data_stream_that_is_back_is_not_called_an_expiry() -> None:
+    message = "Resubscribed after listenKey expiry (REST)"
+    component = "BinanceUserDataWebSocketClient"
+    words = "the user data stream is connected again"
+    assert node_line("WARN", component, message) == ("INFO", words)
+
+
 def test_a_line_that_is_not_of_nautilus_is_none() -> None:
     assert parse_node_line("Traceback (most recent call last):") is None

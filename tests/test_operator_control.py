@@ -352,6 +352,26 @@ def test_flatten_command_prints_what_was_closed_or_exits_with_21(
         assert not done.out
 
 
+def test_flatten_prints_a_step_that_comes_again_once_and_how_often_it_came(folder: Path) -> None:
+    async def act(operator: OperatorControl) -> Result:
+        def flatten() -> None:
+            if operator.state == "flattening":
+                for _ in range(7):
+                    operator.progress("closing 0.02 of LONG")
+                    operator.progress("the order to close LONG was refused: -2019 Margin")
+                operator.flattened(FlatReport(flat=True))
+
+        operator.on_change = flatten
+        return await asyncio.to_thread(job, "trader", "flatten", "--state-dir", folder)
+
+    assert with_trader(folder, act).err.splitlines() == [
+        "closing 0.02 of LONG",
+        "the order to close LONG was refused: -2019 Margin",
+        "7 times: closing 0.02 of LONG",
+        "7 times: the order to close LONG was refused: -2019 Margin",
+    ]
+
+
 def test_interrupted_flatten_says_that_the_trader_goes_on(folder: Path) -> None:
     async def act(operator: OperatorControl) -> tuple[int, str]:
         begun = asyncio.Event()

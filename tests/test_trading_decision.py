@@ -164,7 +164,15 @@ TABLE: dict[str, tuple[Situation, State, str]] = {
 @pytest.mark.parametrize("name", TABLE)
 def test_each_situation_gives_its_state_and_reason(name: str) -> None:
     seen, state, reason = TABLE[name]
-    assert decide(seen) == Decision(state, reason)
+    assert decide(seen)[:2] == (state, reason)
+
+
+def test_only_reasons_of_the_account_the_clock_and_a_silence_are_logged_where_they_arise() -> None:
+    """So the change of the state does not repeat them at their level."""
+    assert decide(situation(MINUTES, state="live", account="the clock is wrong")).is_logged
+    assert decide(situation(MINUTES, state="live", silent=("btcusdt@kline_1m", 12.0))).is_logged
+    assert not decide(situation(STUCK, account="the clock is wrong")).is_logged
+    assert not decide(situation(FEW)).is_logged
 
 
 def test_the_reported_reason_is_the_one_that_must_be_solved_first() -> None:

@@ -82,7 +82,16 @@ def test_a_difference_that_cannot_be_repaired_ends_the_trader_and_the_next_start
         life.ended_ms = time.time_ns() // 1_000_000
         assert life.process.returncode == 21
         assert "the account differs from what the trader believes" in reasons(trader)
-        assert "a new start takes the account over" in life.log.read_text()
+        log = life.log.read_text()
+        lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+        levels = {
+            line["level"] for line in lines
+            if line["message"].startswith("degraded: the account differs")
+        }  # fmt: skip
+        assert levels <= {"INFO"}, "the watch of the account has logged it as an ERROR"
+        (end,) = [each["message"] for each in lines if each["message"].startswith("stopping: ")]
+        assert end.startswith("stopping: cannot go on: the account differs")
+        assert "a new start takes the account over" in end
         trader.exchange.clear_faults()
         trader.start()
         trader.until_protected()

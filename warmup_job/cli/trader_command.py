@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,11 +83,22 @@ def flatten(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     this command only (130): the trader goes on.
     """
     sent: list[bool] = []
+    steps: Counter[str] = Counter()
+
+    def show(step: str) -> None:
+        steps[step] += 1
+        if steps[step] == 1:
+            click.echo(step, err=True)
+
     try:
-        message = _ask("flatten", state_dir, config_path, lambda: sent.append(True))
+        message = _ask(
+            "flatten", state_dir, config_path, lambda: sent.append(True), on_progress=show
+        )
     except KeyboardInterrupt:
+        _show_repeated(steps)
         click.echo(_interrupted(is_sent=bool(sent)), err=True)
         click.get_current_context().exit(_INTERRUPTED)
+    _show_repeated(steps)
     flat = message.flat
     if as_json or flat is None or not flat.flat:
         _report(message, as_json, "")
@@ -107,6 +119,13 @@ def status(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
         _report(message, as_json, "\n".join(status_lines(message.report)))
 
 
+def _show_repeated(steps: Counter[str]) -> None:
+    """Print how often each step came that came again."""
+    for step, count in steps.items():
+        if count > 1:
+            click.echo(f"{count} times: {step}", err=True)
+
+
 def _interrupted(*, is_sent: bool) -> str:
     if not is_sent:
         return "interrupted before the trader had the request: nothing was closed"
@@ -121,6 +140,7 @@ def _ask(
     state_dir: Path | None,
     config_path: Path,
     on_sent: Callable[[], object] = lambda: None,
+    on_progress: Callable[[str], object] = lambda _: None,
     *,
     after_drawdown: bool = False,
 ) -> ControlMessage:
@@ -130,10 +150,7 @@ def _ask(
         from warmup_job.config import load
 
         state_dir = load(config_path).trade.state_dir
-    message = ask_trader(
-        state_dir, command, lambda text: click.echo(text, err=True), on_sent,
-        after_drawdown=after_drawdown,
-    )  # fmt: skip
+    message = ask_trader(state_dir, command, on_progress, on_sent, after_drawdown=after_drawdown)
     if message.error:
         raise TraderError(f"the trader refuses the request: {message.error}")
     return message

@@ -26,6 +26,7 @@ from warmup_job.errors import WarmupError
 from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport
+from warmup_job.process.refusal_text import FLATTEN_ORDER, plain_refusal
 
 _LOOK_S = 0.05
 _CANCEL_S = 2.0  # how long closing waits for cancels
@@ -148,7 +149,7 @@ class Flattening:
             order_side=OrderSide.SELL if held.is_long else OrderSide.BUY,
             quantity=instrument.make_qty(quantity),
             reduce_only=True,
-            client_order_id=ClientOrderId(f"S1-{key}"),  # an exit of this trader, by its id
+            client_order_id=ClientOrderId(FLATTEN_ORDER + key),
         )
         self._sent[order.client_order_id] = held.position_id
         self._say(f"closing {order.quantity} of {held.position_id}")
@@ -179,7 +180,7 @@ class Flattening:
                 continue
             refused = True
             self._judged.add(order_id)
-            reason = str(getattr(order.last_event, "reason", "") or "it expired")
+            reason = plain_refusal(str(getattr(order.last_event, "reason", "") or "it expired"))
             self._warn(f"the order to close {position_id} was refused: {reason}")
             if _OTHER_EXITS_REST in reason or order.status == OrderStatus.EXPIRED:
                 self._bare.add(position_id)

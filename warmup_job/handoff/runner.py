@@ -167,10 +167,14 @@ class BaseRunner(ABC):
         node_task = asyncio.create_task(built.node.run_async(), name="node")
         stop_task = asyncio.create_task(stop.wait(), name="stop")
         self.start_task(self._begin(built, load), "begin")
+        why = "asked to"
         try:
             await until_ended(node_task, stop_task, self._tasks.failed)
+        except Exception as error:
+            why = f"cannot go on: {error or type(error).__name__}"
+            raise
         finally:
-            self.enter("stopping", "asked to" if stop.is_set() else "cannot go on")
+            self.enter("stopping", why)
             stop_task.cancel()
             await self._end(built, node_task)
 
@@ -267,9 +271,9 @@ class BaseRunner(ABC):
             self.policy.operator.reason,
             account=self.account_problem(), account_unread=self.account_unread,
         )  # fmt: skip
-        state, reason = decide(situation, require_history=self.policy.proven)
+        state, reason, is_logged = decide(situation, require_history=self.policy.proven)
         self.set_trading(TradingState.ACTIVE if state == "live" else TradingState.HALTED)
-        self.enter(state, reason)
+        self.enter(state, reason, is_logged=is_logged)
 
     def on_connection_change(self) -> None:
         """Decide again, and deliver the first bars once every websocket stream is heard."""
@@ -342,12 +346,18 @@ class BaseRunner(ABC):
         if self._built is not None:
             self._built.trading.set(state)
 
-    def enter(self, state: State, why: str) -> None:
-        """Note the state and the reason; log and report a change, and cancel when degraded."""
+    def enter(self, state: State, why: str, *, is_logged: bool = False) -> None:
+        """Note the state and the reason; log and report a change, and cancel when degraded.
+
+        Args:
+            state: the state.
+            why: the reason.
+            is_logged: whether the reason is logged elsewhere, with the level that it deserves.
+        """
         if not self._run.enter(state, why, now_ms()):
             return
         self.streams.is_live = state == "live"
-        log = logger.warning if state == "degraded" else logger.info
+        log = logger.warning if state == "degraded" and not is_logged else logger.info
         log("{}: {}", state, why)
         self._cancel_unwanted()
         self.on_report(self.report())

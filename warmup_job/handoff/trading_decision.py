@@ -64,6 +64,9 @@ class Decision(NamedTuple):
 
     state: State
     reason: str
+    is_logged: bool = False
+    """Whether what has found the reason logs it: the watch of the account, the clock or a stream.
+    """
 
 
 def decide(situation: Situation, *, require_history: bool = True) -> Decision:
@@ -86,7 +89,14 @@ def decide(situation: Situation, *, require_history: bool = True) -> Decision:
     lasting = "stuck" in phases or situation.silent or situation.state == "degraded"
     passing = _is_opening(situation) or situation.unheard or phases & {"filling", "waiting"}
     is_passing = bool(passing) or situation.account_unread
-    return Decision("filling" if is_passing and not lasting else "degraded", reason)
+    is_logged = reason in {situation.account, _silence(situation)}
+    return Decision("filling" if is_passing and not lasting else "degraded", reason, is_logged)
+
+
+def _silence(situation: Situation) -> str:
+    if situation.silent is None:
+        return ""
+    return "{}: no websocket message for {:.0f} s".format(*situation.silent)
 
 
 def _is_opening(situation: Situation) -> bool:
@@ -105,7 +115,7 @@ def _reasons_to_halt(situation: Situation, *, require_history: bool) -> Iterator
     if situation.unheard:
         yield f"no websocket message yet from {', '.join(situation.unheard[:3])}"
     if situation.silent:
-        yield "{}: no websocket message for {:.0f} s".format(*situation.silent)
+        yield _silence(situation)
     if situation.fetching or _is_opening(situation):
         yield "bars are still to be delivered"
     yield from (f"{each.name}: {each.why_not}" for each in streams if each.why_not)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from warmup_job.process.refusal_text import plain_refusal
+from warmup_job.process.refusal_text import FLATTEN_ORDER, plain_refusal
 
 LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 """Levels by name, as loguru numbers them."""
@@ -105,6 +105,8 @@ _RULES: Final = (
     # `CancelGate` logs and counts them: such a cancel is repeated while its order is open.
     _lower("ERROR", "ExecClient-.*", r"Failed on cancel_order "),
     _lower("WARNING", "", r"<--\[EVT\] OrderCancelRejected\("),
+    # The flatten says what was to be closed, and the reason.
+    _lower("WARNING", "", rf"<--\[EVT\] Order(Rejected|Denied)\(.*?_id={FLATTEN_ORDER}"),
     _event("OrderRejected", "order", "was rejected"),
     _event("OrderDenied", "order", "was denied"),
     _event("OrderModifyRejected", "the change of", "was rejected"),
@@ -115,6 +117,14 @@ _RULES: Final = (
     # So it takes positions over, at the start and in a repair; the trader logs both.
     _lower("WARNING", "ExecEngine", r"Missing hedge position for .* generating reconciliation "),
     _lower("WARNING", "ExecEngine", r"Hedge position discrepancy for .* generating reconcil"),
+    # So it says it after any loss of the connection, and nothing has expired.
+    _Rule(
+        "WARNING",
+        "",
+        re.compile(r"Resubscribed after listenKey expiry "),
+        lambda _: "INFO",
+        lambda _: "the user data stream is connected again",
+    ),
     # What is left open at the end; the trader logs a summary.
     _lower("WARNING", "Cache", r"Residual "),
     # Start and stop of a component, and its settings.

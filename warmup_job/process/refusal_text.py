@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+FLATTEN_ORDER = "Sflt-"
+"""How the ids of orders begin that close a position for the operator.
+
+By ``S`` they are exits of this trader; no lot has as many exits as the number ``flt`` in base 36.
+"""
 _BINANCE = re.compile(r"\{'code': (?P<code>-?\d+), 'msg': (?P<quote>['\"])(?P<text>.*)(?P=quote)\}")
 
 
