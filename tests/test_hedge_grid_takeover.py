@@ -366,14 +366,9 @@ def test_hedge_grid_takeover_adds_what_an_entry_has_filled_since_to_its_lot(
     assert (lot.key, lot.entry, lot.quantity) == (key("a"), D("49950.0"), D("0.007"))
 
 
-def test_fill_of_an_entry_that_was_taken_over_is_not_logged_as_rung_0(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rungs are numbered from 1, by the run that has sent them."""
-    lines: list[str] = []
-    monkeypatch.setattr(GridLog, "info", lambda _, message, *__: lines.append(message))
-    restarted = restart(loop, order(f"E-{key('b')}", "BUY", "0.004", "49900.00", reduce_only=False))
-    entry = restarted.cache.order(ClientOrderId(f"E-{key('b')}"))
+def fill(restarted: Restarted, order_id: str) -> None:
+    """Let the exchange fill an order completely."""
+    entry = restarted.cache.order(ClientOrderId(order_id))
     restarted.engine._handle_event(
         OrderFilled(
             entry.trader_id, entry.strategy_id, entry.instrument_id, entry.client_order_id,
@@ -382,8 +377,71 @@ def test_fill_of_an_entry_that_was_taken_over_is_not_logged_as_rung_0(
             entry.quantity, entry.price, USDT, Money(0, USDT), LiquiditySide.MAKER, UUID4(), 1, 1,
         )
     )  # fmt: skip
-    (line,) = [each for each in lines if each.startswith("Filled")]
-    assert line == "Filled 0.004 at 49900 (LONG entry that was taken over)"
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the lines that the grid logs, with their levels."""
+    lines: list[str] = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(
+            GridLog, level, lambda _, text, *__, level=level: lines.append(f"{level}: {text}")
+        )
+    return lines
+
+
+def test_fill_of_an_entry_that_was_taken_over_is_not_logged_as_rung_0(
+    loop: asyncio.AbstractEventLoop, logged: list[str]
+) -> None:
+    """Rungs are numbered from 1, by the run that has sent them."""
+    restarted = restart(loop, order(f"E-{key('b')}", "BUY", "0.004", "49900.00", reduce_only=False))
+    assert "info: Took over 1 entry, 0 exits and 0 lots" in logged
+    fill(restarted, f"E-{key('b')}")
+    (line,) = [each for each in logged if "Filled" in each]
+    assert line == "info: Filled 0.004 at 49900 (LONG entry that was taken over)"
+
+
+def test_fill_of_an_entry_of_this_run_has_its_rung_also_after_a_change_by_hand(
+    loop: asyncio.AbstractEventLoop, logged: list[str]
+) -> None:
+    restarted = restart(loop)
+    restarted.bar("50000.00")
+    entry = max(
+        (each.order for each in restarted.sent if each.order.side == OrderSide.BUY),
+        key=lambda each: each.price,
+    )
+    restarted.accept(entry)
+    restarted.strategy._orders.take_over(())  # as after a change of the position by another client
+    fill(restarted, entry.client_order_id.value)
+    assert "info: Filled 0.004 at 49950 (LONG rung 1)" in logged
+
+
+@pytest.mark.parametrize(
+    ("stop", "line"),
+    [
+        ("0.004", "warning: {}; 0.003 had no stop loss until now"),
+        ("0.007", "info: {}"),
+    ],
+)
+def test_hedge_grid_takeover_logs_what_has_filled_while_the_trader_was_down(
+    loop: asyncio.AbstractEventLoop, logged: list[str], stop: str, line: str
+) -> None:
+    """Of 0.010, 0.004 were filled before, and 0.003 meanwhile; of another lot nothing was."""
+    restart(
+        loop,
+        order(f"E-{key('a')}", "BUY", "0.010", "49950.00", filled="0.007"),
+        order(f"S1-{key('a')}", "SELL", stop, "48473.00"),
+        order(f"S1-{key('c')}", "BUY", "0.004", "51550.00"),
+        position("LONG", "0.007", "49950.00"),
+        position("SHORT", "0.004", "50050.00"),
+        lots=(
+            kept("a", "49950.0"), kept("a", "49950.0", "0", "0.006"),
+            structs.replace(kept("c", "50050.0"), book="SHORT"),
+        ), base_qty=D("0.010"),
+    )  # fmt: skip
+    found = [each for each in logged if "was down" in each]
+    said = f"Filled while the trader was down: 0.003 at 49950 (LONG, E-{key('a')})"
+    assert found == [line.format(said)]
 
 
 # -- what the exchange changes -----------------------------------------------------------------

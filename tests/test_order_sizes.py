@@ -12,12 +12,13 @@ import pytest
 from tests.support.ladders import listed, settings
 from tests.support.suite import REPO
 from warmup_job.hedge_grid.ladder import build_ladder
-from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
+from warmup_job.hedge_grid.order_sizes import size_notes, size_problems
 from warmup_job.regime.detector import Regime
 
 
 def warned(price: int = 60_000, **changes: Any) -> list[str]:
-    return size_warnings(D(price), settings(**{"qty_scale": D(1)} | changes), listed())
+    notes = size_notes(D(price), settings(**{"qty_scale": D(1)} | changes), listed())
+    return [note.text for note in notes]
 
 
 def refused(price: int = 60_000, **changes: Any) -> list[str]:
@@ -38,6 +39,14 @@ def test_order_sizes_raised_orders_are_named_with_the_size_that_avoids_it() -> N
         "more BTC: with grid.base_qty 0.003 none is raised"
     )
     assert refused(40_000) == []
+
+
+@pytest.mark.parametrize(("base", "is_warning"), [("0.0029", False), ("0.0028", True)])
+def test_order_sizes_only_a_notable_rise_is_a_warning(base: str, is_warning: bool) -> None:
+    """0.003 is 1.03 or 1.07 times the configured size; settings without effect are no warning."""
+    notes = size_notes(D(40_000), settings(base_qty=D(base), qty_scale=D(1)), listed())
+    assert [note.is_unusual for note in notes] == [is_warning, *[False] * (len(notes) - 1)]
+    assert len(notes) > 1
 
 
 @pytest.mark.parametrize(("scale", "base"), [("1", "0.006"), ("0.5", "0.024")])

@@ -255,7 +255,7 @@ def test_cold_start_is_proven_before_an_order_is_sent(
                      "--json", "--state-dir", tmp_path / "state", log=log) as trader:  # fmt: skip
         until(lambda: "STARTING COLD" in log.read_text(), "cold")
         running.clear_faults()
-        until(lambda: "orders sent" in log.read_text(), "orders sent")
+        until(lambda: "Ladder around" in log.read_text(), "a ladder")
         trader.terminate()
         out, _ = trader.communicate(timeout=HANG_S)
     done = json.loads(out)

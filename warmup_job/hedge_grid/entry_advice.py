@@ -12,7 +12,7 @@ from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.grid_log import GridLog
 from warmup_job.hedge_grid.ladder import Book, Rung
 from warmup_job.hedge_grid.no_entries import explain_no_entries
-from warmup_job.hedge_grid.order_sizes import size_problems, size_warnings
+from warmup_job.hedge_grid.order_sizes import size_notes, size_problems
 from warmup_job.regime.detector import Regime
 
 
@@ -45,11 +45,13 @@ class EntryAdvice:
         was_oversized = self._is_oversized
         problems = size_problems(center, self._grid, instrument)
         self._is_oversized = bool(problems)
-        if not problems and is_first:
-            problems = size_warnings(center, self._grid, instrument)
-        if is_first or (self._is_oversized and not was_oversized):
+        if self._is_oversized and not was_oversized:
             for line in problems:
                 self._log.warning(f"Order sizes: {line}")
+        elif is_first:
+            for note in size_notes(center, self._grid, instrument):
+                say = self._log.warning if note.is_unusual else self._log.info
+                say(f"Order sizes: {note.text}")
         tighter = self._account.tighter_cap(self._config, mid) if is_first else ""
         if tighter:
             self._log.warning(tighter)

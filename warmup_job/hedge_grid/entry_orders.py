@@ -62,14 +62,17 @@ class EntryOrders:
         return len(self._orders)
 
     def take_over(self, orders: Iterable[Order]) -> None:
-        """Replace the known entries with those among ``orders``, found after a restart."""
-        self._orders = {}
+        """Replace the known entries with those among ``orders``.
+
+        What this run has sent keeps its rung; the rungs of former runs have no number.
+        """
+        former, self._orders = self._orders, {}
         for order in orders:
             order_id = order.client_order_id.value
             parsed = parse_order_id(order_id)
             if parsed is not None and parsed.purpose == "entry":
                 rung = Rung(book_of(order, closes=False), 0, order.price, order.quantity)
-                self._orders[order_id] = EntryOrder(rung)
+                self._orders[order_id] = former.get(order_id, EntryOrder(rung))
 
     def find(self, order_id: str) -> EntryOrder | None:
         """Return the entry with this order id."""

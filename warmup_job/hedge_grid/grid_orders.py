@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 
 from nautilus_trader.trading.strategy import Strategy
 
@@ -12,7 +13,7 @@ from warmup_job.hedge_grid.exit_orders import ExitOrders
 from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.grid_log import GridLog
-from warmup_job.hedge_grid.grid_state import SavedLot, describe_old_exits
+from warmup_job.hedge_grid.grid_state import SavedLot, by_key, describe_old_exits
 from warmup_job.hedge_grid.ladder import BOOKS, Book
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
@@ -60,11 +61,33 @@ class GridOrders:
         self._on_change = on_change
 
     def begin(self, remembered: Iterable[SavedLot]) -> None:
-        """Take over what the trader's start has found."""
-        self.take_over(remembered)
+        """Take over what the trader's start has found, and log what has filled before it."""
+        saved = by_key(remembered)
+        self.take_over(saved.values())
+        self._log_fills_since(saved)
         kept = describe_old_exits(self.exits.saved_lots(), self._new_exits)
         if kept:
             self._log.warning(kept)
+
+    def _log_fills_since(self, saved: Mapping[str, SavedLot]) -> None:
+        """Log which entries have filled since the state was saved: their events never arrive."""
+        fills, bare = [], Decimal(0)
+        for lot in self.exits.lots:
+            before = saved.get(lot.key)
+            if before is None or lot.quantity <= before.quantity:
+                continue
+            filled = lot.quantity - before.quantity
+            fills.append(f"{filled} at {lot.entry.normalize():f} ({lot.book}, E-{lot.key})")
+            stops = [order for order in map(self.client.open_order, lot.stops) if order is not None]
+            covered = sum((order.leaves_qty.as_decimal() for order in stops), Decimal(0))
+            bare += max(lot.quantity - covered, Decimal(0))
+        if not fills:
+            return
+        line = f"Filled while the trader was down: {', '.join(fills)}"
+        if bare:
+            self._log.warning(f"{line}; {bare} had no stop loss until now")
+        else:
+            self._log.info(line)
 
     def take_over(self, remembered: Iterable[SavedLot]) -> None:
         """Build entries and lots from open orders, positions and the ``remembered`` lots."""
@@ -73,9 +96,10 @@ class GridOrders:
         exits, surplus = self.exits.take_over(self.account.positions(), orders, remembered)
         lots = len(self.exits.lots)
         if orders or lots:
+            gone = f"; cancelling {_count(surplus, 'surplus exit')}" if surplus else ""
             self._log.info(
-                f"Took over {len(self.entries)} entries, {exits} exits and {lots} lots; "
-                f"cancelling {surplus} surplus exits"
+                f"Took over {_count(len(self.entries), 'entry', 'entries')}, "
+                f"{_count(exits, 'exit')} and {_count(lots, 'lot')}{gone}"
             )
         self._on_change()
 
@@ -116,3 +140,7 @@ class GridOrders:
         """Take over what a flatten has left."""
         self.take_over(self.saved_lots())
         self.exits.protect_all()
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

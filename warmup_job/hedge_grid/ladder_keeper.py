@@ -80,9 +80,9 @@ class LadderKeeper:
         sent, cancelled = entries.update(wanted, mid, self._orders.account, most=exits.room())
         if sent or cancelled:
             ends = f", from {_ends(ladder)}" if ladder else ""
-            gone = f", {cancelled} cancelled" if cancelled else ""
-            self._log.info(
-                f"Ladder around {center:.2f}: {sent} of {len(ladder)} orders sent{gone}{ends}"
+            gone = f", cancelling {cancelled}" if cancelled else ""
+            self._log.info(  # none of it has been answered yet
+                f"Ladder around {center:.2f}: sending {sent} of {len(ladder)} orders{gone}{ends}"
             )
 
     def _ladder(

@@ -18,6 +18,9 @@ from warmup_job.hedge_grid.ladder import (
     to_multiple,
 )
 
+_NOTABLE = Decimal("1.05")
+"""An order that is so many times as large as configured is worth a warning."""
+
 
 class RungSize(NamedTuple):
     """The size of one order of the whole ladder."""
@@ -121,11 +124,19 @@ def _value_problems(
     return lines
 
 
-def size_warnings(
+class SizeNote(NamedTuple):
+    """What the exchange's minimum changes in the ladder."""
+
+    text: str
+    is_unusual: bool = False
+    """Whether orders are notably larger than configured; otherwise a setting has less effect."""
+
+
+def size_notes(
     center: Decimal,
     settings: GridSettings,
     instrument: Instrument,
-) -> list[str]:
+) -> list[SizeNote]:
     """Return what the exchange's minimum changes in the ladder, one line each.
 
     Args:
@@ -135,16 +146,18 @@ def size_warnings(
     """
     sizes = rung_sizes(center, settings, instrument)
     base = instrument.base_currency.code
-    lines = []
+    notes, lines = [], []
     raised = [size for size in sizes if size.is_raised]
     if raised:
         shown = ", ".join(size.describe() for size in raised[:3])
         more = f" and {len(raised) - 3} more" if len(raised) > 3 else ""
-        lines.append(
+        text = (
             f"the exchange's minimum raises {len(raised)} of {len(sizes)} orders: {shown}{more} "
             f"{base}: with grid.base_qty {_plain(_fitting_base(sizes, settings, instrument))} none "
             "is raised"
         )
+        most = max(size.sent / size.configured for size in raised)
+        notes.append(SizeNote(text, is_unusual=most > _NOTABLE))
     lines += _qty_scale_warning(sizes, settings, base)
     scale = settings.counter_qty_scale
     if settings.counter_levels and 0 < scale < 1:
@@ -169,7 +182,7 @@ def size_warnings(
             f"funding cannot shrink {len(kept)} of {len(sizes)} orders, because they have the "
             "exchange's minimum: they stay whole until funding costs funding_max_cost_bps"
         )
-    return lines
+    return [*notes, *map(SizeNote, lines)]
 
 
 def _qty_scale_warning(sizes: list[RungSize], settings: GridSettings, base: str) -> list[str]:
