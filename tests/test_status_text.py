@@ -15,8 +15,9 @@ from warmup_job.handoff.reporting.report import (
     Rejections,
     Report,
     StreamReport,
+    UncancelledReport,
 )
-from warmup_job.trader.status_text import resume_lines, status_lines
+from warmup_job.trader.status_text import pause_line, resume_lines, status_lines
 
 NOTHING = BookReport(
     quantity=Decimal(0), entry_price=Decimal(0), unrealised=Decimal(0), unprotected=Decimal(0)
@@ -146,3 +147,14 @@ def test_status_does_not_say_that_a_trader_is_flat_and_paused_that_has_resumed()
     text = "\n".join(status_lines(resumed))
     assert "flat then: the exchange reported no position; resumed since" in text
     assert "stays paused" not in text
+
+
+def test_status_and_pause_say_which_entries_are_not_cancelled_and_why() -> None:
+    left = UncancelledReport(ids=("E-1", "E-2"), ms=12_300, why="-1008 overloaded")
+    report = replace(STARTING, uncancelled=left)
+    (line,) = [each for each in status_lines(report) if "WARNING" in each]
+    assert line == "  WARNING     for 12.3 s, 2 entries are not cancelled yet: -1008 overloaded"
+    words = "exits stay, but 1 entry is not cancelled yet: the exchange has not answered yet. Each"
+    one = replace(report, uncancelled=replace(left, ids=("E-1",), why=""))
+    assert words in pause_line(one)
+    assert pause_line(STARTING) == "paused: entries are held back, exits stay"

@@ -29,6 +29,7 @@ from warmup_job.handoff.reporting.report import (
     OtherTraderReport,
     Report,
     State,
+    UncancelledReport,
 )
 from warmup_job.handoff.reporting.webhook import Webhook, WebhookFormat, WebhookSettings, notifying
 from warmup_job.handoff.state_dir import StateDir
@@ -83,6 +84,17 @@ def test_another_trader_gives_one_notice() -> None:
         return report(account=AccountReport(state="ok", why="", other_traders=(other,)))
 
     assert events(report(), seen(8), seen(2), seen(0))[1:] == ["other_trader: it trades too"]
+
+
+def test_entries_that_stay_open_give_a_notice_after_the_time_and_one_at_their_end() -> None:
+    left = [
+        UncancelledReport(ids=("E-1",), ms=ms, why="-1008") for ms in (0, 10_000, 10_500, 20_000)
+    ]
+    seen = events(*(report("paused", uncancelled=each) for each in (None, *left, None, None)))
+    assert seen[1:] == [
+        "not_cancelled: 1 entry is not cancelled yet: -1008; still open: E-1",
+        "cancelled: no entry is open any more that should be cancelled",
+    ]
 
 
 def test_position_without_a_stop_gives_a_notice_after_the_time_and_one_at_its_end() -> None:

@@ -46,7 +46,10 @@ def test_refused_cancels_keep_the_waits_of_other_requests(tmp_path: Path) -> Non
     with live_trader(tmp_path, grid=FAR, volatility_bps=0.1) as trader:
         start_with_entries(trader)
         trader.exchange.fault("overload")
-        ask(trader, "pause")
+        paused = ask(trader, "pause")
+        assert paused.code == 0
+        assert "but 8 entries are not cancelled yet: -1008 " in paused.out
+        assert "8 entries are not cancelled yet: -1008 " in ask(trader, "status").out
         trader.until(
             lambda: (
                 len(cancels(trader)) == ENTRIES
@@ -63,6 +66,8 @@ def test_refused_cancels_keep_the_waits_of_other_requests(tmp_path: Path) -> Non
         trader.exchange.clear_faults()
         trader.until(lambda: not trader.open_orders("E"), "the entries are cancelled")
         trader.until(lambda: logged(trader, "every order whose cancel was refused"), "it says so")
+        assert ask(trader, "pause").out.startswith("paused: entries are held back, exits stay")
+        assert "not cancelled" not in ask(trader, "status").out
         assert len(logged(trader, "cancelling 8 open order(s)")) == 1
         first, *counts = logged(trader, " refused")[:-1]
         assert "was refused: -1008 " in first

@@ -51,9 +51,10 @@ def trader() -> None:
 @_on_state_dir
 def pause(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     """Cancel all entries and send no more; keep exits. A restart does not change that."""
-    _report(
-        _ask("pause", state_dir, config_path), as_json, "paused: entries are held back, exits stay"
-    )
+    from warmup_job.trader.status_text import pause_line
+
+    message = _ask("pause", state_dir, config_path)
+    _report(message, as_json, pause_line(message.report))
 
 
 @trader.command()

@@ -230,7 +230,7 @@ class NotifySection(Section, frozen=True, kw_only=True):
         Meta(
             ge=1_000,
             description="Notify when a part of a position has had no stop loss for longer than "
-            "this.",
+            "this, or an entry that should be cancelled has been open for longer.",
         ),
     ] = msgspec.field(name="unprotected_after", default=10_000)
     drawdown_pct: Annotated[

@@ -21,6 +21,7 @@ from warmup_job.handoff.outgoing_orders.order_gate import OrderGate, WithoutBook
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import ActsOnOwnOrders, ReportsStateChanges
 from warmup_job.handoff.trading_switch import TradingSwitch
+from warmup_job.handoff.uncancelled_entries import UncancelledEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class BuiltNode:
     own_orders: OwnOrders
     trading: TradingSwitch
     closed_orders: ClosedOrders
+    uncancelled: UncancelledEntries
     saver: saved_state.StateSaver | None
     """None: the strategies' states are not kept."""
 
@@ -76,11 +78,13 @@ def build_node(
         without_book = "deny" if execution.is_real else "warn"
     gate = OrderGate(streams, settings.order_limits, node.kernel, loop, without_book=without_book)
     gate.install()
+    own_orders = OwnOrders(node.cache, strategies, settings.identity)
     return BuiltNode(
         node,
-        OwnOrders(node.cache, strategies, settings.identity),
+        own_orders,
         TradingSwitch(node.kernel, streams.followed.denial, gate),
         ClosedOrders(node.cache, node.kernel.clock),
+        UncancelledEntries(own_orders, lambda: gate.cancels.reason),
         saver,
     )
 

@@ -12,7 +12,7 @@ from warmup_job.handoff.live_bars.bar_streams import BarStreams
 from warmup_job.handoff.live_bars.websocket import Websockets
 from warmup_job.handoff.reporting.figures import UnprotectedTime, grid_reports
 from warmup_job.handoff.reporting.rejections import RejectionCounter
-from warmup_job.handoff.reporting.report import AccountReport, Report, now_ms
+from warmup_job.handoff.reporting.report import AccountReport, Report, UncancelledReport, now_ms
 from warmup_job.handoff.run_state import RunState
 from warmup_job.modes import OperatorState
 
@@ -63,6 +63,7 @@ class RunReports:
         cache: CacheFacade | None,
         operator: OperatorState,
         account: AccountReport | None,
+        uncancelled: UncancelledReport | None,
         *,
         trading: bool,
     ) -> Report:
@@ -72,6 +73,7 @@ class RunReports:
             cache: the node's; None: there is no node yet.
             operator: what the operator wants.
             account: how the account compares with the cache; None: it is not compared.
+            uncancelled: entries that should be cancelled; None: there are none.
             trading: whether orders may leave.
         """
         run, grids, at_ms = self._run, grid_reports(self._strategies), now_ms()
@@ -95,4 +97,5 @@ class RunReports:
             grids=grids,
             unprotected_ms=self._unprotected.look(grids, at_ms),
             rejections=self._rejections.report(),
+            uncancelled=uncancelled,
         )

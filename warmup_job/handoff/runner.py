@@ -34,6 +34,7 @@ from warmup_job.handoff.reporting.report import (
     AccountReport,
     Report,
     State,
+    UncancelledReport,
     now_ms,
     process_started_ms,
 )
@@ -102,6 +103,7 @@ class BaseRunner(ABC):
         self._run = RunState(process_started_ms(), now_ms())
         self._tasks = RunTasks(self.on_failure)
         self._built: BuiltNode | None = None
+        self._on_stop: Orders = "keep"  # until it ends
         self.websockets = Websockets(self.policy.silence_s, client.now_ms, self)
         self.clock = ClockWatch(client, self, signs=self.mode == "live")
         self.streams = BarStreams(
@@ -247,6 +249,7 @@ class BaseRunner(ABC):
         self._tasks.cancel()
         self.set_trading(TradingState.HALTED)  # exits may still leave
         on_stop = orders_to_cancel(self._tasks.error, self.policy.on_stop, built.own_orders)
+        self._on_stop = on_stop
         self._cancel(on_stop)
         orders = LastOrders(built.own_orders, self.strategies, node_task, on_stop)
         await orders.settle()
@@ -366,6 +369,12 @@ class BaseRunner(ABC):
         for orders in self.policy.unwanted(self.state):
             self._cancel(orders)
 
+    def _look_at_entries(self) -> UncancelledReport | None:
+        if self._built is None:
+            return None
+        unwanted = [*self.policy.unwanted(self.state), self._on_stop]
+        return self._built.uncancelled.look(unwanted, now_ms())
+
     def _cancel(self, orders: Orders) -> None:
         count = 0 if self._built is None else self._built.own_orders.cancel(orders)
         if count:
@@ -424,5 +433,6 @@ class BaseRunner(ABC):
             None if self.node is None else self.node.kernel.cache,
             self.policy.operator.state,
             self.account_report(),
+            self._look_at_entries(),
             trading=self.trading == TradingState.ACTIVE,
         )

@@ -31,6 +31,9 @@ _WISHES: dict[ControlCommand, OperatorState] = {
 }
 
 
+_LOOK_S, _LOOKS = 0.1, 30  # a pause waits 3 s until its cancels are confirmed
+
+
 @asynccontextmanager
 async def controlled(
     state_dir: StateDir, operator: OperatorControl, report: Callable[[], Report]
@@ -121,6 +124,8 @@ class _Server:
                 return
         steps = self._operator.follow() if command == "flatten" else None
         kept = await self._operator.take(_WISHES[command], by)
+        if command == "pause":
+            await self._cancels_confirmed()
         flat = None
         while steps is not None and flat is None:
             step = await steps.get()
@@ -131,3 +136,10 @@ class _Server:
         if flat is not None:  # it is paused now
             kept = await self._operator.write()
         yield ControlMessage(done=True, kept=kept, lifted=lifted, report=self._report(), flat=flat)
+
+    async def _cancels_confirmed(self) -> None:
+        """Wait until no entry is open, for at most 3 s."""
+        for _ in range(_LOOKS):
+            if self._report().uncancelled is None:
+                return
+            await asyncio.sleep(_LOOK_S)

@@ -27,6 +27,9 @@ def status_lines(report: Report) -> Iterator[str]:
         yield from _flatten_lines(report, report.flatten)
     if report.unprotected_ms:
         yield _line("WARNING", f"no stop loss for {report.unprotected_ms / 1000:.1f} s")
+    if report.uncancelled is not None:
+        for_s = f"for {report.uncancelled.ms / 1000:.1f} s"
+        yield _line("WARNING", f"{for_s}, {report.uncancelled.text}")
     if report.account is not None:
         age_ms = report.account.event_age_ms
         age = "" if age_ms is None else f"; last event {age_ms / 1000:.1f} s ago"
@@ -62,6 +65,20 @@ def resume_lines(report: Report, lifted: int | None) -> Iterator[str]:
         if grid.block_reason and report.trading:
             remedy = f": {_LIFT}" if grid.is_stopped else ""
             yield f"{grid.instrument_id}: no entries, {grid.block_reason}{remedy}"
+
+
+def pause_line(report: Report | None) -> str:
+    """Return what a pause has brought about so far.
+
+    Args:
+        report: of the trader, a few seconds after it; None: there is none.
+    """
+    if report is None or report.uncancelled is None:
+        return "paused: entries are held back, exits stay"
+    return (
+        f"paused: no new entries, exits stay, but {report.uncancelled.text}. Each can be filled "
+        "until then; the trader repeats the cancels, and `warmup-job trader status` shows the rest"
+    )
 
 
 def _state(report: Report) -> str:

@@ -55,13 +55,8 @@ class CancelGate:
         self._kernel.msgbus.subscribe("events.order.*", self._on_event, _BEFORE_STRATEGIES)
 
     @property
-    def refused(self) -> int:
-        """How many orders are open although the exchange has refused their cancel."""
-        return len(self._pace)
-
-    @property
     def reason(self) -> str:
-        """Why the newest of these cancels was refused; empty: there is none."""
+        """Why the newest cancel was refused whose order is still open; empty: there is none."""
         return plain_refusal(self._pace.reason)
 
     def take(self, command: Cancel) -> None:

@@ -36,6 +36,7 @@ def _lines(report: Report) -> Iterator[str]:
         ("trading", "Whether orders may leave.", int(report.trading)),
         ("orders_open", "Open orders.", report.orders_open),
         ("positions_open", "Open positions.", report.positions_open),
+        ("uncancelled_entries", "Open entries that should be cancelled.", _uncancelled(report)),
         ("start_time_seconds", "When it was started, Unix time.", report.started_ms / 1000),
         ("reported_time_seconds", "When the report was made, Unix time.", report.at_ms / 1000),
     ]
@@ -72,6 +73,10 @@ def _lines(report: Report) -> Iterator[str]:
         }
         for source, bars in sources.items():
             yield f'warmup_stream_bars_total{{{_label(stream)},source="{source}"}} {bars}'
+
+
+def _uncancelled(report: Report) -> int:
+    return 0 if report.uncancelled is None else len(report.uncancelled.ids)
 
 
 def _order_lines(report: Report) -> Iterator[str]:

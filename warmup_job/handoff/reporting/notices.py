@@ -15,7 +15,7 @@ from warmup_job.market.times import utc_text
 
 NoticeEvent = Literal[
     "live", "paused", "degraded", "stopped", "refused", "drawdown", "unprotected", "protected",
-    "flat", "not_flat", "circuit_breaker", "other_trader",
+    "flat", "not_flat", "circuit_breaker", "other_trader", "not_cancelled", "cancelled",
 ]  # fmt: skip
 NOT_FLAT_AFTER_MS = 30_000
 """A flatten that takes longer than this is worth a notice."""
@@ -35,7 +35,8 @@ class NoticeRules:
     """When to notify.
 
     Args:
-        unprotected_after_ms: a part of a position has had no stop loss for longer than this, ms.
+        unprotected_after_ms: a part of a position has had no stop loss for longer than this, or an
+            entry that should be cancelled has been open for longer, ms.
         drawdown_pct: the drawdown has grown by another so many percent.
     """
 
@@ -59,12 +60,14 @@ class Notices:
         self._flatten: FlattenReport | None = None
         self._is_slow = False
         self._others: set[str] = set()  # tags of the other traders that were told
+        self._is_uncancelled = False
         self._breaker_until_ms: dict[str, int] = {}  # of the opening that was told last
 
     def of(self, report: Report) -> list[Notice]:
         """Return the notices that follow from a new report."""
         found = [*self._flattening(report), *self._state_change(report), *self._protection(report)]
         found += self._other_traders(report)
+        found += self._cancelling(report)
         for grid in report.grids:
             found += self._drawdown(grid, report.at_ms)
             found += self._breaker(grid, report.at_ms)
@@ -137,6 +140,18 @@ class Notices:
             )
             text = f"without a stop loss for {report.unprotected_ms / 1000:.0f} s: "
             yield Notice(event="unprotected", text=text + "; ".join(parts), at_ms=report.at_ms)
+
+    def _cancelling(self, report: Report) -> Iterator[Notice]:
+        uncancelled, at_ms = report.uncancelled, report.at_ms
+        if uncancelled is None:
+            if self._is_uncancelled:
+                text = "no entry is open any more that should be cancelled"
+                yield Notice(event="cancelled", text=text, at_ms=at_ms)
+            self._is_uncancelled = False
+        elif not self._is_uncancelled and uncancelled.ms > self._rules.unprotected_after_ms:
+            self._is_uncancelled = True
+            text = f"{uncancelled.text}; still open: {', '.join(uncancelled.ids)}"
+            yield Notice(event="not_cancelled", text=text, at_ms=at_ms)
 
     def _drawdown(self, grid: GridReport, at_ms: int) -> Iterator[Notice]:
         name, drawdown = grid.instrument_id, grid.drawdown_pct

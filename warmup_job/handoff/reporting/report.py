@@ -70,6 +70,23 @@ class AccountReport(msgspec.Struct, frozen=True, kw_only=True):
     """Those that started later, so that this one goes on."""
 
 
+class UncancelledReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries that are open although a policy or the operator wants none."""
+
+    ids: tuple[str, ...]
+    ms: int
+    """For how many ms there have been some."""
+    why: str
+    """Why the exchange has refused the newest cancel; empty: it has not answered yet."""
+
+    @property
+    def text(self) -> str:
+        """How many are not cancelled, and why."""
+        count = len(self.ids)
+        what = "1 entry is" if count == 1 else f"{count} entries are"
+        return f"{what} not cancelled yet: {self.why or 'the exchange has not answered yet'}"
+
+
 class Rejections(msgspec.Struct, frozen=True, kw_only=True):
     """How many orders or cancels were refused for one reason, since the process started."""
 
@@ -146,6 +163,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unprotected_ms: int = 0
     """For how many ms some quantity of a grid has been without a stop loss."""
     rejections: tuple[Rejections, ...] = ()
+    uncancelled: UncancelledReport | None = None
+    """Entries that should be cancelled; None: there are none."""
 
     @property
     def ready(self) -> bool:
