@@ -97,6 +97,7 @@ def test_a_refused_order_is_one_line_with_its_id_and_reason(
             "ERROR", "ExecClient-BINANCE",
             "Failed on cancel_order ClientOrderId('T2-7'), VenueOrderId('17'): refused",
         ),
+        ("WARN", "TradingNode", "Reconciliation deactivated"),
         ("WARN", "Cache", "Residual Position(SHORT 0.002 BTCUSDT-PERP.BINANCE)"),
         ("INFO", "EMACross", "READY"),
         ("INFO", "EMACross", "self.config.oms_type='HEDGING'"),

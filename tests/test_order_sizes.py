@@ -11,9 +11,13 @@ import pytest
 
 from tests.support.ladders import listed, settings
 from tests.support.suite import REPO
+from warmup_job.config import load
+from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.ladder import build_ladder
 from warmup_job.hedge_grid.order_sizes import size_notes, size_problems
+from warmup_job.plan.resolve import resolve
 from warmup_job.regime.detector import Regime
+from warmup_job.trader.imported_strategies import import_strategy
 
 
 def warned(price: int = 60_000, **changes: Any) -> list[str]:
@@ -47,6 +51,15 @@ def test_order_sizes_only_a_notable_rise_is_a_warning(base: str, is_warning: boo
     notes = size_notes(D(40_000), settings(base_qty=D(base), qty_scale=D(1)), listed())
     assert [note.is_unusual for note in notes] == [is_warning, *[False] * (len(notes) - 1)]
     assert len(notes) > 1
+
+
+def test_order_sizes_of_the_demo_are_not_raised_at_the_low_prices_of_its_market() -> None:
+    plan = resolve(load(REPO / "configs/demo.yaml", environ={}))
+    _, config = import_strategy(plan.strategies[0], 0)
+    assert isinstance(config, HedgeGridV1Config)
+    notes = size_notes(D(30_000), grid_settings(config), listed())
+    assert not any(note.is_unusual for note in notes), notes
+    assert not any("qty_scale 1.1 has no effect" in note.text for note in notes)
 
 
 @pytest.mark.parametrize(("scale", "base"), [("1", "0.006"), ("0.5", "0.024")])

@@ -20,8 +20,9 @@ from nautilus_trader.trading.strategy import Strategy
 from tests.support.commands import job, job_process, trade_until
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
+from tests.support.operators import operated
 from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
-from tests.support.suite import HANG_S
+from tests.support.suite import HANG_S, REPO
 from tests.support.waiting import until_async
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_range
@@ -223,6 +224,24 @@ def test_paper_trading_instrument_equals_a_live_nodes(
     ]
     assert type(ours) is type(theirs)
     assert values[0] == values[1]
+
+
+def test_demo_configuration_starts_without_a_warning(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(now_ms=before_the_minute(EARLY_S), volatility_bps=0.1)
+    env = {
+        "WARMUP_EXCHANGE_URL": running.url, "WARMUP_EXCHANGE_WS_URL": running.ws_url,
+        "WARMUP_ROOT": str(tmp_path / "snapshot"),
+    }  # fmt: skip
+    demo = REPO / "configs/demo.yaml"
+    done = job("run", "--config", demo, env=env)
+    assert done.code == 0, done.err
+    with operated(demo, "paper", tmp_path / "state", env) as trader:
+        trader.until(lambda report: report["orders_open"] >= 5)
+        lines = [json.loads(line) for line in trader.log.read_text().splitlines()]
+        assert [each for each in lines if each["level"] not in {"INFO", "DEBUG"}] == []
+        assert trader.stop() == 143
 
 
 def test_paper_trading_goes_live_and_stops_cleanly(

@@ -125,6 +125,8 @@ _RULES: Final = (
         lambda _: "INFO",
         lambda _: "the user data stream is connected again",
     ),
+    # On paper there is nothing to reconcile.
+    _lower("WARNING", "TradingNode", r"Reconciliation deactivated$"),
     # What is left open at the end; the trader logs a summary.
     _lower("WARNING", "Cache", r"Residual "),
     # Start and stop of a component, and its settings.
