@@ -39,7 +39,7 @@ def test_a_reading_without_an_answer_ends_and_the_account_counts_as_unread(
             others = create_autospec(OtherTraderWatch)
             nautilus = create_autospec(AccountClient, now_ms=0, event_age_s=None)
             listener = create_autospec(RunListener)
-            watch = AccountWatch(reader, nautilus, Cache(), others, bool, clock, listener)
+            watch = AccountWatch(reader, nautilus, Cache(), others, bool, bool, clock, listener)
             watching = asyncio.create_task(watch.run())
             await until_async(lambda: clock.doubt.called)
             watching.cancel()

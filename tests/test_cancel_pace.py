@@ -51,9 +51,11 @@ def test_of_cancels_that_come_too_early_one_leaves_when_its_time_comes() -> None
     refuse(pace, "E-1", 1_000)
     assert not any(pace.may_leave("E-1", f"from driver {each}", 1_100) for each in range(40))
     assert pace.may_leave("E-2", "of another order", 1_100)
+    assert pace.keeps("E-1")
     assert pace.next_ms() == 1_250
     assert pace.take(1_249) == []
     assert pace.take(1_250) == ["from driver 0"]
+    assert not pace.keeps("E-1")
     assert pace.take(9_999) == []
     assert pace.next_ms() is None
 

@@ -360,6 +360,28 @@ def test_last_notice_says_why_the_trader_stopped(error: Exception | None, text: 
     assert receiver.bodies[-1]["event"] == "stopped"
 
 
+def test_last_notice_names_the_entries_that_are_still_open() -> None:
+    left = UncancelledReport(ids=("E-1", "E-2"), ms=11_000, why="-1008 overloaded")
+
+    async def run() -> None:
+        async with notifying(settings(receiver.url)) as webhook:
+            assert webhook is not None
+            webhook.on_report(report("live"))
+            webhook.on_report(report("stopping"))
+            webhook.on_report(report("stopping", uncancelled=left))
+
+    with receiving() as receiver:
+        asyncio.run(run())
+    assert [each["text"] for each in receiver.bodies] == [
+        "live: why",
+        (
+            "stopped: it was asked to stop. 2 ENTRIES ARE STILL OPEN (E-1, E-2); the cancel "
+            "failed: -1008 overloaded. A fill gets no stop loss: cancel on the exchange, or start "
+            "the trader again"
+        ),
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "state", "text"),
     [

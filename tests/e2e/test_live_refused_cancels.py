@@ -53,11 +53,13 @@ def test_refused_cancels_keep_the_waits_of_other_requests(tmp_path: Path) -> Non
         trader.until(
             lambda: (
                 len(cancels(trader)) == ENTRIES
-                and all(len(each) >= 5 for each in cancels(trader).values())
+                and all(len(each) >= 6 for each in cancels(trader).values())
             ),
-            "each cancel was refused five times",
+            "each cancel was refused six times",
         )
         assert len(trader.open_orders("E")) == ENTRIES
+        repairs = logged(trader, "renewing the user data stream")
+        assert repairs == [], "a cancel that is kept is no difference of the account"
         for came in cancels(trader).values():
             # Half of 250 ms, doubled each time up to 4 s: on average 8 in 20 s, then one in 4 s.
             least = [min(125 * 2**number, 2_000) for number in range(len(came) - 1)]
@@ -76,3 +78,33 @@ def test_refused_cancels_keep_the_waits_of_other_requests(tmp_path: Path) -> Non
         assert not logged(trader, "limits or bans")
         trader.terminate()
         trader.assert_the_oracle_is_silent()
+
+
+def test_trader_that_ends_repeats_refused_cancels(tmp_path: Path) -> None:
+    """Before, it gave up after 3 s."""
+    with live_trader(tmp_path, grid=FAR, volatility_bps=0.1) as trader:
+        start_with_entries(trader)
+        trader.exchange.fault(f"overload@DELETE/order:times={4 * ENTRIES}")
+        assert trader.end() == 143
+        assert trader.open_orders("E") == []
+        assert trader.every_fault_fired()
+        assert "open orders handled by trade.on_stop" in trader.lives[-1].log.read_text()
+
+
+def test_trader_that_ends_names_the_entries_that_it_could_not_cancel(tmp_path: Path) -> None:
+    """Before, it said that they were handled, and nothing else."""
+    with live_trader(tmp_path, grid=FAR, volatility_bps=0.1) as trader:
+        start_with_entries(trader)
+        trader.exchange.fault("overload")
+        assert trader.end() == 143
+        left = sorted(each["client_id"] for each in trader.open_orders("E"))
+        assert len(left) == ENTRIES
+        (alarm,) = trader.errors()
+        assert alarm.startswith(
+            f"8 ENTRIES ARE STILL OPEN ({', '.join(left)}); the cancel failed: "
+        )
+        assert "-1008 " in alarm
+        assert logged(trader, "left open: no position; entries: 8, exits: 0, orders of others: 0")
+        text = trader.lives[-1].log.read_text()
+        assert "8 open entries NOT CANCELLED, see the ERROR above" in text
+        assert "handled by trade.on_stop" not in text

@@ -263,7 +263,8 @@ def test_paper_trading_goes_live_and_stops_cleanly(
     assert trader.returncode == 143, log
     assert "BTCUSDT 1m: 499 bars to" in log
     assert re.search(
-        r"left open: (no position|.* of BTCUSDT-PERP\.BINANCE-(LONG|SHORT)); \d+ order", log
+        r"left open: (no position|.* of BTCUSDT-PERP\.BINANCE-(LONG|SHORT)); entries: \d+",
+        log,
     )
     report = json.loads(out)
     # The ladder once, and an exit for each that was filled already.

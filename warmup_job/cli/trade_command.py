@@ -89,9 +89,10 @@ def trade(
                 f"{summary.positions_open} open position(s)\n"
             )
     if summary.stopped_by_signal:
-        raise StoppedError(
-            "stopped by a signal: open orders handled by trade.on_stop, state saved, node shut down"
-        )
+        orders = "open orders handled by trade.on_stop"
+        if summary.entries_left:
+            orders = f"{summary.entries_left} open entries NOT CANCELLED, see the ERROR above"
+        raise StoppedError(f"stopped by a signal: {orders}, state saved, node shut down")
     if summary.live_after_s is None:
         raise TraderError(
             f"the trader stopped before it was ever live (last state: {summary.last_state})"

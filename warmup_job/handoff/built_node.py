@@ -16,6 +16,7 @@ from warmup_job.handoff.live_bars.bar_streams import BarStreams
 from warmup_job.handoff.live_bars.quotes import QuoteSubscriber
 from warmup_job.handoff.live_bars.websocket import Websockets
 from warmup_job.handoff.node import Execution, NodeSettings, make_node
+from warmup_job.handoff.outgoing_orders.cancel_gate import CancelGate
 from warmup_job.handoff.outgoing_orders.closed_orders import ClosedOrders
 from warmup_job.handoff.outgoing_orders.order_gate import OrderGate, WithoutBook
 from warmup_job.handoff.state_dir import StateDir
@@ -32,6 +33,7 @@ class BuiltNode:
     own_orders: OwnOrders
     trading: TradingSwitch
     closed_orders: ClosedOrders
+    cancels: CancelGate
     uncancelled: UncancelledEntries
     saver: saved_state.StateSaver | None
     """None: the strategies' states are not kept."""
@@ -84,6 +86,7 @@ def build_node(
         own_orders,
         TradingSwitch(node.kernel, streams.followed.denial, gate),
         ClosedOrders(node.cache, node.kernel.clock),
+        gate.cancels,
         UncancelledEntries(own_orders, lambda: gate.cancels.reason),
         saver,
     )

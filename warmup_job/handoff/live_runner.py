@@ -124,7 +124,14 @@ class LiveRunner(BaseRunner):
             self.start_task(feed, "funds")
             others = OtherTraderWatch(settings.identity, reader, built.closed_orders.has_sent)
             self._account = AccountWatch(
-                reader, client, node.cache, others, settings.identity.owns, self.clock, self
+                reader,
+                client,
+                node.cache,
+                others,
+                settings.identity.owns,
+                built.cancels.keeps,
+                self.clock,
+                self,
             )
             look = partial(_look_at_news, self._account, others)
             node.kernel.msgbus.subscribe("events.order.*", look)

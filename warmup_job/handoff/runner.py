@@ -256,10 +256,13 @@ class BaseRunner(ABC):
         await self._read_last_funds()
         await orders.settle_and_save(built.save_last)
         self._tasks.cancel_last()
-        await stop_node(built.node, node_task)
+        await stop_node(built.node, node_task, built.own_orders)
         orders.tell_unprotected()
         await self.policy.operator.write()
-        self.on_report(self.report())
+        last = self.report()
+        if last.uncancelled is not None:
+            logger.error("{}", last.uncancelled.alarm)
+        self.on_report(last)
 
     # -- what its parts report and ask -------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from warmup_job.modes import Orders
 
 _LOOK_S = 0.05
 _SETTLE_S = 3.0  # how long orders may take
+_CANCEL_S = 10.0  # how long cancels are repeated if the exchange refuses them
 _STOP_S = 10.0
 
 
@@ -92,17 +93,23 @@ class LastOrders:
             for each in self._strategies
         )
 
-    async def settle(self) -> None:
+    async def settle(self, cancel_s: float = _CANCEL_S) -> None:
         """Cancel what the policy names, and wait until the orders are settled, for at most 3 s.
 
         An exit that is being replaced by one of another size gets its successor within that time,
         and a position whose stop loss was refused is closed.
+
+        Args:
+            cancel_s: how long to wait while something that the policy cancels is open, seconds.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SETTLE_S):
-                while not self.are_settled:
-                    await asyncio.sleep(_LOOK_S)
-                    self._own_orders.cancel(self._policy)
+        clock_s = asyncio.get_running_loop().time
+        began_s = clock_s()
+        while not self.are_settled:
+            is_open = bool(self._own_orders.select(self._policy))
+            if clock_s() > began_s + (cancel_s if is_open else _SETTLE_S):
+                return
+            await asyncio.sleep(_LOOK_S)
+            self._own_orders.cancel(self._policy)
 
     async def settle_and_save(self, save: Callable[[], Awaitable[bool]]) -> None:
         """Save the states, and settle what the exchange says meanwhile, for at most 3 s.
@@ -116,7 +123,7 @@ class LastOrders:
         loop = asyncio.get_running_loop()
         is_saved, end_at = await save(), loop.time() + _SETTLE_S
         while not self.are_settled and loop.time() < end_at:
-            await self.settle()
+            await self.settle(_SETTLE_S)
             is_saved = is_saved and await save()  # a disk that hangs is waited for once
 
     def tell_unprotected(self) -> None:
@@ -142,7 +149,9 @@ def _describe_unprotected(strategies: Sequence[Strategy]) -> Iterator[str]:
                 yield f"{quantity} of {grid.instrument_id}-{book}"
 
 
-async def stop_node(node: TradingNode, node_task: asyncio.Task[None]) -> None:
+async def stop_node(
+    node: TradingNode, node_task: asyncio.Task[None], own_orders: OwnOrders
+) -> None:
     """Stop the node, for at most 10 s, and log what it leaves open at the exchange."""
     was_running = node.trader.is_running
     if not was_running:
@@ -152,12 +161,16 @@ async def stop_node(node: TradingNode, node_task: asyncio.Task[None]) -> None:
             await node.stop_async()
             await asyncio.wait({node_task})
     if was_running:  # else Nautilus does not know what is open
-        logger.info("left open: {}", _describe_open(node))
+        logger.info("left open: {}", _describe_open(node, own_orders))
 
 
-def _describe_open(node: TradingNode) -> str:
-    """Return the open positions and the number of open orders, as Nautilus knows them."""
+def _describe_open(node: TradingNode, own_orders: OwnOrders) -> str:
+    """Return the open positions and the numbers of open orders, as Nautilus knows them."""
+    own = {order.client_order_id for _, order in own_orders.select("cancel_all")}
+    entries = len(own_orders.select("cancel_entries"))
+    others = sum(order.client_order_id not in own for order in node.cache.orders_open())
+    orders = f"entries: {entries}, exits: {len(own) - entries}, orders of others: {others}"
     positions = ", ".join(
         f"{each.quantity} of {each.id}" for each in sorted(node.cache.positions_open(), key=str)
     )
-    return f"{positions or 'no position'}; {len(node.cache.orders_open())} order(s)"
+    return f"{positions or 'no position'}; {orders}"

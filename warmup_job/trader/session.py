@@ -120,5 +120,6 @@ def summarise(runner: BaseRunner) -> TradeSummary:
         fills=fills,
         positions_open=positions,
         stopped_by_signal=runner.signalled,
+        entries_left=0 if report.uncancelled is None else len(report.uncancelled.ids),
         last_state=runner.last_reason,
     )

@@ -22,5 +22,7 @@ class TradeSummary:
     fills: int
     positions_open: int
     stopped_by_signal: bool
+    entries_left: int
+    """Entries that are still open although `trade.on_stop` cancels them."""
     last_state: str
     """State before the stop, and the reason for it."""

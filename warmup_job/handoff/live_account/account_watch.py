@@ -52,6 +52,7 @@ class AccountWatch:
         cache: what Nautilus believes.
         others: looks for orders of other traders.
         owns: whether this trader made the order with that id, also in an earlier run.
+        keeps_cancel: whether the cancel of the order with that id is still kept back here.
         clock: is doubted when the account cannot be read: requests are signed with the time.
         listener: the runner.
     """
@@ -63,6 +64,7 @@ class AccountWatch:
         cache: CacheFacade,
         others: OtherTraderWatch,
         owns: Callable[[str], bool],
+        keeps_cancel: Callable[[str], bool],
         clock: ClockWatch,
         listener: RunListener,
     ) -> None:
@@ -71,6 +73,7 @@ class AccountWatch:
         self._cache = cache
         self._others = others
         self._owns = owns
+        self._keeps_cancel = keeps_cancel
         self._clock = clock
         self._listener = listener
         self._step = Step("unknown", "the account has not been read yet", "wait")
@@ -205,19 +208,19 @@ class AccountWatch:
                 for instrument_id in instruments
                 for position in cache.positions(instrument_id=instrument_id)
             },
-            orders={order.client_order_id.value: _believed(order) for order in orders},
+            orders={order.client_order_id.value: self._believed(order) for order in orders},
             under_way=frozenset(self._client.orders.under_way | self._client.triggers.followed),
         )
 
-
-def _believed(order: Order) -> BelievedOrder:
-    return BelievedOrder(
-        is_open=order.is_open,
-        is_closed=order.is_closed,
-        filled=order.filled_qty.as_decimal(),
-        changed_ms=order.last_event.ts_init // NS_PER_MS,
-        is_leaving=order.status == OrderStatus.PENDING_CANCEL,
-    )
+    def _believed(self, order: Order) -> BelievedOrder:
+        is_kept = self._keeps_cancel(order.client_order_id.value)
+        return BelievedOrder(
+            is_open=order.is_open,
+            is_closed=order.is_closed,
+            filled=order.filled_qty.as_decimal(),
+            changed_ms=order.last_event.ts_init // NS_PER_MS,
+            is_leaving=order.status == OrderStatus.PENDING_CANCEL and not is_kept,
+        )
 
 
 def _monotonic_ms() -> int:

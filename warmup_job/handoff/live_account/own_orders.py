@@ -44,8 +44,8 @@ class OwnOrders:
         """Return the open, sent and emulated orders that a policy cancels, with their strategy."""
         if policy == "keep":
             return []
-        return [
-            (strategy, order)
+        found = {
+            order.client_order_id: (strategy, order)  # one with a pending cancel is open, too
             for strategy in self._strategies
             for order in (
                 *self._cache.orders_open(strategy_id=strategy.id),
@@ -53,7 +53,8 @@ class OwnOrders:
                 *self._cache.orders_emulated(strategy_id=strategy.id),
             )
             if self._is_own(order) and (policy == "cancel_all" or not self._is_exit(order))
-        ]
+        }
+        return list(found.values())
 
     def are_under_way(self) -> bool:
         """Return whether the exchange has yet to answer about an order, or has not received it.

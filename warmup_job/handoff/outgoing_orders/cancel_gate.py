@@ -59,6 +59,10 @@ class CancelGate:
         """Why the newest cancel was refused whose order is still open; empty: there is none."""
         return plain_refusal(self._pace.reason)
 
+    def keeps(self, order_id: str) -> bool:
+        """Return whether a cancel of this order is kept, so that the exchange does not have it."""
+        return self._pace.keeps(order_id)
+
     def take(self, command: Cancel) -> None:
         """Pass a cancel on, or keep it until its time comes."""
         cancels = self._cancels(command)

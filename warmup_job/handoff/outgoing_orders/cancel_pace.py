@@ -68,6 +68,11 @@ class CancelPace[T]:
         """Why the newest of these cancels was refused; empty: there is none."""
         return next((each.reason for each in reversed(self._orders.values())), "")
 
+    def keeps(self, order_id: str) -> bool:
+        """Return whether a cancel of this order waits for its time."""
+        order = self._orders.get(order_id)
+        return order is not None and order.kept is not None
+
     def may_leave(self, order_id: str, cancel: T, now_ms: int) -> bool:
         """Return whether a cancel may leave now; one that may not is kept, one for each order."""
         order = self._orders.get(order_id)

@@ -143,6 +143,8 @@ class Notices:
 
     def _cancelling(self, report: Report) -> Iterator[Notice]:
         uncancelled, at_ms = report.uncancelled, report.at_ms
+        if report.state == "stopping":
+            return  # the last notice tells
         if uncancelled is None:
             if self._is_uncancelled:
                 text = "no entry is open any more that should be cancelled"

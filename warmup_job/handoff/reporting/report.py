@@ -84,7 +84,21 @@ class UncancelledReport(msgspec.Struct, frozen=True, kw_only=True):
         """How many are not cancelled, and why."""
         count = len(self.ids)
         what = "1 entry is" if count == 1 else f"{count} entries are"
-        return f"{what} not cancelled yet: {self.why or 'the exchange has not answered yet'}"
+        return f"{what} not cancelled yet: {self._why}"
+
+    @property
+    def alarm(self) -> str:
+        """What it means when the trader has ended, and what to do."""
+        count = len(self.ids)
+        what = "1 ENTRY IS" if count == 1 else f"{count} ENTRIES ARE"
+        return (
+            f"{what} STILL OPEN ({', '.join(self.ids)}); the cancel failed: {self._why}. A fill "
+            "gets no stop loss: cancel on the exchange, or start the trader again"
+        )
+
+    @property
+    def _why(self) -> str:
+        return self.why or "the exchange has not answered yet"
 
 
 class Rejections(msgspec.Struct, frozen=True, kw_only=True):

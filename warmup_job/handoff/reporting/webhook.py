@@ -20,7 +20,7 @@ from loguru import logger
 from warmup_job.binance.proxies import Proxy, proxy_for
 from warmup_job.errors import ConfigError, LiveRefusedError, WarmupError
 from warmup_job.handoff.reporting.notices import Notice, NoticeRules, Notices
-from warmup_job.handoff.reporting.report import Report, now_ms
+from warmup_job.handoff.reporting.report import Report, UncancelledReport, now_ms
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -80,6 +80,8 @@ class Webhook:
         self._lost: list[Notice] = []
         self.has_started = False
         """Whether the trader's node has got as far as its strategies."""
+        self.uncancelled: UncancelledReport | None = None
+        """Entries that should be cancelled, by the last report; None: there were none."""
         try:
             self._proxy = proxy_for(settings.url)
         except ConfigError as error:
@@ -87,6 +89,7 @@ class Webhook:
 
     def on_report(self, report: Report) -> None:
         """Queue the notices of a report; when the queue is full, the oldest one is dropped."""
+        self.uncancelled = report.uncancelled
         self.has_started = self.has_started or report.state not in _NOT_STARTED
         for notice in self._notices.of(report):
             self.send(notice)
@@ -244,6 +247,8 @@ def _last_notice(
         why = "it was asked to stop"
     elif isinstance(failure, WarmupError):
         why = str(failure)
+    if webhook.uncancelled is not None:
+        why = f"{why}. {webhook.uncancelled.alarm}"
     if failure is None or (webhook.has_started and not isinstance(failure, LiveRefusedError)):
         return Notice(event="stopped", text=f"stopped: {why}", at_ms=now_ms())
     what = "gave way" if webhook.has_started else "did not start"
