@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.support.live_trader import LiveTrader, live_trader
 from tests.support.oracle import Bounds
+from tests.support.oracle_replay import number
 from tests.support.suite import FULL
 
 pytestmark = pytest.mark.e2e
@@ -29,6 +32,29 @@ def test_mute_user_data_stream(tmp_path: Path) -> None:
         trader.until_state("live")
         trader.until_protected()
         ends_well(trader)
+
+
+def test_equity_is_binances_although_no_event_says_what_was_paid(tmp_path: Path) -> None:
+    """What a repair finds out are fills; the balance after them is in the readings alone."""
+    with live_trader(tmp_path, bounds=LATE) as trader:
+        trader.start()
+        trader.until_fills("E")
+        trader.exchange.fault("user-mute")
+        trader.until_fills("E", 2)
+        muted_ms = int(trader.account()["now_ms"])
+
+        def is_equal() -> bool:
+            (grid,) = json.loads((tmp_path / "state" / "live.json").read_text())["grids"]
+            trader.account()
+            paid = [each for each in trader.journal if each["event"] == "wallet"]
+            known = [each for each in paid if each["at_ms"] <= grid["result_at_ms"]]
+            wallet = Decimal(grid["equity"]) - Decimal(grid["unrealised"])
+            return grid["result_at_ms"] > muted_ms and wallet == number(known[-1]["balance"])
+
+        trader.until(is_equal, "the equity is the wallet and the unrealised result")
+        trader.exchange.clear_faults()
+        trader.until_protected()
+        trader.terminate()
 
 
 def test_outage_of_the_exchange(tmp_path: Path) -> None:
