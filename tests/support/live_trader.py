@@ -36,7 +36,7 @@ from tests.support.oracle_replay import Entry, kind_and_key, number
 from tests.support.oracle_story import Observation
 from tests.support.suite import HANG_S
 
-_LEAVING_MS = 3_000  # as long as a trader that stops answers events; see docs/trading.md
+_LEAVING_MS = 3_000  # so long at least a trader that stops answers events; see docs/trading.md
 KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
 PRICE = Decimal(50_000)
 _STATE = re.compile(

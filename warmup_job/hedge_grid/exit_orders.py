@@ -461,8 +461,8 @@ class ExitOrders:
             if not client.is_limited:
                 client.log_error(
                     f"Binance limits or bans this IP until {utc_text(until_ms)}: no order leaves "
-                    "before, stop losses included. Check which other programs behind this IP send "
-                    "requests"
+                    "before, stop losses included. See above which requests were refused, and what "
+                    "else behind this IP sends requests"
                 )
             client.send_from_ms = until_ms + round(LIMIT_SPREAD_MS * random.random())
             wait_ms = client.send_from_ms - now_ms
