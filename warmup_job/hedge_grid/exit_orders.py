@@ -361,9 +361,19 @@ class ExitOrders:
     # -- confirmations, rejections and cancels ---------------------------------------------------
 
     def on_exit_accepted(self, lot: Lot, leg: Leg, order_id: str) -> None:
-        """Cancel the stop losses that an accepted one replaces."""
+        """Cancel the stop losses that an accepted one replaces.
+
+        An exit that the lot does not know was on its way when an earlier run was killed, or counted
+        as not placed. It counts from now on; what is too much is cancelled.
+        """
         if leg == "S":
+            if order_id not in lot.stops:
+                lot.stops.append(order_id)
             self._stops.on_accepted(lot, order_id)
+        elif lot.target is None:
+            lot.target = order_id
+        elif lot.target != order_id:
+            self._client.cancel(order_id)
 
     def on_exit_canceled(self, lot: Lot, leg: Leg, order_id: str) -> None:
         """Take the next step after a cancel of ours.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nautilus_trader.model.enums import OrderType
 from nautilus_trader.model.events import (
     OrderAccepted,
     OrderCanceled,
@@ -95,7 +96,19 @@ class GridOrderEvents:
             if order is not None:
                 self._log.info(f"The exchange has accepted {describe_exit(order, lot, leg)}")
             self._exits.on_exit_accepted(lot, leg, order_id)
+        elif self._closes_no_lot(order_id, order):
+            self._orders.client.cancel(order_id)
         self._on_change()
+
+    def _closes_no_lot(self, order_id: str, order: Order | None) -> bool:
+        """Return whether an exit of its own rests and its lot is gone, as after a restart."""
+        return (
+            order is not None
+            and order.order_type != OrderType.MARKET
+            and leg_and_key(order_id) is not None
+            and self._owns_order(order_id)
+            and not self._guard.is_flattening
+        )
 
     def _on_filled(self, order_id: str, fill: OrderFilled, order: Order | None) -> None:
         """Send exits for what an entry has filled, or reduce the lot that an exit has closed."""
