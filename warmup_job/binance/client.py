@@ -432,6 +432,14 @@ class BinanceClient:
         until_ms = error.until_ms if isinstance(error, RateLimitedError) else None
         return until_ms if until_ms is not None and until_ms > _host_ms() else None
 
+    @property
+    def counted_weight(self) -> int | None:
+        """The weight of this minute that the exchange counted in its latest answer.
+
+        All programs behind this IP count. None: the answer does not have it, or failed.
+        """
+        return self._used
+
     def used_weight(self, headers: Mapping[str, str]) -> int | None:
         """Return the weight that the exchange has counted in this minute; None: it is not told."""
         lower = {name.lower(): value for name, value in headers.items()}

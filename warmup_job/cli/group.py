@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from warmup_job.cli.doctor_command import doctor
 from warmup_job.cli.exchange_command import exchange
 from warmup_job.cli.inspect_command import inspect
 from warmup_job.cli.plan_command import plan
@@ -48,5 +49,5 @@ def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
         resume_garbage_collector()
 
 
-for _command in (plan, run, verify, inspect, study, trade, trader, exchange):
+for _command in (plan, run, verify, inspect, doctor, study, trade, trader, exchange):
     cli.add_command(_command)

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from nautilus_trader.indicators import Indicator
 
 from warmup_job.regime.indicator_names import BOUNDED_KINDS, kind_of
 
 
-def differences(declared: Iterable[tuple[str, int]], registered: Iterable[Indicator]) -> list[str]:
+def differences(
+    declared: Iterable[tuple[str, int]],
+    registered: Iterable[Indicator],
+    verb: Literal["registered", "made"] = "registered",
+) -> list[str]:
     """Return what is only declared, and what is only registered, one line each.
 
     Args:
         declared: (kind, period) of each; the kind in any spelling that `kind_of` knows, the period
             any of those that the indicator has.
         registered: Nautilus' indicators; one without a period is compared by its kind alone.
+        verb: what the strategy has done with them, for the text.
     """
     wanted = [(kind_of(kind), period) for kind, period in declared]
     there = sorted(registered, key=str)
     lines = [
-        f"warmup.indicators declares {kind} {period}, which the strategy has not registered: "
+        f"warmup.indicators declares {kind} {period}, which the strategy has not {verb}: "
         "does it update the indicator itself?"
         for kind, period in sorted(set(wanted))
         if not any(_is(indicator, kind, period) for indicator in there)
     ]
     lines += [
-        f"the strategy has registered {indicator}, which warmup.indicators does not declare: add "
+        f"the strategy has {verb} {indicator}, which warmup.indicators does not declare: add "
         f"{_as_declared(indicator)} there, so that the bars it needs are counted"
         for indicator in there
         if not any(_is(indicator, kind, period) for kind, period in wanted)

@@ -1,0 +1,1 @@
+"""``warmup-job doctor``: one module for each kind of check, each with a verdict and a remedy."""
