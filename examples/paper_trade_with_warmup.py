@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from warmup_job.config import load
-from warmup_job.job.run_job import warm
-from warmup_job.plan.resolve import resolve
-from warmup_job.trader.run_trader import trade
+from warmup_job import load_config, resolve, trade, warm
 
 
 async def main(config_file: str, seconds: float) -> None:
     """Publish a snapshot and run the paper trader on it for ``seconds``."""
-    plan = resolve(load(config_file))
+    plan = resolve(load_config(config_file))
     outcome = await warm(plan)
     if outcome.published is None:
         raise SystemExit(f"nothing was published: {outcome.worst}")

@@ -75,13 +75,21 @@ class Snapshot:
         return self.stored(entry).series(Interval.parse(entry.interval))
 
 
-def open_snapshot(root: Path) -> Snapshot:
+def open_snapshot(root: str | Path) -> Snapshot:
     """Resolve ``<root>/current`` once and read its manifest.
+
+    It checks the manifest only; `verify` and `find_problems` check everything.
+
+    Args:
+        root: The snapshot volume.
+
+    Returns:
+        The snapshot that is current now.
 
     Raises:
         SnapshotError: There is no snapshot, or its manifest is invalid.
     """
-    folder = resolve_current(root)
+    folder = resolve_current(Path(root))
     return Snapshot(folder, read_manifest(folder))
 
 
@@ -120,6 +128,9 @@ def find_problems(
         max_age_ms: How long ago the first missing bar may have closed; None: any age.
         requirements: What the reader requires.
         clock_error_ms: How far ``now_ms`` may be behind the exchange's clock.
+
+    Returns:
+        The problems, in the order in which they were found.
     """
     try:
         problems = _file_problems(snapshot)
@@ -137,14 +148,25 @@ def find_problems(
 
 
 def verify(
-    root: Path,
+    root: str | Path,
     *,
     now_ms: int,
     max_age_ms: int | None = None,
     requirements: Requirements | None = None,
     clock_error_ms: int = 600_000,
 ) -> Snapshot:
-    """Open the current snapshot and verify it; the arguments are those of `find_problems`.
+    """Open the current snapshot and verify it, as ``warmup-job verify`` does.
+
+    Args:
+        root: The snapshot volume.
+        now_ms: UTC ms; ``time.time_ns() // 1_000_000`` if this machine's clock is right.
+        max_age_ms: How long ago the first missing bar may have closed; None: any age.
+        requirements: What the reader requires; `WarmupPlan.snapshot_requirements` has what a
+            configuration requires.
+        clock_error_ms: How far ``now_ms`` may be behind the exchange's clock.
+
+    Returns:
+        The verified snapshot; publishing a newer one does not change it.
 
     Raises:
         SnapshotError: It has every problem that was found.
