@@ -78,7 +78,7 @@ ENTRYPOINT ["dumb-init", "--single-child", "--", "warmup-job"]
 CMD ["--help"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
     CMD ["python", "-m", "warmup_job.process.healthcheck"]
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="warmup-job" \
       org.opencontainers.image.description="Warms NautilusTrader bots: job, trader and local exchange" \

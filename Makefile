@@ -73,6 +73,14 @@ lock: setup ## compile the lock files from pyproject.toml
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group image -o requirements-image.lock
 	@echo uv | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 -c requirements-dev.lock - -o requirements-uv.lock
 
+.PHONY: version
+version: setup ## set the version: make version VERSION=1.2.3
+	@$(PY) .ci/release.py set "$(VERSION)"
+
+.PHONY: release
+release: setup ## make wheel, image, SBOM and checksums of the version (needs a container engine)
+	@sh .ci/with-engine sh .ci/release
+
 .PHONY: clean
 clean: ## remove what make created, except images
 	rm -rf .venv .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
