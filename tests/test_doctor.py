@@ -68,7 +68,7 @@ def test_doctor_compares_pinned_versions_and_misses_packages() -> None:
 def test_doctor_finds_the_pinned_versions_that_are_installed() -> None:
     found = check_versions()
     assert found.verdict == "ok", found
-    assert "nautilus_trader" in found.text
+    assert "nautilus-trader" in found.text.replace("_", "-")
 
 
 def test_doctor_judges_the_clock_by_what_binance_accepts() -> None:
