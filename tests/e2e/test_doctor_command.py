@@ -208,6 +208,7 @@ def test_doctor_resolves_the_names_of_the_hosts(tmp_path: Path) -> None:
     ):
         assert f"the name {host} cannot be resolved" in each["text"]
         assert f"correct {key}" in each["remedy"]
+    assert check(done, "websocket")["remedy"] == "check the network and api.ws_url"
     assert done.code == 10
 
 

@@ -73,7 +73,10 @@ async def connected(
                 f"cannot connect to the proxy of {proxy.variable} ({type(error).__name__}): "
                 "correct it, or start the proxy"
             ) from None
-        raise connection_error(error, public_url(url), proxy) from None
+        failure = connection_error(error, public_url(url), proxy)
+        if url.startswith("ws"):
+            failure = type(failure)(str(failure).replace("api.base_url", "api.ws_url"))
+        raise failure from None
     finally:
         if writer is not None:
             writer.transport.abort()  # nothing is pending, and a broken TLS would not end
