@@ -17,12 +17,16 @@ setup: .venv/.ready ## create .venv from the lock files (once, and again when th
 demo: setup ## run everything on this machine: exchange, warm-up, snapshot, paper trader (under 90 s)
 	@$(PY) examples/demo.py
 
+.PHONY: chromium
+chromium: ## install Chromium for the browser tests, if there is no browser (apt-get, as root or with sudo)
+	@sh .ci/chromium
+
 .PHONY: test
-test: setup ## run all tests
+test: setup chromium ## run all tests
 	@$(PY) -m pytest -n auto --dist loadgroup
 
 .PHONY: test-full
-test-full: setup ## run all tests, the long ones in full (about an hour)
+test-full: setup chromium ## run all tests, the long ones in full (about an hour)
 	@WARMUP_TEST_FULL=1 WARMUP_TEST_SCALE=50 $(PY) -m pytest -n auto --dist loadgroup
 
 .PHONY: test-containers

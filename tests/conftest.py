@@ -14,6 +14,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
+from tests.support.chromium import Chromium, running_chromium
 from tests.support.commands import close_jobs
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.recordings import RECORDINGS
@@ -61,6 +62,13 @@ def start_exchange() -> Iterator[Callable[..., Exchange]]:
             return stack.enter_context(running_exchange(**options))
 
         yield begin
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    """A headless browser; each of its pages has cookies and storage of its own."""
+    with running_chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
