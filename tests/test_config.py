@@ -28,8 +28,8 @@ from warmup_job.config import (
     load,
     unknown_variables,
 )
-from warmup_job.config.fields import nearest
 from warmup_job.errors import ConfigError
+from warmup_job.market.nearest_word import nearest
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.stream_pages import pages_at
@@ -588,7 +588,7 @@ def test_config_bad_option_is_named_in_the_error(joined: Load, tmp_path: Path) -
         "9 problems in warmup.yaml:",
         "--rooot: unknown option",
         "WARMUP_STREAMS[0].bars: 0 is below 1",
-        f"WARMUP_STREAMS[1].symbol: 'B/C' {NO_SLASH}",
+        f"WARMUP_STREAMS[1].symbol: 'B/C' {NO_SLASH}; did you mean BC?",
         "WARMUP_MAX_BARS: 'x' is not a whole number",
         f"WARMUP_DEADLINE: 'soon' {NO_TIME}",
         "--on-failure: 'shrug' is not one of proceed, fail",
@@ -845,8 +845,9 @@ def test_config_indicator_without_a_name_is_refused(joined: Load, tmp_path: Path
         (
             "warmup: {streams: [{symbol: BTCUSDT, interval: 7m}]}",
             (
-                "warmup.streams[0].interval: Binance has no kline interval '7m'; did you mean 5m? "
-                "(it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
+                "warmup.streams[0].interval: Binance has no kline interval '7m'; the next ones "
+                "are 5m and 15m (it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, "
+                "1w, 1M)"
             ),
         ),
         (
@@ -864,7 +865,7 @@ def test_config_indicator_without_a_name_is_refused(joined: Load, tmp_path: Path
             "warmup: {indicators: [{kind: ema, period: 5, interval: 7d}]}",
             (
                 "warmup.indicators[0].interval: Binance has no kline interval '7d'; did you mean "
-                "3d? (it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
+                "1w? (it has 1s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 8h, 12h, 1d, 3d, 1w, 1M)"
             ),
         ),
         ("warmup: {max_bars: 1e30}", "warmup.max_bars: 1E+30 is too large"),

@@ -137,7 +137,10 @@ def test_doctor_names_symbols_that_are_not_listed_or_do_not_trade() -> None:
     listed = {"A": {"status": "TRADING"}, "B": {"status": "SETTLING"}}
     found = judge_symbols("https://h", ["A", "B", "C"], listed)
     assert [(each.verdict, each.exit_code) for each in found] == [("failed", 12), ("warning", 0)]
-    assert "does not list C" in found[0].text
+    assert found[0].text.endswith("does not list the symbol C")
+    assert found[0].remedy.startswith("correct it in the strategy file or in warmup.streams")
+    near = judge_symbols("https://h", ["BTCUSD"], listed, {"BTCUSDT"})[0].text
+    assert near.endswith("does not list the symbol BTCUSD (did you mean BTCUSDT?)")
     assert "SETTLING" in found[1].text
     assert judge_symbols("https://h", ["A"], listed)[0].verdict == "ok"
 

@@ -57,9 +57,36 @@ def test_interval_last_closed_is_closed_and_the_next_is_not(
     assert interval.close_ms(interval.next(last)) >= now_ms
 
 
-def test_interval_that_binance_lacks_is_an_error_that_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"no kline interval '10m'.*1m, 3m") as failed:
+def test_interval_that_binance_lacks_is_an_error_that_names_the_next_ones() -> None:
+    wanted = r"no kline interval '10m'; the next ones are 5m and 15m .*1m, 3m"
+    with pytest.raises(ConfigError, match=wanted) as failed:
         Interval.parse("10m")
     assert failed.value.exit_code == 2
-    with pytest.raises(ConfigError):
-        Interval.parse("1Min")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1H", "1h"), ("60", "1h"), ("60m", "1h"), ("60min", "1h"), ("1hour", "1h"), ("H1", "1h"),
+        ("1-HOUR", "1h"), ("1-HOUR-LAST", "1h"), ("1 hour", "1h"), ("hourly", "1h"),
+        ("PT1H", "1h"), ("3600", "1h"), ("3600s", "1h"), ("240", "4h"), ("H4", "4h"),
+        ("5min", "5m"), ("5Min", "5m"), ("5M", "5m"), ("M5", "5m"), ("5T", "5m"), ("5", "5m"),
+        ("1Min", "1m"), ("M1", "1m"), ("1-MINUTE", "1m"), ("60s", "1m"), ("60000", "1m"),
+        ("1440", "1d"), ("24h", "1d"), ("D", "1d"), ("1D", "1d"), ("daily", "1d"), ("72h", "3d"),
+        ("7d", "1w"), ("1W", "1w"), ("week", "1w"), ("1month", "1M"), ("1mo", "1M"), ("MN1", "1M"),
+        (" 1M", "1M"), ("1sec", "1s"),
+    ],
+)  # fmt: skip
+def test_an_interval_in_another_spelling_is_an_error_that_says_what_is_meant(
+    written: str, meant: str
+) -> None:
+    with pytest.raises(ConfigError) as failed:
+        Interval.parse(written)
+    assert f"interval {written!r}; did you mean {meant}? (it has" in str(failed.value)
+
+
+@pytest.mark.parametrize("written", ["", "x", "1x", "0", "h1m", "1.5h", "999999999m", "２m"])
+def test_an_interval_without_a_meaning_is_an_error_without_a_suggestion(written: str) -> None:
+    with pytest.raises(ConfigError) as failed:
+        Interval.parse(written)
+    assert str(failed.value).startswith(f"Binance has no kline interval {written!r} (it has")

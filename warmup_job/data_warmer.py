@@ -20,6 +20,7 @@ from warmup_job.catalog.packed_bars import VALUES, BarSeries, float_columns, imp
 from warmup_job.config import VenueConfig
 from warmup_job.errors import RefusedError, UnknownSymbolError
 from warmup_job.market.interval import Interval
+from warmup_job.market.listed_symbols import unlisted_text
 from warmup_job.market.rows import find_gaps
 from warmup_job.market.stream_id import StreamId
 from warmup_job.market.symbol import venue_symbol
@@ -190,9 +191,7 @@ class BinanceDataWarmer:
             client = await self._open()
             entries = await client.exchange_info([symbol])
             if symbol not in entries:
-                raise UnknownSymbolError(
-                    f"{client.url} does not list the symbol {symbol}: correct it"
-                )
+                raise UnknownSymbolError(unlisted_text(client.url, symbol, client.listed))
             self._instruments[symbol] = parse_instrument(
                 client.market, entries[symbol], first_open_ms * NS_PER_MS
             )

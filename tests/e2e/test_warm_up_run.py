@@ -295,11 +295,11 @@ def test_unknown_symbol_exits_with_12(exchange: Exchange, tmp_path: Path) -> Non
         tmp_path,
         exchange.url,
         warmup={"on_failure": "fail"},
-        strategy={"symbol": "NOSUCHUSDT-PERP.BINANCE"},
+        strategy={"symbol": "BTCUSD-PERP.BINANCE"},
     )
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
     assert done.code == 12
-    one_clear_line(done, "NOSUCHUSDT", "correct it")
+    one_clear_line(done, "the symbol BTCUSD (did you mean BTCUSDT?): correct it")
     assert nothing_current(tmp_path / "snapshot")
 
 

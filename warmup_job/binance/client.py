@@ -188,6 +188,8 @@ class BinanceClient:
         self.market = market
         self.url = public_url(url)
         """The REST base URL without credentials, for logs and errors."""
+        self.listed: frozenset[str] = frozenset()
+        """All symbols of the latest exchangeInfo; empty: none was fetched, or it had only some."""
         self._server_ms = 0
         self._server_at = 0.0
         self._deadline_at = time.monotonic() + deadline_ms / 1000
@@ -263,6 +265,7 @@ class BinanceClient:
         wanted = set(symbols)
         if self.market == "um":  # one answer has all symbols
             entries = await self._exchange_info(self._ccxt.fapiPublicGetExchangeInfo, {})
+            self.listed = frozenset(entries)
             return {symbol: entry for symbol, entry in entries.items() if symbol in wanted}
         found: dict[str, dict[str, Any]] = {}
         names = sorted(wanted)

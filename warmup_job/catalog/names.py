@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from warmup_job.errors import WarmupError
-from warmup_job.market.interval import Interval
+from warmup_job.market.interval import Interval, meant_interval
 from warmup_job.market.pages import Market
 
 VENUE = "BINANCE"
@@ -19,6 +19,11 @@ AGGREGATIONS = {
     "M": "MONTH",
 }
 """Nautilus' bar aggregations by the letter of Binance's intervals."""
+_LIKE_A_BAR_TYPE = re.compile(
+    r"(?P<id>[^\s/]{3,}?)[-_ @](?P<step>\d{1,6})[-_ ]?(?P<unit>[a-z]+)"
+    r"(?:[-_ ](?:last|mid|bid|ask))?(?:[-_ ](?:external|internal).*)?",
+    re.IGNORECASE,
+)
 _BAR_TYPE = re.compile(
     rf"(?P<id>.+\.{VENUE})-(?P<step>\d+)-(?P<unit>[A-Z]+)-LAST-"
     r"(?:EXTERNAL|INTERNAL@(?P<of_step>\d+)-(?P<of_unit>[A-Z]+)-EXTERNAL)"
@@ -59,6 +64,21 @@ def bar_stream_of(bar_type: str) -> tuple[str, Interval] | None:
 def is_bar_type(text: str) -> bool:
     """Return whether ``text`` has the form of a bar type of Binance's last prices."""
     return _BAR_TYPE.fullmatch(text) is not None
+
+
+def meant_bar_type(text: str) -> str | None:
+    """Return the bar type of Binance's last prices that ``text`` probably means; None: unknown.
+
+    ``BTCUSDT-PERP.BINANCE-60-minute`` means ``BTCUSDT-PERP.BINANCE-1-HOUR-LAST-EXTERNAL``.
+    """
+    match = _LIKE_A_BAR_TYPE.fullmatch(text.strip())
+    interval = None if match is None else meant_interval(f"{match['step']}{match['unit']}")
+    if match is None or interval is None:
+        return None
+    instrument_id = match["id"].upper()
+    if "." not in instrument_id:
+        instrument_id += f".{VENUE}"
+    return bar_type_name(instrument_id, Interval.parse(interval))
 
 
 def is_instrument_id(text: str) -> bool:

@@ -6,7 +6,6 @@ lists every key.
 
 from warmup_job.binance.endpoints import Environment
 from warmup_job.config.environment import unknown_variables
-from warmup_job.config.fields import nearest
 from warmup_job.config.key_options import DeclaredKey
 from warmup_job.config.strategy_file import (
     AnyStrategy,
@@ -48,7 +47,6 @@ __all__ = [
     "duration_ms",
     "load",
     "missing_stream",
-    "nearest",
     "texts",
     "unknown_variables",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from warmup_job.config.fields import nearest
 from warmup_job.config.values import shown_key
+from warmup_job.market.nearest_word import nearest
 
 PREFIX = "WARMUP_"
 ELSEWHERE = frozenset({"WARMUP_IMAGE", "WARMUP_EXCHANGE_URL", "WARMUP_EXCHANGE_WS_URL"})

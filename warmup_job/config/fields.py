@@ -12,7 +12,6 @@ and its ``Annotated`` metadata is
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +32,7 @@ from warmup_job.config.values import (
 )
 from warmup_job.config.without_effect import keys_without_effect, kill_switch_problem
 from warmup_job.errors import ConfigError
+from warmup_job.market.nearest_word import nearest
 
 SECRET: Final = Meta(extra={"secret": True})
 """A message never quotes the value; an unset ``${VAR}`` means None."""
@@ -324,37 +324,6 @@ def usable[T](path: object, settings: T | None, problems: list[str]) -> T:
     raise ConfigError("\n  ".join([f"{len(problems)} problems in {path}:", *problems]))
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that ``word`` probably misspells: one or two letters off, or similar.
-
-    Case and ``-`` for ``_`` do not count. Words of up to four letters may differ by one letter
-    only; otherwise every short word would match another.
-    """
-    plain = word.lower().replace("-", "_")
-    if len(plain) > 60:
-        return None
-    names = {k.lower(): k for k in known}
-    close = [k for k in names if abs(len(k) - len(plain)) <= 2]
-    for distance, key in sorted((_letters_off(plain, k), k) for k in close):
-        if distance <= (1 if len(key) <= 4 else 2):
-            return names[key]
-    near = difflib.get_close_matches(plain, names, n=1, cutoff=0.9)
-    return names[near[0]] if near else None
-
-
-def _letters_off(a: str, b: str) -> int:
-    """Count the letters to add, drop, replace or swap to turn ``a`` into ``b``."""
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        two_before, before, row = before, row, [i]
-        for j, y in enumerate(b, 1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y)))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                row[j] = min(row[j], two_before[j - 2] + 1)
-    return row[-1]
-
-
 def keys_of(kind: type[Section]) -> dict[str, msgspec.structs.FieldInfo]:
     """Return the fields of ``kind`` by the keys that they have in a file."""
     return {
@@ -408,7 +377,9 @@ def _converted(kind: Any, marks: tuple[object, ...], raw: object) -> object:  # 
     if raw in choices:
         return choices[choices.index(raw)]
     if not plain:
-        raise ValueError(f"{shown(raw)} is not one of {', '.join(choices)}")
+        near = nearest(raw, choices) if type(raw) is str else None  # not of the environment
+        hint = "" if near is None else f"; did you mean {near}?"
+        raise ValueError(f"{shown(raw)} is not one of {', '.join(choices)}{hint}")
     try:
         value = CONVERSIONS[plain[0]](raw)
     except ValueError as wrong:

@@ -199,6 +199,8 @@ def symbol(value: object) -> str:
 
 def interval(value: object) -> str:
     """Check the name of one of Binance's kline intervals."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # 60 without quotes
     try:
         return Interval.parse(plain := text(value)).name
     except ConfigError as error:

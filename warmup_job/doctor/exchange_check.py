@@ -66,7 +66,7 @@ async def check_exchange(plan: WarmupPlan, *, live: bool) -> list[Finding]:
             listed = await client.exchange_info(symbols)
         except WarmupError as error:
             return [*found, _no_answer("symbols", error)]
-        return [*found, *judge_symbols(venue.endpoint, symbols, listed)]
+        return [*found, *judge_symbols(venue.endpoint, symbols, listed, client.listed)]
 
 
 def recorded_limit(plan: WarmupPlan) -> Finding | None:

@@ -13,6 +13,7 @@ from warmup_job.catalog.packed_bars import BarSeries
 from warmup_job.errors import DataInvalidError, UnknownSymbolError, WarmupError
 from warmup_job.job.download import Download
 from warmup_job.job.make_instruments import CheckedInstrument, make_instrument
+from warmup_job.market.listed_symbols import unlisted_text
 from warmup_job.market.rows import missing_bars, off_grid_text
 from warmup_job.market.times import utc_text
 from warmup_job.plan.stream_plan import StreamPlan
@@ -58,10 +59,14 @@ def check(warmup: WarmupPlan, download: Download) -> Checked:
     for plan in warmup.streams:
         symbol, acquired = plan.stream.symbol, download.streams[plan.stream]
         try:
-            if isinstance(acquired, WarmupError):
+            if isinstance(acquired, WarmupError) and not isinstance(acquired, UnknownSymbolError):
                 raise acquired
             if symbol not in download.exchange_info:
-                raise UnknownSymbolError(f"Binance does not list the symbol {symbol}: correct it")
+                raise UnknownSymbolError(
+                    unlisted_text(warmup.venue.endpoint, symbol, download.listed)
+                )
+            if isinstance(acquired, WarmupError):
+                raise acquired
             if symbol not in instruments:
                 instruments[symbol] = make_instrument(
                     warmup.venue.market, symbol, download.exchange_info[symbol], download.previous

@@ -75,6 +75,8 @@ class Download:
     """Binance's clock at the end, UTC ms."""
     weight_spent: int
     """Request weight."""
+    listed: frozenset[str] = frozenset()
+    """All symbols of Binance's; empty: they are not known (spot answers only what it is asked)."""
 
 
 async def download(run: JobRun, spill_folder: Path | None) -> Download | Snapshot:
@@ -132,7 +134,7 @@ async def download(run: JobRun, spill_folder: Path | None) -> Download | Snapsho
         each.stream: _value_or_error(result)
         for each, result in zip(plan.streams, acquired, strict=True)
     }
-    return Download(streams, info, previous, client.now_ms(), client.budget.spent)
+    return Download(streams, info, previous, client.now_ms(), client.budget.spent, client.listed)
 
 
 def _reusable(run: JobRun, previous: Snapshot | None) -> Snapshot | None:

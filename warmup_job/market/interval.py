@@ -6,11 +6,11 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/common-def
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from warmup_job.errors import ConfigError
+from warmup_job.market.interval_meaning import interval_meant_by, neighbours
 
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
@@ -54,10 +54,10 @@ class Interval:
             ConfigError: Binance has no interval of exactly this name.
         """
         if name not in _LENGTHS_MS:
-            near = difflib.get_close_matches(name, INTERVAL_NAMES, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
             offered = ", ".join(INTERVAL_NAMES)
-            raise ConfigError(f"Binance has no kline interval {name!r}{hint} (it has {offered})")
+            raise ConfigError(
+                f"Binance has no kline interval {name!r}{_hint(name)} (it has {offered})"
+            )
         return Interval(name, _LENGTHS_MS[name])
 
     def floor(self, at_ms: int) -> int:
@@ -96,6 +96,22 @@ class Interval:
             last = datetime.fromtimestamp(last_open_ms // 1000, UTC)
             return (last.year - first.year) * 12 + last.month - first.month + 1
         return (last_open_ms - first_open_ms) // self.length_ms + 1
+
+
+def meant_interval(text: str) -> str | None:
+    """Return the name of Binance's interval that ``text`` means; None: there is none.
+
+    ``1H``, ``60``, ``1hour`` and ``1-HOUR-LAST`` all mean ``1h``.
+    """
+    return interval_meant_by(text, _LENGTHS_MS)
+
+
+def _hint(name: str) -> str:
+    meant = meant_interval(name)
+    if meant is not None:
+        return f"; did you mean {meant}?"
+    near = neighbours(name, _LENGTHS_MS)
+    return f"; the next ones are {' and '.join(near)}" if near else ""
 
 
 def _month_open_ms(months_since_year_0: int) -> int:

@@ -20,7 +20,9 @@ def venue_symbol(name: str) -> str:
     if not symbol or (dot and not venue):
         raise ConfigError(f"{name!r} is not a symbol: write one such as BTCUSDT")
     if "/" in name or "\\" in name:
-        raise ConfigError(f"{name!r} is not a symbol: Binance's symbols have no slash")
+        raise ConfigError(
+            f"{name!r} is not a symbol: Binance's symbols have no slash{_without_slash(name)}"
+        )
     if "." in symbol or any(c.isspace() or not c.isprintable() for c in name):
         raise ConfigError(f"{name!r} is not a symbol: remove the dot, blank or control character")
     if symbol != symbol.upper():  # letters without case stay as they are
@@ -29,3 +31,10 @@ def venue_symbol(name: str) -> str:
             f"{name.upper()}?"
         )
     return symbol
+
+
+def _without_slash(name: str) -> str:
+    """Return a suggestion for a name in ccxt's form: BTC/USDT or BTC/USDT:USDT."""
+    base, slash, quote = name.partition(":")[0].partition("/")
+    fits = slash and base.isalnum() and quote.isalnum()
+    return f"; did you mean {(base + quote).upper()}?" if fits else ""

@@ -14,6 +14,7 @@ from warmup_job.catalog.names import (
     instrument_id_of,
     is_bar_type,
     is_instrument_id,
+    meant_bar_type,
 )
 from warmup_job.config import ImportedStrategy, StrategyFile, StreamSection, WarmupConfig, texts
 from warmup_job.errors import ConfigError
@@ -130,8 +131,8 @@ def _imported(
         named = bar_stream_of(text)
         if named is None and is_bar_type(text):
             raise ConfigError(
-                f"{name}: Binance has no klines for {text}: its intervals are "
-                f"{', '.join(INTERVAL_NAMES)}"
+                f"{name}: Binance has no klines for {text}{_hint(text)} (its intervals are "
+                f"{', '.join(INTERVAL_NAMES)})"
             )
         if named is not None:
             ids[venue.instrument_id(named[0])] = None
@@ -143,6 +144,9 @@ def _imported(
         if stream.price == "last" and instrument_id_of(venue.market, symbol) in ids:
             streams[StreamId(symbol, Interval.parse(stream.interval))] = None
     if not streams:
+        odd = next((text for text in texts(strategy.config) if _hint(text)), None)
+        if odd is not None:
+            raise ConfigError(f"{name}: {odd} in its config is not a bar type{_hint(odd)}")
         raise ConfigError(
             f"{name}: its config names no bar type of {venue.name}, such as "
             "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL, and warmup.streams lists no bars of its "
@@ -157,3 +161,8 @@ def _imported(
         streams=tuple(streams),
         detector=None,
     )
+
+
+def _hint(text: str) -> str:
+    meant = meant_bar_type(text)
+    return "" if meant is None else f"; did you mean {meant}?"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warmup_job.catalog.names import meant_bar_type
 from warmup_job.catalog.packed_bars import float_columns
 from warmup_job.catalog.stored_bars import StoredBars
 from warmup_job.errors import ConfigError
@@ -36,6 +37,13 @@ def read_series(source: Path, bar_type: str | None) -> tuple[str, Window]:
     catalog = current if current.is_dir() else source
     found = sorted(path.name for path in (catalog / "data" / "bar").glob("*"))
     chosen = [name for name in found if bar_type in {None, name}]
+    if found and not chosen:
+        near = meant_bar_type(str(bar_type))
+        hint = f"; did you mean {near}?" if near in found else ""
+        raise ConfigError(
+            f"{source} has no bar type {bar_type}{hint} (it has {', '.join(found)}): correct "
+            "--bar-type"
+        )
     if len(chosen) != 1:
         raise ConfigError(
             f"{source} has several bar types; select one with --bar-type: {', '.join(found)}"

@@ -23,6 +23,7 @@ from warmup_job.errors import (
 )
 from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.market.interval import Interval
+from warmup_job.market.listed_symbols import unlisted_text
 from warmup_job.market.times import NS_PER_MS, duration_text, utc_text
 from warmup_job.plan.stream_pages import pages_at
 from warmup_job.plan.stream_plan import StreamPlan
@@ -184,7 +185,7 @@ async def _fetch_instrument(client: BinanceClient, plan: StreamPlan, now_ms: int
     symbol = plan.stream.symbol
     entries = await client.exchange_info([symbol])
     if symbol not in entries:
-        raise UnknownSymbolError(f"{client.url} does not list the symbol {symbol}: correct it")
+        raise UnknownSymbolError(unlisted_text(client.url, symbol, client.listed))
     first_open_ms = pages_at(plan, client.market, now_ms).first_open_ms
     return parse_instrument(client.market, entries[symbol], first_open_ms * NS_PER_MS)
 

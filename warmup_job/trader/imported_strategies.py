@@ -18,8 +18,9 @@ from nautilus_trader.common.config import NautilusConfig
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
 
-from warmup_job.config import Substituted, nearest, texts
+from warmup_job.config import Substituted, texts
 from warmup_job.errors import ConfigError
+from warmup_job.market.nearest_word import nearest
 from warmup_job.plan.strategy_plan import StrategyPlan
 
 
