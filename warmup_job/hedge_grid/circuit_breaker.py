@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-_SECOND_NS = 1_000_000_000
+from warmup_job.market.times import NS_PER_S
 
 
 @dataclass(slots=True)
@@ -24,12 +24,12 @@ class CircuitBreaker:
         if self.is_open(now_ns):
             return False
         self._errors_ns.append(now_ns)
-        while self._errors_ns[0] <= now_ns - self.window_seconds * _SECOND_NS:
+        while self._errors_ns[0] <= now_ns - self.window_seconds * NS_PER_S:
             self._errors_ns.popleft()
         if len(self._errors_ns) * 60 < self.errors_per_minute * self.window_seconds:
             return False
         self._errors_ns.clear()
-        self.open_until_ns = now_ns + self.cooldown_seconds * _SECOND_NS
+        self.open_until_ns = now_ns + self.cooldown_seconds * NS_PER_S
         return True
 
     def restore(self, open_until_ns: int, now_ns: int) -> None:
@@ -39,7 +39,7 @@ class CircuitBreaker:
             open_until_ns: The saved end, Unix ns. A past one changes nothing.
             now_ns: The time now, Unix ns.
         """
-        self.open_until_ns = min(open_until_ns, now_ns + self.cooldown_seconds * _SECOND_NS)
+        self.open_until_ns = min(open_until_ns, now_ns + self.cooldown_seconds * NS_PER_S)
 
     def is_open(self, now_ns: int) -> bool:
         """Return whether the breaker blocks entries at ``now_ns`` (Unix ns)."""

@@ -9,10 +9,8 @@ from typing import Literal, NamedTuple
 from nautilus_trader.model.enums import TradingState
 
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, make_circuit_breaker
-from warmup_job.market.times import NS_PER_MS, utc_text
+from warmup_job.market.times import NS_PER_MS, NS_PER_S, utc_text
 from warmup_job.modes import OperatorState
-
-_SECOND_NS = 1_000_000_000
 
 BlockKind = Literal[
     "operator", "not_active", "not_warm", "drawdown", "limited", "circuit_breaker", "stale_bars"
@@ -22,7 +20,7 @@ BlockKind = Literal[
 
 def time_text(at_ns: int) -> str:
     """Return a time of the present day (Unix ns) as ``HH:MM:SS UTC``, never too early."""
-    seconds = -(-at_ns // _SECOND_NS)
+    seconds = -(-at_ns // NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%H:%M:%S} UTC"
 
 
@@ -95,7 +93,7 @@ class EntryGuard:
         if self.breaker.is_open(now_ns):
             until = time_text(self.breaker.open_until_ns)
             return Block("circuit_breaker", f"too many order errors: circuit breaker until {until}")
-        if now_ns - self.bar_ns > self._config.max_bar_staleness_seconds * _SECOND_NS:
+        if now_ns - self.bar_ns > self._config.max_bar_staleness_seconds * NS_PER_S:
             return Block("stale_bars", "the last bar is older than max_bar_staleness_seconds")
         return None
 

@@ -15,7 +15,7 @@ from warmup_job.hedge_grid.grid_account import GridAccount
 from warmup_job.hedge_grid.grid_config import HedgeGridV1Config
 from warmup_job.hedge_grid.grid_order_ids import parse_order_id
 from warmup_job.hedge_grid.grid_state import SavedLot
-from warmup_job.hedge_grid.ladder import BPS, Book, ExitSteps, Rung, is_on_maker_side
+from warmup_job.hedge_grid.ladder import Book, ExitSteps, Rung, half_step, is_on_maker_side
 from warmup_job.hedge_grid.loop_timers import LoopTimers
 from warmup_job.hedge_grid.market_prices import MarketPrices
 from warmup_job.hedge_grid.order_client import OrderClient, book_of
@@ -203,7 +203,7 @@ class EntryOrders:
 
     def _is_near_another(self, book: Book, price: Decimal) -> bool:
         """Return whether an open entry of the book is within half a grid step of a price."""
-        near = price * self._config.grid_step_bps / BPS / 2
+        near = half_step(price, self._config.grid_step_bps)
         orders = (
             self._client.open_order(order_id)
             for order_id, (rung, _) in self._orders.items()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book
+from warmup_job.market.times import NS_PER_S
 
 # Binance's intervals; 8 h is the usual one, and Binance changes a contract's:
 # https://www.binance.com/en/support/faq/introduction-to-binance-futures-funding-rates-360033525031
 USUAL_HOURS = 8
 _HOURS = (USUAL_HOURS, 4, 2, 1)
-_HOUR_NS = 3600 * 1_000_000_000
-_MINUTE_NS = 60 * 1_000_000_000
+_HOUR_NS = 3600 * NS_PER_S
+_MINUTE_NS = 60 * NS_PER_S
 _AT_ONCE_NS = 5 * _MINUTE_NS
 
 

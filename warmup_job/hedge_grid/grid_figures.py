@@ -176,9 +176,8 @@ def make_figures(
         at_ms: The time now, Unix ms.
         breaker_until_ms: Until when the circuit breaker is open, Unix ms.
     """
-    instrument, account = orders.client.instrument, orders.account
-    opened = orders.client.open_orders()
-    client = orders.client
+    client, account = orders.client, orders.account
+    instrument, opened = client.instrument, client.open_orders()
     limited = limit_text(client.send_from_ms) if client.is_limited else ""
     books = book_figures(account.positions(), orders.exits.lots, opened, price, limited)
     unrealised = sum((each.unrealised for each in books.values()), Decimal(0))
@@ -202,7 +201,7 @@ def make_figures(
         block_reason="" if block is None else block.text,
         books=books,
         result_at_ms=None if read is None else read.as_of_ms,
-        open_orders=count_open_orders(opened, orders.client.is_own),
+        open_orders=count_open_orders(opened, client.is_own),
         block_kind="" if block is None else block.kind,
         breaker_until_ms=breaker_until_ms,
     )

@@ -206,6 +206,11 @@ def to_multiple(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
     return (value / unit).to_integral_value(rounding) * unit
 
 
+def half_step(price: Decimal, step_bps: Decimal) -> Decimal:
+    """Return how far from a price the half of a grid step is; nearer orders are on one rung."""
+    return price * step_bps / BPS / 2
+
+
 def round_down(value: Decimal, unit: Decimal) -> Decimal:
     """Return the largest multiple of ``unit`` that is not larger than ``value``."""
     return to_multiple(value, unit, ROUND_FLOOR)

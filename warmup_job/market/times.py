@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
 YEAR_2100_MS = 4_102_444_800_000
 """UTC ms; data with a later time is invalid."""
 DURATION_UNITS_MS: Final[Mapping[str, int]] = {
@@ -26,7 +27,7 @@ def utc_text(at_ms: int) -> str:
 
 def file_stamp(at_ns: int) -> str:
     """Format UTC ns as Nautilus' catalog does in file names."""
-    seconds, ns = divmod(at_ns, 1_000_000_000)
+    seconds, ns = divmod(at_ns, NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H-%M-%S}-{ns:09d}Z"
 
 

@@ -14,10 +14,12 @@ from nautilus_trader.model.events import OrderSubmitted
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.orders import Order
 
+from warmup_job.market.times import NS_PER_S
+
 KEPT_S = 3 * 3600
 """How long closed orders stay: their late events, and repairs of the account, need them."""
 INTERVAL_S = 600.0
-_HISTORY_NS = 8 * 24 * 3600 * 1_000_000_000  # Binance's history of closed orders ends after a week
+_HISTORY_NS = 8 * 24 * 3600 * NS_PER_S  # Binance's history of closed orders ends after a week
 
 
 def was_sent(order: Order) -> bool:

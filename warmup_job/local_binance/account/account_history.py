@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from warmup_job.market.interval import DAY_MS
 
@@ -22,6 +22,24 @@ if TYPE_CHECKING:
 
 LOOK_BACK_MS = 7 * DAY_MS
 """Binance goes back seven days if the client names no start."""
+
+
+class HistoryQuery(NamedTuple):
+    """Which part of a history is asked for."""
+
+    start_ms: int | None = None
+    """The first time, UTC ms; None: seven days before the end, or the oldest if there is an id."""
+    end_ms: int | None = None
+    """The last time, UTC ms; None: now."""
+    limit: int = 500
+    """The most entries."""
+    first_id: int | None = None
+    """The first id; None: the newest entries are listed."""
+    page: int | None = None
+    """Which page of ``limit`` entries, from 1 and the oldest; None: see ``first_id``."""
+
+
+EVERYTHING = HistoryQuery()
 
 
 class AccountHistory:
@@ -46,145 +64,79 @@ class AccountHistory:
         self._ledger = ledger
         self._passing = passing
 
-    def orders(
-        self,
-        symbol: str,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        limit: int = 500,
-        from_id: int | None = None,
-    ) -> list[OrderRecord]:
-        """Return orders of a symbol, oldest first; see `history_page`.
+    def orders(self, symbol: str, query: HistoryQuery = EVERYTHING) -> list[OrderRecord]:
+        """Return orders of a symbol, oldest first.
 
         Raises:
             ErrorAnswer: −1121, unknown symbol.
         """
         self._prices.listed(symbol)
-        return history_page(
+        return self._page(
             ((each.created_ms, each.order_id, each) for each in self._store.all_orders(symbol)),
-            now_ms=self._passing.seen_ms,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            from_id=from_id,
-            limit=limit,
+            query,
         )
 
-    def algo_orders(
-        self,
-        symbol: str,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        limit: int = 500,
-        from_id: int | None = None,
-    ) -> list[AlgoRecord]:
-        """Return algo orders of a symbol, oldest first; see `history_page`.
+    def algo_orders(self, symbol: str, query: HistoryQuery = EVERYTHING) -> list[AlgoRecord]:
+        """Return algo orders of a symbol, oldest first.
 
         Raises:
             ErrorAnswer: −1121, unknown symbol.
         """
         self._prices.listed(symbol)
-        return history_page(
+        return self._page(
             ((each.created_ms, each.algo_id, each) for each in self._store.all_algos(symbol)),
-            now_ms=self._passing.seen_ms,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            from_id=from_id,
-            limit=limit,
+            query,
         )
 
     def trades(
-        self,
-        symbol: str,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        limit: int = 500,
-        from_id: int | None = None,
-        order_id: int | None = None,
+        self, symbol: str, query: HistoryQuery = EVERYTHING, order_id: int | None = None
     ) -> list[TradeRecord]:
-        """Return fills of a symbol or of one order, oldest first; see `history_page`.
+        """Return fills of a symbol or of one order, oldest first.
 
         Raises:
             ErrorAnswer: −1121, unknown symbol.
         """
         self._prices.listed(symbol)
-        return history_page(
+        return self._page(
             (
                 (each.at_ms, each.trade_id, each)
                 for each in self._ledger.trades
                 if each.symbol == symbol and order_id in (None, each.order_id)
             ),
-            now_ms=self._passing.seen_ms,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            from_id=from_id,
-            limit=limit,
+            query,
         )
 
     def income(
-        self,
-        symbol: str | None = None,
-        kind: str | None = None,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        limit: int = 100,
-        page: int | None = None,
+        self, query: HistoryQuery = EVERYTHING, symbol: str | None = None, kind: str | None = None
     ) -> list[IncomeRecord]:
-        """Return changes of the wallet, oldest first.
+        """Return changes of the wallet, oldest first; with a start the first ones, not the newest.
 
         Args:
+            query: The part that is asked for.
             symbol: Of this symbol only.
             kind: Of this kind only.
-            start_ms: The first time; None: seven days before the end.
-            end_ms: The last time; None: now.
-            limit: The most entries.
-            page: Which page of the time, from 1; None: the first with ``start_ms``, or else the
-                newest entries.
         """
-        return history_page(
+        return self._page(
             (
                 (each.at_ms, each.income_id, each)
                 for each in self._ledger.income
                 if symbol in (None, each.symbol) and kind in (None, each.kind)
             ),
-            now_ms=self._passing.seen_ms,
-            start_ms=start_ms,
-            end_ms=end_ms,
-            from_id=None if start_ms is None else 0,
-            limit=limit,
-            page=page,
+            query._replace(first_id=None if query.start_ms is None else 0),
         )
 
-
-def history_page[T](
-    entries: Iterable[tuple[int, int, T]],
-    *,
-    now_ms: int,
-    start_ms: int | None,
-    end_ms: int | None,
-    from_id: int | None,
-    limit: int,
-    page: int | None = None,
-) -> list[T]:
-    """Return a page of a history, oldest first.
-
-    Args:
-        entries: Time, id and entry, oldest first.
-        now_ms: The exchange's time, UTC ms.
-        start_ms: The first time; None: seven days before the end.
-        end_ms: The last time; None: now.
-        from_id: The first id; None: the newest entries are listed.
-        limit: The most entries.
-        page: Which page of ``limit`` entries, from 1 and the oldest; None: see ``from_id``.
-    """
-    last_ms = now_ms if end_ms is None else end_ms
-    first_ms = last_ms - LOOK_BACK_MS if start_ms is None else start_ms
-    if from_id is not None and start_ms is None:
-        first_ms = 0
-    chosen = [
-        entry
-        for at_ms, entry_id, entry in entries
-        if first_ms <= at_ms <= last_ms and (from_id is None or entry_id >= from_id)
-    ]
-    if page is not None:
-        return chosen[(page - 1) * limit : page * limit]
-    return chosen[-limit:] if from_id is None else chosen[:limit]
+    def _page[T](self, entries: Iterable[tuple[int, int, T]], query: HistoryQuery) -> list[T]:
+        """Return what is asked for of entries with a time and an id, oldest first."""
+        last_ms = self._passing.seen_ms if query.end_ms is None else query.end_ms
+        first_ms = last_ms - LOOK_BACK_MS if query.start_ms is None else query.start_ms
+        first_id, limit = query.first_id, query.limit
+        if first_id is not None and query.start_ms is None:
+            first_ms = 0
+        chosen = [
+            entry
+            for at_ms, entry_id, entry in entries
+            if first_ms <= at_ms <= last_ms and (first_id is None or entry_id >= first_id)
+        ]
+        if query.page is not None:
+            return chosen[(query.page - 1) * limit : query.page * limit]
+        return chosen[-limit:] if first_id is None else chosen[:limit]
