@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.model.enums import OrderSide, TradingState
-from nautilus_trader.model.events import OrderDenied
-from nautilus_trader.model.identifiers import ClientOrderId, PositionId
+from nautilus_trader.model.events import OrderAccepted, OrderDenied
+from nautilus_trader.model.identifiers import AccountId, ClientOrderId, PositionId, VenueOrderId
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.trading.strategy import Strategy, StrategyConfig
 
@@ -175,6 +176,56 @@ def test_outside_denied_exit_takes_over_a_position_that_is_gone(engine: Backtest
     engine.run()
     assert lots == [0]
     assert not [each for each in orders_of(engine) if each.is_open and each.is_reduce_only]
+
+
+# -- exits that this run has not sent --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("second", "kind", "of_a_lot", "stops", "cancelled"),
+    [
+        (5, "S9", False, 0, True),  # on its way when the run before was killed; its lot is gone
+        (12, "S9", True, 1, False),
+        (12, "T9", True, 1, False),
+        (12, "S9", False, 1, False),
+    ],
+)
+def test_outside_exits_of_a_copy_of_this_trader_are_not_fought_over(
+    engine: BacktestEngine, second: int, kind: str, of_a_lot: bool, stops: int, cancelled: bool
+) -> None:
+    """Before, each trader undid at once what the other one did, three orders a second."""
+    strategy = long_grid(engine)
+    cancels: list[str] = []
+
+    def keep_cancels(command: Any) -> bool:
+        if isinstance(command, CancelOrder):
+            cancels.append(command.client_order_id.value)
+        return isinstance(command, CancelOrder)
+
+    answer_instead(engine, keep_cancels)
+    shown: list[tuple[int, bool]] = []
+    foreign = f"{kind}-20231114-221300-copy-x-7"
+
+    def accept() -> None:
+        lots = strategy._orders.exits.lots
+        order_id = f"{kind}-{lots[0].key}" if of_a_lot else foreign
+        order = strategy.order_factory.limit(
+            BAR_TYPE.instrument_id, OrderSide.SELL, Quantity.from_str("0.004"),
+            strategy.cache.instrument(BAR_TYPE.instrument_id).make_price(50_100),
+            reduce_only=True, client_order_id=ClientOrderId(order_id),
+        )  # fmt: skip
+        strategy.cache.add_order(order, LONG)
+        ids = (order.trader_id, strategy.id, order.instrument_id, order.client_order_id)
+        now_ns = strategy.clock.timestamp_ns()
+        event = OrderAccepted(
+            *ids, VenueOrderId(order_id), AccountId("BINANCE-001"), UUID4(), now_ns, now_ns
+        )
+        engine.kernel.exec_engine.process(event)
+        shown.append((sum(len(each.stops) for each in lots), order_id in cancels))
+
+    at(strategy, second, accept)
+    engine.run()
+    assert shown == [(stops, cancelled)]
 
 
 # -- the circuit breaker is shown ------------------------------------------------------------------

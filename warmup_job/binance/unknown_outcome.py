@@ -7,6 +7,12 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 from __future__ import annotations
 
 NO_SUCH_ORDER, NOT_CANCELLED = -2013, -2011
+PLACED_WITHIN_S = 6.0
+"""How long after its request an order may still be placed: the default recvWindow of 5 s, and the
+second that a timestamp may be ahead of Binance's clock.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info (timing security)
+"""
 _OVERLOADED = -1008  # Binance drops the request before its matching engine sees it
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
 _REQUEST_TIMEOUT, _FIRST_SERVER_ERROR = 408, 500

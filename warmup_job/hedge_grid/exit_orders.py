@@ -25,9 +25,9 @@ from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_state import SavedLot, by_key, filled_since
 from warmup_job.hedge_grid.ladder import (
-    BPS,
     Book,
     Rung,
+    half_step,
     min_order_quantity,
     min_rung_quantity,
     round_down,
@@ -108,7 +108,8 @@ class ExitOrders:
         lot = None if found is None else self._lots.get(found[1])
         return None if found is None or lot is None else (lot, found[0])
 
-    def _is_used(self, order_id: str) -> bool:
+    def is_used(self, order_id: str) -> bool:
+        """Return whether an exit is one that its lot counts on."""
         found = self.find(order_id)
         if found is None:
             return False
@@ -118,7 +119,7 @@ class ExitOrders:
     def is_near(self, rung: Rung) -> bool:
         """Return whether a lot is held whose entry is within half a grid step of the rung."""
         price = rung.price.as_decimal()
-        near = price * self._grid.step_bps / BPS / 2
+        near = half_step(price, self._grid.step_bps)
         return any(
             lot.book == rung.book
             and abs(lot.entry - price) < near
@@ -235,7 +236,7 @@ class ExitOrders:
             return
         for order in self._client.own_orders():
             order_id = order.client_order_id.value
-            if leg_and_key(order_id) is not None and not self._is_used(order_id):
+            if leg_and_key(order_id) is not None and not self.is_used(order_id):
                 self._client.cancel(order_id)
         for lot in self.lots:
             self.protect(lot, merge=not self._is_filling(lot.key))
@@ -361,19 +362,24 @@ class ExitOrders:
     # -- confirmations, rejections and cancels ---------------------------------------------------
 
     def on_exit_accepted(self, lot: Lot, leg: Leg, order_id: str) -> None:
-        """Cancel the stop losses that an accepted one replaces.
+        """Cancel the stop losses that an accepted one replaces."""
+        if leg == "S":
+            self._stops.on_accepted(lot, order_id)
 
-        An exit that the lot does not know was on its way when an earlier run was killed, or counted
-        as not placed. It counts from now on; what is too much is cancelled.
+    def adopt(self, lot: Lot, leg: Leg, order_id: str) -> bool:
+        """Add a resting exit to its lot, and cancel what is too much then.
+
+        Returns:
+            Whether it is the lot's; a second take profit is not.
         """
         if leg == "S":
-            if order_id not in lot.stops:
-                lot.stops.append(order_id)
-            self._stops.on_accepted(lot, order_id)
+            lot.stops.append(order_id)
         elif lot.target is None:
             lot.target = order_id
-        elif lot.target != order_id:
-            self._client.cancel(order_id)
+        else:
+            return False
+        self.on_exit_accepted(lot, leg, order_id)
+        return True
 
     def on_exit_canceled(self, lot: Lot, leg: Leg, order_id: str) -> None:
         """Take the next step after a cancel of ours.
@@ -408,7 +414,7 @@ class ExitOrders:
         if not isinstance(rejection_error(reason, self._client.now_ms), ExchangeUnreachableError):
             return
         found = self.find(order_id)
-        if found is not None and self._is_used(order_id):
+        if found is not None and self.is_used(order_id):
             self.protect(found[0])
         else:
             self._client.cancel(order_id)

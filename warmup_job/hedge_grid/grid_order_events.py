@@ -14,10 +14,12 @@ from nautilus_trader.model.events import (
     OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderSubmitted,
 )
 from nautilus_trader.model.orders import Order
 
 from warmup_job.binance.order_rejections import rejection_code
+from warmup_job.binance.unknown_outcome import PLACED_WITHIN_S
 from warmup_job.hedge_grid.entry_guard import EntryGuard, time_text
 from warmup_job.hedge_grid.exit_description import describe_exit, exit_kind
 from warmup_job.hedge_grid.exit_rejections import is_stop_reached_error
@@ -27,6 +29,7 @@ from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_orders import GridOrders
 from warmup_job.hedge_grid.ladder import Rung
 from warmup_job.hedge_grid.order_client import book_of, is_rate_denial
+from warmup_job.market.times import NS_PER_S
 
 _REDUCE_ONLY_REJECTED = -2022
 
@@ -63,6 +66,7 @@ class GridOrderEvents:
         self._update_entries = update_entries
         self._on_change = on_change
         self._now_ns = now_ns
+        self._started_ns = now_ns()
 
     def handle(self, event: OrderEvent, order: Order | None) -> None:
         """Act on an event of one of the strategy's orders.
@@ -74,7 +78,7 @@ class GridOrderEvents:
         order_id = event.client_order_id.value
         match event:
             case OrderAccepted():
-                self._on_accepted(order_id, order)
+                self._on_accepted(order_id, order, event.ts_event)
             case OrderFilled():
                 self._on_filled(order_id, event, order)
             case OrderRejected():
@@ -88,27 +92,34 @@ class GridOrderEvents:
             case OrderExpired():
                 self._on_expired(order_id, order)
 
-    def _on_accepted(self, order_id: str, order: Order | None) -> None:
+    def _on_accepted(self, order_id: str, order: Order | None, at_ns: int) -> None:
         """Save an entry's lot before it fills; cancel the stops that an accepted one replaces."""
         found = self._exits.find(order_id)
-        if found is not None:
+        if found is not None and order is not None and self._exits.is_used(order_id):
             lot, leg = found
-            if order is not None:
-                self._log.info(f"The exchange has accepted {describe_exit(order, lot, leg)}")
+            self._log.info(f"The exchange has accepted {describe_exit(order, lot, leg)}")
             self._exits.on_exit_accepted(lot, leg, order_id)
-        elif self._closes_no_lot(order_id, order):
-            self._orders.client.cancel(order_id)
+        elif order is not None and self._is_late_exit(order, at_ns):
+            self._adopt_or_cancel(found, order_id)
         self._on_change()
 
-    def _closes_no_lot(self, order_id: str, order: Order | None) -> bool:
-        """Return whether an exit of its own rests and its lot is gone, as after a restart."""
-        return (
-            order is not None
-            and order.order_type != OrderType.MARKET
-            and leg_and_key(order_id) is not None
-            and self._owns_order(order_id)
-            and not self._guard.is_flattening
-        )
+    def _adopt_or_cancel(self, found: tuple[Lot, Leg] | None, order_id: str) -> None:
+        if found is None or not self._exits.adopt(*found, order_id):
+            self._orders.client.cancel(order_id)
+
+    def _is_late_exit(self, order: Order, at_ns: int) -> bool:
+        """Return whether an exit of this trader rests that this run does not expect.
+
+        This run has counted it as not placed, or an earlier run was killed while it was on its way.
+        Any other one is from a copy of this trader: what is done about its orders, it undoes.
+        """
+        order_id = order.client_order_id.value
+        if leg_and_key(order_id) is None or not self._owns_order(order_id):
+            return False
+        if order.order_type == OrderType.MARKET or self._guard.is_flattening:
+            return False
+        is_sent_here = any(isinstance(event, OrderSubmitted) for event in order.events)
+        return is_sent_here or at_ns - self._started_ns < PLACED_WITHIN_S * NS_PER_S
 
     def _on_filled(self, order_id: str, fill: OrderFilled, order: Order | None) -> None:
         """Send exits for what an entry has filled, or reduce the lot that an exit has closed."""

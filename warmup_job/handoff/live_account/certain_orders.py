@@ -28,6 +28,7 @@ from nautilus_trader.core.nautilus_pyo3 import HttpError, HttpTimeoutError
 from warmup_job.binance.unknown_outcome import (
     NO_SUCH_ORDER,
     NOT_CANCELLED,
+    PLACED_WITHIN_S,
     is_from_elsewhere,
     is_outcome_unknown,
     not_placed_reason,
@@ -40,12 +41,6 @@ UNANSWERED_S = 30.0
 """How long an order counts as being on its way while its request and queries stay unanswered."""
 _ABSENT_AFTER_S = (0.0, 0.25, 0.5)
 """Pauses before the queries that all have to find no order, until it counts as not placed."""
-PLACED_WITHIN_S = 6.0
-"""How long after its request an order may still be placed: the default recvWindow of 5 s, and the
-second that a timestamp may be ahead of Binance's clock.
-
-https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info (timing security)
-"""
 _LATE_PAUSE_S = 1.0  # between further queries in that time
 _LONGEST_PAUSE_S = 8.0
 _LIMIT_PAUSE_S = 60.0  # after 429 and 418 without Retry-After

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from loguru import logger
 from msgspec.structs import replace
 
+from warmup_job.binance.unknown_outcome import PLACED_WITHIN_S
 from warmup_job.errors import LiveRefusedError, WarmupError
-from warmup_job.handoff.live_account.certain_orders import PLACED_WITHIN_S
 from warmup_job.handoff.live_account.other_traders import (
     OtherTrader,
     SeenOrder,
