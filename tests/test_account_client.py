@@ -4,142 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from loguru import logger
 from nautilus_trader.adapters.binance.common.enums import (
-    BinanceAccountType,
     BinanceFuturesPositionSide,
     BinanceOrderSide,
     BinanceOrderType,
 )
-from nautilus_trader.adapters.binance.config import BinanceExecClientConfig
-from nautilus_trader.cache.cache import Cache
-from nautilus_trader.common.component import LiveClock, MessageBus
-from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.execution.reports import ExecutionMassStatus, OrderStatusReport
-from nautilus_trader.model.enums import OrderSide, OrderStatus
-from nautilus_trader.model.events import OrderAccepted, OrderEvent, OrderSubmitted
+from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.model.events import OrderAccepted
 from nautilus_trader.model.identifiers import (
     ClientOrderId,
-    InstrumentId,
-    PositionId,
-    StrategyId,
-    TraderId,
 )
-from nautilus_trader.model.orders import Order
-from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
+from tests.support.account_desk import LONG, Desk, at_the_desk
+from tests.support.config_files import LIVE_KEYS
 from tests.support.exchange import Exchange
 from tests.support.keys import WRITTEN, public_pem
-from tests.support.live_trader import KEYS
+from tests.support.sent_orders import ENTRY, STOP, place, take
 from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
-from tests.test_certain_orders import ENTRY, STOP, place, take
-from warmup_job.binance.endpoints import account_ws_url
 from warmup_job.binance.unknown_outcome import may_send_again
 from warmup_job.handoff.live_account import account_client, listen_keys
-from warmup_job.handoff.live_account.account_client import AccountClient
-from warmup_job.handoff.live_account.exchange_info import ExecClientFactory
-from warmup_job.handoff.node import provider
 
 Start = Callable[..., Exchange]
-BTC = InstrumentId.from_str("BTCUSDT-PERP.BINANCE")
-LONG = PositionId(f"{BTC}-LONG")
 EARLIER_NS = 10_000_000_000
-
-
-class Desk:
-    """An execution client without a node: its cache, and what it has reported."""
-
-    def __init__(self, running: Exchange, secret: str) -> None:
-        clock = LiveClock()
-        self.bus = bus = MessageBus(TraderId("TESTER-001"), clock)
-        self.cache = Cache()
-        self.reports: list[Any] = []
-        for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):
-            bus.register(f"ExecEngine.{name}", self.reports.append)
-        self.events: list[OrderEvent] = []
-        bus.register("ExecEngine.process", self._note)
-        config = BinanceExecClientConfig(
-            api_key=KEYS["KEY"],
-            api_secret=secret,
-            account_type=BinanceAccountType.USDT_FUTURES,
-            base_url_http=running.url,
-            base_url_ws=account_ws_url(running.ws_url),
-            base_url_ws_stream=running.ws_url,
-            instrument_provider=provider([BTC]),
-            use_reduce_only=False,
-        )
-        made = ExecClientFactory.create(
-            asyncio.get_running_loop(), "BINANCE", config, bus, self.cache, clock
-        )
-        assert isinstance(made, AccountClient)
-        self.client = made
-        self._now_ns = clock.timestamp_ns()
-        self._orders = OrderFactory(TraderId("TESTER-001"), StrategyId("S-1"), clock)
-
-    def _note(self, event: OrderEvent) -> None:
-        """Collect an event, and let the cache learn that an order was accepted."""
-        self.events.append(event)
-        if isinstance(event, OrderAccepted):
-            order = self.cache.order(event.client_order_id)
-            order.apply(event)
-            self.cache.update_order(order)
-
-    def submit_stop(self, order_id: str) -> None:
-        """Put the stop that `place` sends into the cache, as submitted."""
-        instrument = self.client._instrument_provider.find(BTC)
-        stop = self._orders.stop_market(
-            BTC,
-            OrderSide.BUY,
-            instrument.make_qty(0.010),
-            instrument.make_price(900_000),
-            client_order_id=ClientOrderId(order_id),
-        )
-        self.cache.add_order(stop)
-        stop.apply(TestEventStubs.order_submitted(stop))
-        self.cache.update_order(stop)
-
-    async def status(self, *, positions: bool = True) -> ExecutionMassStatus:
-        status = await self.client._mass_status(positions=positions)
-        assert status is not None
-        return status
-
-    def believe(self, order_id: str, *, venue_order_id: int | None, age_ns: int) -> Order:
-        """Put an order into the cache, as submitted, or as accepted with this id."""
-        instrument = self.client._instrument_provider.find(BTC)
-        order = self._orders.limit(
-            BTC,
-            OrderSide.BUY,
-            instrument.make_qty(0.010),
-            instrument.make_price(20_000),
-            client_order_id=ClientOrderId(order_id),
-        )
-        self.cache.add_order(order)
-        at_ns = self._now_ns - age_ns
-        submitted = OrderSubmitted.to_dict(TestEventStubs.order_submitted(order))
-        order.apply(OrderSubmitted.from_dict(submitted | {"ts_init": at_ns}))
-        if venue_order_id is not None:
-            accepted = OrderAccepted.to_dict(TestEventStubs.order_accepted(order))
-            fields = {"ts_init": at_ns, "venue_order_id": str(venue_order_id)}
-            order.apply(OrderAccepted.from_dict(accepted | fields))
-        self.cache.update_order(order)
-        return order
-
-
-def at_the_desk[T](
-    running: Exchange, work: Callable[[Desk], Awaitable[T]], secret: str = KEYS["SECRET"]
-) -> T:
-    async def run() -> T:
-        desk = Desk(running, secret)
-        await desk.client._instrument_provider.initialize()
-        return await work(desk)
-
-    return asyncio.run(run())
 
 
 def test_a_start_reports_what_is_open_and_nothing_of_the_past(start_exchange: Start) -> None:
@@ -339,7 +233,7 @@ def test_a_trader_that_stops_does_not_end_the_stream_of_another_one(
     running = start_exchange() if is_hmac else start_exchange(api_secret=public_pem())
 
     async def work(desk: Desk) -> None:
-        other = Desk(running, KEYS["SECRET"] if is_hmac else WRITTEN)
+        other = Desk(running, LIVE_KEYS["SECRET"] if is_hmac else WRITTEN)
         for each in (desk, other):
             assert await each.client.renew_stream()
         await desk.client._disconnect()
@@ -348,7 +242,7 @@ def test_a_trader_that_stops_does_not_end_the_stream_of_another_one(
         assert other.client.is_stream_up
         await other.client._disconnect()
 
-    at_the_desk(running, work, KEYS["SECRET"] if is_hmac else WRITTEN)
+    at_the_desk(running, work, LIVE_KEYS["SECRET"] if is_hmac else WRITTEN)
     assert "DELETE" not in {each["method"] for each in running.requests()}
 
 
@@ -392,7 +286,7 @@ def test_the_user_data_stream_can_be_renewed(start_exchange: Start, key: str) ->
         await client._disconnect()
         return desk.reports
 
-    reports = at_the_desk(running, work, KEYS["SECRET"] if is_hmac else WRITTEN)
+    reports = at_the_desk(running, work, LIVE_KEYS["SECRET"] if is_hmac else WRITTEN)
     assert [type(each) for each in reports[:2]] == [ExecutionMassStatus] * 2
 
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from tests.support.exchange import Exchange
+from tests.support.sent_orders import ENTRY, STOP, orders_at, place, take
 from tests.support.suite import HANG_S
-from tests.test_certain_orders import ENTRY, STOP, orders_at, place, take
 from warmup_job.binance.account_reader import (
     ORDERS_WEIGHT,
     POSITIONS_WEIGHT,

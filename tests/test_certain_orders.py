@@ -3,73 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from nautilus_trader.adapters.binance.common.enums import (
-    BinanceAccountType,
-    BinanceFuturesPositionSide,
-    BinanceOrderSide,
-    BinanceOrderType,
-    BinanceTimeInForce,
-)
-from nautilus_trader.adapters.binance.http.client import BinanceHttpClient
 from nautilus_trader.adapters.binance.http.error import BinanceError
-from nautilus_trader.common.component import LiveClock
 
 from tests.support.exchange import Exchange
+from tests.support.sent_orders import ENTRY, STOP, orders_at, place, take
 from tests.support.suite import HANG_S
 from warmup_job.binance.unknown_outcome import may_send_again
 from warmup_job.handoff.live_account import certain_orders
 from warmup_job.handoff.live_account.certain_orders import CertainOrders
 
 Start = Callable[..., Exchange]
-ENTRY, STOP = "E-1", "S1-1"
-
-
-def orders_at(running: Exchange) -> CertainOrders:
-    clock = LiveClock()
-    http = BinanceHttpClient(clock, "local-key", "local-secret", running.url)
-    return CertainOrders(http, clock, BinanceAccountType.USDT_FUTURES)
-
-
-async def place(orders: CertainOrders, kind: str) -> None:
-    if kind == ENTRY:
-        await orders.new_order(
-            symbol="BTCUSDT",
-            side=BinanceOrderSide.BUY,
-            order_type=BinanceOrderType.LIMIT,
-            time_in_force=BinanceTimeInForce.GTC,
-            position_side=BinanceFuturesPositionSide.LONG,
-            quantity="0.010",
-            price="20000.0",
-            new_client_order_id=ENTRY,
-        )
-    else:
-        await orders.new_algo_order(
-            symbol="BTCUSDT",
-            side=BinanceOrderSide.BUY,
-            order_type=BinanceOrderType.STOP_MARKET,
-            position_side=BinanceFuturesPositionSide.LONG,
-            quantity="0.010",
-            trigger_price="900000.0",
-            client_algo_id=STOP,
-        )
-
-
-async def take(orders: CertainOrders, quantity: str) -> None:
-    """Open a position at the market's price."""
-    await orders.new_order(
-        symbol="BTCUSDT",
-        side=BinanceOrderSide.BUY,
-        order_type=BinanceOrderType.MARKET,
-        position_side=BinanceFuturesPositionSide.LONG,
-        quantity=quantity,
-        new_client_order_id="taken",
-    )
 
 
 async def cancel(orders: CertainOrders, kind: str) -> None:
@@ -79,13 +25,8 @@ async def cancel(orders: CertainOrders, kind: str) -> None:
         await orders.cancel_algo_order(client_algo_id=STOP)
 
 
-def account(running: Exchange) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
-        return dict(json.load(answer))
-
-
 def open_ids(running: Exchange) -> list[str]:
-    return [each["client_id"] for each in account(running)["orders"]]
+    return [each["client_id"] for each in running.account()["orders"]]
 
 
 def sent(running: Exchange, method: str) -> int:
@@ -251,7 +192,7 @@ def test_a_cancel_of_an_order_that_has_been_filled_is_done(start_exchange: Start
         await orders.cancel_order("BTCUSDT", orig_client_order_id="taken")
 
     asyncio.run(run())
-    assert len(account(running)["positions"]) == 1
+    assert len(running.account()["positions"]) == 1
 
 
 def test_a_cancel_of_an_order_that_never_existed_fails(start_exchange: Start) -> None:

@@ -29,6 +29,7 @@ from nautilus_trader.adapters.binance.futures.schemas.user import (
 from tests.support.suite import SCALE
 from warmup_job.local_binance.account import order_answers
 from warmup_job.local_binance.account.account_answers import AccountAnswers
+from warmup_job.local_binance.account.account_history import HistoryQuery
 from warmup_job.local_binance.account.order_requests import (
     NewAlgoOrder,
     NewOrder,
@@ -202,8 +203,8 @@ class Books:
     def check(self) -> None:
         """Compare the account with its trades, its income, its journal and its events."""
         account = self.account
-        trades = account.history.trades("BTCUSDT", limit=10**6)
-        income = account.history.income(limit=10**6)
+        trades = account.history.trades("BTCUSDT", HistoryQuery(limit=10**6))
+        income = account.history.income(HistoryQuery(limit=10**6))
         assert account.wallet == BALANCE + sum(row.amount for row in income)
         held: defaultdict[str, Decimal] = defaultdict(Decimal)
         filled: defaultdict[int, Decimal] = defaultdict(Decimal)
@@ -224,7 +225,7 @@ class Books:
                     if trade.position_side == side
                 )
                 assert position.realised == worth
-        orders = account.history.orders("BTCUSDT", limit=10**6)
+        orders = account.history.orders("BTCUSDT", HistoryQuery(limit=10**6))
         for order in orders:
             assert order.filled == filled[order.order_id] <= order.quantity
             assert (order.status == "FILLED") == (order.filled == order.quantity)
@@ -260,15 +261,15 @@ class Books:
         account, answers = self.account, AccountAnswers(self.settings, self.account)
         orders = [
             order_answers.order_row(order, SYMBOL)
-            for order in account.history.orders("BTCUSDT", limit=10**6)
+            for order in account.history.orders("BTCUSDT", HistoryQuery(limit=10**6))
         ]
         algos = [
             order_answers.algo_row(algo, SYMBOL, account.algo_orders.created_by(algo))
-            for algo in account.history.algo_orders("BTCUSDT", limit=10**6)
+            for algo in account.history.algo_orders("BTCUSDT", HistoryQuery(limit=10**6))
         ]
         trades = [
             order_answers.trade_row(trade, SYMBOL)
-            for trade in account.history.trades("BTCUSDT", limit=10**6)
+            for trade in account.history.trades("BTCUSDT", HistoryQuery(limit=10**6))
         ]
         for rows, struct in (
             (orders, BinanceOrder),

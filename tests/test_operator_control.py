@@ -117,8 +117,9 @@ def test_disk_that_hangs_delays_a_wish_for_a_limited_time_and_gets_the_newest_on
         assert not await operator.take("flattening")
         assert not await operator.take("trading")
         disk.may_write.set()
-        while not await operator.write():
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(HANG_S):
+            while not await operator.write():
+                await asyncio.sleep(0.01)
 
     asyncio.run(flatten_and_resume())
     assert seen == ["flattening", "trading"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tests.test_status_text import GRID, HELD, NOTHING
+from tests.support.grid_reports import GRID, HELD, NOTHING
 from warmup_job.handoff.reporting.report import GridReport
 from warmup_job.handoff.run_reports import RunReports
 from warmup_job.handoff.run_state import RunState

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from tests.support.grid_reports import GRID
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport, FlattenReport
 from warmup_job.handoff.reporting.report import (
     AccountReport,
-    BookReport,
     GridReport,
     OtherTraderReport,
     Rejections,
@@ -19,20 +19,6 @@ from warmup_job.handoff.reporting.report import (
 )
 from warmup_job.trader.status_text import pause_line, resume_lines, status_lines
 
-NOTHING = BookReport(
-    quantity=Decimal(0), entry_price=Decimal(0), unrealised=Decimal(0), unprotected=Decimal(0)
-)
-HELD = BookReport(
-    quantity=Decimal("0.020"), entry_price=Decimal("50000.10000000001"), unrealised=Decimal("-1.5"),
-    unprotected=Decimal("0.006"),
-)  # fmt: skip
-GRID = GridReport(
-    instrument_id="BTCUSDT-PERP.BINANCE", quote_currency="USDT", base_currency="BTC", regime="UP",
-    equity=Decimal("9998.5"), realised=Decimal(7), unrealised=Decimal("-1.5"), fees=Decimal("0.3"),
-    funding=Decimal("-0.1"), drawdown_pct=Decimal("2.5"), is_stopped=False,
-    block_reason="the operator has paused trading", books={"LONG": HELD, "SHORT": NOTHING},
-    open_orders={"entry": 0, "stop_loss": 1}, result_at_ms=1_800_000_085_000,
-)  # fmt: skip
 CLOSED = ClosedPosition(position="LONG", quantity=Decimal("0.020"), price=Decimal("50000.1"))
 NOW_MS = 1_800_000_090_400
 STREAM = StreamReport(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -20,17 +19,22 @@ from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrder
 from nautilus_trader.model.orders import Order
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
+from tests.support.account_desk import (
+    BTC,
+    LONG,
+    Desk,
+    at_the_desk,
+    tell_algo,
+    tell_order,
+)
 from tests.support.exchange import Exchange
+from tests.support.sent_orders import STOP, take
 from tests.support.suite import HANG_S
 from tests.support.waiting import until_async
-from tests.test_account_client import BTC, LONG, Desk, at_the_desk
-from tests.test_certain_orders import take
 from warmup_job.handoff.live_account import stuck_triggers
 from warmup_job.handoff.live_account.stuck_triggers import StuckTriggers
 
 Start = Callable[..., Exchange]
-STOP = "S1-1"
-NOW_MS = 1_700_000_000_000
 
 
 def engine_events(desk: Desk) -> list[Any]:
@@ -56,37 +60,6 @@ def accepted_stop(desk: Desk, algo_id: int = 5) -> Order:
     stop.apply(TestEventStubs.order_accepted(stop, venue_order_id=VenueOrderId(str(algo_id))))
     desk.cache.update_order(stop)
     return stop
-
-
-def tell(desk: Desk, event: str, **fields: object) -> None:
-    """Let an event of the user data stream arrive."""
-    told = {"e": event, "E": NOW_MS, "T": NOW_MS, "o": fields}
-    desk.client._handle_user_ws_message(json.dumps(told).encode())
-
-
-def tell_algo(desk: Desk, status: str, **changes: object) -> None:
-    fields = {
-        "caid": STOP, "aid": 5, "at": "CONDITIONAL", "o": "STOP_MARKET", "s": "BTCUSDT",
-        "S": "SELL", "ps": "LONG", "f": "GTC", "q": "0.010", "X": status, "tp": "20000.0",
-        "p": "0", "wt": "CONTRACT_PRICE", "pm": "NONE", "cp": False, "pP": False, "R": False,
-        "tt": NOW_MS, "gtd": 0,
-    } | changes  # fmt: skip
-    tell(desk, "ALGO_UPDATE", **fields)
-
-
-def tell_order(
-    desk: Desk, execution: str, status: str, trade_id: int = 0, **changes: object
-) -> None:
-    filled = "0.010" if trade_id else "0"
-    fields = {
-        "s": "BTCUSDT", "c": STOP, "S": "SELL", "o": "MARKET", "f": "GTC", "q": "0.010", "p": "0",
-        "ap": "20000", "sp": "20000", "x": execution, "X": status, "i": 7, "l": filled,
-        "z": filled, "L": "20000", "N": "USDT", "n": "0.1", "T": NOW_MS, "t": trade_id, "b": "0",
-        "a": "0", "m": False, "R": False, "wt": "CONTRACT_PRICE", "ot": "STOP_MARKET",
-        "ps": "LONG", "cp": False, "rp": "-1", "pP": False, "si": 0, "ss": 0, "V": "NONE",
-        "pm": "NONE", "gtd": 0,
-    } | changes  # fmt: skip
-    tell(desk, "ORDER_TRADE_UPDATE", **fields)
 
 
 def kinds(events: list[Any]) -> list[type]:
@@ -212,9 +185,10 @@ def test_a_stop_that_sticks_is_found_without_its_events(start_exchange: Start) -
             client_algo_id=STOP,
         )
         accepted_stop(desk, placed.algoId)
-        while not events:  # it is asked for only after its trigger
-            await desk.status(positions=False)
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(HANG_S):
+            while not events:  # it is asked for only after its trigger
+                await desk.status(positions=False)
+                await asyncio.sleep(0.1)
         found = await desk.client.orders.find_algo_order(STOP)
         assert found is not None
         assert (found.algoStatus, found.actualOrderId) == ("TRIGGERING", "")

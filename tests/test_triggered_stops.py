@@ -31,10 +31,9 @@ from nautilus_trader.model.orders import Order
 from nautilus_trader.portfolio.portfolio import Portfolio
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
+from tests.support.account_desk import BTC, LONG, NOW_MS, Desk, tell_algo, tell_order
+from tests.support.config_files import LIVE_KEYS
 from tests.support.exchange import Exchange
-from tests.support.live_trader import KEYS
-from tests.test_account_client import BTC, LONG, Desk
-from tests.test_stuck_triggers import NOW_MS, tell_algo, tell_order
 from warmup_job.binance.unknown_outcome import NO_SUCH_ORDER
 from warmup_job.handoff.live_account import account_client
 from warmup_job.handoff.live_account.certain_orders import CertainOrders
@@ -158,7 +157,7 @@ class Trader:
     """An execution client with Nautilus' live engine behind it."""
 
     def __init__(self, running: Exchange) -> None:
-        self.desk = desk = Desk(running, KEYS["SECRET"])
+        self.desk = desk = Desk(running, LIVE_KEYS["SECRET"])
         bus, client = desk.bus, desk.client
         for name in ("reconcile_execution_report", "reconcile_execution_mass_status"):
             bus.deregister(f"ExecEngine.{name}", desk.reports.append)

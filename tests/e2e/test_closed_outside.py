@@ -13,7 +13,8 @@ from nautilus_trader.common.component import LiveClock
 from nautilus_trader.core.nautilus_pyo3 import HttpMethod
 
 from tests.support.commands import job
-from tests.support.live_trader import KEYS, LiveTrader, live_trader
+from tests.support.config_files import LIVE_KEYS
+from tests.support.live_trader import LiveTrader, live_trader
 from tests.support.oracle_replay import kind_and_key
 
 pytestmark = pytest.mark.e2e
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.e2e
 
 async def close_all_by_hand(trader: LiveTrader) -> None:
     """Cancel every order of the account, then close every position."""
-    http = BinanceHttpClient(LiveClock(), KEYS["KEY"], KEYS["SECRET"], trader.exchange.url)
+    http = BinanceHttpClient(LiveClock(), *LIVE_KEYS.values(), trader.exchange.url)
 
     async def ask(method: HttpMethod, path: str, **params: str) -> None:
         now = {"timestamp": str(trader.exchange.now_ms())}

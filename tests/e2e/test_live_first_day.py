@@ -28,11 +28,10 @@ def test_first_day_of_a_live_grid(tmp_path: Path) -> None:
         trader.until_protected()
         trader.until_reported()
         trader.terminate()
-        verdict = trader.assert_the_oracle_is_silent()
+        verdict = trader.verdict()
         assert verdict.unprotected_ms, "nothing was ever held"
         reasons = {each["reason"] for each in trader.journal if each["event"] == "wallet"}
         assert reasons == {"TRADE", "COMMISSION", "FUNDING", "TRANSFER"}
-        trader.assert_the_wallet_is_as_reported()
         assert not trader.errors()
         # The policy of trade.on_stop: entries are cancelled, exits stay.
         assert not trader.open_orders("E")

@@ -6,50 +6,20 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.commands import Result, job, job_process, trade_until
-from tests.support.config_files import write_config
+from tests.support.config_files import write_live_config
 from tests.support.exchange import Exchange
 from tests.support.keys import RSA, WRITTEN, pem, public_pem
+from tests.support.live_trader import assert_all_was_well
+from tests.support.operators import go_live, warmed
 from tests.support.suite import HANG_S
 
 pytestmark = pytest.mark.e2e
 KEY, SECRET, ED25519 = "local-key", "local-secret", WRITTEN
 MINUTE_MS = 60_000
-
-
-def live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
-    """Return a complete configuration; ``changes`` go into its sections."""
-    venue: dict[str, Any] = {
-        "api": {
-            "base_url": exchange.url,
-            "ws_url": exchange.ws_url,
-            "api_key": "${KEY}",
-            "api_secret": "${SECRET}",
-        },
-        "trading": {"hedge_mode": True, "leverage": 5},
-    }
-    venue |= changes.pop("venue", {})
-    return write_config(
-        folder,
-        exchange.url,
-        venue=venue,
-        warmup={"require": "proven"} | changes.pop("warmup", {}),
-        snapshot={"root": str(folder / "snapshot")},
-        trade={"state_dir": str(folder / "state")},
-        **changes,
-    )
-
-
-def go_live(config: Path, *options: str, key: str = KEY, secret: str = SECRET) -> Result:
-    env = {"KEY": key, "SECRET": secret}
-    return job(
-        "trade", "--config", config, "--mode", "live", "--stop-after", "3s", "--json", *options,
-        env=env,
-    )  # fmt: skip
 
 
 def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET) -> Result:
@@ -64,6 +34,7 @@ def trade_until_it_orders(config: Path, exchange: Exchange, secret: str = SECRET
             time.sleep(0.1)
         trader.terminate()
         out, _ = trader.communicate(timeout=HANG_S)
+    assert_all_was_well(config, exchange, [log])
     return Result(trader.returncode, out, log.read_text())
 
 
@@ -76,10 +47,6 @@ def refusals(done: Result) -> str:
     return done.messages[-1]
 
 
-def warmed(config: Path, *options: str) -> None:
-    assert job("run", "--config", config, *options).code == 0
-
-
 def paths(exchange: Exchange) -> set[str]:
     return {each["path"] for each in exchange.requests()}
 
@@ -88,7 +55,7 @@ def test_live_trading_starts_when_every_requirement_is_met(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config)
     done = trade_until_it_orders(config, running)
     assert done.code == 143, done.err
@@ -111,7 +78,7 @@ def test_live_trading_starts_with_an_ed25519_key(
     """The PEM is in the environment; Nautilus logs on by websocket with it, and requests no REST
     listen key. The job needs no key, and a key in several lines does not stop it."""
     running = start_exchange(api_secret=public_pem())
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     done = job("run", "--config", config, env={"KEY": KEY, "SECRET": ED25519})
     assert done.code == 0, done.err
     done = trade_until_it_orders(config, running, secret=ED25519)
@@ -130,7 +97,7 @@ def test_live_trading_refuses_an_rsa_key_and_paper_ignores_it(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     rsa_key = pem(RSA)
     keys = {"KEY": f"{KEY}\n", "SECRET": rsa_key}
     assert job("run", "--config", config, env=keys).code == 0
@@ -153,7 +120,7 @@ def test_live_trading_reports_every_missing_requirement_at_once_without_a_node(
         "trading": {"leverage": 125, "margin_type": "ISOLATED"},
         "risk": {"max_leverage": 100},
     }
-    config = live_config(tmp_path, running, venue=venue, warmup={"require": "bars"})
+    config = write_live_config(tmp_path, running, venue=venue, warmup={"require": "bars"})
     refusal = refusals(go_live(config))
     for words in (
         "trading.hedge_mode",
@@ -176,7 +143,7 @@ def test_live_trading_without_keys_requests_no_account(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     done = job("trade", "--config", config, "--mode", "live")
     refusal = refusals(done)
     assert "api.api_key" in refusal
@@ -195,7 +162,7 @@ def test_live_trading_with_rejected_keys_says_what_to_check(
     start_exchange: Callable[..., Exchange], tmp_path: Path, key: str, secret: str, words: str
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config)
     refusal = refusals(go_live(config, key=key, secret=secret))
     assert words in refusal
@@ -209,7 +176,7 @@ def test_live_trading_with_a_wrong_clock_is_refused(
 ) -> None:
     """Nautilus signs by this machine's clock: over 1 s ahead of the exchange, or 5 s behind."""
     running = start_exchange(clock_skew_ms=skew_ms)
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config)
     assert "the clock offset is above +1 s" in refusals(go_live(config))
 
@@ -219,7 +186,7 @@ def test_live_trading_updates_an_old_snapshot(
 ) -> None:
     """A container that restarts in its pod has only the snapshot of its first start."""
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config, "--until", "-100m")
     before = len(running.klines())
     done = trade_until_it_orders(config, running)
@@ -232,7 +199,7 @@ def test_live_trading_refuses_an_old_snapshot_that_cannot_be_updated(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config, "--until", "-100m")
     running.fault("503@klines")
     assert "could not be brought up to date" in refusals(go_live(config, "--deadline", "2s"))
@@ -243,7 +210,7 @@ def test_live_trading_refuses_an_unproven_regime(
 ) -> None:
     running = start_exchange()
     warmup = {"streams": [{"symbol": "BTCUSDT", "interval": "1m", "bars": 60}]}
-    config = live_config(tmp_path, running, warmup=warmup)
+    config = write_live_config(tmp_path, running, warmup=warmup)
     warmed(config)
     assert "not proven" in refusals(go_live(config))
 
@@ -253,7 +220,7 @@ def test_live_trading_with_an_unreachable_account_exits_with_another_code(
 ) -> None:
     """No requirement is missing: a failing exchange is temporary and has a different exit code."""
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config)
     running.fault("503@/fapi/v2/account")
     done = go_live(config)
@@ -265,7 +232,7 @@ def test_live_trading_stores_a_ban_from_the_account_request(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange()
-    config = live_config(tmp_path, running)
+    config = write_live_config(tmp_path, running)
     warmed(config)
     running.fault("418=300@positionSide/dual")
     done = go_live(config)
@@ -279,5 +246,5 @@ def test_live_trading_on_spot_is_refused(
 ) -> None:
     running = start_exchange()
     api = {"base_url": running.url, "ws_url": running.ws_url}
-    config = live_config(tmp_path, running, venue={"market": "spot", "api": api})
+    config = write_live_config(tmp_path, running, venue={"market": "spot", "api": api})
     assert "live trading on spot" in refusals(go_live(config))

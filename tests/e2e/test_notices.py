@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_operator import KEYS, live_config
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
-from tests.support.operators import operated
+from tests.support.operators import operated, operated_live, snapshot_for_live
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 from tests.support.webhook_receiver import receiving
@@ -75,8 +74,8 @@ def test_trader_posts_when_a_position_has_no_stop_and_when_it_has_one_again(
     running.fault("reject=-1008@POST/algoOrder")  # each stop is sent again, until it is accepted
     with receiving() as receiver:
         notify = {"url": receiver.url, "format": "json", "unprotected_after": "1s"}
-        config = live_config(tmp_path, running, {"notify": notify})
-        with operated(config, "live", tmp_path / "state", KEYS) as trader:
+        config = snapshot_for_live(tmp_path, running, trade={"notify": notify})
+        with operated_live(config, running) as trader:
 
             def told(event: str) -> list[str]:
                 return [each["text"] for each in receiver.bodies if each["event"] == event]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +13,14 @@ import pytest
 from tests.support.commands import job, job_process
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
-from tests.support.operators import operated
+from tests.support.operators import CALM, WILD, operated, operated_live, snapshot_for_live
+from tests.support.oracle import Bounds
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
-CALM, WILD = 0.1, 30.0  # volatility per minute, bps: no rung is reached, or one within seconds
+LATE = Bounds(unprotected_ms=20_000, duplicate_ms=20_000)
+"""It does not hear of a fill, and compares the account every few seconds."""
 
 
 def is_live(report: dict[str, Any]) -> bool:
@@ -116,39 +117,14 @@ def test_flatten_closes_everything_and_stays_paused_over_a_restart(
         trader.until(is_live)
 
 
-KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
-
-
-def live_config(folder: Path, exchange: Exchange, trade: dict[str, Any] | None = None) -> Path:
-    """Return a configuration for live trading, and publish its snapshot."""
-    api = {"base_url": exchange.url, "ws_url": exchange.ws_url, "api_key": "${KEY}",
-           "api_secret": "${SECRET}"}  # fmt: skip
-    config = write_config(
-        folder,
-        exchange.url,
-        venue={"api": api, "trading": {"hedge_mode": True, "leverage": 5}},
-        warmup={"require": "proven"},
-        snapshot={"root": str(folder / "snapshot")},
-        trade=trade or {},
-    )
-    done = job("run", "--config", config, env=KEYS)
-    assert done.code == 0, done.err
-    return config
-
-
-def account_of(exchange: Exchange) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{exchange.url}/_sim/account") as answer:
-        return dict(json.load(answer))
-
-
 def test_live_flatten_ends_when_the_exchange_reports_flat_also_after_a_kill(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     """The exchange refuses new orders for a while; the trader is killed meanwhile and goes on."""
     running = start_exchange(volatility_bps=WILD)
-    config = live_config(tmp_path, running)
+    config = snapshot_for_live(tmp_path, running)
     state_dir = tmp_path / "state"
-    with operated(config, "live", state_dir, KEYS) as trader:
+    with operated_live(config, running) as trader:
         trader.until(lambda report: report["positions_open"])
         running.fault("reject=-2010@POST/order")
         with job_process("trader", "flatten", "--state-dir", state_dir) as command:
@@ -159,11 +135,11 @@ def test_live_flatten_ends_when_the_exchange_reports_flat_also_after_a_kill(
         lines = [json.loads(each) for each in complete]
         refused = [each for each in lines if "was refused" in each["message"]]
         assert refused[0]["level"] == "WARNING"
-    assert account_of(running)["positions"]
+    assert running.account()["positions"]
     running.clear_faults()
-    with operated(config, "live", state_dir, KEYS) as trader:
+    with operated_live(config, running) as trader:
         trader.until(lambda report: report["operator"] == "paused")
-        account = account_of(running)
+        account = running.account()
         assert not account["positions"]
         assert not account["orders"]
         assert trader.stop() == 143
@@ -176,15 +152,14 @@ def test_live_flatten_closes_what_the_trader_has_not_heard_of(
 ) -> None:
     """The user data stream is mute, and the exchange refuses to close a part beside other exits."""
     running = start_exchange(volatility_bps=WILD, closing_orders="reject")
-    config = live_config(tmp_path, running)
-    state_dir = tmp_path / "state"
-    with operated(config, "live", state_dir, KEYS) as trader:
+    config = snapshot_for_live(tmp_path, running)
+    with operated_live(config, running, LATE) as trader:
         trader.until(is_live)
         running.fault("user-mute")
-        until(lambda: account_of(running)["positions"], "a position", process=trader.process)
+        until(lambda: running.account()["positions"], "a position", process=trader.process)
         flat = trader.ask("flatten")
         assert flat.code == 0, flat.err
-        account = account_of(running)
+        account = running.account()
         assert not account["positions"]
-        until(lambda: not account_of(running)["orders"], "no orders", process=trader.process)
+        until(lambda: not running.account()["orders"], "no orders", process=trader.process)
         trader.until(lambda report: report["state"] in {"paused", "degraded"})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_live_trading import go_live, live_config, warmed
 from tests.support.commands import job
-from tests.support.config_files import write_config
+from tests.support.config_files import write_config, write_live_config
 from tests.support.exchange import Exchange
+from tests.support.operators import go_live, warmed
 
 pytestmark = pytest.mark.e2e
 NOW_MS = (
@@ -27,7 +27,7 @@ def with_base_qty(config: Path, base_qty: str) -> Path:
 def test_order_sizes_refused_live_names_the_smallest_base_qty(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
-    config = with_base_qty(live_config(tmp_path, start_exchange(now_ms=NOW_MS)), "0.0015")
+    config = with_base_qty(write_live_config(tmp_path, start_exchange(now_ms=NOW_MS)), "0.0015")
     warmed(config)
     done = go_live(config)
     assert done.code == 22, done.err

@@ -14,8 +14,8 @@ from nautilus_trader.model.enums import OrderSide, OrderStatus
 from nautilus_trader.model.identifiers import PositionId
 from nautilus_trader.model.orders import Order
 
+from tests.support.config_files import LIVE_KEYS
 from tests.support.exchange import Exchange
-from tests.support.live_trader import KEYS
 from tests.support.seam import HERE, MINUTES, Seam, imported_config, start_over
 from tests.support.waiting import until_async
 from warmup_job.plan.warmup_plan import WarmupPlan
@@ -36,7 +36,9 @@ def plan_at(running: Exchange, folder: Path) -> WarmupPlan:
         folder, running, [("Flooding", f"{HERE}:WitnessConfig", fields)], streams={"1m": 30},
         trade={"on_gap": "keep", "on_stop": "keep", "first_bar": "on_bar"},
     )  # fmt: skip
-    venue = replace(plan.venue, api_key=KEYS["KEY"], api_secret=KEYS["SECRET"], hedge_mode=True)
+    venue = replace(
+        plan.venue, api_key=LIVE_KEYS["KEY"], api_secret=LIVE_KEYS["SECRET"], hedge_mode=True
+    )
     return replace(plan, venue=venue)
 
 

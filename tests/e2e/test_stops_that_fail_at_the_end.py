@@ -6,14 +6,19 @@ The trader runs in this process, so that its end can be held until the exchange 
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from loguru import logger
 from nautilus_trader.model.events import OrderRejected
 
-from tests.support.live_trader import DEEP, KEYS, LiveTrader, live_trader
+from tests.support.config_files import LIVE_KEYS
+from tests.support.live_trader import DEEP, Life, LiveTrader, live_trader
+from tests.support.oracle import Bounds
 from tests.support.oracle_replay import kind_and_key, number
 from tests.support.waiting import until_async
 from warmup_job.config import load
@@ -21,7 +26,12 @@ from warmup_job.handoff.live_runner import LiveRunner
 from warmup_job.plan.resolve import resolve
 from warmup_job.trader.run_trader import trade
 
+if TYPE_CHECKING:
+    from loguru import Message
+
 pytestmark = pytest.mark.e2e
+BARE = Bounds(unprotected_ms=30_000)
+"""No order that closes a position is accepted until the end."""
 NEAR_STOPS = {"exit": {"tp_steps": 6, "sl_steps": 2}}
 _MARGIN = Decimal(5)
 
@@ -94,13 +104,24 @@ def end_while_a_stop_is_rejected(
         await trading
 
     monkeypatch.setattr(LiveRunner, "_read_last_funds", until_rejected)
-    for name, value in KEYS.items():
+    for name, value in LIVE_KEYS.items():
         monkeypatch.setenv(name, value)
-    handler = logger.add(lambda line: errors.append(line.record["message"]), level="ERROR")
+    log = trader.folder / "log-here"
+
+    def note(line: Message) -> None:
+        record = line.record
+        if record["level"].name == "ERROR":
+            errors.append(record["message"])
+        told = {"time": record["time"].isoformat(), "message": record["message"]}
+        with log.open("a") as lines:
+            lines.write(json.dumps(told | {"level": record["level"].name}) + "\n")
+
+    handler = logger.add(note, level="INFO")
     try:
         asyncio.run(run())
     finally:
         logger.remove(handler)
+    trader.lives.append(Life(None, log, time.time_ns() // 1_000_000))
     return errors
 
 
@@ -121,7 +142,7 @@ def test_a_stop_that_is_rejected_while_the_trader_ends_is_closed_at_market(
 def test_what_cannot_be_closed_at_the_end_is_named_and_closed_by_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with live_trader(tmp_path, grid=NEAR_STOPS, market=DEEP, latency_ms=50) as trader:
+    with live_trader(tmp_path, grid=NEAR_STOPS, market=DEEP, bounds=BARE, latency_ms=50) as trader:
         errors = end_while_a_stop_is_rejected(trader, monkeypatch, "overload@POST/order")
         ((key, quantity),) = rejected_stops(trader).items()
         assert key not in filled_keys(trader)

@@ -18,7 +18,6 @@ from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.model.data import Bar
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from tests.e2e.conftest import situation
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange, before_the_minute
 from tests.support.paper_node import BAR_TYPE, MINUTE, make_grid, run_until
@@ -38,7 +37,6 @@ from warmup_job.trader.build_runner import node_settings
 from warmup_job.trader.history import load_histories
 
 pytestmark = pytest.mark.e2e
-__all__ = ["situation"]  # the fixture
 
 LINK_BARS = 400
 LINK = [{"symbol": "LINKUSDT", "interval": "1m", "bars": LINK_BARS}]

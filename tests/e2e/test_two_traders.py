@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.commands import Result, job, job_process
-from tests.support.config_files import write_config
+from tests.support.config_files import LIVE_KEYS, write_live_config
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
@@ -26,7 +26,6 @@ from warmup_job.market.client_order_ids import parse_client_order_id
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
-KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
 
 
 class Trader:
@@ -38,6 +37,10 @@ class Trader:
     @property
     def log(self) -> str:
         return self._log.read_text()
+
+    def told(self) -> str:
+        """Return its log, for the failure of a wait."""
+        return self.log
 
     def is_live(self) -> bool:
         return "live: contiguous" in self.log
@@ -59,7 +62,7 @@ class Trader:
 def trader(config: Path, state: Path, *options: str) -> Iterator[Trader]:
     log = state.with_suffix(".log")
     arguments = ("--config", config, "--mode", "live", "--state-dir", state, *options)
-    with job_process("trade", *arguments, env=KEYS, log=log) as process:
+    with job_process("trade", *arguments, env=LIVE_KEYS, log=log) as process:
         yield Trader(config, state, process, log)
 
 
@@ -67,25 +70,14 @@ def refused(config: Path, state: Path, *options: str) -> str:
     """Start a trader that must be refused; return its last message."""
     done: Result = job(
         "trade", "--config", config, "--mode", "live", "--state-dir", state, *options,
-        "--stop-after", "60s", env=KEYS,
+        "--stop-after", "60s", env=LIVE_KEYS,
     )  # fmt: skip
     assert done.code == 22, done.err
     return done.messages[-1]
 
 
 def prepared(folder: Path, running: Exchange, **strategy: str) -> Path:
-    path = write_config(
-        folder, running.url, ws_url=running.ws_url,
-        venue={
-            "api": {
-                "base_url": running.url, "ws_url": running.ws_url,
-                "api_key": "${KEY}", "api_secret": "${SECRET}",
-            },
-            "trading": {"hedge_mode": True, "leverage": 5},
-        },
-        warmup={"require": "proven"}, snapshot={"root": str(folder / "snapshot")},
-        strategy=strategy,
-    )  # fmt: skip
+    path = write_live_config(folder, running, strategy=strategy)
     if strategy:  # of another symbol, whose price is another one
         file = path.with_name("strategy.yaml")
         file.write_text(
@@ -99,9 +91,7 @@ def prepared(folder: Path, running: Exchange, **strategy: str) -> Path:
 
 def entries(running: Exchange) -> list[dict[str, Any]]:
     """Return the open entries, as the exchange shows them."""
-    with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
-        orders = json.load(answer)["orders"]
-    return [each for each in orders if each["client_id"].startswith("E-")]
+    return [each for each in running.account()["orders"] if each["client_id"].startswith("E-")]
 
 
 def tags(running: Exchange) -> set[str]:
@@ -116,18 +106,17 @@ def rungs(running: Exchange) -> Counter[tuple[str, str]]:
 def by_hand(running: Exchange, path: str, **params: object) -> Any:
     """Send a signed POST, as a person's program does."""
     query = urlencode({"timestamp": running.now_ms(), "recvWindow": 60_000, **params})
-    signature = hmac.new(KEYS["SECRET"].encode(), query.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(LIVE_KEYS["SECRET"].encode(), query.encode(), hashlib.sha256).hexdigest()
     request = urllib.request.Request(
         f"{running.url}{path}?{query}&signature={signature}",
-        headers={"X-MBX-APIKEY": KEYS["KEY"]}, method="POST",
+        headers={"X-MBX-APIKEY": LIVE_KEYS["KEY"]}, method="POST",
     )  # fmt: skip
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
 
 def open_ids(running: Exchange) -> set[str]:
-    with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
-        return {each["client_id"] for each in json.load(answer)["orders"]}
+    return {each["client_id"] for each in running.account()["orders"]}
 
 
 def test_of_two_traders_started_at_once_one_stops_and_no_entry_stays_doubled(
@@ -142,8 +131,8 @@ def test_of_two_traders_started_at_once_one_stops_and_no_entry_stays_doubled(
         (left,) = [each for each in both if each is not gone]
         assert gone.end() == 22, gone.log
         assert "another trader" in gone.log
-        until(left.is_live, left.log, process=left.process)
-        until(lambda: tags(running) == {left.tag()}, entries(running), process=left.process)
+        until(left.is_live, left.told, process=left.process)
+        until(lambda: tags(running) == {left.tag()}, lambda: entries(running), process=left.process)
         assert set(rungs(running).values()) == {1}
         left.process.terminate()
         assert left.end() == 143, left.log
@@ -155,7 +144,7 @@ def test_trader_beside_another_ones_orders_is_refused_until_it_takes_them_over(
     running = start_exchange()
     config = prepared(tmp_path, running)
     with trader(config, tmp_path / "a") as first:
-        until(lambda: len(entries(running)) >= 8, first.log, process=first.process)
+        until(lambda: len(entries(running)) >= 8, first.told, process=first.process)
         tag = first.tag()
         why = refused(config, tmp_path / "b")
         assert "another trader" in why
@@ -168,12 +157,12 @@ def test_trader_beside_another_ones_orders_is_refused_until_it_takes_them_over(
     assert "--take-over" in refused(config, tmp_path / "b")
 
     with trader(config, tmp_path / "b", "--take-over") as second:
-        until(second.is_live, second.log, process=second.process)
-        until(lambda: set(rungs(running).values()) == {1}, entries(running))
+        until(second.is_live, second.told, process=second.process)
+        until(lambda: set(rungs(running).values()) == {1}, lambda: entries(running))
         second.process.kill()
         second.end()
     with trader(config, tmp_path / "b") as again:  # the option is for once
-        until(again.is_live, again.log, process=again.process)
+        until(again.is_live, again.told, process=again.process)
         again.process.terminate()
         assert again.end() == 143, again.log
     assert entries(running) == []
@@ -185,7 +174,7 @@ def test_exits_that_a_later_trader_leaves_are_not_counted_as_own_and_named(
     running = start_exchange(volatility_bps=0.1)  # no rung is reached
     config = prepared(tmp_path, running)
     with trader(config, tmp_path / "a") as first:
-        until(lambda: len(entries(running)) >= 8, first.log, process=first.process)
+        until(lambda: len(entries(running)) >= 8, first.told, process=first.process)
         with urllib.request.urlopen(f"{running.url}/fapi/v1/premiumIndex?symbol=BTCUSDT") as answer:
             price = round(float(json.load(answer)["markPrice"]) * 0.97, 1)
         by_hand(
@@ -198,7 +187,7 @@ def test_exits_that_a_later_trader_leaves_are_not_counted_as_own_and_named(
             out = job("trader", "status", "--state-dir", tmp_path / "a").out
             return out if "another trader" in out else ""
 
-        until(lambda: "This one started first" in first.log, first.log, process=first.process)
+        until(lambda: "This one started first" in first.log, first.told, process=first.process)
         until(warned, "the status warns", process=first.process)
         shown = warned()
         assert "WARNING     1 open order(s) of another trader (xxxyyy1): the next start" in shown
@@ -209,7 +198,7 @@ def test_exits_that_a_later_trader_leaves_are_not_counted_as_own_and_named(
         assert first.end() == 143, first.log
     assert "xxxyyy1" in refused(config, tmp_path / "a")
     with trader(config, tmp_path / "a", "--take-over") as again:
-        until(again.is_live, again.log, process=again.process)
+        until(again.is_live, again.told, process=again.process)
         again.process.terminate()
         assert again.end() == 143, again.log
 
@@ -220,7 +209,7 @@ def test_copy_of_a_running_traders_state_folder_is_noticed(
     running = start_exchange()
     config = prepared(tmp_path, running)
     with trader(config, tmp_path / "a") as first:
-        until(lambda: len(entries(running)) >= 8, first.log, process=first.process)
+        until(lambda: len(entries(running)) >= 8, first.told, process=first.process)
         tag = first.tag()
         shutil.copytree(tmp_path / "a", tmp_path / "b", ignore=shutil.ignore_patterns(".*"))
         with trader(config, tmp_path / "b") as copy:
@@ -229,7 +218,7 @@ def test_copy_of_a_running_traders_state_folder_is_noticed(
                 assert job("trader", verb, "--state-dir", tmp_path / "a").code == 0
             assert copy.end() == 22, copy.log
             assert "another trader" in copy.log
-        until(lambda: tags(running) == {tag}, entries(running), process=first.process)
+        until(lambda: tags(running) == {tag}, lambda: entries(running), process=first.process)
         assert set(rungs(running).values()) == {1}
         assert first.process.poll() is None
 
@@ -248,7 +237,7 @@ def test_peoples_orders_and_positions_are_named_at_the_start_and_left_alone(
     )  # fmt: skip
     by_hand(running, "/fapi/v1/order", **order, type="MARKET")
     with trader(config, tmp_path / "a", "--on-stop", "cancel_all") as started:
-        until(lambda: len(entries(running)) >= 8, started.log, process=started.process)
+        until(lambda: len(entries(running)) >= 8, started.told, process=started.process)
         started.process.terminate()
         assert started.end() == 143, started.log
         log = started.log
@@ -269,7 +258,7 @@ def test_a_trader_and_a_person_on_other_symbols_disturb_nobody(
         trader(ether, tmp_path / "b", "--on-stop", "cancel_all") as other,
     ):
         for each in (one, other):
-            until(each.is_live, each.log, process=each.process)
+            until(each.is_live, each.told, process=each.process)
         until(lambda: {o["symbol"] for o in entries(running)} == {"BTCUSDT", "ETHUSDT"}, "both")
         for number, symbol in enumerate(("SOLUSDT", "SOLUSDT")):
             by_hand(
@@ -281,7 +270,7 @@ def test_a_trader_and_a_person_on_other_symbols_disturb_nobody(
         kept = {each["symbol"] for each in entries(running)}
         assert kept == {"BTCUSDT"}
         assert job("trader", "pause", "--state-dir", tmp_path / "a").code == 0
-        until(lambda: one.believed() == len(open_ids(running)), one.log, process=one.process)
+        until(lambda: one.believed() == len(open_ids(running)), one.told, process=one.process)
         assert entries(running) == []
         one.process.terminate()
         assert one.end() == 143, one.log
@@ -302,11 +291,10 @@ def test_a_persons_position_on_another_symbol_counts_in_the_equity(
     )  # fmt: skip
     began_ms = running.now_ms()
     with trader(config, tmp_path / "a") as started:
-        until(started.is_live, started.log, process=started.process)
+        until(started.is_live, started.told, process=started.process)
         shown = job("trader", "status", "--state-dir", tmp_path / "a", "--json")
         text = job("trader", "status", "--state-dir", tmp_path / "a").out
-        with urllib.request.urlopen(f"{running.url}/_sim/account") as answer:
-            wallet = Decimal(json.load(answer)["wallet"])
+        wallet = Decimal(running.account()["wallet"])
         started.process.terminate()
         assert started.end() == 143, started.log
     (grid,) = shown.json["report"]["grids"]

@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support.exchange import Exchange
 from tests.support.suite import REPO
+
+LIVE_KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
+"""The environment for what `write_live_config` writes: the local exchange's own keys."""
 
 
 def write_config(
@@ -41,3 +45,24 @@ def write_config(
     path = folder / "warmup.yaml"
     path.write_text(json.dumps(joined))
     return path
+
+
+def write_live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
+    """Write a configuration that meets every requirement of live trading; see `write_config`."""
+    venue = {
+        "api": {
+            "base_url": exchange.url,
+            "ws_url": exchange.ws_url,
+            "api_key": "${KEY}",
+            "api_secret": "${SECRET}",
+        },
+        "trading": {"hedge_mode": True, "leverage": 5},
+    }
+    return write_config(
+        folder,
+        exchange.url,
+        venue=venue | changes.pop("venue", {}),
+        warmup={"require": "proven"} | changes.pop("warmup", {}),
+        snapshot={"root": str(folder / "snapshot")},
+        **changes,
+    )

@@ -62,6 +62,11 @@ class Exchange:
             if each["params"]["interval"] != "1M" or each["params"]["limit"] not in {"99", "1000"}
         ]
 
+    def account(self, after: int = 0) -> dict[str, Any]:
+        """Return the futures account; its journal begins after so many entries."""
+        with urllib.request.urlopen(f"{self.url}/_sim/account?after={after}") as answer:
+            return dict(json.load(answer))
+
     def fault(self, spec: str) -> None:
         """Add a fault from now on (docs/local-exchange.md, "Faults")."""
         request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")

@@ -18,6 +18,7 @@ import os
 import socket
 import struct
 import sys
+from pathlib import Path
 
 NO_NEW_PRIVILEGES, SECCOMP, SET_FILTER, NEW_LISTENER = 38, 317, 1, 8  # 317: on x86_64
 MOST_BYTES = 65_536
@@ -109,6 +110,9 @@ def import_everything() -> None:
     from warmup_job.catalog import packed_bars as arrow
 
     arrow.import_ahead()
+    assert len(list(Path("/proc/self/task").iterdir())) == 1, (
+        "a fork would have only one of its threads"
+    )
     gc.collect()
     gc.freeze()  # untouched pages are never copied
 
