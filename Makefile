@@ -46,7 +46,7 @@ bench: setup ## compare whole processes with peers (some minutes); see docs/perf
 	@$(PY) -m tests.bench.bench
 
 .PHONY: docs
-docs: setup ## write the tables in docs/configuration.md from the keys' declarations
+docs: setup ## write the tables in docs/reference/configuration.md from the keys' declarations
 	@$(PY) .ci/configuration_tables.py
 
 .PHONY: lint

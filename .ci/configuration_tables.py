@@ -1,4 +1,4 @@
-"""Write the tables of keys in docs/configuration.md from the keys' declarations (`make docs`).
+"""Write the tables of keys in docs/reference/configuration.md (`make docs`).
 
 With --check: exit with 1 if a table differs from the declarations.
 """
@@ -14,7 +14,7 @@ from warmup_job.config import ImportedStrategy, StrategyFile, VenueConfig
 from warmup_job.config.key_options import DeclaredKey, declared_keys
 from warmup_job.config.warmup_file import WarmupFile
 
-PAGE = Path(__file__).parent.parent / "docs/configuration.md"
+PAGE = Path(__file__).parent.parent / "docs/reference/configuration.md"
 FILES = {
     "warmup.yaml": WarmupFile,
     "venue file": VenueConfig,
@@ -70,9 +70,9 @@ def with_tables(page: str) -> Iterator[str]:
 if __name__ == "__main__":
     before = PAGE.read_text(encoding="utf-8")
     if {found[2] for found in MARKED.finditer(before)} != FILES.keys():
-        sys.exit(f"docs/configuration.md must mark one table each for {', '.join(FILES)}")
+        sys.exit(f"docs/reference/configuration.md must mark one table each for {', '.join(FILES)}")
     after = "".join(with_tables(before))
     if sys.argv[1:] != ["--check"]:
         PAGE.write_text(after, encoding="utf-8")
     elif before != after:
-        sys.exit("docs/configuration.md differs from the declarations of the keys: run `make docs`")
+        sys.exit("docs/reference/configuration.md differs from the declarations: run `make docs`")

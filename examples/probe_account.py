@@ -3,9 +3,9 @@
     python examples/probe_account.py configs/venues/binance_demo.yaml [SYMBOL]
 
 It needs a USD-M futures account in hedge mode without positions and open orders in the symbol, and
-refuses Binance's production: docs/live-checklist.md. It opens a LONG position of at least 250 USDT
-(its first line shows the amount), tries orders that close it, and leaves nothing behind. Each
-further line of its output is one answer.
+refuses Binance's production: docs/how-to/live-checklist.md. It opens a LONG position of at least
+250 USDT (its first line shows the amount), tries orders that close it, and leaves nothing behind.
+Each further line of its output is one answer.
 """
 
 from __future__ import annotations

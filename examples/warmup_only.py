@@ -35,7 +35,7 @@ bar_type = BarType.from_str(f"{symbol}-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL")
 
 with BinanceDataWarmer(VenueConfigLoader.load(venue_file)) as warmer:
     bars = warmer.fetch_historical_bars(symbol=symbol, bar_type=bar_type, num_bars=100)
-    # The job computes how many bars it needs (docs/warmth.md). One page has up to 499 bars.
+    # One page has up to 499 bars. The job computes what it needs (docs/explanation/warmth.md).
     detector_bars = warmer.fetch_detector_bars(symbol=symbol, num_bars=499, interval="1m")
 
 print(f"{len(bars)} bars for Nautilus, the last one:\n  {bars[-1]}")

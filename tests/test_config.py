@@ -299,7 +299,7 @@ def test_config_every_key_and_variable_is_documented() -> None:
     from warmup_job.config.fields import Section, keys_of, section_type
     from warmup_job.config.warmup_file import WarmupFile
 
-    words = (REPOSITORY / "docs/configuration.md").read_text(encoding="utf-8")
+    words = (REPOSITORY / "docs/reference/configuration.md").read_text(encoding="utf-8")
 
     def check(kind: type[Section]) -> None:
         for key, field in keys_of(kind).items():

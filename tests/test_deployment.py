@@ -323,7 +323,7 @@ def test_deployment_probes_ask_what_the_trader_answers(folder: str) -> None:
     found_s = liveness["periodSeconds"] * liveness["failureThreshold"] + liveness["timeoutSeconds"]
     assert found_s + liveness["terminationGracePeriodSeconds"] <= 25  # it does not handle SIGTERM
     assert trader["readinessProbe"]["failureThreshold"] == 1
-    assert pod["terminationGracePeriodSeconds"] >= 40  # docs/trading.md: up to 28 s
+    assert pod["terminationGracePeriodSeconds"] >= 40  # docs/explanation/trading.md: up to 28 s
     for each in pod["initContainers"]:
         if "startupProbe" in each:  # a process that has to be started, on a fraction of a core
             assert each["startupProbe"]["timeoutSeconds"] >= 3
@@ -385,7 +385,8 @@ def test_deployment_compose_profile_has_its_own_volumes_and_its_trader_waits_for
     assert trader["volumes"][1:] == [f"snapshot{dash}:/snapshot:ro", f"state{dash}:/state"]
     assert trader["depends_on"][f"warmup{dash}"] == {"condition": "service_completed_successfully"}
     assert trader["restart"] == "unless-stopped"
-    assert int(trader["stop_grace_period"].removesuffix("s")) >= 40  # docs/trading.md: up to 28 s
+    grace_s = int(trader["stop_grace_period"].removesuffix("s"))
+    assert grace_s >= 40  # docs/explanation/trading.md: up to 28 s
     assert trader["healthcheck"]["test"][-1].endswith(":8081/readyz")
     assert trader["healthcheck"]["retries"] == 1  # not live is not healthy, at once
     assert job["environment"].get("WARMUP_DEADLINE") == (None if profile == "local" else "4m")

@@ -14,7 +14,7 @@ from tests.support.commands import job
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S, REPO
 
-PAGE = (REPO / "docs/snapshots.md").read_text()
+PAGE = (REPO / "docs/reference/snapshots.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 SAYS = {
     "instruments()": "499 bars of BTCUSDT-PERP.BINANCE",

@@ -17,14 +17,14 @@ from tests.support.suite import HANG_S, REPO
 from warmup_job.cli.group import cli
 
 PACKAGE = REPO / "warmup_job"
-PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [REPO / "README.md", *sorted((REPO / "docs").rglob("*.md"))]
 PLACES = [
     *PAGES,
     *(REPO / name for name in ("Dockerfile", "Makefile", "docker-compose.yml")),
     *sorted((REPO / "k8s").rglob("*.yaml")),
 ]
 """Pages, and other files that run or name one of our modules."""
-ARCHITECTURE = (REPO / "docs/architecture.md").read_text()
+ARCHITECTURE = (REPO / "docs/explanation/architecture.md").read_text()
 NOT_OURS = {"my_strategy.py", "bots/my_bot/strategy.py"}
 """A user's files in the examples."""
 

@@ -1,4 +1,4 @@
-"""The tree of errors holds the public promise about exit codes: docs/exit-codes.md."""
+"""The tree of errors holds the public promise about exit codes: docs/reference/exit-codes.md."""
 
 from __future__ import annotations
 

@@ -327,7 +327,7 @@ def test_local_binance_faults_apply_in_order() -> None:
 
 
 def test_local_binance_faults_are_all_documented_with_valid_examples() -> None:
-    text = (Path(__file__).resolve().parent.parent / "docs/local-exchange.md").read_text()
+    text = (Path(__file__).resolve().parent.parent / "docs/reference/local-exchange.md").read_text()
     section = text.partition("\n## Faults\n")[2].partition("\n## ")[0]
     kinds, examples = section.partition("| KIND |")[2], section.partition("| for instance |")[2]
     for kind in FAULT_KINDS[1:]:

@@ -1,4 +1,4 @@
-"""Refusals and retries, exactly: the pure half of docs/refusals.md."""
+"""Refusals and retries, exactly: the pure half of docs/reference/refusals.md."""
 
 from __future__ import annotations
 

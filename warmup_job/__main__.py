@@ -18,7 +18,7 @@ from warmup_job.snapshot.status import write_termination_message
 
 
 def main() -> None:
-    """Run the command line and exit with one of the codes of docs/exit-codes.md."""
+    """Run the command line and exit with one of the codes of docs/reference/exit-codes.md."""
     set_up_logs("INFO", "auto")
     try:
         code = cli.main(standalone_mode=False)

@@ -1,7 +1,7 @@
 """Define the error tree: one class per kind of failure, named after who must act.
 
-Each class carries the process exit code that docs/exit-codes.md promises. A message is one line
-that says what happened and what to do. It contains no secret, so it can be logged as is.
+Each class carries the process exit code that docs/reference/exit-codes.md promises. A message is
+one line that says what happened and what to do. It contains no secret, so it can be logged as is.
 """
 
 from __future__ import annotations

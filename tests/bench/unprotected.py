@@ -3,9 +3,9 @@
     python -m tests.bench.unprotected
     python -m tests.bench.unprotected --latency-ms 200 --rule reject --situation filled
 
-A table for docs/hedge-grid.md. The times are by the exchange's clock and come from its journal, not
-from the trader. They depend on the machine and on what else runs there. It takes about half an
-hour, most of it waiting for fills.
+A table for docs/explanation/hedge-grid.md. The times are by the exchange's clock and come from its
+journal, not from the trader. They depend on the machine and on what else runs there. It takes about
+half an hour, most of it waiting for fills.
 """
 
 from __future__ import annotations

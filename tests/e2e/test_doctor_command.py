@@ -143,7 +143,7 @@ def test_doctor_reports_a_wrong_configuration_and_checks_what_does_not_need_it(
     done = doctor(tmp_path / "none.yaml")
     assert (done.code, failed_checks(done)) == (2, {"configuration": 2})
     assert "cannot be read" in check(done, "configuration")["text"]
-    assert "docs/configuration.md" in check(done, "configuration")["remedy"]
+    assert "docs/reference/configuration.md" in check(done, "configuration")["remedy"]
     verdicts = {each["check"]: each["verdict"] for each in done.json["checks"]}
     assert verdicts.pop("versions") == "ok"
     assert verdicts.pop("configuration") == "failed"

@@ -1,4 +1,4 @@
-"""docs/live-checklist.md: the probe of a test account, on a local exchange of either kind."""
+"""docs/how-to/live-checklist.md: a test account's probe, on a local exchange of either kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/local-exchange.md, "A live grid on this machine": its commands work as written."""
+"""docs/reference/local-exchange.md, "A live grid on this machine": its commands work as written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.suite import HANG_S, REPO
 
 pytestmark = pytest.mark.e2e
 
-PAGE = (REPO / "docs/local-exchange.md").read_text()
+PAGE = (REPO / "docs/reference/local-exchange.md").read_text()
 
 
 def commands() -> list[list[str]]:

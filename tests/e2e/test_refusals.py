@@ -1,4 +1,4 @@
-"""The table of docs/refusals.md, row by row, with the requests counted on the server's side."""
+"""docs/reference/refusals.md, row by row, with the requests counted on the server's side."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_step_size_becomes_coarser_within_the_window(
 
 
 def over(catalog: Path) -> BacktestRunConfig:
-    """A backtest as docs/snapshots.md has it."""
+    """A backtest as docs/reference/snapshots.md has it."""
     venue = BacktestVenueConfig(
         name="BINANCE",
         oms_type="HEDGING",

@@ -68,7 +68,7 @@ class Exchange:
             return dict(json.load(answer))
 
     def fault(self, spec: str) -> None:
-        """Add a fault from now on (docs/local-exchange.md, "Faults")."""
+        """Add a fault from now on (docs/reference/local-exchange.md, "Faults")."""
         request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")
         urllib.request.urlopen(request).close()
 

@@ -37,7 +37,7 @@ from tests.support.oracle_story import Observation
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 
-_LEAVING_MS = 3_000  # so long at least a trader that stops answers events; see docs/trading.md
+_LEAVING_MS = 3_000  # a trader that stops answers events so long; see docs/explanation/trading.md
 BY_HAND = "web_"
 """Ids of orders that a test places as somebody else begin with this."""
 PRICE = Decimal(50_000)

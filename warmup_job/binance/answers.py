@@ -1,4 +1,4 @@
-"""Translate Binance's error answers into our own errors (docs/refusals.md).
+"""Translate Binance's error answers into our own errors (docs/reference/refusals.md).
 
 Codes: https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
 """

@@ -1,4 +1,4 @@
-"""Decide whether and when to retry: a pure function (docs/refusals.md)."""
+"""Decide whether and when to retry: a pure function (docs/reference/refusals.md)."""
 
 from __future__ import annotations
 

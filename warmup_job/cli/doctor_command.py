@@ -29,7 +29,7 @@ Examples:
   warmup-job doctor --config configs/warmup.yaml
   warmup-job doctor --mode live --json
 """
-_REMEDY = "correct the file, the option or the variable (docs/configuration.md lists every key)"
+_REMEDY = "correct the file, the option or the variable (see docs/reference/configuration.md)"
 
 
 @click.command(epilog=_EXAMPLES)

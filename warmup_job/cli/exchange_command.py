@@ -27,7 +27,7 @@ from warmup_job.process.os_errors import cause_of
 @click.option("--speed", default=1.0, show_envvar=True,
               help="Seconds of the exchange's clock that pass in one second.")  # fmt: skip
 @click.option("--fault", "faults", multiple=True, metavar="SPEC", show_envvar=True,
-              help="A fault, e.g. 429=30s@klines (docs/local-exchange.md).")  # fmt: skip
+              help="A fault, e.g. 429=30s@klines (docs/reference/local-exchange.md).")  # fmt: skip
 @click.option("--latency-ms", default=0, show_envvar=True,
               help="Delay every REST request by this many ms.")  # fmt: skip
 @click.option("--weight-limit", type=int, show_envvar=True,

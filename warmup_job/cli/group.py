@@ -1,4 +1,4 @@
-"""The command line: results go to stdout, logs to stderr; docs/exit-codes.md has the exit codes."""
+"""The command line: results on stdout, logs on stderr, codes as in docs/reference/exit-codes.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from warmup_job.process.logs import LogFormat, relayed_stderr, set_up_logs
 def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
     """Warm up NautilusTrader bots: fetch closed Binance klines, publish them, go live on them.
 
-    The variable in an option's [env var: …] sets it too. Exit codes: docs/exit-codes.md.
+    The variable in an option's [env var: …] sets it too. Exit codes: docs/reference/exit-codes.md.
     """
     as_json = set_up_logs(log_level.upper(), log_format)
     context.obj = relayed_stderr(log_level.upper(), as_json=as_json)

@@ -1,7 +1,7 @@
 """YAML files and the environment, read once into frozen structs.
 
-``load`` reads warmup.yaml and the venue and strategy files that it joins; docs/configuration.md
-lists every key.
+``load`` reads warmup.yaml and the venue and strategy files that it joins;
+docs/reference/configuration.md lists every key.
 """
 
 from warmup_job.binance.endpoints import Environment

@@ -4,7 +4,7 @@ The structs declare what a file may hold: a field's name is the key, its type is
 and its ``Annotated`` metadata is
 
 - a `msgspec.Meta` with the range (ge, gt, le) and the description, which ``--help`` and
-  docs/configuration.md show;
+  docs/reference/configuration.md show;
 - a `Written` if the value is not written simply as its type;
 - an `Override` if a command-line option and an environment variable override the key;
 - `SECRET`, `FRACTION` or `PERCENT`.

@@ -11,7 +11,7 @@ from warmup_job.errors import LiveRefusedError, WarmupError
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.trader.live_requirements import account_problems, settings_problems
 
-_REMEDY = "correct the venue file, warmup.yaml or the account (docs/live-checklist.md)"
+_REMEDY = "correct the venue file, warmup.yaml or the account (docs/how-to/live-checklist.md)"
 
 
 def check_live_settings(plan: WarmupPlan) -> list[Finding]:

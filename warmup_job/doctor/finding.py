@@ -21,7 +21,8 @@ class Finding(msgspec.Struct, frozen=True):
         verdict: ``failed`` alone has an exit code other than 0.
         text: What was seen, or why the check was skipped.
         remedy: What to do; empty if nothing is to be done.
-        exit_code: The code that a command would exit with for this reason (docs/exit-codes.md).
+        exit_code: The code that a command would exit with for this reason, see
+            docs/reference/exit-codes.md.
     """
 
     check: str

@@ -17,7 +17,7 @@ from warmup_job.trader.strategies import make_strategies
 
 _REMEDY = (
     "correct strategy_path, config_path and config in the strategy file, and put the strategy's "
-    'folder on PYTHONPATH (docs/trading.md, "Any strategy")'
+    'folder on PYTHONPATH (docs/explanation/trading.md, "Any strategy")'
 )
 
 

@@ -12,7 +12,7 @@ from warmup_job.modes import FirstBar, Orders, Replay
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How history reaches strategies other than HedgeGridV1, see docs/trading.md."""
+    """How history reaches strategies other than HedgeGridV1, see docs/explanation/trading.md."""
 
     first_bar: FirstBar = "history"
     replay: Replay = "none"

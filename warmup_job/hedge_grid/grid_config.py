@@ -16,7 +16,7 @@ from warmup_job.regime.detector import DetectorSettings
 
 
 class HedgeGridV1Config(StrategyConfig, frozen=True, kw_only=True):  # type: ignore[call-arg]
-    """HedgeGridV1's settings, with the strategy file's names (see docs/configuration.md)."""
+    """HedgeGridV1's settings, with the strategy file's names (docs/reference/configuration.md)."""
 
     log_events: bool = False  # the strategy logs its own, shorter messages
     log_commands: bool = False

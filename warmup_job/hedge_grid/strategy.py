@@ -1,7 +1,7 @@
 """HedgeGridV1: a grid of post-only limit orders on both sides of a centre price, in hedge mode.
 
-docs/hedge-grid.md describes the behaviour. This module is what Nautilus and the runner call. What
-it is made of:
+docs/explanation/hedge-grid.md describes the behaviour. This module is what Nautilus and the runner
+call. What it is made of:
 
 - `grid_orders` has the positions, the entries (`entry_orders`) and the lots with their exits
   (`exit_orders`), and `grid_order_events` passes the orders' events on to them;

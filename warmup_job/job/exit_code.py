@@ -1,4 +1,4 @@
-"""The exit code of a run (docs/exit-codes.md). Pure."""
+"""The exit code of a run (docs/reference/exit-codes.md). Pure."""
 
 from __future__ import annotations
 

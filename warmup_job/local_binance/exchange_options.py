@@ -43,7 +43,7 @@ class ExchangeOptions:
     root_streams: Market = "um"
     """The market of /stream and /ws without a prefix. On Binance the host decides this."""
     faults: tuple[str, ...] = ()
-    """Faults from the start, e.g. ``429=30@klines:times=2``; see docs/local-exchange.md."""
+    """Faults from the start, e.g. ``429=30@klines:times=2`` (docs/reference/local-exchange.md)."""
     api_key: str = field(default=DEMO_KEY, repr=False)
     api_secret: str = field(default=DEMO_SECRET, repr=False)
     """Key and secret that sign the account's requests; the defaults are public."""

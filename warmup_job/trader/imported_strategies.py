@@ -73,7 +73,7 @@ def _class(key: str, path: str, kind: type) -> Any:  # noqa: ANN401 - a class of
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise ConfigError(
                 f"{key}: there is no module {missing} to import {path} from: put the folder that "
-                'holds it on PYTHONPATH (docs/trading.md, "Any strategy")'
+                'holds it on PYTHONPATH (docs/explanation/trading.md, "Any strategy")'
             ) from None
         raise ConfigError(f"{key}: {path} needs the module {missing}: install it") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001

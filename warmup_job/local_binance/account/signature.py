@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEMO_KEY = "local-key"
-DEMO_SECRET = "local-secret"  # noqa: S105 - it is public: docs/local-exchange.md
+DEMO_SECRET = "local-secret"  # noqa: S105 - it is public: docs/reference/local-exchange.md
 KEY_HEADER = "X-MBX-APIKEY"
 RECV_WINDOW_MS = 5000
 MAX_RECV_WINDOW_MS = 60_000

@@ -1,7 +1,7 @@
 """Faults and their text form ``KIND[=ARG][@WHERE][:OPTION…]``, e.g. ``429=30@klines:times=2``.
 
-docs/local-exchange.md has the grammar and every kind. Pure: `fault_board` decides which requests
-and messages a fault hits.
+docs/reference/local-exchange.md has the grammar and every kind. Pure: `fault_board` decides which
+requests and messages a fault hits.
 """
 
 from __future__ import annotations
