@@ -46,8 +46,14 @@ bench: setup ## compare whole processes with peers (some minutes); see docs/perf
 	@$(PY) -m tests.bench.bench
 
 .PHONY: docs
-docs: setup ## write the tables in docs/reference/configuration.md from the keys' declarations
+docs: setup .venv-docs/.ready ## write the generated reference, and build the site into site/
 	@$(PY) .ci/configuration_tables.py
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+.venv-docs/.ready: requirements-docs.lock | .venv/.ready
+	@.venv/bin/python -m venv --clear .venv-docs
+	@VIRTUAL_ENV="$(CURDIR)/.venv-docs" .venv/bin/uv -q pip install --require-hashes -r requirements-docs.lock
+	@touch .venv-docs/.ready
 
 .PHONY: lint
 lint: setup ## run ruff: rules and format
@@ -75,6 +81,7 @@ lock: setup ## compile the lock files from pyproject.toml
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group image -o requirements-image.lock
+	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group docs -o requirements-docs.lock
 	@echo uv | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 -c requirements-dev.lock - -o requirements-uv.lock
 
 .PHONY: version
@@ -87,4 +94,4 @@ release: setup ## make wheel, image, SBOM and checksums of the version (needs a 
 
 .PHONY: clean
 clean: ## remove what make created, except images
-	rm -rf .venv .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs .demo dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
