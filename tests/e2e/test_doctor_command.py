@@ -68,8 +68,8 @@ def test_doctor_prints_a_table_that_fits_the_terminal(exchange: Exchange, tmp_pa
     assert done.code == 12, done.err
     assert max(len(line) for line in lines if "/" not in line) <= 72  # a path is not broken
     assert "\x1b" not in done.out
-    assert "does not list NOPEUSDT" in " ".join(done.out.split())
-    assert "→ correct the symbol" in done.out
+    assert "does not list the symbol NOPEUSDT" in " ".join(done.out.split())
+    assert "→ correct it in the strategy file" in done.out
     assert lines[-1].startswith("1 failed, ")
     assert lines[-1].endswith("; exit code 12")
 
