@@ -28,6 +28,7 @@ from warmup_job.config import (
     load,
     unknown_variables,
 )
+from warmup_job.config.folders import default_folder
 from warmup_job.errors import ConfigError
 from warmup_job.market.nearest_word import nearest
 from warmup_job.market.symbol import venue_symbol
@@ -274,7 +275,8 @@ def test_config_committed_configurations_load(name: str, environment: str, root:
     config = load(REPOSITORY / f"configs/{name}.yaml", environ={})
     assert config.warnings == ()
     assert config.venue.environment == environment
-    assert config.snapshot.root == Path(root)
+    folder = REPOSITORY / root if root[0] == "." else Path(root)
+    assert config.snapshot.root == folder
     (strategy,) = config.strategies
     assert isinstance(strategy, StrategyFile)
     assert strategy.regime.ema_slow == 50
@@ -327,6 +329,91 @@ def test_config_with_only_venue_and_strategy_is_complete(joined: Load, tmp_path:
     assert config.trade.state_dir == Path("/state")
     assert config.trade.starting_balances == ("10000 USDT",)
     assert (config.path, config.warnings) == (tmp_path / "warmup.yaml", ())
+
+
+def test_config_without_a_strategy_names_bars(tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text(VENUE)
+    path = tmp_path / "warmup.yaml"
+    path.write_text("venue: v.yaml\nwarmup: {streams: [{symbol: BTCUSDT, interval: 1h, bars: 9}]}")
+    assert load(path, environ={}).strategies == ()
+    path.write_text("venue: v.yaml\nwarmup: {max_bars: 900}")
+    (line,) = complaints(tmp_path, lambda: load(path, environ={}))
+    assert "neither a strategy file (`strategy`) nor bars to download (`warmup.streams`)" in line
+
+
+def test_config_copied_to_another_folder_names_the_file_that_was_meant(
+    joined: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined()
+    copy = tmp_path / "elsewhere/mine.yaml"
+    copy.parent.mkdir()
+    copy.write_text("venue: v.yaml\nstrategy: s.yaml\n")
+    monkeypatch.chdir(tmp_path)
+    _, *lines = complaints(tmp_path, lambda: load(copy, environ={}))
+    said = "(paths in mine.yaml are relative to its own folder; did you mean"
+    assert [line.partition("directory ")[2] for line in lines] == [
+        f"{said} venue: ../v.yaml?)", f"{said} strategy: ../s.yaml?)",
+    ]  # fmt: skip
+    copy.write_text("venue: ../v.yaml\nstrategy: ../s.yaml\n")
+    assert load(copy, environ={}).strategies
+
+
+def test_config_folders_in_a_file_are_beside_it_and_in_an_option_in_the_current_directory(
+    joined: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    text = "snapshot: {root: ./bars}\ntrade: {state_dir: ../state}"
+    config = joined(text)
+    assert config.snapshot.root == tmp_path / "bars"
+    assert config.trade.state_dir == tmp_path.parent / "state"
+    config = joined(text, overrides={"root": "there"}, WARMUP_STATE_DIR="state")
+    assert (config.snapshot.root, config.trade.state_dir) == (Path("there"), Path("state"))
+
+
+def test_config_folder_of_the_current_directory_that_is_not_used_any_more_is_named(
+    joined: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    (other / "state").mkdir(parents=True)
+    monkeypatch.chdir(other)
+    (warning,) = joined("trade: {state_dir: state}").warnings
+    assert f"so it is {tmp_path}/state; the folder {other}/state" in warning
+    (tmp_path / "state").mkdir()
+    assert joined("trade: {state_dir: state}").warnings == ()
+
+
+def test_config_default_folders_are_the_mounted_ones_or_the_users(
+    joined: Load, tmp_path: Path
+) -> None:
+    def folders(**environ: str) -> tuple[Path, ...]:
+        keys = ("snapshot.root", "trade.state_dir")
+        return tuple(default_folder(key, environ, tmp_path) for key in keys)
+
+    home = Path("/home/me/.local/state/warmup-job")
+    assert folders(HOME="/home/me") == (home / "snapshot", home / "state")
+    xdg = Path("/x/warmup-job")
+    assert folders(HOME="/home/me", XDG_STATE_HOME="/x") == (xdg / "snapshot", xdg / "state")
+    # The specification: a relative path is to be ignored.
+    assert folders(HOME="/home/me", XDG_STATE_HOME="x")[0] == home / "snapshot"
+    assert folders() == (tmp_path / "snapshot", tmp_path / "state")
+    (tmp_path / "snapshot").mkdir()
+    assert folders(HOME="/home/me") == (tmp_path / "snapshot", home / "state")
+    if not Path("/snapshot").exists():
+        assert joined(XDG_STATE_HOME="/x").snapshot.root == xdg / "snapshot"
+
+
+def test_config_import_from_is_a_folder_beside_the_strategy_file(
+    joined: Load, tmp_path: Path
+) -> None:
+    text = "strategy_path: mine:Mine\nconfig_path: mine:MineConfig\nimport_from: code\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    options = {"strategy": f"{tmp_path}/mine.yaml"}
+    (line,) = complaints(tmp_path, lambda: joined(overrides=options))
+    assert line.startswith("mine.yaml: import_from: code is not a folder: write the one")
+    (tmp_path / "code").mkdir()
+    (strategy,) = joined(overrides=options).strategies
+    assert isinstance(strategy, ImportedStrategy)
+    assert strategy.import_from == tmp_path / "code"
 
 
 def test_config_streams_are_read(joined: Load) -> None:
@@ -1005,13 +1092,17 @@ def test_config_duplicate_key_is_refused(venue: Callable[..., VenueConfig], tmp_
 def test_config_unreadable_files_are_reported(joined: Load, tmp_path: Path) -> None:
     missing = tmp_path / "no.yaml"
     reason = "cannot be read: No such file or directory"
+    remedy = (
+        " (paths in warmup.yaml are relative to its own folder: copy that file there too, correct "
+        "the path, or let `warmup-job init` write a whole configuration)"
+    )
     assert complaints(tmp_path, lambda: load(missing, environ={})) == [f"no.yaml: {reason}"]
     (tmp_path / "v.yaml").unlink()
     (tmp_path / "s.yaml").unlink()
     (tmp_path / "s.yaml").mkdir()
     assert complaints(tmp_path, joined) == [
         "2 problems in warmup.yaml:",
-        f"v.yaml: {reason}",
+        f"v.yaml: {reason}{remedy}",
         "s.yaml: cannot be read: Is a directory",
     ]
     (tmp_path / "v.yaml").write_bytes(b"a: 1\nb: \xff")
@@ -1020,10 +1111,13 @@ def test_config_unreadable_files_are_reported(joined: Load, tmp_path: Path) -> N
     ]
     lost = tmp_path / "x.yaml"
     lost.write_text("{}")
+    neither = (
+        "it names neither a strategy file (`strategy`) nor bars to download (`warmup.streams`)"
+    )
     assert complaints(tmp_path, lambda: load(lost, environ={})) == [
         "2 problems in x.yaml:",
         "x.yaml: venue: missing",
-        "x.yaml: strategy: missing",
+        f"x.yaml: {neither}: write one of them",
     ]
 
 

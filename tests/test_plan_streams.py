@@ -197,7 +197,7 @@ class Mine(Strategy):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("unfound", "there is no module mine to import mine:Mine from: put the folder that holds"),
+        ("unfound", "there is no module mine to import mine:Mine from: name the folder that holds"),
         ("import no_such_package", "mine:Mine needs the module no_such_package: install it"),
         ("raise RuntimeError('line\\nline')", "cannot be imported (RuntimeError: line line)"),
         ("raise SystemExit(3)", "mine:Mine cannot be imported (SystemExit: 3)"),

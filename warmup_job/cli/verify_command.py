@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
+@click.argument("root", envvar="WARMUP_ROOT", required=False, type=click.Path(path_type=Path))
 @click.option("--max-age", "max_age_ms", envvar="WARMUP_MAX_AGE", show_envvar=True,
               metavar="DURATION", callback=to_duration_ms,
               help="Refuse a snapshot that has lacked newer bars for longer than this, e.g. 10m. "
               "Omit to accept any age.")  # fmt: skip
 @click.option("--config", "config_path", cls=RenamedOption, old_flag="--for",
               type=click.Path(path_type=Path),
-              help="Refuse a snapshot that is not what this warmup.yaml asks for.")  # fmt: skip
+              help="Refuse a snapshot that is not what this warmup.yaml asks for. Without ROOT its "
+              "snapshot.root is checked.")  # fmt: skip
 @as_json_option
-def verify(root: Path, max_age_ms: int | None, config_path: Path | None, as_json: bool) -> None:
+def verify(
+    root: Path | None, max_age_ms: int | None, config_path: Path | None, as_json: bool
+) -> None:
     """Check the current snapshot in the volume ROOT and list every problem.
 
     The exit code is 0 if there are no problems, else 20.
@@ -40,9 +43,13 @@ def verify(root: Path, max_age_ms: int | None, config_path: Path | None, as_json
     wanted = None
     if config_path is not None:
         plan = resolve(load(config_path))
-        if not plan.strategy_streams:  # nothing could be required of the snapshot
+        if plan.strategies and not plan.strategy_streams:
+            # Nothing could be required of the snapshot.
             raise ConfigError("\n  ".join(plan.trade_problems))
         wanted = plan.snapshot_requirements
+        root = root or plan.root
+    if root is None:
+        raise ConfigError("verify needs a volume: write its folder, or --config warmup.yaml")
     now_ms = time.time_ns() // 1_000_000
     manifest: Manifest | None = None
     name = None

@@ -24,7 +24,9 @@ from warmup_job.config.fields import (
     read_mapping,
     usable,
 )
+from warmup_job.config.folders import import_folder
 from warmup_job.config.values import class_path, instrument
+from warmup_job.errors import ConfigError
 from warmup_job.hedge_grid.defaults import DEFAULTS
 
 Levels = Annotated[int, Meta(ge=1, le=100)]
@@ -219,6 +221,13 @@ class ImportedStrategy(SettingsFile, frozen=True, kw_only=True):
         Written(class_path, "package.module:Class"),
         Meta(description="The class of its configuration."),
     ]
+    import_from: Annotated[
+        Path | None,
+        Meta(
+            description="Folder that the classes are imported from, relative to this file; `.`: "
+            "beside it. It counts as the first of PYTHONPATH."
+        ),
+    ] = None
     config: Annotated[
         dict,  # type: ignore[type-arg]  # the configuration's class judges it
         Meta(description="The fields of that class. Numbers are exact decimals."),
@@ -239,7 +248,14 @@ def read_strategy(
         return None, problems
     is_imported = bool({"strategy_path", "config_path"} & document.keys())
     kind: type[AnyStrategy] = ImportedStrategy if is_imported else StrategyFile
+    strategy: AnyStrategy | None
     strategy, wrong = read_mapping(kind, document, path, environ)
+    if isinstance(strategy, ImportedStrategy) and strategy.import_from is not None:
+        try:
+            folder = import_folder(path, strategy.import_from)
+        except ConfigError as error:
+            return None, [*problems, *wrong, str(error)]
+        strategy = msgspec.structs.replace(strategy, import_from=folder)
     return strategy, problems + wrong
 
 

@@ -27,6 +27,12 @@ from warmup_job.config.fields import (
     read_file,
     usable,
 )
+from warmup_job.config.folders import (
+    default_folder,
+    folder_beside,
+    missing_file_remedy,
+    moved_folder_warning,
+)
 from warmup_job.config.key_options import DeclaredKey, declared_keys
 from warmup_job.config.strategy_file import AnyStrategy, read_strategy
 from warmup_job.config.values import (
@@ -200,7 +206,10 @@ class SnapshotSection(Section, frozen=True, kw_only=True):
     root: Annotated[
         Path,
         _FETCHES,
-        Meta(description="The snapshot volume, relative to the current directory."),
+        Meta(
+            description="The snapshot volume. Omit for /snapshot if that folder exists, as in the "
+            "image, otherwise ~/.local/state/warmup-job/snapshot (XDG_STATE_HOME)."
+        ),
     ] = Path("/snapshot")
     keep: Annotated[
         int, Override(("run",)), Meta(ge=1, description="Number of snapshots to keep.")
@@ -253,7 +262,10 @@ class TradeSection(Section, frozen=True, kw_only=True):
     state_dir: Annotated[
         Path,
         _TRADES,
-        Meta(description="The trader's own state, relative to the current directory."),
+        Meta(
+            description="The trader's own state. Omit for /state if that folder exists, as in the "
+            "image, otherwise ~/.local/state/warmup-job/state (XDG_STATE_HOME)."
+        ),
     ] = Path("/state")
     trader_id: Annotated[
         str,
@@ -332,8 +344,11 @@ class WarmupFile(Section, frozen=True, kw_only=True):
         tuple[Path, ...],
         Written(paths, "path,…"),
         _EVERYWHERE,
-        Meta(description="The strategy file, or several: a.yaml,b.yaml."),
-    ]
+        Meta(
+            description="The strategy file, or several: a.yaml,b.yaml. Omit to only download "
+            "`warmup.streams`."
+        ),
+    ] = ()
     warmup: WarmupSection = WarmupSection()
     snapshot: SnapshotSection = SnapshotSection()
     trade: TradeSection = TradeSection()
@@ -350,7 +365,7 @@ class WarmupConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     venue: VenueConfig
     strategies: tuple[AnyStrategy, ...]
-    """One or more, in the file's order."""
+    """In the file's order; empty: bars are downloaded, and nothing trades."""
     warmup: WarmupSection = WarmupSection()
     snapshot: SnapshotSection = SnapshotSection()
     trade: TradeSection = TradeSection()
@@ -373,8 +388,8 @@ def load(
     """Read warmup.yaml, and the venue and strategy files that it or an override names.
 
     Args:
-        path: warmup.yaml. Paths of venue and strategy files in it are relative to it; in an
-            override they are relative to the current directory.
+        path: warmup.yaml. Paths in it are relative to its folder; in an override they are relative
+            to the current directory.
         environ: The environment (None: the process's). A ``WARMUP_…`` variable overrides the file.
         overrides: Command-line options by their names in ``OPTIONS``. They override variables.
 
@@ -391,33 +406,36 @@ def load(
         return usable(path, None, problems)
     options, unknown = _options(environ, overrides or {})
     reader = FieldReader(path, environ)
-    parts = reader.read_fields(WarmupFile, _with_options(document, options))
+    given = _with_options(document, options)
+    parts = reader.read_fields(WarmupFile, given)
     problems += unknown + reader.problems
 
     places: list[Path] = []  # of the venue and of the strategies
     venue: VenueConfig | None = None
     verdict = UrlProblems()
     if "venue" in parts:
-        place, named_by = _place(path, parts.pop("venue"), options.get("venue"))
+        place, named_by, remedy = _place(path, "venue", parts.pop("venue"), options)
         places.append(place)
         venue, found = read_file(VenueConfig, place, environ, named_by)
         verdict, wrong = _market_problems(place, venue)
-        problems += found + wrong
+        problems += [*(f"{line}{remedy}" for line in found), *wrong]
         problems += _stream_problems(path, venue, parts.get("warmup"))
     strategies: list[AnyStrategy] = []
-    named = parts.pop("strategy", ())
-    if not named and "strategy" in document:
-        problems += [] if reader.problems else [f"{path}: strategy: no file is named"]
+    named = parts.get("strategy", ())
+    if not named and all(key in parts or key not in given for key in ("strategy", "warmup")):
+        problems += _bars_only_problems(path, parts.get("warmup"))
+    parts.pop("strategy", None)
     for name in named:
-        place, named_by = _place(path, name, options.get("strategy"))
+        place, named_by, remedy = _place(path, "strategy", name, options)
         strategy, found = read_strategy(place, environ, named_by)
-        problems += found
+        problems += [f"{line}{remedy}" for line in found]
         if strategy is not None:
             places.append(place)
             strategies.append(strategy)
+    moved = _place_folders(path, document, parts, options, environ)
 
     config = None
-    if venue is not None and strategies:
+    if venue is not None and len(strategies) == len(named):
         files = (venue, *strategies)
         odd = [line for each in files for line in each.warnings]
         unread = zip(places, (each.without_effect for each in files), strict=True)
@@ -425,7 +443,7 @@ def load(
             venue=venue,
             strategies=tuple(strategies),
             path=path,
-            warnings=(*reader.warnings, *odd, *verdict.warnings, *warning_of(unread)),
+            warnings=(*reader.warnings, *odd, *moved, *verdict.warnings, *warning_of(unread)),
             live_problems=(
                 *verdict.live,
                 *(line for each in files for line in each.trade_problems),
@@ -472,11 +490,51 @@ def _with_options(
     return merged
 
 
-def _place(config_path: Path, place: Path, option: Given | None) -> tuple[Path, str]:
-    """Return the path of the file named ``place``, and what to blame if it does not exist."""
-    if option is not None:
-        return place, f"{option.label}: "
-    return config_path.parent / place, ""
+def _place(
+    config_path: Path, key: str, place: Path, options: Mapping[str, Given]
+) -> tuple[Path, str, str]:
+    """Return a file's path, what to blame if it cannot be read, and what to do if it is missing."""
+    if key in options:
+        return place, f"{options[key].label}: ", ""
+    return config_path.parent / place, "", missing_file_remedy(config_path, key, place)
+
+
+def _place_folders(
+    path: Path,
+    document: Mapping[str, object],
+    parts: dict[str, Any],
+    options: Mapping[str, Given],
+    environ: Mapping[str, str],
+) -> list[str]:
+    """Put the folders of ``parts`` where they belong; return warnings."""
+    warnings = []
+    kinds: dict[str, type[SnapshotSection | TradeSection]] = {
+        "snapshot": SnapshotSection,
+        "trade": TradeSection,
+    }
+    for (section, kind), key in zip(kinds.items(), ("root", "state_dir"), strict=True):
+        if key in options:
+            continue
+        written = document.get(section)
+        if isinstance(written, Mapping) and key in written:
+            if section not in parts:
+                continue  # a problem has been noted
+            value = getattr(parts[section], key)
+            folder = folder_beside(path, value)
+            moved = moved_folder_warning(path, f"{section}.{key}", value)
+            warnings += [] if moved is None else [moved]
+        else:
+            folder = default_folder(f"{section}.{key}", environ)
+        parts[section] = msgspec.structs.replace(parts.get(section, kind()), **{key: folder})
+    return warnings
+
+
+def _bars_only_problems(path: Path, warmup: WarmupSection | None) -> list[str]:
+    """Find that a file without a strategy does not say either which bars to download."""
+    if warmup is not None and warmup.streams:
+        return []
+    reason = "it names neither a strategy file (`strategy`) nor bars to download (`warmup.streams`)"
+    return [f"{path}: {reason}: write one of them"]
 
 
 def _stream_problems(

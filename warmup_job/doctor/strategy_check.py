@@ -16,8 +16,8 @@ from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.trader.strategies import make_strategies
 
 _REMEDY = (
-    "correct strategy_path, config_path and config in the strategy file, and put the strategy's "
-    'folder on PYTHONPATH (docs/explanation/trading.md, "Any strategy")'
+    "correct strategy_path, config_path and config in the strategy file, and name the strategy's "
+    'folder in import_from or put it on PYTHONPATH (docs/explanation/trading.md, "Any strategy")'
 )
 
 

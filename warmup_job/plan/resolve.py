@@ -49,7 +49,9 @@ def resolve(config: WarmupConfig) -> WarmupPlan:
         streams=streams,
         strategy_streams=strategy_streams,
         settings_digest=digest,
-        snapshot_requirements=_requirements(venue, strategy_streams, digest),
+        snapshot_requirements=_requirements(
+            venue, strategy_streams if strategies else streams, digest
+        ),
         require_proof=warmup.require == "proven",
         max_gap_bars=warmup.max_gap_bars,
         deadline_ms=warmup.deadline_ms,
@@ -77,14 +79,14 @@ def _digest(config: WarmupConfig, streams: tuple[StreamPlan, ...]) -> str:
     return settings_digest({"streams": ordered, "indicators": declared})
 
 
-def _requirements(
-    venue: VenuePlan, strategy_streams: tuple[StreamPlan, ...], digest: str
-) -> Requirements:
+def _requirements(venue: VenuePlan, needed: tuple[StreamPlan, ...], digest: str) -> Requirements:
     plans = {
         bar_type_name(
-            instrument_id_of(venue.market, plan.stream.symbol), plan.stream.interval
+            instrument_id_of(venue.market, plan.stream.symbol),
+            plan.stream.interval,
+            plan.stream.price,
         ): plan
-        for plan in strategy_streams
+        for plan in needed
     }
     return Requirements(
         endpoint=venue.endpoint,

@@ -43,6 +43,8 @@ class StrategyPlan:
     streams: tuple[StreamId, ...]
     detector: DetectorSettings | None
     """Settings of HedgeGridV1's regime detector; None for every other strategy."""
+    import_from: str | None = None
+    """Folder that its classes are imported from; None: only Python's own path is searched."""
 
     @property
     def class_name(self) -> str:
@@ -160,6 +162,7 @@ def _imported(
         instrument_ids=tuple(ids),
         streams=tuple(streams),
         detector=None,
+        import_from=None if strategy.import_from is None else str(strategy.import_from),
     )
 
 

@@ -143,12 +143,14 @@ def _plan(
                 "(warmup.streams, bars: N), or accept 499 bars (warmup.require: bars)"
             )
     counts = auto_bar_counts(least, most)
+    judged = detector is not None or bool(indicators)
+    needs = f"auto: {counts[0]} to {most}, until it is proven" if judged else f"auto: {counts[0]}"
     return StreamPlan(
         stream=stream,
         bars=min(max(FIRST_PAGE_BARS, counts[0]), most) if auto else int(section.bars),
         auto=auto,
         bar_counts=counts,
-        reason=f"auto: {counts[0]} to {most}, until it is proven" if auto else "as configured",
+        reason=needs if auto else "as configured",
         needs_proof=warms_strategy and proven,
         detector=detector,
         indicators=indicators,

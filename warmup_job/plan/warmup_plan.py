@@ -59,7 +59,7 @@ class WarmupPlan:
 
     venue: VenuePlan
     strategies: tuple[StrategyPlan, ...]
-    """In the order of the configuration."""
+    """In the order of the configuration; empty: bars are downloaded, and nothing trades."""
     streams: tuple[StreamPlan, ...]
     """What the job fetches."""
     strategy_streams: tuple[StreamPlan, ...]
@@ -67,7 +67,7 @@ class WarmupPlan:
     settings_digest: str
     """sha256 over the settings that the bars depend on; a manifest records it."""
     snapshot_requirements: Requirements
-    """What a snapshot must have so that the trader can use it."""
+    """What a snapshot must have so that the trader can use it; without strategies, all streams."""
     require_proof: bool
     """Whether orders wait for a proven regime (``warmup.require: proven``)."""
     max_gap_bars: int

@@ -49,6 +49,8 @@ def import_strategy(plan: StrategyPlan, index: int) -> tuple[type[Strategy], Nau
         ConfigError: a class cannot be imported or does not derive from Nautilus', or the
             configuration is refused.
     """
+    if plan.import_from is not None and plan.import_from not in sys.path:
+        sys.path.insert(0, plan.import_from)
     strategy_class: type[Strategy] = _class("strategy_path", plan.strategy_path, Strategy)
     config_class = _class("config_path", plan.config_path, StrategyConfig)
     fields = {"order_id_tag": f"{index:03d}", **plan.fields}
@@ -72,8 +74,9 @@ def _class(key: str, path: str, kind: type) -> Any:  # noqa: ANN401 - a class of
         missing = error.name or module_name
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise ConfigError(
-                f"{key}: there is no module {missing} to import {path} from: put the folder that "
-                'holds it on PYTHONPATH (docs/explanation/trading.md, "Any strategy")'
+                f"{key}: there is no module {missing} to import {path} from: name the folder that "
+                "holds it in import_from, or put it on PYTHONPATH (docs/explanation/trading.md, "
+                '"Any strategy")'
             ) from None
         raise ConfigError(f"{key}: {path} needs the module {missing}: install it") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001

@@ -50,13 +50,18 @@ async def trade(
         What the trader did.
 
     Raises:
-        ConfigError: the plan has ``trade_problems``, or a proxy variable of the environment is
-            unusable.
+        ConfigError: the plan has no strategy or has ``trade_problems``, or a proxy variable of the
+            environment is unusable.
         LiveRefusedError: in live mode, a requirement is not met.
         SnapshotError: no usable snapshot, and ``warmup.on_failure`` is ``fail``.
         TraderError: the node did not start, or could not continue, or another trader uses the same
             ``trade.state_dir``.
     """
+    if not plan.strategies:
+        raise ConfigError(
+            "no strategy is configured, so there is nothing to trade: add `strategy: FILE` to "
+            "warmup.yaml (`warmup-job init` writes such a file)"
+        )
     if plan.trade_problems:
         raise ConfigError("\n  ".join(plan.trade_problems))
     check_network(plan.venue, live_data=True)
