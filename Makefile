@@ -48,6 +48,7 @@ bench: setup ## compare whole processes with peers (some minutes); see docs/perf
 .PHONY: docs
 docs: setup .venv-docs/.ready ## write the generated reference, and build the site into site/
 	@$(PY) .ci/configuration_tables.py
+	@$(PY) .ci/reference_pages.py
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
 .venv-docs/.ready: requirements-docs.lock | .venv/.ready

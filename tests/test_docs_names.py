@@ -14,6 +14,7 @@ import click
 import pytest
 
 from tests.support.suite import HANG_S, REPO
+from warmup_job import errors
 from warmup_job.cli.group import cli
 
 PACKAGE = REPO / "warmup_job"
@@ -194,9 +195,21 @@ def test_docs_names_of_variables_are_known(monkeypatch: pytest.MonkeyPatch) -> N
     assert reported & found == set()
 
 
-def test_docs_tables_of_keys_are_those_of_the_declarations() -> None:
+@pytest.mark.parametrize("script", ["configuration_tables.py", "reference_pages.py"])
+def test_generated_reference_is_what_the_code_says(script: str) -> None:
     done = subprocess.run(
-        [sys.executable, REPO / ".ci/configuration_tables.py", "--check"],
+        [sys.executable, REPO / ".ci" / script, "--check"],
         capture_output=True, text=True, check=False, timeout=HANG_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_exit_codes_has_every_code_and_no_other() -> None:
+    page = (REPO / "docs/reference/exit-codes.md").read_text().partition("\n## ")[0]
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    of_errors = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.WarmupError)
+    }
+    assert codes == sorted({0, *of_errors})

@@ -38,7 +38,9 @@ class IndicatorEntry(msgspec.Struct, frozen=True):
     """A declared indicator, and how many bars it needs until older data no longer matters."""
 
     kind: str
+    """The declared kind, e.g. ema or RelativeStrengthIndex."""
     period: Count
+    """Bars."""
     bars_needed: Count | None
     """None: more bars than the stream has."""
 
@@ -47,33 +49,49 @@ class StreamEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One stream of bars. Times are UTC ms."""
 
     symbol: str
+    """Binance's symbol, e.g. BTCUSDT."""
     instrument_id: str
+    """Nautilus' id, e.g. BTCUSDT-PERP.BINANCE."""
     bar_type: str
+    """Nautilus' bar type: the folder of the bars in the catalog."""
     interval: str
+    """Binance's name, e.g. 1m."""
     price: Literal["last", "mark"] = "last"
+    """Whether the bars are of trades or of the mark price."""
     price_precision: Precision
+    """Decimals of the bars' prices."""
     size_precision: Precision
+    """Decimals of the bars' volumes."""
     first_open: Moment
+    """The first bar's open."""
     last_close: Moment
     """The last bar's open + interval − 1 ms, even if Binance reports an earlier close."""
     bar_count: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    """Bars in the file."""
     gaps: list[Gap]
+    """Bars that Binance itself lacks between the first and the last one."""
     from_listing: bool
+    """Whether the first bar is the symbol's first: no older bars exist."""
     detector: DetectorSettings | None = None
     """The detector that the certificate is for; None: no detector uses these bars."""
     certificate: Certificate | None = None
     """Covers the last ``certificate.bars`` bars; None: the symbol's lowest and highest price are
     unknown."""
     indicators: list[IndicatorEntry] = []
+    """What warmup.indicators declares for this stream."""
 
 
 class InstrumentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One instrument, and the digest of its source, so that the next run can reuse it."""
 
     symbol: str
+    """Binance's symbol."""
     instrument_id: str
+    """Nautilus' id."""
     price_precision: Precision
+    """Decimals of the instrument's prices."""
     size_precision: Precision
+    """Decimals of the instrument's sizes."""
     source_digest: Digest
     """sha256 of the raw exchangeInfo entry in canonical JSON."""
     values_digest: Digest
@@ -84,39 +102,58 @@ class FileEntry(msgspec.Struct, frozen=True):
     """One file: path relative to the snapshot's folder, size in bytes, sha256 in hex."""
 
     path: str
+    """Relative to the snapshot's folder, with /."""
     size: Annotated[int, Meta(ge=0, le=1 << 50)]
+    """Bytes."""
     sha256: Digest
+    """Of the file's bytes."""
 
 
 class Versions(msgspec.Struct, frozen=True):
     """The versions that wrote the snapshot."""
 
     warmup_job: str
+    """This project."""
     ccxt: str
+    """Of the bars' requests."""
     nautilus_trader: str
+    """Of the catalog and the instruments."""
     pyarrow: str
+    """Of the Parquet files."""
     catalog_schema: str
+    """The schema's name; a reader refuses another one."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The whole manifest. It contains no secret."""
 
     format_version: Literal[1] = FORMAT_VERSION
+    """Changes when a reader of before could not read it."""
     created_at: Moment
     """UTC ms on the exchange's clock."""
     venue: str
+    """The venue file's name of the exchange, e.g. BINANCE."""
     market: Market
+    """Spot or USDⓈ-M futures."""
     endpoint: str
+    """The REST base URL, without credentials."""
     streams: Annotated[list[StreamEntry], Meta(min_length=1)]
+    """One for each bar type."""
     instruments: list[InstrumentEntry]
+    """One for each symbol."""
     degraded: list[str]
     """Why the snapshot has less than the configuration asks for; empty if it is complete."""
     content_digest: Digest
+    """Of the values of all bars and instruments, whatever bytes the files have."""
     settings_digest: str
+    """Of the settings that the bars depend on: streams, numbers of bars, detector."""
     versions: Versions
     weight_spent: Count
+    """Request weight of the run."""
     seconds: Annotated[float, Meta(ge=0)]
+    """Duration of the run, s."""
     files: list[FileEntry]
+    """Every file but the manifest."""
     digest: str = ""
     """sha256 of this manifest's canonical bytes with this field empty."""
 

@@ -1,0 +1,187 @@
+"""Write the parts of docs/reference/ that come from code (`make docs`): commands, errors, manifest.
+
+With --check: exit with 1 if a page differs from the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import click
+
+from warmup_job import errors
+from warmup_job.cli.group import cli
+from warmup_job.market.rows import Gap
+from warmup_job.proof.certificate import Certificate
+from warmup_job.regime.detector import DetectorSettings
+from warmup_job.snapshot import manifest
+
+REFERENCE = Path(__file__).parent.parent / "docs/reference"
+MARKED = re.compile(r"(<!-- (\w+) \(make docs\) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+NOTES = re.compile(r"\s*\[([^\[\]]*(?:env var|default|required)[^\[\]]*)\]$")
+PARTS = (
+    manifest.Manifest, manifest.StreamEntry, Gap, DetectorSettings, Certificate,
+    manifest.IndicatorEntry, manifest.InstrumentEntry, manifest.Versions, manifest.FileEntry,
+)  # fmt: skip
+
+
+def commands() -> Iterator[str]:
+    """Every command with its help, its usage and its options."""
+    context = click.Context(cli, info_name="warmup-job")
+    yield from section(cli, context, "`warmup-job`")
+    for name in sorted(cli.commands):
+        command = cli.commands[name]
+        inner = click.Context(command, info_name=name, parent=context)
+        yield from section(command, inner, f"`{name}`")
+        if isinstance(command, click.Group):
+            for below in sorted(command.commands):
+                sub = command.commands[below]
+                yield from section(
+                    sub, click.Context(sub, info_name=below, parent=inner), f"`{name} {below}`"
+                )
+
+
+def section(command: click.Command, context: click.Context, title: str) -> Iterator[str]:
+    """One command."""
+    yield f"## {title}\n\n"
+    yield "```text\n" + " ".join(command.get_usage(context).split()[1:]) + "\n```\n\n"
+    yield prose(command.help or "") + "\n\n"
+    if command.epilog:
+        yield "```text\n" + inspect.cleandoc(command.epilog).replace("\b", "").strip() + "\n```\n\n"
+    params = command.get_params(context)
+    options = [each for each in params if isinstance(each, click.Option) and not each.hidden]
+    rows = [row(each, context) for each in options if "--help" not in each.opts]
+    if rows:
+        yield table(["option", "variable, default, limits", "meaning"], rows) + "\n"
+
+
+def row(option: click.Option, context: click.Context) -> list[str]:
+    """One option, as --help has it."""
+    record = option.get_help_record(context)
+    names, text = (" ".join(part.split()) for part in record or ("", ""))
+    notes = ""
+    if found := NOTES.search(text):
+        text, notes = text[: found.start()], found[1].replace("env var: ", "")
+        notes = re.sub(r"\bWARMUP_\w+", lambda name: f"`{name[0]}`", notes)
+    return [f"`{names}`", notes or "–", text]
+
+
+def prose(text: str) -> str:
+    """A docstring as Markdown: its paragraphs, and blocks that click must not wrap."""
+    parts = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        "```text\n" + part.removeprefix("\b\n") + "\n```"
+        if part.startswith("\b")
+        else " ".join(part.split())
+        for part in parts
+    )
+
+
+def error_table() -> Iterator[str]:
+    """The tree of errors: code, class, meaning, and whether proceed hides it."""
+    rows = [
+        [
+            str(kind.exit_code),
+            f"`{kind.__name__}`",
+            re.sub(r" \(\d+\)\.?$", "", (kind.__doc__ or "").splitlines()[0]).rstrip("."),
+            "exits 0" if kind.may_proceed else "–",
+        ]
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.WarmupError)
+    ]
+    rows.sort(key=lambda each: int(each[0]))
+    heads = ["code", "class in `warmup_job`", "meaning, and who must act", "`run`, `proceed`"]
+    yield table(heads, rows)
+
+
+def manifest_parts() -> Iterator[str]:
+    """Every object of manifest.json with its keys."""
+    for kind in PARTS:
+        doc = inspect.cleandoc(kind.__doc__ or "")
+        doc = re.sub(r"\bNone\b", "null", " ".join(doc.replace("``", "`").split()))
+        if issubclass(kind, tuple):
+            doc += " A list of these three values."
+        yield f"## {kind.__name__}\n\n{doc}\n\n"
+        texts = field_docs(kind)
+        hints = get_type_hints(kind, include_extras=True)
+        names = [name for name in hints if not isinstance(getattr(kind, name, None), property)]
+        rows = [[f"`{name}`", form(hints[name]), texts.get(name, "")] for name in names]
+        yield table(["key", "value", "meaning"], rows) + "\n"
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """The text below each field of a class."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    inside = body.body if isinstance(body, ast.ClassDef) else []
+    found: dict[str, str] = {}
+    for field, text in itertools.pairwise(inside):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            match text:
+                case ast.Expr(ast.Constant(str(words))):
+                    words = re.sub(r"\bNone\b", "null", words.replace("``", "`"))
+                    found[field.target.id] = " ".join(words.split())
+    return found
+
+
+def form(hint: Any) -> str:  # noqa: ANN401  # a type hint has no type of its own
+    """What JSON has for a type hint."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return (
+            "digest"
+            if any(getattr(each, "pattern", None) for each in arguments[1:])
+            else form(arguments[0])
+        )
+    if origin is Literal:
+        return ", ".join(f"`{each}`" for each in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join("null" if each is type(None) else form(each) for each in arguments)
+    if origin in (list, tuple):
+        return f"list of {form(arguments[0])}"
+    if hint in PARTS:
+        return f"[{hint.__name__}](#{hint.__name__.lower()})"
+    names = {int: "integer", float: "number", str: "text", bool: "true or false"}
+    return names.get(hint) or ", ".join(f"`{each.value}`" for each in hint)
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    escaped = [[cell.replace("|", "\\|") for cell in each] for each in rows]
+    lines = [heads, ["---"] * len(heads), *escaped]
+    return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
+
+
+WRITERS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
+    "commands": ("cli.md", commands),
+    "errors": ("exit-codes.md", error_table),
+    "manifest": ("manifest.md", manifest_parts),
+}
+
+
+def main() -> None:
+    """Write the pages, or compare them."""
+    for name, (page, write) in WRITERS.items():
+        path = REFERENCE / page
+        before = path.read_text(encoding="utf-8")
+        parts = MARKED.split(before)
+        if len(parts) != 6 or parts[2] != name:
+            sys.exit(f"{path.name} must mark one part: <!-- {name} (make docs) -->")
+        after = f"{parts[0]}{parts[1]}\n{''.join(write())}\n{parts[4]}{parts[5]}"
+        after = after.replace("\n\n\n", "\n\n")
+        if sys.argv[1:] != ["--check"]:
+            path.write_text(after, encoding="utf-8")
+        elif before != after:
+            sys.exit(f"docs/reference/{page} differs from the code: run `make docs`")
+
+
+if __name__ == "__main__":
+    main()
