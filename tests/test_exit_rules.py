@@ -197,7 +197,8 @@ def test_exit_rules_lots_sum_to_the_position_and_each_exit_has_a_lot_or_is_surpl
     ("order_id", "expected"),
     [
         (f"T1-{KEY}", ("T", KEY)), (f"S12-{KEY}", ("S", KEY)),
-        (f"E-{KEY}", None), (f"O-{KEY}", None), (f"T-{KEY}", None), (f"T0-{KEY}", None),
+        (f"E-{KEY}", None), (f"O-{KEY}", None), (f"F-{KEY}", None),
+        (f"T-{KEY}", None), (f"T0-{KEY}", None),
         (f"S1-{KEY}x", None), (f"S1-{KEY}\n", None), ("T1-20231114-1", None),
         ("S1-manual", None), ("TWAP-a", None), ("web_1", None), ("", None),
     ],

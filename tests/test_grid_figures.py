@@ -151,7 +151,7 @@ def test_grid_figures_are_json_with_exact_decimals(engine: BacktestEngine) -> No
     [
         (f"E-{key('a')}", "entry"), (f"T1-{key('a')}", "take_profit"),
         (f"S12-{key('a')}", "stop_loss"), ("E-mail", "other"),
-        ("Tom-made-it", "other"), ("O-1", "other"),
+        ("Tom-made-it", "other"), ("O-1", "other"), (f"F-{key('a')}", "other"),
     ],
 )  # fmt: skip
 def test_grid_figures_order_kind_is_read_from_the_id(order_id: str, kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from warmup_job.market.client_order_ids import flatten_order_id
 from warmup_job.process.node_lines import parse_node_line
 
 REJECTED = (
@@ -132,8 +133,17 @@ def test_every_other_line_stays_as_it_is(level: str, component: str, message: st
 
 
 def test_a_refused_order_of_a_flatten_is_a_debug_line_because_the_flatten_logs_it() -> None:
-    message = REJECTED.replace("E-7", "Sflt-7")
-    assert node_line("WARN", "HedgeGridV1", message) == ("DEBUG", message)
+    order_id = flatten_order_id("20261127-120000-abcxyz1-000-7")
+    for event in (REJECTED, DENIED):
+        message = event.replace("E-7", order_id)
+        assert node_line("WARN", "HedgeGridV1", message) == ("DEBUG", message)
+
+
+@pytest.mark.parametrize(("name", "own"), [("E-7", "F-7"), ("BTCUSDT-PERP", "F-20261127-120000-A")])
+def test_a_refused_order_of_a_strategy_is_not_taken_for_one_of_a_flatten(
+    name: str, own: str
+) -> None:
+    assert node_line("WARN", "EMACross", REJECTED.replace(name, own))[0] == "WARNING"
 
 
 def test_a_connection_of_the_user_data_stream_that_is_back_is_not_called_an_expiry() -> None:

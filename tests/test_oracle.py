@@ -38,7 +38,7 @@ class Account:
         self, client_id: str, quantity: str, price: str, book: str = "LONG", **changes: Any
     ) -> Account:
         """Accept an order whose side and type follow from its id, unless ``changes`` say more."""
-        is_entry, is_stop = client_id[0] not in "TS", client_id[0] == "S"
+        is_entry, is_stop = client_id[0] not in "TSF", client_id[0] == "S"
         fields = {
             "client_id": client_id, "order_id": len(self.known) + 1, "symbol": "BTCUSDT",
             "kind": "algo" if is_stop else "order", "position_side": book,
@@ -69,7 +69,7 @@ class Account:
             "realised": "0",
         } | changes  # fmt: skip
         self.note("fill", **fields)
-        self.held[book] += -amount if client_id[0] in "TS" else amount
+        self.held[book] += -amount if client_id[0] in "TSF" else amount
         self.position(book).wallet("-0.02", "COMMISSION")
         return self
 
@@ -206,7 +206,16 @@ def test_an_order_with_an_unknown_id_has_no_owner_unless_it_is_declared() -> Non
     account.verdict(is_foreign=lambda name: name.startswith("web_")).assert_silent()
 
 
-@pytest.mark.parametrize(("client_id", "side"), [("S1-1", "BUY"), ("T1-1", "BUY"), ("E-1", "SELL")])
+def test_an_order_of_a_flatten_closes_what_no_stop_covers_any_more() -> None:
+    account = protected().order("F-2", "0.004", "0", kind="order", type="MARKET").fill("F-2")
+    for exit_id in ("S1-1", "T1-1"):
+        account.note("order", **account.known[exit_id] | {"status": "CANCELED"})
+    account.wait(5_000).verdict().assert_silent()
+
+
+@pytest.mark.parametrize(
+    ("client_id", "side"), [("S1-1", "BUY"), ("T1-1", "BUY"), ("F-1", "BUY"), ("E-1", "SELL")]
+)
 def test_an_id_that_does_not_fit_what_the_order_does_is_a_violation(
     client_id: str, side: str
 ) -> None:

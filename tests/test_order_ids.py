@@ -39,13 +39,14 @@ def test_order_ids_longest_one_is_what_binance_accepts(tmp_path: Path) -> None:
     assert BINANCE.match(longest)
 
 
-@pytest.mark.parametrize("kind", ["E", "T1", "S12", "Sa", "Tz0k", "O"])
+@pytest.mark.parametrize("kind", ["E", "T1", "S12", "Sa", "Tz0k", "F", "O"])
 def test_order_ids_tell_kind_and_trader(tmp_path: Path, kind: str) -> None:
     identity = started(tmp_path)
     parts = parse_client_order_id(f"{kind}-{nautilus_id(identity).removeprefix('O-')}")
     assert parts is not None
     assert (parts.kind, parts.tag) == (kind, identity.tag)
-    assert parts.purpose == {"E": "entry", "T": "take_profit", "S": "stop_loss"}.get(kind[0])
+    purposes = {"E": "entry", "T": "take_profit", "S": "stop_loss", "F": "close"}
+    assert parts.purpose == purposes.get(kind[0])
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,11 @@ def test_other_traders_of_two_with_conditional_orders_only_one_stops(later_ms: i
     assert stopped[OTHER] or later_ms == 51
 
 
+def test_other_traders_one_is_noticed_by_its_flatten() -> None:
+    (found,) = other_traders([order(OTHER, 100, "F")], since_ms=50, is_sent=lambda _: False)
+    assert found.tag == OTHER.tag
+
+
 def test_other_traders_same_tag_twice_is_noticed_by_what_was_not_sent() -> None:
     """A copied state folder was started in both places at once."""
     mine, twin = order(ONE, 100), order(ONE, 101, "T1")

@@ -96,9 +96,10 @@ def test_own_orders_exits_that_return_without_reduce_only_stay(account: Account,
     stop = account.add(f"S1-{key(tag, 1)}", OrderSide.SELL)
     target = account.add(f"T12-{key(tag, 1)}", OrderSide.SELL)
     closing = account.add(f"O-{key(tag, 3)}", OrderSide.BUY, "SHORT")
+    flatten = account.add(f"F-{key(tag, 5)}", OrderSide.SELL)
     opening = account.add(f"O-{key(tag, 4)}", OrderSide.SELL, "SHORT")
     assert account.cancels("cancel_entries") == {entry, opening}
-    assert account.cancels("cancel_all") == {entry, stop, target, closing, opening}
+    assert account.cancels("cancel_all") == {entry, stop, target, closing, flatten, opening}
 
 
 def test_own_orders_are_under_way_until_the_exchange_has_answered(account: Account) -> None:

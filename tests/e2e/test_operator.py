@@ -144,7 +144,7 @@ def test_live_flatten_ends_when_the_exchange_reports_flat_also_after_a_kill(
         assert not account["orders"]
         assert trader.stop() == 143
     closing = [each["client_id"] for each in account["journal"] if each["event"] == "order"]
-    assert {each[0] for each in closing} <= {"E", "T", "S"}  # each order has an owner
+    assert {each[0] for each in closing} <= {"E", "T", "S", "F"}  # each order has an owner
 
 
 def test_live_flatten_closes_what_the_trader_has_not_heard_of(

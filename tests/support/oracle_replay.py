@@ -17,7 +17,7 @@ ZERO = Decimal(0)
 _OPEN = frozenset({"NEW", "PARTIALLY_FILLED"})
 """A triggered stop is replaced by its order within the same ms; until then it protects nothing."""
 _STOPS = frozenset({"STOP", "STOP_MARKET", "TRAILING_STOP_MARKET"})
-_OURS = re.compile(r"(?P<kind>E|[TS][0-9a-z]+)-(?P<key>.+)")
+_OURS = re.compile(r"(?P<kind>[EF]|[TS][0-9a-z]+)-(?P<key>.+)")
 
 
 def number(text: object) -> Decimal:
@@ -32,7 +32,7 @@ class SeenOrder:
     order_id: str
     side: Side
     kind: str
-    """E for an entry, T or S for the exits of a lot, or empty: its id is not the grid's."""
+    """E for an entry, T or S for the exits of a lot, F for a flatten; empty: another id."""
     key: str
     """What the entry and the exits of one lot have in common."""
     type: str
@@ -66,7 +66,7 @@ class Moment:
 
 
 def kind_and_key(client_id: str) -> tuple[str, str]:
-    """Return E, T or S and the key of one of the grid's ids; two empty texts for any other id."""
+    """Return E, T, S or F and the key of a trader's id; two empty texts for any other id."""
     match = _OURS.fullmatch(client_id)
     return (match["kind"][0], match["key"]) if match else ("", "")
 

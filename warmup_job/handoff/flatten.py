@@ -26,7 +26,9 @@ from warmup_job.errors import WarmupError
 from warmup_job.handoff.live_account.own_orders import OwnOrders
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport
-from warmup_job.process.refusal_text import FLATTEN_ORDER, plain_refusal
+from warmup_job.market.client_order_ids import flatten_order_id
+from warmup_job.market.order_keys import new_order_key
+from warmup_job.process.refusal_text import plain_refusal
 
 _LOOK_S = 0.05
 _CANCEL_S = 2.0  # how long closing waits for cancels
@@ -143,13 +145,13 @@ class Flattening:
             return
         quantity = min(held.quantity, known.quantity.as_decimal(), largest_market_order(instrument))
         strategy = self._strategy_of(held, known.strategy_id)
-        key = strategy.order_factory.generate_client_order_id().value.removeprefix("O-")
+        order_id = flatten_order_id(new_order_key(strategy.order_factory))
         order = strategy.order_factory.market(
             instrument_id=held.instrument_id,
             order_side=OrderSide.SELL if held.is_long else OrderSide.BUY,
             quantity=instrument.make_qty(quantity),
             reduce_only=True,
-            client_order_id=ClientOrderId(FLATTEN_ORDER + key),
+            client_order_id=ClientOrderId(order_id),
         )
         self._sent[order.client_order_id] = held.position_id
         self._say(f"closing {order.quantity} of {held.position_id}")

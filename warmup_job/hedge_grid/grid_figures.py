@@ -13,14 +13,13 @@ from nautilus_trader.model.orders import Order
 from warmup_job.hedge_grid.entry_guard import Block, BlockKind, limit_text
 from warmup_job.hedge_grid.exit_rules import BookPosition, Lot
 from warmup_job.hedge_grid.grid_account import unrealised_of
-from warmup_job.hedge_grid.grid_order_ids import leg_and_key, parse_order_id
+from warmup_job.hedge_grid.grid_order_ids import GridPurpose, leg_and_key, parse_order_id
 from warmup_job.hedge_grid.grid_orders import GridOrders
 from warmup_job.hedge_grid.grid_result import GridResult
 from warmup_job.hedge_grid.ladder import BOOKS, Book
-from warmup_job.market.client_order_ids import Purpose
 from warmup_job.regime.detector import Regime
 
-type OrderKind = Purpose | Literal["other"]
+type OrderKind = GridPurpose | Literal["other"]
 """What an order is for, by its id; ``other``: it is not this trader's grid's."""
 ORDER_KINDS: tuple[OrderKind, ...] = ("entry", "take_profit", "stop_loss", "other")
 

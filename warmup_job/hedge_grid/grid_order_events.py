@@ -29,6 +29,7 @@ from warmup_job.hedge_grid.grid_order_ids import Leg, leg_and_key
 from warmup_job.hedge_grid.grid_orders import GridOrders
 from warmup_job.hedge_grid.ladder import Rung
 from warmup_job.hedge_grid.order_client import book_of, is_rate_denial
+from warmup_job.market.client_order_ids import parse_client_order_id
 from warmup_job.market.times import NS_PER_S
 
 _REDUCE_ONLY_REJECTED = -2022
@@ -239,7 +240,8 @@ def _is_error(order_id: str, reason: str, found: tuple[Lot, Leg] | None) -> bool
     stop that is repeated counts once.
     """
     if found is None:
-        return leg_and_key(order_id) is None
+        parts = parse_client_order_id(order_id)
+        return parts is None or parts.purpose in {None, "entry"}
     lot, leg = found
     return not is_nothing_to_close(reason) and (leg == "T" or not lot.stop_failures)
 

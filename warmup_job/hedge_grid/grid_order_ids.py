@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from warmup_job.market.client_order_ids import Purpose, base36, parse_client_order_id
+from warmup_job.market.client_order_ids import base36, parse_client_order_id
 
 Leg = Literal["T", "S"]
 """Take profit, stop loss."""
+type GridPurpose = Literal["entry", "take_profit", "stop_loss"]
 
 
 class GridOrderId(NamedTuple):
     """A parsed order id."""
 
-    purpose: Purpose
+    purpose: GridPurpose
     key: str
     """The same for an entry and for the exits of what it has filled."""
 
@@ -21,9 +22,10 @@ class GridOrderId(NamedTuple):
 def parse_order_id(order_id: str) -> GridOrderId | None:
     """Parse ``E-<key>`` or ``<T|S><number>-<key>``; None if the grid makes no such ids."""
     parts = parse_client_order_id(order_id)
-    if parts is None or parts.purpose is None:
+    purpose = None if parts is None else parts.purpose
+    if parts is None or purpose is None or purpose == "close":
         return None
-    return GridOrderId(parts.purpose, parts.key)
+    return GridOrderId(purpose, parts.key)
 
 
 def exit_order_id(leg: Leg, number: int, key: str) -> str:

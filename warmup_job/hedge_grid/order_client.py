@@ -18,9 +18,8 @@ from warmup_job.hedge_grid.exit_rules import Lot
 from warmup_job.hedge_grid.grid_account import position_id
 from warmup_job.hedge_grid.grid_order_ids import Leg, exit_order_id, parse_order_id
 from warmup_job.hedge_grid.ladder import Book
+from warmup_job.market.order_keys import new_order_key
 from warmup_job.market.times import NS_PER_MS
-
-_MOST_COUNT = 999  # an order id has at most 36 characters, three of them for an exit's number
 
 
 class OrderClient:
@@ -81,14 +80,8 @@ class OrderClient:
         self._strategy.log.error(message)
 
     def new_key(self) -> str:
-        """Return a new key for an entry and its exits: a Nautilus order id without its ``O-``.
-
-        Its count has at most three digits, because an order id has at most 36 characters; the time
-        in it, to the second, keeps it unique.
-        """
-        if self.factory.get_client_order_id_count() >= _MOST_COUNT:
-            self.factory.set_client_order_id_count(0)
-        return str(self.factory.generate_client_order_id().value.removeprefix("O-"))
+        """Return a new key for an entry and its exits."""
+        return new_order_key(self.factory)
 
     def exit_fields(self, leg: Leg, lot: Lot, quantity: Decimal) -> dict[str, Any]:
         """Return what every exit order has: its side, quantity, and an id never used before."""

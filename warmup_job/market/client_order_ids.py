@@ -1,8 +1,9 @@
 """A trader's client order ids: what an order is for, and who made it. Pure.
 
 An id is ``<kind>-<date>-<time>-<tag>-<strategy's tag>-<count>``: Nautilus' own, with HedgeGridV1's
-kinds E (entry), T1, T2, … (take profit) and S1, S2, … (stop loss; in base 36, so Sa follows S9)
-beside Nautilus' O. Binance accepts at most 36 characters of ``[.A-Z:/a-z0-9_-]``:
+kinds E (entry), T1, T2, … (take profit) and S1, S2, … (stop loss; in base 36, so Sa follows S9),
+and F (a flatten closes a position), beside Nautilus' O. Binance accepts at most 36 characters of
+``[.A-Z:/a-z0-9_-]``:
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Order
 """
 
@@ -11,7 +12,10 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-type Purpose = Literal["entry", "take_profit", "stop_loss"]
+from warmup_job.process.refusal_text import FLATTEN_KIND
+
+type Purpose = Literal["entry", "take_profit", "stop_loss", "close"]
+"""``close``: a flatten closes a position by it."""
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 """Of numbers in base 36."""
@@ -24,7 +28,7 @@ class ClientOrderParts(NamedTuple):
     """What an order id says."""
 
     kind: str
-    """``E``, ``T1``, ``S2a``, ``O``."""
+    """``E``, ``T1``, ``S2a``, ``F``, ``O``."""
     tag: str
     """Of the trader that made it."""
     key: str
@@ -35,6 +39,8 @@ class ClientOrderParts(NamedTuple):
         """What the order is for; None: its id does not say it."""
         if self.kind == "E":
             return "entry"
+        if self.kind == FLATTEN_KIND:
+            return "close"
         if _EXIT.fullmatch(self.kind) is None:
             return None
         return "take_profit" if self.kind[0] == "T" else "stop_loss"
@@ -44,6 +50,15 @@ def parse_client_order_id(order_id: str) -> ClientOrderParts | None:
     """Return what an order id says; None: no trader made it."""
     found = _ID.fullmatch(order_id)
     return None if found is None else ClientOrderParts(found[1], found[3], found[2])
+
+
+def flatten_order_id(key: str) -> str:
+    """Return the id of an order by which a flatten closes a position.
+
+    Args:
+        key: a new one.
+    """
+    return f"{FLATTEN_KIND}-{key}"
 
 
 def base36(number: int) -> str:

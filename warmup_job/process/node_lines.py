@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from warmup_job.process.refusal_text import FLATTEN_ORDER, plain_refusal
+from warmup_job.process.refusal_text import FLATTEN_KIND, plain_refusal
 
 LEVELS: Final = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 """Levels by name, as loguru numbers them."""
@@ -106,7 +106,12 @@ _RULES: Final = (
     _lower("ERROR", "ExecClient-.*", r"Failed on cancel_order "),
     _lower("WARNING", "", r"<--\[EVT\] OrderCancelRejected\("),
     # The flatten says what was to be closed, and the reason.
-    _lower("WARNING", "", rf"<--\[EVT\] Order(Rejected|Denied)\(.*?_id={FLATTEN_ORDER}"),
+    _lower(
+        "WARNING",
+        "",
+        r"<--\[EVT\] Order(Rejected|Denied)\(.*?client_order_id="
+        rf"{FLATTEN_KIND}-[0-9]{{8}}-[0-9]{{6}}-",
+    ),
     _event("OrderRejected", "order", "was rejected"),
     _event("OrderDenied", "order", "was denied"),
     _event("OrderModifyRejected", "the change of", "was rejected"),

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 
-FLATTEN_ORDER = "Sflt-"
-"""How the ids of orders begin that close a position for the operator.
-
-By ``S`` they are exits of this trader; no lot has as many exits as the number ``flt`` in base 36.
-"""
+FLATTEN_KIND = "F"
+"""The kind, in a client order id, of orders that close a position for the operator."""
 _BINANCE = re.compile(r"\{'code': (?P<code>-?\d+), 'msg': (?P<quote>['\"])(?P<text>.*)(?P=quote)\}")
 
 
