@@ -145,7 +145,12 @@ def canceled(order: Any, ids: Any) -> OrderCanceled:
 
 
 @pytest.mark.parametrize(
-    "reason", [REDUCE_ONLY, "{'code': -2022, 'msg': 'ReduceOnly Order is rejected.'}"]
+    "reason",
+    [
+        REDUCE_ONLY,
+        "{'code': -2022, 'msg': 'ReduceOnly Order is rejected.'}",
+        "{'code': -4015, 'msg': 'Client order id is not valid.'}",
+    ],
 )
 def test_stops_lot_whose_stop_is_refused_for_good_is_closed_at_market_at_once(
     engine: BacktestEngine, errors: list[str], reason: str

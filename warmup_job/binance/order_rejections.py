@@ -25,8 +25,8 @@ _LATE = frozenset({-1021, -4188, -5028})  # recvWindow: of the API, and twice of
 # The key, its permissions or its IP addresses: an operator can mend them, and until then a market
 # order would be refused as well.
 _NOT_ALLOWED = frozenset({-1002, -1011, -1022, -2014, -2015})
-_BAD_ID = frozenset({-4015, -4116})  # invalid or used before; the next attempt has another one
-_REPEATED = _BUSY | _LATE | _NOT_ALLOWED | _BAD_ID
+_USED_ID = frozenset({-4116})  # the next attempt has another one; -4015 would return: invalid
+_REPEATED = _BUSY | _LATE | _NOT_ALLOWED | _USED_ID
 _LIMITED = 429
 
 
