@@ -107,6 +107,30 @@ def test_an_order_whose_query_never_succeeds_is_left_to_the_readings_of_the_acco
     assert open_ids(running) == [ENTRY]
 
 
+def test_an_order_is_under_way_until_its_placement_is_answered_although_its_cancel_is(
+    start_exchange: Start,
+) -> None:
+    """Before, the cancel's end removed the mark of both."""
+    running = start_exchange()
+    running.fault("unknown=done@POST/order:times=1")
+    running.fault("503@GET/order")
+    orders = orders_at(running)
+
+    async def run() -> None:
+        task = asyncio.create_task(place(orders, ENTRY))
+        async with asyncio.timeout(HANG_S):
+            while not sent(running, "GET"):
+                await asyncio.sleep(0.01)
+        await cancel(orders, ENTRY)
+        assert orders.under_way == {ENTRY}
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert orders.under_way == set()
+
+    asyncio.run(run())
+    assert open_ids(running) == []
+
+
 def test_the_outcome_is_asked_for_until_the_exchange_answers(start_exchange: Start) -> None:
     running = start_exchange()
     running.fault("unknown=done@POST/order:times=1")

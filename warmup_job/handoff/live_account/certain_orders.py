@@ -74,7 +74,7 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
         super().__init__(*args, **kwargs)
-        self._asked_s: dict[str, float] = {}  # when the requests that are not answered were sent
+        self._asked_s: dict[str, list[float]] = {}  # when the unanswered requests were sent
         self.on_algo_placed: Callable[[BinanceFuturesAlgoOrder], object] = lambda _: None
         """Called with each conditional order that exists now, as the exchange has answered it."""
 
@@ -153,19 +153,22 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
     def under_way(self) -> set[str]:
         """Client ids of the orders whose request, or the query after it, is not answered yet.
 
-        After `UNANSWERED_S` an order is left out, so that a reading of the account decides on it:
-        its query may fail for as long as the other requests succeed.
+        `UNANSWERED_S` after its newest request an order is left out, so that a reading of the
+        account decides on it: its query may fail for as long as the other requests succeed.
         """
         after_s = asyncio.get_running_loop().time() - UNANSWERED_S
-        return {order_id for order_id, at_s in self._asked_s.items() if at_s > after_s}
+        return {order_id for order_id, asked_s in self._asked_s.items() if max(asked_s) > after_s}
 
     @contextlib.contextmanager
     def _tracked(self, order_id: str) -> Iterator[None]:
-        self._asked_s[order_id] = asyncio.get_running_loop().time()
+        at_s, of_order = asyncio.get_running_loop().time(), self._asked_s.setdefault(order_id, [])
+        of_order.append(at_s)
         try:
             yield
         finally:
-            self._asked_s.pop(order_id, None)
+            of_order.remove(at_s)  # a placement and a cancel can overlap
+            if not of_order:
+                del self._asked_s[order_id]
 
     async def _place[T](
         self,
