@@ -19,7 +19,7 @@ from nautilus_trader.common.component import LiveClock
 from tests.support.exchange import Exchange
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.order_rejections import limited_until_ms
-from warmup_job.errors import RateLimitedError
+from warmup_job.errors import BlockedError, RateLimitedError
 from warmup_job.handoff.live_account.certain_orders import CertainOrders
 from warmup_job.handoff.live_account.limited_requests import share_limits
 
@@ -96,6 +96,35 @@ def test_limited_requests_refused_kline_stops_orders(start_exchange: Start) -> N
 
     with_both(running, use)
     assert [each["path"] for each in running.requests()] == ["/fapi/v1/time"] * 2
+
+
+def test_limited_requests_limit_within_the_block_of_a_firewall_stops_orders(
+    start_exchange: Start,
+) -> None:
+    """The end of a block is a guess and stops no order; a shorter ban must not get lost in it."""
+    running = start_exchange()
+
+    async def use(orders: CertainOrders, client: BinanceClient) -> list[str]:
+        running.fault("403@time:times=1")
+        with pytest.raises(BlockedError):
+            await client.sync_clock()
+        running.fault("418=300@*algoOrder:times=1")
+        reasons = []
+        for _ in range(2):
+            with pytest.raises(BinanceError) as refused:
+                await place(orders)
+            reasons.append(str(refused.value.message))
+        with pytest.raises(BlockedError):  # it ends later
+            await client.sync_clock()
+        return reasons
+
+    before_ms = running.now_ms()
+    ends = [limited_until_ms(reason, before_ms) for reason in with_both(running, use)]
+    assert ends[0] is not None
+    assert ends[0] == ends[1]
+    assert [each["path"] for each in running.requests()] == [
+        "/fapi/v1/time", "/fapi/v1/time", "/fapi/v1/algoOrder",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", ["403@*algoOrder", "overload@POST/algoOrder"])

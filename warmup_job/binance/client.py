@@ -193,7 +193,8 @@ class BinanceClient:
         self._server_ms = 0
         self._server_at = 0.0
         self._deadline_at = time.monotonic() + deadline_ms / 1000
-        self._blocked_by: RateLimitedError | BlockedError | None = None
+        self._limit: RateLimitedError | None = None
+        self._block: BlockedError | None = None
         self._on_limit = on_limit
         self._in_flight = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._used: int | None = None
@@ -422,8 +423,10 @@ class BinanceClient:
             RateLimitedError: The exchange limits or bans this IP.
             BlockedError: The exchange refuses this client.
         """
-        if self._blocked_by is not None and (self._blocked_by.until_ms or 0) > _host_ms():
-            raise self._blocked_by
+        both = [each for each in (self._limit, self._block) if each is not None]
+        longest = max(both, key=_end_ms, default=None)
+        if longest is not None and _end_ms(longest) > _host_ms():
+            raise longest
 
     @property
     def limited_until_ms(self) -> int | None:
@@ -431,9 +434,8 @@ class BinanceClient:
 
         The block of a firewall does not count.
         """
-        error = self._blocked_by
-        until_ms = error.until_ms if isinstance(error, RateLimitedError) else None
-        return until_ms if until_ms is not None and until_ms > _host_ms() else None
+        until_ms = 0 if self._limit is None else _end_ms(self._limit)
+        return until_ms if until_ms > _host_ms() else None
 
     @property
     def counted_weight(self) -> int | None:
@@ -448,11 +450,6 @@ class BinanceClient:
         lower = {name.lower(): value for name, value in headers.items()}
         used = lower.get("x-mbx-used-weight-1m", "")
         return int(used) if _COUNT.fullmatch(used) else None
-
-    def _block(self, error: RateLimitedError | BlockedError) -> None:
-        before = self._blocked_by
-        if before is None or (error.until_ms or 0) >= (before.until_ms or 0):
-            self._blocked_by = error
 
     def _on_answer(self, status: int, headers: Mapping[str, str], answer: object) -> None:
         self._used = self.used_weight(headers)
@@ -479,13 +476,21 @@ class BinanceClient:
             self.url, status, details.get("code"), lower, _host_ms(),
             message=details.get("msg"), server_ms=self.now_ms(),
         )  # fmt: skip
-        if isinstance(error, BlockedError) or (
-            isinstance(error, RateLimitedError) and error.until_ms is not None
-        ):
-            self._block(error)
+        if isinstance(error, BlockedError):
+            self._block = _later(self._block, error)
+        elif isinstance(error, RateLimitedError):
+            self._limit = _later(self._limit, error)
         if error.remember_until_ms is not None:
             self._on_limit(error.remember_until_ms)
         raise error
+
+
+def _end_ms(error: RateLimitedError | BlockedError) -> int:
+    return error.until_ms or 0
+
+
+def _later[E: (RateLimitedError, BlockedError)](before: E | None, error: E) -> E:
+    return error if before is None or _end_ms(error) >= _end_ms(before) else before
 
 
 def _since_boot_s() -> float:
