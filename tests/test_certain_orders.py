@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceFuturesPositionSide,
+    BinanceOrderSide,
+    BinanceOrderType,
+    BinanceTimeInForce,
+)
 from nautilus_trader.adapters.binance.http.error import BinanceError
 
 from tests.support.exchange import Exchange
@@ -72,15 +80,75 @@ def test_an_order_whose_request_arrives_late_is_placed(
     assert open_ids(running) == [ENTRY]
 
 
-def test_a_stop_that_does_not_exist_does_not_wait_for_late_requests(start_exchange: Start) -> None:
-    running = start_exchange()
-    running.fault("unknown=lost:times=2")
-    for kind in (STOP, ENTRY):
+BUY, SELL = BinanceOrderSide.BUY, BinanceOrderSide.SELL
+LONG, SHORT = BinanceFuturesPositionSide.LONG, BinanceFuturesPositionSide.SHORT
+LIMIT: dict[str, Any] = {
+    "order_type": BinanceOrderType.LIMIT,
+    "time_in_force": BinanceTimeInForce.GTC,
+    "price": "20000.0",
+}
+MARKET: dict[str, Any] = {"order_type": BinanceOrderType.MARKET}
+CONDITIONAL: dict[str, Any] = {
+    "order_type": BinanceOrderType.STOP_MARKET, "trigger_price": "10000.0"
+}  # fmt: skip
+HEDGE_URGENT: dict[str, dict[str, Any]] = {
+    "S1-1": CONDITIONAL | {"side": SELL, "position_side": LONG},
+    "my-stop": CONDITIONAL | {"side": BUY, "position_side": SHORT},
+    "F-1": MARKET | {"side": SELL, "position_side": LONG},
+}
+HEDGE_OTHERS: dict[str, dict[str, Any]] = {
+    "E-1": LIMIT | {"side": BUY, "position_side": LONG},
+    "Sell-1": LIMIT | {"side": SELL, "position_side": SHORT},
+    "Short-2": MARKET | {"side": SELL, "position_side": SHORT},
+    "Stop-entry": CONDITIONAL | {"side": BUY, "position_side": LONG},
+    "T1-1": LIMIT | {"side": SELL, "position_side": LONG},
+}
+ONE_WAY_URGENT: dict[str, dict[str, Any]] = {
+    "S1-1": CONDITIONAL | {"side": SELL, "reduce_only": "True"},
+    "O-1": MARKET | {"side": BUY, "reduce_only": "True"},
+    "all": CONDITIONAL | {"side": SELL, "close_position": "true", "quantity": None},
+}
+ONE_WAY_OTHERS: dict[str, dict[str, Any]] = {
+    "Sell-1": MARKET | {"side": SELL, "reduce_only": "False"},
+    "Stop-entry": CONDITIONAL | {"side": BUY, "reduce_only": "False"},
+    "Sold": CONDITIONAL | {"side": SELL},
+}
+
+
+@pytest.mark.parametrize(
+    ("one_way", "urgent", "others"),
+    [(False, HEDGE_URGENT, HEDGE_OTHERS), (True, ONE_WAY_URGENT, ONE_WAY_OTHERS)],
+)
+def test_only_an_order_that_ends_a_loss_does_not_wait_for_late_requests(
+    start_exchange: Start,
+    one_way: bool,
+    urgent: dict[str, dict[str, Any]],
+    others: dict[str, dict[str, Any]],
+) -> None:
+    """Before, an id that began with S, and every conditional order, did not wait either."""
+    running = start_exchange(one_way=one_way)
+    running.fault("unknown=lost")
+    orders = orders_at(running)
+
+    async def lose(order_id: str, fields: dict[str, Any]) -> None:
+        fields = {"symbol": "BTCUSDT", "quantity": "0.010"} | fields
+        is_conditional = "trigger_price" in fields
+        send = orders.new_algo_order if is_conditional else orders.new_order
+        name = "client_algo_id" if is_conditional else "new_client_order_id"
         with pytest.raises(BinanceError, match="NOT_PLACED"):
-            asyncio.run(place(orders_at(running), kind))
-    asked = [each["path"] for each in running.requests() if each["method"] == "GET"]
-    assert asked.count("/fapi/v1/algoOrder") == 3
-    assert asked.count("/fapi/v1/order") > 3
+            await send(**fields, **{name: order_id})
+
+    async def lose_all() -> None:
+        await asyncio.gather(*(lose(*each) for each in (urgent | others).items()))
+
+    asyncio.run(lose_all())
+    asked = Counter(
+        each["params"].get("origClientOrderId") or each["params"].get("clientAlgoId")
+        for each in running.requests()
+        if each["method"] == "GET"
+    )
+    assert {each: asked[each] for each in urgent} == dict.fromkeys(urgent, 3)
+    assert all(asked[each] > 3 for each in others), asked
 
 
 def test_an_order_whose_query_never_succeeds_is_left_to_the_readings_of_the_account(

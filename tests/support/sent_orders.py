@@ -40,11 +40,11 @@ async def place(orders: CertainOrders, kind: str) -> None:
     else:
         await orders.new_algo_order(
             symbol="BTCUSDT",
-            side=BinanceOrderSide.BUY,
+            side=BinanceOrderSide.SELL,
             order_type=BinanceOrderType.STOP_MARKET,
             position_side=BinanceFuturesPositionSide.LONG,
             quantity="0.010",
-            trigger_price="900000.0",
+            trigger_price="10000.0",
             client_algo_id=STOP,
         )
 

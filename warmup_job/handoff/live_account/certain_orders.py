@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 from loguru import logger
-from nautilus_trader.adapters.binance.common.enums import BinanceOrderStatus
+from nautilus_trader.adapters.binance.common.enums import (
+    BinanceFuturesPositionSide,
+    BinanceOrderSide,
+    BinanceOrderStatus,
+    BinanceOrderType,
+)
 from nautilus_trader.adapters.binance.common.schemas.account import BinanceOrder
 from nautilus_trader.adapters.binance.futures.http.account import BinanceFuturesAccountHttpAPI
 from nautilus_trader.adapters.binance.futures.schemas.account import (
@@ -48,6 +53,17 @@ _LIMITED = frozenset({418, 429})
 _OPEN_ALGO = frozenset({"NEW", "TRIGGERING", "TRIGGERED"})
 _OPEN = frozenset({BinanceOrderStatus.NEW, BinanceOrderStatus.PARTIALLY_FILLED})
 
+_ENDS_LOSSES = frozenset(
+    {
+        BinanceOrderType.MARKET,
+        BinanceOrderType.STOP,
+        BinanceOrderType.STOP_MARKET,
+        BinanceOrderType.TRAILING_STOP_MARKET,
+    }
+)
+"""Types of orders that protect a position, if they close it."""
+_CLOSING_SIDES = frozenset({(BinanceOrderSide.SELL, BinanceFuturesPositionSide.LONG),
+                            (BinanceOrderSide.BUY, BinanceFuturesPositionSide.SHORT)})  # fmt: skip
 _NO_ANSWER = (HttpError, HttpTimeoutError, TimeoutError, msgspec.DecodeError)
 
 
@@ -68,8 +84,8 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
     the exchange does not answer, it keeps asking.
 
     A request that was delayed on its way can place its order as long as its recvWindow lasts, so an
-    order counts as absent only after that. A stop loss does not wait for it: its position is
-    unprotected, and in hedge mode a second stop cannot open a position.
+    order counts as absent only after that. A stop loss, or a market order that closes, does not
+    wait for it: its position is unprotected, and a second one cannot open a position.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # as Nautilus' class
@@ -82,14 +98,16 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
         """Place an order."""
         order_id: str = order["new_client_order_id"]
         query = partial(self.query_order, order["symbol"], orig_client_order_id=order_id)
-        placed_within_s = 0.0 if order_id.startswith("S") else PLACED_WITHIN_S
-        return await self._place(order_id, super().new_order(**order), query, placed_within_s)
+        return await self._place(
+            order_id, super().new_order(**order), query, _placed_within_s(order)
+        )
 
     async def new_algo_order(self, **order: Any) -> BinanceFuturesAlgoOrder:  # noqa: ANN401
-        """Place a conditional order, which is taken for a stop loss."""
+        """Place a conditional order."""
         order_id: str = order["client_algo_id"]
         query = partial(self.query_algo_order, client_algo_id=order_id)
-        placed = await self._place(order_id, super().new_algo_order(**order), query, 0.0)
+        sent = super().new_algo_order(**order)
+        placed = await self._place(order_id, sent, query, _placed_within_s(order))
         self.on_algo_placed(placed)
         return placed
 
@@ -248,6 +266,24 @@ async def _answer[T](order_id: str, sent: Awaitable[T], also_unclear: int | None
         unclear = _UnclearError(0, f"no usable answer, {type(error).__name__}")
     logger.warning("order {}: the outcome of a request is unknown ({})", order_id, unclear.cause)
     raise unclear
+
+
+def _placed_within_s(order: Mapping[str, Any]) -> float:
+    """Return for how long a request may still place its order, or 0 if that is not waited for.
+
+    Args:
+        order: the arguments of the request.
+    """
+    is_urgent = order["order_type"] in _ENDS_LOSSES and _closes(order)
+    return 0.0 if is_urgent else PLACED_WITHIN_S
+
+
+def _closes(order: Mapping[str, Any]) -> bool:
+    """Return whether an order can only make its position smaller."""
+    if (order["side"], order.get("position_side")) in _CLOSING_SIDES:
+        return True
+    flags = (order.get("reduce_only"), order.get("close_position"))  # of one-way mode; text
+    return any(str(flag).lower() == "true" for flag in flags)
 
 
 def _not_cancelled(error: _UnclearError) -> BinanceClientError:
