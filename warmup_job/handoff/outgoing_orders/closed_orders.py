@@ -28,7 +28,7 @@ def was_sent(order: Order) -> bool:
 
 
 class ClosedOrders:
-    """Removes what closed long ago; counts the removed orders and knows which this run has sent.
+    """Removes what closed long ago; counts strategies' orders, and knows which this run has sent.
 
     Args:
         cache: The node's.
@@ -37,7 +37,7 @@ class ClosedOrders:
 
     def __init__(self, cache: Cache, clock: Clock) -> None:
         self.removed = 0
-        """How many orders it has removed."""
+        """How many orders of strategies it has removed; no strategy has Nautilus' EXTERNAL ones."""
         self.removed_fills = 0
         """How many fills these orders had."""
         self._cache = cache
@@ -65,8 +65,9 @@ class ClosedOrders:
         cache.purge_closed_orders(now_ns, kept_s)
         for order in before:
             if cache.order(order.client_order_id) is None:
-                self.removed += 1
-                self.removed_fills += len(order.trade_ids)
+                if not order.strategy_id.is_external():
+                    self.removed += 1
+                    self.removed_fills += len(order.trade_ids)
                 if was_sent(order):
                     self._sent[order.client_order_id] = now_ns
         self._forget_sent(now_ns - _HISTORY_NS)
