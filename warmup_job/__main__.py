@@ -5,20 +5,23 @@ from __future__ import annotations
 import sys
 
 from warmup_job.process.fast_start import pause_garbage_collector
+from warmup_job.process.interrupts import end_on_interrupt, raise_on_interrupt
 
 pause_garbage_collector()
+end_on_interrupt()
 
 import click
 from loguru import logger
 
 from warmup_job.cli.group import cli
-from warmup_job.errors import ConfigError, StoppedError, WarmupError
+from warmup_job.errors import ConfigError, StoppedError, WarmupError, help_page
 from warmup_job.process.logs import set_up_logs
 from warmup_job.snapshot.status import write_termination_message
 
 
 def main() -> None:
     """Run the command line and exit with one of the codes of docs/reference/exit-codes.md."""
+    raise_on_interrupt()
     set_up_logs("INFO", "auto")
     try:
         code = cli.main(standalone_mode=False)
@@ -27,16 +30,20 @@ def main() -> None:
         write_termination_message(str(stopped))
         sys.exit(stopped.exit_code)
     except WarmupError as error:
-        logger.error("{}", error)
+        logger.bind(help=error.help_page).error("{}", error)
         write_termination_message(str(error))
         sys.exit(error.exit_code)
     except click.Abort:
-        sys.exit(143)
+        logger.info("stopped by a signal; nothing is half-published")
+        sys.exit(StoppedError.exit_code)
     except click.ClickException as error:
         error.show()
+        click.echo(f"Help: {help_page(ConfigError.exit_code)}", err=True)
         sys.exit(ConfigError.exit_code)
     except Exception:  # noqa: BLE001  # a bug: log the trace
-        logger.exception("a bug in warmup-job; please report it with this trace")
+        logger.bind(help=help_page(1)).exception(
+            "a bug in warmup-job; please report it with this trace"
+        )
         write_termination_message("a bug in warmup-job: its log has the trace")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

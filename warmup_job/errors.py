@@ -7,6 +7,11 @@ one line that says what happened and what to do. It contains no secret, so it ca
 from __future__ import annotations
 
 
+def help_page(exit_code: int) -> str:
+    """Return the section of the documentation about an exit code."""
+    return f"docs/troubleshooting.md#exit-{exit_code}"
+
+
 class WarmupError(Exception):
     """Root of the tree. Raised directly only for a bug (exit code 1)."""
 
@@ -15,6 +20,11 @@ class WarmupError(Exception):
     """UTC ms before which no process on this volume may send a request; None: no restriction."""
     may_proceed = False
     """Whether ``warmup.on_failure: proceed`` turns this error into exit code 0."""
+
+    @property
+    def help_page(self) -> str:
+        """The section of the documentation about this error, for a person to look up."""
+        return help_page(self.exit_code)
 
 
 class ConfigError(WarmupError):

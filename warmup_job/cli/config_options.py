@@ -12,13 +12,22 @@ import click
 from loguru import logger
 
 from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.sectioned_command import SectionedCommand
 
 if TYPE_CHECKING:
     from warmup_job.config import DeclaredKey
     from warmup_job.plan.warmup_plan import WarmupPlan
 
+_SECTIONS = {
+    "venue": "Files",
+    "strategy": "Files",
+    "warmup": "The warm-up (section warmup)",
+    "snapshot": "The volume (section snapshot)",
+    "trade": "The trader (section trade)",
+}
 
-class ConfigCommand(click.Command):
+
+class ConfigCommand(SectionedCommand):
     """A command with an option for every key of warmup.yaml that affects it.
 
     The options are made from the keys' declarations when click first asks for them, because they
@@ -33,6 +42,13 @@ class ConfigCommand(click.Command):
         *own, help_option = super().get_params(ctx)
         keys = [_key_option(name, key, self.name) for name, key in OPTIONS.items()]
         return [*own, *keys, help_option]
+
+    def section_of(self, name: str) -> str:
+        """Return the section of warmup.yaml that the key's option overrides, or `super`'s."""
+        from warmup_job.config import OPTIONS
+
+        key = OPTIONS.get(name)
+        return super().section_of(name) if key is None else _SECTIONS[key.path[0]]
 
 
 def _key_option(name: str, key: DeclaredKey, command: str | None) -> click.Option:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,9 +11,11 @@ import click
 import msgspec
 
 from warmup_job.cli.config_options import unread_variables, whole_group
+from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, print_json
 from warmup_job.cli.until_stopped import until_stopped
-from warmup_job.errors import ConfigError
+from warmup_job.errors import ConfigError, help_page
+from warmup_job.process.terminal import shows_colours, terminal_columns
 
 if TYPE_CHECKING:
     from warmup_job.config import WarmupConfig
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "bright_black"}
 _COLUMNS = 100
-_EXAMPLES = """\b
-Examples:
-  warmup-job doctor --config configs/warmup.yaml
-  warmup-job doctor --mode live --json
-"""
 _REMEDY = "correct the file, the option or the variable (see docs/reference/configuration.md)"
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job doctor --config configs/warmup.yaml",
+        "warmup-job doctor --mode live --json",
+    ),
+)
 @click.option("--config", "config_path", envvar="WARMUP_CONFIG", show_envvar=True,
               default="configs/warmup.yaml", show_default=True, type=click.Path(path_type=Path),
               help="warmup.yaml. Its keys' WARMUP_… variables override it.")  # fmt: skip
@@ -78,6 +79,8 @@ async def _examined(
         for verdict in ("failed", "warning", "skipped", "ok")
     }
     click.echo(f"{', '.join(f'{n} {verdict}' for verdict, n in counts.items())}; exit code {code}")
+    if code:
+        click.echo(f"help: {help_page(code)}")
     return code
 
 
@@ -119,9 +122,9 @@ def _configuration_findings(path: Path, config: WarmupConfig, plan: WarmupPlan) 
 def _print(finding: Finding) -> None:
     from warmup_job.doctor.finding_table import table_lines
 
-    columns = shutil.get_terminal_size((_COLUMNS, 24)).columns
+    columns = terminal_columns(sys.stdout) or _COLUMNS
     first, *rest = table_lines(finding, columns)
-    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+    if shows_colours(sys.stdout):
         verdict = click.style(finding.verdict, fg=_COLOURS[finding.verdict])
         first = verdict + first[len(finding.verdict) :]
     click.echo("\n".join([first, *rest]))

@@ -10,12 +10,32 @@ import click
 from loguru import logger
 
 from warmup_job.cli.config_options import unread_variables, whole_group
+from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import until_ms
 from warmup_job.errors import ConfigError
 from warmup_job.process.os_errors import cause_of
 
+_ACCOUNT = (
+    "api_key api_secret one_way no_trading balance closing_orders fill_pieces hide_reduce_only "
+    "most_algo_orders"
+)
+_SECTIONS = {
+    **dict.fromkeys(("seed", "replay", "now", "speed", "volatility_bps", "funding"), "The market"),
+    **dict.fromkeys(("faults", "latency_ms", "weight_limit"), "Faults and limits"),
+    **dict.fromkeys(_ACCOUNT.split(), "The account"),
+}
 
-@click.command(context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True})
+
+@click.command(
+    cls=SectionedCommand,
+    context_settings={"auto_envvar_prefix": "WARMUP_EXCHANGE", "show_default": True},
+    sections=_SECTIONS,
+    epilog=examples(
+        "warmup-job exchange --port 8080 --seed 7",
+        "warmup-job exchange --speed 60 --now 2026-05-01T00:00:00Z",
+        "warmup-job exchange --fault 429=30s@klines --weight-limit 600",
+    ),
+)
 @click.option("--host", default="127.0.0.1", show_envvar=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_envvar=True, type=click.IntRange(0, 65535),
               help="Port to listen on; 0: any free port.")  # fmt: skip

@@ -7,17 +7,29 @@ import click
 from warmup_job.cli.doctor_command import doctor
 from warmup_job.cli.exchange_command import exchange
 from warmup_job.cli.inspect_command import inspect
+from warmup_job.cli.log_options import LogSettings
 from warmup_job.cli.plan_command import plan
+from warmup_job.cli.root_group import RootGroup
 from warmup_job.cli.run_command import run
+from warmup_job.cli.sectioned_command import examples
 from warmup_job.cli.study_command import study
 from warmup_job.cli.trade_command import trade
 from warmup_job.cli.trader_command import trader
 from warmup_job.cli.verify_command import verify
 from warmup_job.process.fast_start import resume_garbage_collector
-from warmup_job.process.logs import LogFormat, relayed_stderr, set_up_logs
+from warmup_job.process.logs import LogFormat
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=RootGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "warmup-job exchange &                          # a local Binance to try it with",
+        "warmup-job run --config configs/demo.yaml      # fetch, check and publish a snapshot",
+        "warmup-job trade --config configs/demo.yaml --mode paper",
+        "warmup-job doctor                              # what is wrong with this machine?",
+    ),
+)
 @click.option(
     "--log-level",
     envvar="WARMUP_LOG_LEVEL",
@@ -36,15 +48,20 @@ from warmup_job.process.logs import LogFormat, relayed_stderr, set_up_logs
     show_envvar=True,
     help="auto: text on a terminal, JSON lines otherwise.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Log every request too.")
 @click.version_option(package_name="warmup-job")
 @click.pass_context
-def cli(context: click.Context, log_level: str, log_format: LogFormat) -> None:
+def cli(
+    context: click.Context, log_level: str, log_format: LogFormat, quiet: bool, verbose: bool
+) -> None:
     """Warm up NautilusTrader bots: fetch closed Binance klines, publish them, go live on them.
 
-    The variable in an option's [env var: …] sets it too. Exit codes: docs/reference/exit-codes.md.
+    -q and -v also work after the command's name. The variable in an option's [env var: …] sets it
+    too. Exit codes and messages: docs/troubleshooting.md.
     """
-    as_json = set_up_logs(log_level.upper(), log_format)
-    context.obj = relayed_stderr(log_level.upper(), as_json=as_json)
+    level = "WARNING" if quiet else "DEBUG" if verbose else log_level.upper()
+    context.obj = LogSettings(level, log_format)
     if context.invoked_subcommand not in {"run", "trade"}:  # these do it after their own imports
         resume_garbage_collector()
 

@@ -7,11 +7,18 @@ from pathlib import Path
 import click
 import msgspec
 
+from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, print_json
 from warmup_job.market.times import utc_text
 
 
-@click.command()
+@click.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job inspect ./snapshot",
+        "warmup-job inspect ./snapshot --json",
+    ),
+)
 @click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
 @as_json_option
 def inspect(root: Path, as_json: bool) -> None:

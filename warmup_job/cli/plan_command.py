@@ -14,6 +14,7 @@ from warmup_job.cli.config_options import (
     on_config,
     warn_of_trading,
 )
+from warmup_job.cli.sectioned_command import examples
 from warmup_job.cli.shared_options import as_json_option, print_json, until_ms, until_option
 from warmup_job.market.times import utc_text
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from warmup_job.plan.warmup_plan import WarmupPlan
 
 
-@click.command(cls=ConfigCommand)
+@click.command(
+    cls=ConfigCommand,
+    epilog=examples(
+        "warmup-job plan --config configs/demo.yaml",
+        "warmup-job plan --config configs/demo.yaml --streams BTCUSDT:1m:500,ETHUSDT:1h:200",
+        "warmup-job plan --config configs/demo.yaml --json",
+    ),
+)
 @on_config
 @until_option
 @as_json_option

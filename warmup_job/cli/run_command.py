@@ -21,6 +21,7 @@ from warmup_job.cli.config_options import (
     warn_of_trading,
 )
 from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.sectioned_command import examples
 from warmup_job.cli.shared_options import (
     as_json_option,
     print_json,
@@ -38,7 +39,15 @@ if TYPE_CHECKING:
     from warmup_job.snapshot.status import Status
 
 
-@click.command(cls=ConfigCommand)
+@click.command(
+    cls=ConfigCommand,
+    epilog=examples(
+        "warmup-job run --config configs/warmup.yaml --root ./snapshot",
+        "warmup-job run --streams BTCUSDT:1m:500,ETHUSDT:1h:200 --root ./snapshot",
+        "warmup-job run --dry-run --until -1h --json",
+        "warmup-job run --repeat-every 5m --on-failure fail",
+    ),
+)
 @on_config
 @click.option("--dry-run", envvar="WARMUP_DRY_RUN", show_envvar=True, is_flag=True,
               help="Fetch and check, but do not publish.")  # fmt: skip
@@ -127,15 +136,16 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     if options.pause_ms is not None:
         log_repeated(root, status, error, before)
     elif error is not None:
-        logger.log("ERROR" if exits_with else "WARNING", "code {}: {}", code, error)
+        level = "ERROR" if exits_with else "WARNING"
+        logger.bind(help=error.help_page).log(level, "code {}: {}", code, error)
         if not exits_with:
             logger.warning(
                 "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
                 "fetch the missing bars itself"
             )
-    _report(outcome, status, options.as_json)
     if not options.dry_run:
         _write_status(root, status)
+    _report(outcome, status, options.as_json)
     return status
 
 

@@ -9,10 +9,17 @@ import click
 import msgspec
 
 from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, checked, print_json
 
 
-@click.command()
+@click.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job study ./snapshot",
+        "warmup-job study ./snapshot --bars 100,499 --step 10 --json",
+    ),
+)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…",
                 type=click.Path(path_type=Path, exists=True))  # fmt: skip
 @click.option("--strategy", envvar="WARMUP_STRATEGY", show_envvar=True,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from warmup_job.cli.config_options import ConfigCommand, check_strategies, on_config
+from warmup_job.cli.log_options import LogSettings
 from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.sectioned_command import examples
 from warmup_job.cli.shared_options import as_json_option, to_duration_ms
 from warmup_job.cli.until_stopped import until_stopped
 from warmup_job.errors import StoppedError, TraderError
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
     from warmup_job.trader.summary import TradeSummary
 
 
-@click.command(cls=ConfigCommand)
+@click.command(
+    cls=ConfigCommand,
+    epilog=examples(
+        "warmup-job trade --mode paper --root ./snapshot --state-dir ./state",
+        "warmup-job trade --mode paper --stop-after 10m --json",
+        "warmup-job trade --mode live --http-port 8081",
+    ),
+)
 @on_config
 @click.option("--mode", envvar="WARMUP_MODE", show_envvar=True, required=True,
               type=click.Choice(["paper", "live"]),
@@ -49,7 +57,7 @@ if TYPE_CHECKING:
 @as_json_option
 @click.pass_obj
 def trade(
-    stderr: AbstractContextManager[None],
+    logs: LogSettings,
     plan: WarmupPlan,
     mode: Mode,
     span_ms: int | None,
@@ -63,7 +71,7 @@ def trade(
     """
     speakers = frozenset(strategy.class_name for strategy in plan.strategies)
     kept = reserve_stdout_for_results(node_log_level.upper(), speakers)
-    with kept as results, stderr:
+    with kept as results, logs.relayed_stderr():
         check_strategies(plan)
         from warmup_job.trader.run_trader import trade as run_trader
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from warmup_job.cli.sectioned_command import FittingGroup, SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option
 from warmup_job.errors import TraderError
 
@@ -38,7 +39,7 @@ def _on_state_dir[R](command: Callable[..., R]) -> Callable[..., R]:
     return command
 
 
-@click.group()
+@click.group(cls=FittingGroup)
 def trader() -> None:
     """Pause, resume, flatten or inspect the trader that runs on a state folder.
 
@@ -47,7 +48,9 @@ def trader() -> None:
     """
 
 
-@trader.command()
+@trader.command(
+    cls=SectionedCommand, epilog=examples("warmup-job trader pause --state-dir ./state")
+)
 @_on_state_dir
 def pause(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     """Cancel all entries and send no more; keep exits. A restart does not change that."""
@@ -57,7 +60,13 @@ def pause(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     _report(message, as_json, pause_line(message.report))
 
 
-@trader.command()
+@trader.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job trader resume --state-dir ./state",
+        "warmup-job trader resume --after-drawdown --json",
+    ),
+)
 @click.option(
     "--after-drawdown", is_flag=True,
     help="Also lift the stop that max_drawdown_pct has set; the drawdown starts again at 0 %.",
@@ -74,7 +83,9 @@ def resume(
         _report(message, as_json, "\n".join(resume_lines(message.report, message.lifted)))
 
 
-@trader.command()
+@trader.command(
+    cls=SectionedCommand, epilog=examples("warmup-job trader flatten --config configs/warmup.yaml")
+)
 @_on_state_dir
 def flatten(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     """Close all positions of the traded instruments, and stay paused.
@@ -109,7 +120,12 @@ def flatten(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
         raise TraderError(f"not flat: {flat.why_not}")
 
 
-@trader.command()
+@trader.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job trader status --state-dir ./state", "warmup-job trader status --json"
+    ),
+)
 @_on_state_dir
 def status(state_dir: Path | None, config_path: Path, as_json: bool) -> None:
     """Print the trader's report."""

@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from warmup_job.cli.renamed_option import RenamedOption
+from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, print_json, to_duration_ms
-from warmup_job.errors import ConfigError, SnapshotError
+from warmup_job.errors import ConfigError, SnapshotError, help_page
 from warmup_job.market.times import duration_text
 
 if TYPE_CHECKING:
     from warmup_job.snapshot.manifest import Manifest
 
 
-@click.command()
+@click.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job verify ./snapshot",
+        "warmup-job verify ./snapshot --max-age 10m",
+        "warmup-job verify ./snapshot --config configs/warmup.yaml --json",
+    ),
+)
 @click.argument("root", envvar="WARMUP_ROOT", required=False, type=click.Path(path_type=Path))
 @click.option("--max-age", "max_age_ms", envvar="WARMUP_MAX_AGE", show_envvar=True,
               metavar="DURATION", callback=to_duration_ms,
@@ -76,4 +84,5 @@ def verify(
             click.echo(f"{name or root} is not usable:")
             for problem in problems:
                 click.echo(f"  - {problem}")
+            click.echo(f"help: {help_page(SnapshotError.exit_code)}")
         sys.exit(SnapshotError.exit_code)

@@ -35,7 +35,7 @@ def log_repeated(
     if status.last_success_ms is not None:
         ago_ms = max(0, status.at_ms - status.last_success_ms)
         succeeded = f"the last success was {duration_text(ago_ms)} ago"
-    logger.log(level, "code {}: {}", status.code, error)
+    logger.bind(help=error.help_page).log(level, "code {}: {}", status.code, error)
     logger.log(
         level, "{} run(s) in a row have failed, {}; {}",
         status.failed_in_a_row, succeeded, _snapshot_text(root, status.at_ms),

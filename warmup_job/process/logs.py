@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Literal, TextIO
 from loguru import logger
 
 from warmup_job.process.node_lines import parse_node_line
+from warmup_job.process.terminal import shows_colours
 
 if TYPE_CHECKING:
-    from loguru import Message
+    from loguru import Message, Record
 
 LogFormat = Literal["auto", "text", "json"]
 _TEXT = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {message}"
@@ -44,7 +45,13 @@ def _log_to(stream: TextIO, level: str, *, as_json: bool) -> None:
         logger.add(_json_to(stream), level=level)
     else:
         # No variable values in tracebacks: they could hold a secret.
-        logger.add(stream, level=level, format=_TEXT, diagnose=False)
+        colours = shows_colours(stream)
+        logger.add(stream, level=level, format=_text_format, diagnose=False, colorize=colours)
+
+
+def _text_format(record: Record) -> str:
+    link = " [help: {extra[help]}]" if record["extra"].get("help") else ""
+    return f"{_TEXT}{link}\n{{exception}}"
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def relayed_stderr(level: str, *, as_json: bool) -> Iterator[None]:
     """
     sys.stderr.flush()
     ours = os.fdopen(os.dup(2), "w")
-    form = "json" if as_json else "coloured" if ours.isatty() else "text"
+    form = "json" if as_json else "coloured" if shows_colours(ours) else "text"
     command = [sys.executable, "-m", "warmup_job.process.stderr_relay", level, form]
     read_end, write_end = os.pipe()
     with subprocess.Popen(command, stdin=read_end, stdout=ours, start_new_session=True):  # noqa: S603 - our own module
@@ -134,6 +141,8 @@ def _as_json(message: Message) -> str:
         "level": record["level"].name,
         "message": record["message"],
     }
+    if "help" in record["extra"]:
+        line["help"] = record["extra"]["help"]
     if record["exception"] is not None:
         # The traceback without the variables' values: those could be secrets.
         line["exception"] = "".join(traceback.format_exception(record["exception"].value))
