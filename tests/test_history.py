@@ -88,6 +88,8 @@ def test_history_asks_only_for_what_a_stale_snapshot_lacks(
     assert opens(history) == [first_ms + i * MINUTE_MS for i in range(len(history.bars))]
     newest_ms = EARLY_MS + (age_min if asked else 0) * MINUTE_MS
     assert opens(history)[-1] == MINUTE.last_closed(newest_ms)
+    used = (situation.root / "current").resolve().name if age_min < 600 else ""
+    assert history.snapshot == used
     assert history.certificate is not None
     assert history.certificate.proven
     assert history.instrument is not None

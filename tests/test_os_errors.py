@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,13 @@ from warmup_job.handoff.reporting.report import Report
 REPORT = Report(state="live", why="", mode="paper", at_ms=0, since_ms=0, started_ms=0)
 
 
+def no_page() -> Any:
+    pytest.fail("nobody has looked at the page")
+
+
 def test_port_that_is_taken_is_named_once() -> None:
     async def serve(port: int) -> None:
-        async with serving("127.0.0.1", port, lambda: REPORT):
+        async with serving("127.0.0.1", port, lambda: REPORT, no_page):
             pass
 
     with socket.create_server(("127.0.0.1", 0)) as taken:

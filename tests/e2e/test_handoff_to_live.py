@@ -21,6 +21,7 @@ from nautilus_trader.model.data import BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
 
 import warmup_job
+from tests.support.chromium import Chromium
 from tests.support.commands import job, job_process
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.seam import (
@@ -799,7 +800,10 @@ def metric(text: str, name: str) -> float:
     return values[name]
 
 
-def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: Path) -> None:
+@pytest.mark.browser
+def test_probes_metrics_page_and_log_show_the_state(
+    start_exchange: Start, tmp_path: Path, chromium: Chromium
+) -> None:
     running = start_exchange()
     path = imported_file(
         tmp_path, running, [follower(SPOT_SECONDS)], streams={"1s": 30}, market="spot",
@@ -812,7 +816,7 @@ def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: 
     lines: list[str] = []
     arguments = ("trade", "--config", path, "--root", tmp_path / "none", "--mode", "paper")
 
-    with job_process(*arguments) as trader:
+    with job_process(*arguments) as trader, chromium.page() as page:
 
         def read_until(words: str) -> str:
             for line in trader.stderr:
@@ -822,16 +826,27 @@ def test_probes_metrics_and_log_show_the_state(start_exchange: Start, tmp_path: 
             pytest.fail(f"never said: {words}")
 
         url = read_until("probes and metrics at ").rpartition(" ")[2]
+        page.navigate(url)
+        page.wait_for("document.querySelector('h1').textContent === 'Not trading yet'")
         assert probe(url, "/healthz")[0] == 200
         early = probe(url, "/readyz")
         running.clear_faults()
         read_until("live: ")
         ready = probe(url, "/readyz")
         metrics = probe(url, "/metrics")[1]
+        page.wait_for("document.querySelector('h1').textContent === 'Trading'")
+        page.wait_for("document.querySelector('tr.now') && document.querySelector('canvas')")
+        assert page.evaluate("document.getElementById('mode').textContent") == "PAPER"
         running.fault("ws-mute")
         read_until("degraded: ")
         gap = probe(url, "/readyz")
         gap_metrics = probe(url, "/metrics")[1]
+        page.wait_for("document.querySelector('h1').textContent === 'Not trading'")
+        shown = "['why', 'remedy'].map(id => document.getElementById(id).innerText)"
+        why, remedy = page.evaluate(shown)
+        assert "the websocket did not bring" in why
+        assert "warmup-job doctor" in remedy
+        assert page.problems == []
         running.clear_faults()
         read_until("live: ")
         again = probe(url, "/readyz")

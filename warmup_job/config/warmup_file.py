@@ -288,8 +288,8 @@ class TradeSection(Section, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=65_535,
-            description="Port for /healthz, /readyz and /metrics; 0: any free port. Omit to "
-            "disable.",
+            description="Port for the page at /, /healthz, /readyz and /metrics; 0: any free "
+            "port. Omit to disable.",
         ),
     ] = None
     http_host: Annotated[str, Meta(description="Address that this port listens on.")] = "0.0.0.0"  # noqa: S104 - Kubernetes' probes come from outside of the pod

@@ -55,6 +55,7 @@ from warmup_job.modes import Orders
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
+    from warmup_job.handoff.reporting.page.market_view import Markets
 
 _WATCH_S = 0.5  # between two looks at whether the node is alive
 _REPORT_S = 5.0
@@ -429,6 +430,14 @@ class BaseRunner(ABC):
     def delivered(self) -> DeliveredBars:
         """How many bars strategies have had, history included."""
         return self.streams.delivered()
+
+    def markets(self) -> Markets | None:
+        """Return what the page shows of the node; None: it is not built yet."""
+        if self.node is None:
+            return None
+        from warmup_job.handoff.reporting.page.market_view import Markets
+
+        return Markets(self.node.kernel.cache, self.instrument_ids, self.settings.identity.owns)
 
     def report(self) -> Report:
         """Return the present state of the trader and its streams."""

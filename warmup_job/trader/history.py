@@ -129,7 +129,8 @@ async def _load(
                 logger.info(
                     "{}: {} bars to {}", plan.stream, entry.bar_count, utc_text(entry.last_close)
                 )
-                return _history(warmup, plan, _stored(snapshot, entry), instrument)
+                found = _stored(snapshot, entry)
+                return _history(warmup, plan, found, instrument, snapshot.folder.name)
             reusable = reusable_bars(snapshot, plan, last_ms, warmup.max_gap_bars)
             age = duration_text(age_ms)
             stale = f"the snapshot is stale: {plan.stream} has lacked bars for {age}"
@@ -146,7 +147,8 @@ async def _load(
         acquired = await acquire_bars(client, plan, client.now_ms(), reusable=reusable)
         if not acquired.bars.rows:
             raise DataInvalidError(f"{plan.stream}: Binance has no closed kline")
-        return _history(warmup, plan, acquired, instrument)
+        used = "" if snapshot is None or reusable is None else snapshot.folder.name
+        return _history(warmup, plan, acquired, instrument, used)
     except RefusedError:
         raise  # no node could trade it either
     except WarmupError as error:
@@ -195,6 +197,7 @@ def _history(
     plan: StreamPlan,
     acquired: AcquiredBars | None,
     instrument: Instrument | None,
+    snapshot: str = "",
 ) -> History:
     """Describe what the runner starts with; without bars it starts cold."""
     bar_type = bar_type_of(warmup.venue.instrument_id(plan.stream.symbol), plan.stream.interval)
@@ -231,4 +234,5 @@ def _history(
         proof=proof,
         certificate=certificate,
         declared=tuple((each.kind, each.period) for each in plan.indicators),
+        snapshot=snapshot,
     )

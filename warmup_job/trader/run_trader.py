@@ -9,6 +9,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,7 @@ from warmup_job.trader.summary import TradeSummary
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
+    from warmup_job.handoff.reporting.page.page_routes import PageRoutes
 
 
 async def trade(
@@ -93,8 +95,17 @@ async def trade(
         def report() -> Report:
             return complete(reporter.now())
 
+        def make_page() -> PageRoutes:
+            from warmup_job.handoff.reporting.page.page_routes import PageRoutes
+            from warmup_job.handoff.reporting.page.page_view import PageSource
+
+            source = PageSource(
+                report, reporter.markets, plan.venue.environment, url, version("warmup-job")
+            )
+            return PageRoutes(source)
+
         await stack.enter_async_context(controlled(state_dir, operator, report))
-        http = serving(settings.http_host, settings.http_port, report)
+        http = serving(settings.http_host, settings.http_port, report, make_page)
         await stack.enter_async_context(http)
         # The job records rate limits on the snapshot volume, the trader in its own state.
         await wait_for_limit((plan.root, state_dir.path), url)

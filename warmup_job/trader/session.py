@@ -69,6 +69,7 @@ async def run_session(
         plan, mode, client, strategies, state_dir, operator=operator, identity=identity
     )
     runner.on_report, reporter.make = reporter.publish, runner.report
+    reporter.make_markets = runner.markets
     operator.on_lift = partial(lift_drawdown_stops, strategies, runner)
     runner.enter("verifying", str(plan.root))
     if mode == "live":  # check the requirements before there is a node

@@ -200,6 +200,7 @@ class BarStream:
             live_bars=self.delivered.live,
             silent_ms=silent_ms,
             why_not=self.why_not(),
+            snapshot=self.history.snapshot,
         )
 
     async def keep(self) -> None:

@@ -29,6 +29,7 @@ class History:
             ``wanted`` is enough.
         certificate: the certificate of ``bars``, if a detector uses them.
         declared: the strategies' own indicators, as (kind, period).
+        snapshot: id of the snapshot that its older bars are from; empty: all were fetched.
     """
 
     bar_type: BarType
@@ -40,3 +41,4 @@ class History:
     proof: RollingCertificate | None = None
     certificate: Certificate | None = None
     declared: Sequence[tuple[str, int]] = ()
+    snapshot: str = ""

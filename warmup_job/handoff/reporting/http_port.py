@@ -1,22 +1,35 @@
-"""The trader's HTTP port: /healthz, /readyz and /metrics, for probes and Prometheus."""
+"""The trader's HTTP port: /healthz and /readyz for probes, /metrics, and the page at /."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
 
 from warmup_job.errors import ConfigError
 from warmup_job.handoff.reporting.metrics import metrics
+from warmup_job.handoff.reporting.page import PAGE_PATHS
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.process.os_errors import cause_of
 
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from warmup_job.handoff.reporting.page.page_routes import PageRoutes
+
 
 @asynccontextmanager
-async def serving(host: str, port: int | None, report: Callable[[], Report]) -> AsyncIterator[None]:
-    """Answer probes until the block ends.
+async def serving(
+    host: str,
+    port: int | None,
+    report: Callable[[], Report],
+    make_page: Callable[[], PageRoutes],
+) -> AsyncIterator[None]:
+    """Answer probes and serve the page until the block ends.
 
     /healthz: 200 while the event loop runs. /readyz: 200 when live and contiguous, else 503 with
     the state and the reason. They answer from the loop that trades, so both fail if it hangs.
@@ -25,6 +38,7 @@ async def serving(host: str, port: int | None, report: Callable[[], Report]) -> 
         host: the address to listen on.
         port: the port; None: open none.
         report: returns the present report.
+        make_page: imports and makes the page; it runs in a thread, when the first visitor comes.
 
     Raises:
         ConfigError: the port cannot be opened.
@@ -48,7 +62,17 @@ async def serving(host: str, port: int | None, report: Callable[[], Report]) -> 
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(text=metrics(report()), content_type="text/plain", charset="utf-8")
 
+    page: asyncio.Future[PageRoutes] | None = None
+
+    async def show_page(request: web.Request) -> web.StreamResponse:
+        nonlocal page
+        page = page or asyncio.ensure_future(asyncio.to_thread(make_page))
+        routes = await asyncio.shield(page)
+        return await routes.answer(request)
+
     app = web.Application()
+    for path in PAGE_PATHS:
+        app.router.add_get(path, show_page)
     for path, handler in {"/healthz": health, "/readyz": ready, "/metrics": show_metrics}.items():
         app.router.add_get(path, handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -61,7 +85,7 @@ async def serving(host: str, port: int | None, report: Callable[[], Report]) -> 
                 f"trade.http_port: cannot listen on {host}:{port} ({cause_of(error)}): choose "
                 "another port or trade.http_host"
             ) from None
-        logger.info("probes and metrics at http://{}:{}", host, runner.addresses[0][1])
+        logger.info("page, probes and metrics at http://{}:{}", host, runner.addresses[0][1])
         yield
     finally:
         await runner.cleanup()

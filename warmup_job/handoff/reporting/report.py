@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from warmup_job.handoff.reporting.flatten_report import FlattenReport
 from warmup_job.modes import OperatorState
+
+if TYPE_CHECKING:
+    from warmup_job.handoff.reporting.page.market_view import Markets
 
 State = Literal[
     "starting", "verifying", "warming", "filling", "live", "paused", "degraded", "stopping"
@@ -43,6 +46,8 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """For how many ms its websocket stream is silent; None: it was never heard."""
     why_not: str
     """Why it blocks trading; empty: it does not."""
+    snapshot: str = ""
+    """Id of the snapshot that its history began with; empty: the trader has fetched all of it."""
 
 
 class OtherTraderReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +203,8 @@ class Reporter:
         self._on_report = on_report
         self.make: Callable[[], Report] | None = None
         """Makes the present report, once there is a runner."""
+        self.make_markets: Callable[[], Markets | None] = lambda: None
+        """Makes what the page shows of a node, once there is a runner."""
         at_ms = now_ms()
         self._starting = Report(
             state="starting",
@@ -218,6 +225,10 @@ class Reporter:
         if self.make is not None:
             return self.make()
         return msgspec.structs.replace(self._starting, at_ms=now_ms())
+
+    def markets(self) -> Markets | None:
+        """Return what the page shows of the running node; None: there is no node yet."""
+        return self.make_markets()
 
 
 def now_ms() -> int:
