@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
+import msgspec
 import pytest
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import MessageBus, TestClock
@@ -22,12 +23,15 @@ from nautilus_trader.model.identifiers import (
     VenueOrderId,
 )
 from nautilus_trader.model.objects import Price, Quantity
+from prometheus_client import Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from warmup_job.binance.unknown_outcome import not_placed_reason, not_reached_reason
 from warmup_job.handoff.outgoing_orders.order_denial import OrderDenial, book_problem
 from warmup_job.handoff.outgoing_orders.order_limits import OrderLimits
 from warmup_job.handoff.reporting.figures import UnprotectedTime
-from warmup_job.handoff.reporting.metrics import metrics
+from warmup_job.handoff.reporting.metrics import report_metrics
 from warmup_job.handoff.reporting.rejections import RejectionCounter, code_of
 from warmup_job.handoff.reporting.report import (
     AccountReport,
@@ -35,9 +39,9 @@ from warmup_job.handoff.reporting.report import (
     GridReport,
     Rejections,
     Report,
+    StreamReport,
 )
 
-LINE = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.]+')
 BOOKS = {
     "LONG": BookReport(
         quantity=Decimal("0.020"), entry_price=Decimal(50_000), unrealised=Decimal("1.5"),
@@ -60,54 +64,53 @@ REPORT = Report(
     rejections=(Rejections(kind="rejected", code="-2010", count=4),),
     account=AccountReport(state="ok", why="", event_age_ms=2_500),
 )  # fmt: skip
-NAME = 'instrument="BTCUSDT-PERP.BINANCE"'
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        'warmup_trader_state{state="paused"} 1',
-        'warmup_trader_operator{wish="paused"} 1',
-        'warmup_trader_operator{wish="trading"} 0',
-        f'warmup_grid_equity{{{NAME},currency="USDT"}} 10001.5',
-        f'warmup_grid_realised_profit{{{NAME},currency="USDT"}} 70',
-        f'warmup_grid_unrealised_profit{{{NAME},currency="USDT"}} 1.5',
-        f'warmup_grid_fees{{{NAME},currency="USDT"}} 0.3',
-        f'warmup_grid_funding{{{NAME},currency="USDT"}} 0.0',
-        f"warmup_grid_result_time_seconds{{{NAME}}} 2.9",
-        f"warmup_grid_drawdown_ratio{{{NAME}}} 0.025",
-        f'warmup_grid_inventory{{{NAME},book="LONG"}} 0.020',
-        f'warmup_grid_unprotected{{{NAME},book="LONG"}} 0.006',
-        f'warmup_grid_unprotected{{{NAME},book="SHORT"}} 0',
-        f'warmup_grid_open_orders{{{NAME},kind="entry"}} 9',
-        f'warmup_grid_regime{{{NAME},regime="DOWN"}} 1',
-        f'warmup_grid_regime{{{NAME},regime="UP"}} 0',
-        f"warmup_grid_stopped{{{NAME}}} 1",
-        f'warmup_grid_blocked{{{NAME},reason="circuit_breaker"}} 1',
-        f'warmup_grid_blocked{{{NAME},reason="stale_bars"}} 0',
-        "warmup_trader_unprotected_seconds 1.5",
-        'warmup_trader_order_rejections_total{kind="rejected",code="-2010"} 4',
-        'warmup_trader_account_state{state="ok"} 1',
-        "warmup_trader_account_event_age_seconds 2.5",
-    ],
+STREAM = StreamReport(
+    bar_type="BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL", phase="live", contiguous_to_ms=1_500,
+    history_bars=3, filled_bars=2, live_bars=1, silent_ms=250, why_not="",
+)  # fmt: skip
+WHOLE = msgspec.structs.replace(
+    REPORT, streams=(STREAM,), live_after_s=1.25, trading=True, orders_open=10, positions_open=1
 )
-def test_metrics_have_what_a_grid_operator_needs(line: str) -> None:
-    assert line in metrics(REPORT).splitlines()
+BEFORE = Path(__file__).with_name("support") / "metrics_before_prometheus_client.prom"
+"""What version 0.1.0 showed of `WHOLE`: dashboards and alerts use these names and labels."""
 
 
-def test_metrics_are_valid_and_declare_every_family_once() -> None:
-    text = metrics(REPORT)
-    assert text.endswith("\n")
-    values = [line for line in text.splitlines() if not line.startswith("#")]
-    assert all(map(LINE.fullmatch, values))
-    declared = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# TYPE"))
-    assert set(declared.values()) == {1}
-    assert {re.split(r"[{ ]", line)[0] for line in values} <= set(declared)
+class Shown(Collector):
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def collect(self) -> Iterator[Metric]:
+        return report_metrics(self.report)
+
+
+def text_of(report: Report) -> str:
+    return generate_latest(Shown(report)).decode()
+
+
+def families(text: str) -> dict[str, Metric]:
+    found = list(text_string_to_metric_families(text))
+    by_name = {each.name: each for each in found}
+    assert len(by_name) == len(found), "a family is declared twice"
+    return by_name
+
+
+def test_metrics_have_the_names_types_labels_and_values_of_before() -> None:
+    before = families(BEFORE.read_text())
+    now = families(text_of(WHOLE))
+    assert {name: now[name] for name in before} == before
+    assert now.keys() == before.keys()
+
+
+def test_metrics_show_the_offset_of_the_clock_once_it_is_known() -> None:
+    assert "clock_offset" not in text_of(WHOLE)
+    text = text_of(msgspec.structs.replace(WHOLE, clock_offset_ms=-1_500))
+    assert "warmup_trader_clock_offset_seconds -1.5\n" in text
 
 
 def test_metrics_of_a_trader_without_a_grid_or_account_have_no_amounts() -> None:
-    text = metrics(Report(state="live", why="", mode="paper", at_ms=0, since_ms=0, started_ms=0))
-    assert 'warmup_trader_state{state="live"} 1' in text
+    report = Report(state="live", why="", mode="paper", at_ms=0, since_ms=0, started_ms=0)
+    text = text_of(report)
+    assert 'warmup_trader_state{state="live"} 1.0' in text
     assert "warmup_grid_equity{" not in text
     assert "warmup_trader_account" not in text
 

@@ -47,7 +47,7 @@ def test_trader_posts_when_it_is_live_paused_and_stopped_and_never_shows_the_url
             def is_measured(report: dict[str, Any]) -> bool:
                 with urllib.request.urlopen(f"{url}/metrics") as answer:
                     lines = answer.read().decode().splitlines()
-                return f"{name} {report['orders_open']}" in lines
+                return f"{name} {report['orders_open']:.1f}" in lines
 
             trader.until(is_measured)  # more entries may be on their way
             assert trader.ask("pause").code == 0

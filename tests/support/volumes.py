@@ -29,7 +29,16 @@ BARS = 40
 HALF_PAST_MS = 1_780_003_800_000
 """2026-05-28T21:30Z: no hour ends while the tests run, so nothing new closes unless we say so."""
 
-DOCUMENTED = {"current", "snapshots", ".staging", "status.json", "limits.json", ".lease", ".lock"}
+DOCUMENTED = {
+    "current",
+    "snapshots",
+    ".staging",
+    "status.json",
+    "limits.json",
+    "warmup.prom",
+    ".lease",
+    ".lock",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,13 +115,13 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     from warmup_job.job.run_job import Outcome, warm
     from warmup_job.snapshot.status import Status, read_status
 
-    outcome = Outcome()
+    outcome, weights, started_s = Outcome(), list[int](), time.monotonic()
     try:
         with ExitStack() as stack:
             progress = _progress(plan, stack)
             outcome = await warm(
                 plan, until=options.until, dry_run=options.dry_run, full=options.full,
-                progress=progress,
+                progress=progress, on_weight=weights.append,
             )  # fmt: skip
         error = outcome.worst
     except WarmupError as failure:
@@ -132,7 +132,11 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     name = outcome.folder.name if outcome.folder else None
     root = plan.root
     before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
-    status = Status(time.time_ns() // 1_000_000, code, exits_with, message, name).after(before)
+    status = Status(
+        time.time_ns() // 1_000_000, code, exits_with, message, name,
+        seconds=round(time.monotonic() - started_s, 3), weight_spent=sum(weights),
+        repeat_every_ms=options.pause_ms,
+    ).after(before)  # fmt: skip
     if options.pause_ms is not None:
         log_repeated(root, status, error, before)
     elif error is not None:
@@ -203,8 +207,10 @@ def _report(outcome: Outcome, status: Status, as_json: bool) -> None:
 
 
 def _write_status(root: Path, status: Status) -> None:
-    """Write the volume's status.json and Kubernetes' termination message."""
+    """Write the volume's status.json and warmup.prom, and Kubernetes' termination message."""
     from warmup_job.snapshot.status import write_status, write_termination_message
+    from warmup_job.snapshot.volume_metrics import write_textfile
 
     write_status(root, status)
+    write_textfile(root)
     write_termination_message(status.message)

@@ -66,6 +66,7 @@ class RunReports:
         uncancelled: UncancelledReport | None,
         *,
         trading: bool,
+        clock_offset_ms: int | None = None,
     ) -> Report:
         """Return the present state of the trader and its streams.
 
@@ -75,6 +76,7 @@ class RunReports:
             account: how the account compares with the cache; None: it is not compared.
             uncancelled: entries that should be cancelled; None: there are none.
             trading: whether orders may leave.
+            clock_offset_ms: this machine's time minus the exchange's, ms; None: not known.
         """
         run, grids, at_ms = self._run, grid_reports(self._strategies), now_ms()
         return Report(
@@ -98,4 +100,5 @@ class RunReports:
             unprotected_ms=self._unprotected.look(grids, at_ms),
             rejections=self._rejections.report(),
             uncancelled=uncancelled,
+            clock_offset_ms=clock_offset_ms,
         )

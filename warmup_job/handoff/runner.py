@@ -447,4 +447,5 @@ class BaseRunner(ABC):
             self.account_report(),
             self._look_at_entries(),
             trading=self.trading == TradingState.ACTIVE,
+            clock_offset_ms=self.clock.offset_ms,
         )

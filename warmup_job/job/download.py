@@ -54,6 +54,8 @@ class JobRun:
     """Called with the number of rows of each page."""
     started_s: float
     """Monotonic clock, s."""
+    on_weight: Callable[[int], object] = lambda _: None
+    """Called with the request weight that was used, also by a run that fails."""
 
     def left_ms(self) -> int:
         """Return how long the client may still wait before the deadline, ms."""
@@ -128,6 +130,9 @@ async def download(run: JobRun, spill_folder: Path | None) -> Download | Snapsho
         raise DeadlineError(
             f"not done within warmup.deadline ({allowed}): raise it, or ask for fewer bars"
         ) from None
+    finally:
+        if client is not None:
+            run.on_weight(client.budget.spent)
     if isinstance(info, BaseException):
         raise info
     streams = {
@@ -199,4 +204,5 @@ def _import_ahead(with_nautilus: bool) -> None:
 
     if with_nautilus:
         import warmup_job.catalog.instruments
-        import warmup_job.catalog.nautilus_catalog  # noqa: F401
+        import warmup_job.catalog.nautilus_catalog
+    import warmup_job.snapshot.volume_metrics  # noqa: F401

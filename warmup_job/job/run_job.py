@@ -70,6 +70,7 @@ async def warm(
     dry_run: bool = False,
     full: bool = False,
     progress: Callable[[int], object] = lambda _: None,
+    on_weight: Callable[[int], object] = lambda _: None,
 ) -> Outcome:
     """Fetch, check and publish one snapshot of every stream within the deadline.
 
@@ -82,6 +83,7 @@ async def warm(
         dry_run: do everything except publish.
         full: fetch every bar, also those that the snapshot has.
         progress: called with the number of rows of each page.
+        on_weight: called with the request weight that was used, also by a run that fails.
 
     Returns:
         The outcome. It has the errors of single streams; the other streams are published.
@@ -89,7 +91,7 @@ async def warm(
     Raises:
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
-    run = JobRun(plan, until, full, progress, time.monotonic())
+    run = JobRun(plan, until, full, progress, time.monotonic(), on_weight)
     check_network(plan.venue)
     if dry_run:
         return await _prepare(run, None)

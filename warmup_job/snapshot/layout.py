@@ -6,6 +6,7 @@
 <root>/.staging/<id>.<random>/            readers ignore it
 <root>/status.json                        how the last run ended
 <root>/limits.json                        rate limits and bans: endpoint and end, UTC ms
+<root>/warmup.prom                        the job's figures, for Prometheus
 <root>/.lease, <root>/.lock               which job is working
 """
 
@@ -20,7 +21,7 @@ from warmup_job.market.times import utc_text
 
 CURRENT, SNAPSHOTS, STAGING = "current", "snapshots", ".staging"
 CATALOG, MANIFEST = "catalog", "manifest.json"
-STATUS, LIMITS = "status.json", "limits.json"
+STATUS, LIMITS, TEXTFILE = "status.json", "limits.json", "warmup.prom"
 LEASE, LOCK = ".lease", ".lock"
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}", re.ASCII)
 

@@ -37,6 +37,12 @@ def limited_until_ms(root: Path, endpoint: str) -> int:
     return until_ms
 
 
+def recorded_limits(root: Path) -> dict[str, int]:
+    """Return until when each recorded endpoint must not be asked, UTC ms; past ends included."""
+    longest_ms = _now_ms() + LONGEST_BAN_MS
+    return {url: until_ms for url, until_ms in _read(root).items() if until_ms <= longest_ms}
+
+
 def record_limit(root: Path, endpoint: str, until_ms: int) -> None:
     """Record that no request may be sent to ``endpoint`` before ``until_ms``.
 

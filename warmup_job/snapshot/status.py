@@ -27,6 +27,9 @@ class Status(msgspec.Struct, frozen=True):
         snapshot: The id of the published snapshot; None: the run published nothing.
         failed_in_a_row: Runs on this volume with a code other than 0 since the last one with 0.
         last_success_ms: When a run last ended with code 0, UTC ms; None: never.
+        seconds: How long the run took; None: unknown.
+        weight_spent: Request weight that the run used; None: unknown.
+        repeat_every_ms: The pause until the next run; None: there is none.
     """
 
     at_ms: int
@@ -36,6 +39,9 @@ class Status(msgspec.Struct, frozen=True):
     snapshot: str | None = None
     failed_in_a_row: int = 0
     last_success_ms: int | None = None
+    seconds: float | None = None
+    weight_spent: int | None = None
+    repeat_every_ms: int | None = None
 
     def after(self, previous: Status | None) -> Status:
         """Return this status with the counts continued from ``previous``."""

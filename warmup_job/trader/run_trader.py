@@ -105,7 +105,8 @@ async def trade(
             return PageRoutes(source)
 
         await stack.enter_async_context(controlled(state_dir, operator, report))
-        http = serving(settings.http_host, settings.http_port, report, make_page)
+        folders = (plan.root, state_dir.path)
+        http = serving(settings.http_host, settings.http_port, report, make_page, folders)
         await stack.enter_async_context(http)
         # The job records rate limits on the snapshot volume, the trader in its own state.
         await wait_for_limit((plan.root, state_dir.path), url)

@@ -58,6 +58,11 @@ class ClockWatch:
         self.problem = ""
         """Why orders would be refused because of the clock; empty: they would not."""
 
+    @property
+    def offset_ms(self) -> int:
+        """This machine's time minus the exchange's, ms."""
+        return now_ms() - self._client.now_ms()
+
     def look(self, nautilus_ms: int) -> None:
         """Compare the clocks; this asks the exchange for nothing.
 

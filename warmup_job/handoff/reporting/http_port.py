@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from loguru import logger
 
 from warmup_job.errors import ConfigError
-from warmup_job.handoff.reporting.metrics import metrics
 from warmup_job.handoff.reporting.page import PAGE_PATHS
 from warmup_job.handoff.reporting.report import Report
 from warmup_job.process.os_errors import cause_of
@@ -28,6 +28,7 @@ async def serving(
     port: int | None,
     report: Callable[[], Report],
     make_page: Callable[[], PageRoutes],
+    folders: Sequence[Path] = (),
 ) -> AsyncIterator[None]:
     """Answer probes and serve the page until the block ends.
 
@@ -39,6 +40,7 @@ async def serving(
         port: the port; None: open none.
         report: returns the present report.
         make_page: imports and makes the page; it runs in a thread, when the first visitor comes.
+        folders: whose figures /metrics has too: the snapshot volume, and the state folder.
 
     Raises:
         ConfigError: the port cannot be opened.
@@ -47,6 +49,8 @@ async def serving(
         yield
         return
     from aiohttp import web
+
+    from warmup_job.handoff.reporting.metrics_handler import metrics_handler
 
     def answer(status: int, state: Report) -> web.Response:
         body = msgspec.json.encode(state)
@@ -59,9 +63,6 @@ async def serving(
         state = report()
         return answer(200 if state.ready else 503, state)
 
-    async def show_metrics(_: web.Request) -> web.Response:
-        return web.Response(text=metrics(report()), content_type="text/plain", charset="utf-8")
-
     page: asyncio.Future[PageRoutes] | None = None
 
     async def show_page(request: web.Request) -> web.StreamResponse:
@@ -73,8 +74,9 @@ async def serving(
     app = web.Application()
     for path in PAGE_PATHS:
         app.router.add_get(path, show_page)
-    for path, handler in {"/healthz": health, "/readyz": ready, "/metrics": show_metrics}.items():
+    for path, handler in {"/healthz": health, "/readyz": ready}.items():
         app.router.add_get(path, handler)
+    app.router.add_get("/metrics", metrics_handler(report, folders))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:

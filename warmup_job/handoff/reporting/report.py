@@ -184,6 +184,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rejections: tuple[Rejections, ...] = ()
     uncancelled: UncancelledReport | None = None
     """Entries that should be cancelled; None: there are none."""
+    clock_offset_ms: int | None = None
+    """This machine's time minus the exchange's, ms; None: not known yet."""
 
     @property
     def ready(self) -> bool:
