@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import stat
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.support.commands import Result, job, job_process
@@ -292,6 +294,20 @@ def test_trader_that_ends_during_a_flatten_is_named(folder: Path) -> None:
         assert OperatorControl(StateDir(folder, "paper")).state == "flattening"
 
     asyncio.run(run())
+
+
+def test_request_counts_as_sent_before_the_trader_has_it(folder: Path) -> None:
+    """Or an interruption between the two would say that nothing was closed."""
+    with listening_socket(folder) as listener, ExitStack() as peers:
+        listener.setblocking(True)
+
+        def answer() -> None:
+            peer = peers.enter_context(listener.accept()[0])
+            with pytest.raises(BlockingIOError):
+                peer.recv(1, socket.MSG_DONTWAIT)
+            peer.sendall(msgspec.json.encode(ControlMessage(done=True)) + b"\n")
+
+        assert ask_trader(folder, "flatten", on_sending=answer).done
 
 
 # -- the command -----------------------------------------------------------------------------------

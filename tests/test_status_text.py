@@ -108,6 +108,7 @@ def test_resume_says_what_still_holds_entries_back() -> None:
     lifted = replace(live, grids=(replace(grid, is_stopped=False, block_reason=""),))
     assert list(resume_lines(lifted, 1))[1:] == ["the drawdown stop is lifted"]
     assert list(resume_lines(lifted, 0))[1:] == ["no drawdown had stopped the entries"]
+    assert list(resume_lines(None, 1)) == ["resumed", "the drawdown stop is lifted"]
 
 
 def test_status_of_a_live_trader_says_that_the_strategy_holds_entries_back() -> None:

@@ -79,8 +79,7 @@ def resume(
     from warmup_job.trader.status_text import resume_lines
 
     message = _ask("resume", state_dir, config_path, after_drawdown=after_drawdown)
-    if message.report is not None:
-        _report(message, as_json, "\n".join(resume_lines(message.report, message.lifted)))
+    _report(message, as_json, "\n".join(resume_lines(message.report, message.lifted)))
 
 
 @trader.command(
@@ -156,7 +155,7 @@ def _ask(
     command: ControlCommand,
     state_dir: Path | None,
     config_path: Path,
-    on_sent: Callable[[], object] = lambda: None,
+    on_sending: Callable[[], object] = lambda: None,
     on_progress: Callable[[str], object] = lambda _: None,
     *,
     after_drawdown: bool = False,
@@ -167,7 +166,7 @@ def _ask(
         from warmup_job.config import load
 
         state_dir = load(config_path).trade.state_dir
-    message = ask_trader(state_dir, command, on_progress, on_sent, after_drawdown=after_drawdown)
+    message = ask_trader(state_dir, command, on_progress, on_sending, after_drawdown=after_drawdown)
     if message.error:
         raise TraderError(f"the trader refuses the request: {message.error}")
     return message

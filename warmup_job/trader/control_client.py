@@ -21,7 +21,7 @@ def ask_trader(
     folder: Path,
     command: ControlCommand,
     on_progress: Callable[[str], object] = lambda _: None,
-    on_sent: Callable[[], object] = lambda: None,
+    on_sending: Callable[[], object] = lambda: None,
     *,
     after_drawdown: bool = False,
 ) -> ControlMessage:
@@ -31,7 +31,7 @@ def ask_trader(
         folder: the trader's `trade.state_dir`.
         command: what to ask for.
         on_progress: called with every step of a flatten, however long that takes.
-        on_sent: called once the trader has the request.
+        on_sending: called right before the trader gets the request.
         after_drawdown: with ``resume``, whether to lift the stop that a drawdown has set.
 
     Raises:
@@ -44,8 +44,8 @@ def ask_trader(
             request = msgspec.json.encode(
                 ControlRequest(command=command, after_drawdown=after_drawdown)
             )
+            on_sending()  # before it: an interruption right after it would find nothing sent
             connection.sendall(request + b"\n")
-            on_sent()
             with connection.makefile("rb") as lines:
                 for line in lines:
                     message = msgspec.json.decode(line, type=ControlMessage)

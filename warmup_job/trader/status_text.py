@@ -51,18 +51,18 @@ def status_lines(report: Report) -> Iterator[str]:
         yield f"{stream.bar_type}: {stream.phase} to {utc_text(stream.contiguous_to_ms)}{problem}"
 
 
-def resume_lines(report: Report, lifted: int | None) -> Iterator[str]:
+def resume_lines(report: Report | None, lifted: int | None) -> Iterator[str]:
     """Yield what a resume has brought about: the trader's state, and what still holds entries back.
 
     Args:
-        report: of the trader, after it.
+        report: of the trader, after it; None: there is none.
         lifted: how many grids a drawdown had stopped, which trade again; None: this was not asked.
     """
-    yield f"resumed; {_state(report)}"
+    yield "resumed" if report is None else f"resumed; {_state(report)}"
     if lifted is not None:
         yield "the drawdown stop is lifted" if lifted else "no drawdown had stopped the entries"
-    for grid in report.grids:
-        if grid.block_reason and report.trading:
+    for grid in () if report is None or not report.trading else report.grids:
+        if grid.block_reason:
             remedy = f": {_LIFT}" if grid.is_stopped else ""
             yield f"{grid.instrument_id}: no entries, {grid.block_reason}{remedy}"
 
@@ -96,7 +96,7 @@ def _entries(report: Report) -> str:
         return f"may leave, but none of {', '.join(grid.instrument_id for grid in blocked)}"
     if all(grid.block_kind == "limited" for grid in blocked):
         return "are held back, and so is every other order"
-    return f"are held back ({'; '.join({grid.block_reason: 0 for grid in blocked})})"
+    return f"are held back ({'; '.join(dict.fromkeys(grid.block_reason for grid in blocked))})"
 
 
 def _flatten_lines(report: Report, flatten: FlattenReport) -> Iterator[str]:
