@@ -179,7 +179,10 @@ def test_an_account_that_cannot_be_read_stops_entries_after_a_while() -> None:
     step = verdict.on_unread("HTTP 503", 100)  # before the first reading
     assert step is not None
     assert step.state == "unknown"
+    assert not verdict.is_overdue(UNREAD_MS - 1)
+    assert verdict.is_overdue(UNREAD_MS)
     verdict.judge([], 1_000)
+    assert not verdict.is_overdue(1_000 + 2 * UNREAD_MS)
     assert verdict.on_unread("HTTP 503", 1_000 + UNREAD_MS - 1) is None
     assert verdict.on_unread("HTTP 503", 1_000 + UNREAD_MS) == Step(
         "unknown", "the account cannot be read for 15 s: HTTP 503", "wait"

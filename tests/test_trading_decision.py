@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from warmup_job.handoff.reporting.report import State
-from warmup_job.handoff.trading_decision import Decision, Situation, StreamStatus, decide
+from warmup_job.handoff.trading_decision import (
+    AccountProblem,
+    Decision,
+    Situation,
+    StreamStatus,
+    decide,
+)
 
 CLOSE_MS = 1_700_000_099_999
 MINUTES = StreamStatus("BTCUSDT 1m", "contiguous", CLOSE_MS)
@@ -23,6 +29,7 @@ ETH_MINUTES = "ETHUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
 QUOTES = ("btcusdt@bookTicker",)
 
 FOUR_SILENT = tuple(f"{name}usdt@kline_1m" for name in ("btc", "eth", "link", "sol"))
+OVERDUE = AccountProblem("cannot be read for 15 s", is_unread=True, is_overdue=True)
 LIVE = "contiguous to 2023-11-14T22:14:59Z"
 BY = "paused by the operator since 2023-11-14T22:00:00Z"
 NO_SUBSCRIBER = "no strategy has subscribed to bars of the venue yet"
@@ -54,15 +61,19 @@ TABLE: dict[str, tuple[Situation, State, str]] = {
     "it recovers into the pause": (situation(MINUTES, state="degraded", operator=BY), "paused", BY),
     # -- the account
     "the account differs": (
-        situation(MINUTES, state="live", account="order E-1: open at the exchange"),
+        situation(MINUTES, state="live", account=AccountProblem("order E-1: open at the exchange")),
         "degraded",
         "order E-1: open at the exchange",
     ),
     "the account is being read for the first time": (
-        situation(MINUTES, account="not read yet", account_unread=True), "filling", "not read yet",
+        situation(MINUTES, account=AccountProblem("not read yet", is_unread=True)),
+        "filling", "not read yet",
+    ),
+    "the account cannot be read since the start, so that no bars are delivered": (
+        situation(FILLING, delivering=True, account=OVERDUE), "degraded", "cannot be read for 15 s",
     ),
     "bars are missing, and the account differs": (
-        situation(FILLING, account="differs"),
+        situation(FILLING, account=AccountProblem("differs")),
         "filling",
         "BTCUSDT 1m: 2 bar(s) are missing from 22:13",
     ),
@@ -169,9 +180,11 @@ def test_each_situation_gives_its_state_and_reason(name: str) -> None:
 
 def test_only_reasons_of_the_account_the_clock_and_a_silence_are_logged_where_they_arise() -> None:
     """So the change of the state does not repeat them at their level."""
-    assert decide(situation(MINUTES, state="live", account="the clock is wrong")).is_logged
+    wrong = AccountProblem("the clock is wrong", is_logged=True)
+    assert decide(situation(MINUTES, state="live", account=wrong)).is_logged
     assert decide(situation(MINUTES, state="live", silent=("btcusdt@kline_1m", 12.0))).is_logged
-    assert not decide(situation(STUCK, account="the clock is wrong")).is_logged
+    assert not decide(situation(STUCK, account=wrong)).is_logged
+    assert not decide(situation(MINUTES, account=OVERDUE)).is_logged
     assert not decide(situation(FEW)).is_logged
 
 

@@ -21,6 +21,8 @@ from tests.support.waiting import until
 from tests.support.webhook_receiver import receiving
 
 pytestmark = pytest.mark.e2e
+READINGS_BEFORE = 4
+"""How often the positions are read for the requirements of live trading, and by Nautilus."""
 
 
 def test_trader_posts_when_it_is_live_paused_and_stopped_and_never_shows_the_url(
@@ -65,6 +67,30 @@ def test_trader_posts_when_it_is_live_paused_and_stopped_and_never_shows_the_url
     written = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert trader.log in written
     assert not [each for each in written if b"very-secret" in each.read_bytes()]
+
+
+def test_trader_posts_when_the_account_cannot_be_read_since_its_start(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    running = start_exchange(volatility_bps=0.1)
+    with receiving() as receiver:
+        notify = {"url": receiver.url, "format": "json"}
+        config = snapshot_for_live(tmp_path, running, trade={"notify": notify})
+        running.fault(f"503@/fapi/v3/positionRisk:after={READINGS_BEFORE}")
+        with operated_live(config, running) as trader:
+            until(
+                lambda: any(each["event"] == "degraded" for each in receiver.bodies),
+                lambda: f"{receiver.bodies}\n{trader.log.read_text()}",
+                process=trader.process,
+            )
+            running.clear_faults()
+            trader.until(lambda report: report["state"] == "live")
+            assert trader.stop() == 143
+            lines = [json.loads(each) for each in trader.log.read_text().splitlines()]
+    assert "the account cannot be read for " in receiver.bodies[0]["text"]
+    (told,) = [each for each in lines if "the account cannot be read for " in each["message"]
+               and each["level"] != "INFO"]  # fmt: skip
+    assert told["level"] == "ERROR"
 
 
 def test_trader_posts_when_a_position_has_no_stop_and_when_it_has_one_again(

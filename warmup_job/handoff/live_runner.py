@@ -29,6 +29,7 @@ from warmup_job.handoff.node import Execution, account_type, environment, provid
 from warmup_job.handoff.node_start import Load, until_started
 from warmup_job.handoff.reporting.report import AccountReport
 from warmup_job.handoff.runner import BaseRunner
+from warmup_job.handoff.trading_decision import AccountProblem
 from warmup_job.market.symbol import venue_symbol
 
 
@@ -49,11 +50,6 @@ class LiveRunner(BaseRunner):
         return self.settings.market == "um"
 
     @property
-    def account_unread(self) -> bool:
-        """Whether the account has to be read before the trader can be live."""
-        return self._is_uncompared or not self._are_funds_known
-
-    @property
     def _is_uncompared(self) -> bool:
         return self._is_futures and (self._account is None or self._account.is_unread)
 
@@ -66,12 +62,20 @@ class LiveRunner(BaseRunner):
         """Return whether every websocket stream was heard and the account was read."""
         return super().is_heard() and not self._is_uncompared
 
-    def account_problem(self) -> str:
-        """Return why the account or the clock forbids entries; empty: they do not."""
-        if self._account is None:
-            return "the account has not been read yet" if self._is_futures else self.clock.problem
+    def account_problem(self) -> AccountProblem:
+        """Return why the account or the clock forbids entries."""
+        account, clock = self._account, self.clock.problem
+        if not self._is_futures:
+            return AccountProblem(clock, is_logged=bool(clock))
+        if account is None:
+            return AccountProblem("the account has not been read yet", is_unread=True)
         unknown = "" if self._are_funds_known else "the account's funds have not been read yet"
-        return self.clock.problem or self._account.reason or unknown
+        return AccountProblem(
+            clock or account.reason or unknown,
+            is_logged=bool(clock) or account.is_reason_logged,
+            is_unread=account.is_unread or bool(unknown),
+            is_overdue=account.is_overdue,
+        )
 
     def account_report(self) -> AccountReport | None:
         """Return how the account compares with Nautilus' cache; None: it is not compared."""

@@ -48,7 +48,7 @@ from warmup_job.handoff.shut_down import (
     take_over_shutdown,
 )
 from warmup_job.handoff.situation import is_warm_start, situation_of
-from warmup_job.handoff.trading_decision import decide
+from warmup_job.handoff.trading_decision import AccountProblem, decide
 from warmup_job.handoff.trading_policy import TradingPolicy
 from warmup_job.market.symbol import venue_symbol
 from warmup_job.modes import Orders
@@ -124,14 +124,9 @@ class BaseRunner(ABC):
     def _execution(self) -> Execution:
         """Return where orders go."""
 
-    @property
-    def account_unread(self) -> bool:
-        """Whether the account has to be read before the trader can be live."""
-        return False
-
-    def account_problem(self) -> str:
-        """Return why the account or the clock forbids entries; empty: they do not."""
-        return ""
+    def account_problem(self) -> AccountProblem:
+        """Return why the account or the clock forbids entries."""
+        return AccountProblem()
 
     def account_report(self) -> AccountReport | None:
         """Return how the account compares with Nautilus' cache; None: it is not compared."""
@@ -276,7 +271,7 @@ class BaseRunner(ABC):
         situation = situation_of(
             self.state, self.streams, self.websockets, self._expected(), self.strategies,
             self.policy.operator.reason,
-            account=self.account_problem(), account_unread=self.account_unread,
+            account=self.account_problem(),
         )  # fmt: skip
         state, reason, is_logged = decide(situation, require_history=self.policy.proven)
         self.set_trading(TradingState.ACTIVE if state == "live" else TradingState.HALTED)

@@ -10,7 +10,7 @@ from warmup_job.handoff.live_bars.bar_streams import BarStreams
 from warmup_job.handoff.live_bars.websocket import Websockets
 from warmup_job.handoff.reporting.report import State
 from warmup_job.handoff.strategy_features import is_warm
-from warmup_job.handoff.trading_decision import Situation, StreamStatus
+from warmup_job.handoff.trading_decision import AccountProblem, Situation, StreamStatus
 
 
 def situation_of(
@@ -21,8 +21,7 @@ def situation_of(
     strategies: Sequence[Strategy],
     operator: str,
     *,
-    account: str = "",
-    account_unread: bool = False,
+    account: AccountProblem,
 ) -> Situation:
     """Return what the decision depends on.
 
@@ -33,8 +32,7 @@ def situation_of(
         expected: the websocket streams that have to be heard.
         strategies: what the node runs.
         operator: why the operator holds entries back; empty: the operator does not.
-        account: why the account or the clock forbids entries; empty: they do not.
-        account_unread: whether the account has not been read since the start.
+        account: why the account or the clock forbids entries.
     """
     followed, delivering = streams.followed, streams.delivery.is_under_way()
     kept = list(followed.kept)
@@ -61,7 +59,6 @@ def situation_of(
         cold=tuple(followed.cold()),
         cold_strategies=tuple(str(each.id) for each in strategies if not is_warm(each)),
         account=account,
-        account_unread=account_unread,
         operator=operator,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from warmup_job.handoff.live_bars.bar_stream import Phase
@@ -23,6 +23,19 @@ class StreamStatus(NamedTuple):
     """Why this stream blocks trading; empty: it does not, or that was not looked at yet."""
 
 
+class AccountProblem(NamedTuple):
+    """Why the account or the clock forbids entries."""
+
+    reason: str = ""
+    """Empty: they do not."""
+    is_logged: bool = False
+    """Whether what has found the problem has logged it."""
+    is_unread: bool = False
+    """Whether the account has not been read since the start."""
+    is_overdue: bool = False
+    """Whether the first reading has failed for so long that it needs a person."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """Everything that the decision depends on.
@@ -40,8 +53,7 @@ class Situation:
         cold: why followers are cold although their history was there.
         cold_strategies: ids of strategies that report that they are not warm.
         operator: why the operator holds entries back; empty: the operator does not.
-        account: why the account or the clock forbids entries; empty: they do not.
-        account_unread: whether the account has not been read since the start.
+        account: why the account or the clock forbids entries.
     """
 
     state: State
@@ -55,8 +67,7 @@ class Situation:
     cold: tuple[str, ...] = ()
     cold_strategies: tuple[str, ...] = ()
     operator: str = ""
-    account: str = ""
-    account_unread: bool = False
+    account: AccountProblem = field(default_factory=AccountProblem)
 
 
 class Decision(NamedTuple):
@@ -69,6 +80,11 @@ class Decision(NamedTuple):
     """
 
 
+class _Reason(NamedTuple):
+    text: str
+    is_logged: bool = False
+
+
 def decide(situation: Situation, *, require_history: bool = True) -> Decision:
     """Decide whether trading is on (``live``), about to begin (``filling``) or ``degraded``.
 
@@ -79,24 +95,18 @@ def decide(situation: Situation, *, require_history: bool = True) -> Decision:
         situation: of the running node.
         require_history: whether a followed stream without history keeps trading halted.
     """
-    reason = next(_reasons_to_halt(situation, require_history=require_history), "")
-    if not reason and situation.operator:
+    reason = next(_reasons_to_halt(situation, require_history=require_history), None)
+    if reason is None and situation.operator:
         return Decision("paused", situation.operator)
-    if not reason:
+    if reason is None:
         contiguous_ms = max(each.contiguous_to_ms for each in situation.streams)
         return Decision("live", f"contiguous to {utc_text(contiguous_ms)}")
     phases = {each.phase for each in situation.streams}
     lasting = "stuck" in phases or situation.silent or situation.state == "degraded"
     passing = _is_opening(situation) or situation.unheard or phases & {"filling", "waiting"}
-    is_passing = bool(passing) or situation.account_unread
-    is_logged = reason in {situation.account, _silence(situation)}
-    return Decision("filling" if is_passing and not lasting else "degraded", reason, is_logged)
-
-
-def _silence(situation: Situation) -> str:
-    if situation.silent is None:
-        return ""
-    return "{}: no websocket message for {:.0f} s".format(*situation.silent)
+    is_passing = bool(passing) or situation.account.is_unread
+    is_lasting = bool(lasting) or situation.account.is_overdue
+    return Decision("filling" if is_passing and not is_lasting else "degraded", *reason)
 
 
 def _is_opening(situation: Situation) -> bool:
@@ -104,8 +114,24 @@ def _is_opening(situation: Situation) -> bool:
     return situation.state != "live" and situation.delivering
 
 
-def _reasons_to_halt(situation: Situation, *, require_history: bool) -> Iterator[str]:
+def _reasons_to_halt(situation: Situation, *, require_history: bool) -> Iterator[_Reason]:
     """Yield every reason why orders must not leave, the one to show first."""
+    account = situation.account
+    if account.is_overdue:  # the bars wait for it
+        yield _Reason(account.reason, account.is_logged)
+    yield from map(_Reason, _reasons_of_bars(situation))
+    if situation.silent:
+        text = "{}: no websocket message for {:.0f} s".format(*situation.silent)
+        yield _Reason(text, is_logged=True)
+    yield from map(_Reason, _reasons_of_histories(situation, require_history=require_history))
+    if account.reason:
+        yield _Reason(account.reason, account.is_logged)
+    yield from map(_Reason, situation.cold)
+    for each in situation.cold_strategies:
+        yield _Reason(f"{each} reports that it is still cold")
+
+
+def _reasons_of_bars(situation: Situation) -> Iterator[str]:
     streams = situation.streams
     if not streams:
         built = ", ".join(situation.tick_built[:3])
@@ -114,14 +140,11 @@ def _reasons_to_halt(situation: Situation, *, require_history: bool) -> Iterator
     yield from (f"{each.name}: {each.why_not}" for each in streams if each.phase != "contiguous")
     if situation.unheard:
         yield f"no websocket message yet from {', '.join(situation.unheard[:3])}"
-    if situation.silent:
-        yield _silence(situation)
+
+
+def _reasons_of_histories(situation: Situation, *, require_history: bool) -> Iterator[str]:
     if situation.fetching or _is_opening(situation):
         yield "bars are still to be delivered"
-    yield from (f"{each.name}: {each.why_not}" for each in streams if each.why_not)
+    yield from (f"{each.name}: {each.why_not}" for each in situation.streams if each.why_not)
     for bar_type in situation.unlisted if require_history else ():
         yield f"{bar_type} is followed and has no history: list it in warmup.streams"
-    if situation.account:
-        yield situation.account
-    yield from situation.cold
-    yield from (f"{each} reports that it is still cold" for each in situation.cold_strategies)

@@ -61,6 +61,10 @@ class AccountVerdict:
         """Whether the account has been read since the start."""
         return self._read_ms is not None
 
+    def is_overdue(self, now_ms: int) -> bool:
+        """Return whether the first reading has failed for `UNREAD_MS`."""
+        return not self.has_read and now_ms - self._started_ms >= UNREAD_MS
+
     def judge(self, found: Sequence[Difference], now_ms: int, stream_problem: str = "") -> Step:
         """Judge a reading.
 

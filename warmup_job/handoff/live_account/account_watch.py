@@ -77,6 +77,7 @@ class AccountWatch:
         self._clock = clock
         self._listener = listener
         self._step = Step("unknown", "the account has not been read yet", "wait")
+        self._is_logged = False  # the step of the start is not, nor are failures soon after it
         self._verdict = AccountVerdict(_monotonic_ms())
         self._differences: list[Difference] = []
         self._stream_down_s: float | None = None
@@ -88,9 +89,19 @@ class AccountWatch:
         return not self._verdict.has_read
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether the account could not be read since the start, for longer than is tolerated."""
+        return self.is_unread and self._is_logged
+
+    @property
     def reason(self) -> str:
         """Why entries must not leave because of the account; empty: they may."""
         return self._step.reason
+
+    @property
+    def is_reason_logged(self) -> bool:
+        """Whether the reason has been logged; empty reasons are not."""
+        return self._is_logged and bool(self._step.reason)
 
     def look_soon(self) -> None:
         """Look at once instead of after the pause."""
@@ -165,8 +176,10 @@ class AccountWatch:
 
     def _enter(self, step: Step) -> None:
         before, self._step = self._step, step
-        if before.state == step.state:
+        is_overdue = not self._is_logged and self._verdict.is_overdue(_monotonic_ms())
+        if before.state == step.state and not is_overdue:
             return
+        self._is_logged = True
         if step.state == "ok":
             logger.info("the account agrees with what the trader believes")
         else:
