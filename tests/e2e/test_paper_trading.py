@@ -394,6 +394,25 @@ def test_a_task_that_goes_on_to_the_end_runs_while_orders_are_cancelled(
     assert cancelled == [{"ordinary"}, {"ordinary", "last"}]
 
 
+def test_error_without_a_text_is_named_by_its_class(
+    start_exchange: Callable[..., Exchange],
+) -> None:
+    runners: list[PaperRunner] = []
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def during(runner: PaperRunner) -> None:
+        await until_async(lambda: runner.delivered.live >= 1)
+        runners.append(runner)
+        runner.start_task(fail(), "failing")
+
+    running = start_exchange()
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(watch_seconds(running, during))
+    assert runners[0].why == "cannot go on: ZeroDivisionError"
+
+
 async def _for_ever() -> None:
     await asyncio.Event().wait()
 

@@ -169,7 +169,7 @@ class BaseRunner(ABC):
         try:
             await until_ended(node_task, stop_task, self._tasks.failed)
         except Exception as error:
-            why = f"cannot go on: {error or type(error).__name__}"
+            why = f"cannot go on: {str(error) or type(error).__name__}"
             raise
         finally:
             self.enter("stopping", why)
