@@ -79,6 +79,7 @@ def test_limited_requests_refused_order_stops_every_request(
     ends = [limited_until_ms(reason, before_ms) for reason in reasons]
     assert ends[0] == ends[1]
     assert ends[0] in noted, "a restarted process waits too"
+    assert all("IP limited or banned until" in each for each in reasons), "429 is no ban"
     assert 295_000 <= noted[0] - before_ms <= 310_000, "as the exchange has told"
     assert [each["path"] for each in running.requests()] == ["/fapi/v1/time", "/fapi/v1/algoOrder"]
 

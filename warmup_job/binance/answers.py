@@ -148,7 +148,7 @@ def limit_text(until_ms: int) -> str:
     Args:
         until_ms: The end, UTC ms.
     """
-    return f"Way too many requests; IP banned until {until_ms}."
+    return f"Way too many requests; IP limited or banned until {until_ms}."
 
 
 def printable(message: object) -> str:

@@ -14,8 +14,9 @@ from nautilus_trader.model.events import OrderCancelRejected, OrderEvent
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.system.kernel import NautilusKernel
 
+from warmup_job.binance.order_rejections import limited_until_ms
 from warmup_job.handoff.outgoing_orders.cancel_pace import CancelPace
-from warmup_job.market.times import NS_PER_MS
+from warmup_job.market.times import NS_PER_MS, utc_text
 from warmup_job.process.refusal_text import plain_refusal
 
 type Cancel = CancelOrder | CancelAllOrders | BatchCancelOrders
@@ -143,9 +144,8 @@ class CancelGate:
         now_s = self._loop.time()
         if self._told_s is None:
             logger.warning(
-                "the cancel of {} was refused: {}; it is repeated after waits of up to 6 s, and "
-                "further refusals are counted here every {:.0f} s",
-                order_id, self.reason, TELL_EVERY_S,
+                "the cancel of {} was refused: {}; {}, and further refusals are counted here every "
+                "{:.0f} s", order_id, self.reason, self._next_text(), TELL_EVERY_S,
             )  # fmt: skip
         elif now_s >= self._told_s + TELL_EVERY_S:
             logger.warning(
@@ -155,6 +155,12 @@ class CancelGate:
         else:
             return
         self._refusals, self._told_s = 0, now_s
+
+    def _next_text(self) -> str:
+        until_ms = limited_until_ms(self._pace.reason, time.time_ns() // NS_PER_MS)
+        if until_ms is None:
+            return "it is repeated after waits of up to 6 s"
+        return f"Binance limits or bans this IP, so no cancel leaves until {utc_text(until_ms)}"
 
     def _now_ms(self) -> int:
         return int(self._loop.time() * 1000)
