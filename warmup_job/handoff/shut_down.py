@@ -93,20 +93,21 @@ class LastOrders:
             for each in self._strategies
         )
 
-    async def settle(self, cancel_s: float = _CANCEL_S) -> None:
+    async def settle(self) -> None:
         """Cancel what the policy names, and wait until the orders are settled, for at most 3 s.
 
         An exit that is being replaced by one of another size gets its successor within that time,
-        and a position whose stop loss was refused is closed.
-
-        Args:
-            cancel_s: how long to wait while something that the policy cancels is open, seconds.
+        and a position whose stop loss was refused is closed. While something that the policy
+        cancels is open, it waits for at most 10 s.
         """
+        await self._settle(_CANCEL_S, _SETTLE_S)
+
+    async def _settle(self, cancel_s: float, settle_s: float) -> None:
         clock_s = asyncio.get_running_loop().time
         began_s = clock_s()
         while not self.are_settled:
             is_open = bool(self._own_orders.select(self._policy))
-            if clock_s() > began_s + (cancel_s if is_open else _SETTLE_S):
+            if clock_s() > began_s + (cancel_s if is_open else settle_s):
                 return
             await asyncio.sleep(_LOOK_S)
             self._own_orders.cancel(self._policy)
@@ -123,7 +124,8 @@ class LastOrders:
         loop = asyncio.get_running_loop()
         is_saved, end_at = await save(), loop.time() + _SETTLE_S
         while not self.are_settled and loop.time() < end_at:
-            await self.settle(_SETTLE_S)
+            left_s = end_at - loop.time()
+            await self._settle(left_s, left_s)
             is_saved = is_saved and await save()  # a disk that hangs is waited for once
 
     def tell_unprotected(self) -> None:
