@@ -34,6 +34,7 @@ def warnings() -> Iterator[list[str]]:
         (-1008, "Request throttled", "it is repeated after waits of up to 6 s"),
         (-1003, limit_text(UNTIL_MS), f"so no cancel leaves until {utc_text(UNTIL_MS)}"),
     ],
+    ids=["overloaded", "banned"],  # the same in every process of the tests
 )
 def test_first_refused_cancel_says_when_the_next_one_leaves(
     warnings: list[str], code: int, text: str, what_follows: str
