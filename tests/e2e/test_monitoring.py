@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.commands import job
 from tests.support.config_files import LIVE_KEYS
 from tests.support.exchange import Exchange
+from tests.support.exposed_metrics import all_metrics, labels_of
 from tests.support.operators import operated_live, snapshot_for_live
 
 pytestmark = pytest.mark.e2e
@@ -76,5 +77,17 @@ def test_trader_shows_the_figures_of_the_jobs_textfile_and_of_its_process(
     assert shown["process_open_fds[]"] > 5
     assert abs(shown["warmup_trader_clock_offset_seconds[]"]) < 60
     assert open_kind.startswith(OPEN_METRICS)
+    exposed = all_metrics(tmp_path / "other")
+    real = labels_of(text_string_to_metric_families(text))
+    ours = {name: labels for name, labels in real.items() if not name.startswith("python_")}
+    assert ours == {name: exposed[name] for name in ours}
+    assert exposed.keys() - ours.keys() <= {
+        "warmup_job_repeat_every_seconds",  # of run --repeat-every
+        "warmup_exchange_limited_until_seconds",  # of a limit or ban
+        "warmup_trader_order_rejections_total",  # of orders that were refused
+        "warmup_trader_account_event_age_seconds",  # once there was an event
+        "warmup_grid_result_time_seconds",  # once the account was read
+        "warmup_grid_equity",
+    }
     as_open_metrics = samples(list(open_metrics(open_text)))  # type: ignore[no-untyped-call]
     assert as_open_metrics.keys() >= shown.keys()
