@@ -847,6 +847,11 @@ def test_probes_metrics_page_and_log_show_the_state(
         assert "the websocket did not bring" in why
         assert "warmup-job doctor" in remedy
         assert page.problems == []
+        trader.send_signal(signal.SIGSTOP)  # its loop hangs
+        page.wait_for("document.documentElement.dataset.link === 'lost'")
+        assert "it does not answer" in page.evaluate("document.getElementById('why').innerText")
+        trader.send_signal(signal.SIGCONT)
+        page.wait_for("document.querySelector('h1').textContent.includes('rading')")
         running.clear_faults()
         read_until("live: ")
         again = probe(url, "/readyz")

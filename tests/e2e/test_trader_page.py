@@ -75,6 +75,8 @@ def test_page_shows_the_grid_a_pause_and_the_lost_trader(
             page.resize(390, 900)
             page.prefer("dark")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            too_wide = "(each => each.scrollWidth > each.clientWidth)"
+            assert not page.evaluate(f"{too_wide}(document.querySelector('.scroll'))")
             assert page.problems == []
             assert {each.split("?")[0].removeprefix(url) for each in page.requests} == {
                 "/", "/trader.css", "/trader.js", "/charting.js", "/status", "/bars",

@@ -6,7 +6,7 @@ const PATIENCE_MS = 3000; // an answer that takes longer counts as none
 const UNITS_MS = { SECOND: 1e3, MINUTE: 6e4, HOUR: 36e5, DAY: 864e5, WEEK: 6048e5 };
 const PURPOSES = {
   entry: "entry", take_profit: "take profit", stop_loss: "stop loss", close: "flatten", exit: "exit",
-  other: "not this trader’s",
+  other: "foreign",
 };
 
 const page = document.documentElement;
@@ -178,7 +178,7 @@ function show() {
   showHeadline(headline.level, since, headline.text, headline.why, headline.remedy);
   const kind = report.mode === "paper" ? "paper" : view.is_real ? "real" : "test";
   at("mode").dataset.mode = kind;
-  at("mode").textContent = { paper: "PAPER", real: "LIVE ORDERS", test: "TEST ORDERS" }[kind];
+  at("mode").textContent = { paper: "PAPER", real: "LIVE ORDERS", test: `${view.place.split(" ").pop().toUpperCase()} ORDERS` }[kind];
   at("place").textContent = `${view.place} · ${instruments() || "no instrument yet"}`;
   draw(at("alarms"), view.alarms, () => view.alarms.map((alarm) =>
     make("li", { class: "alarm" }, make("strong", {}, alarm.text), make("span", {}, ...withCode(alarm.remedy)))));
@@ -237,7 +237,7 @@ function section(market) {
         make("h3", {}, "Price and open orders"),
         make("div", { class: "chart" }),
         make("p", { class: "legend" }, key("long", "entry LONG"), key("short", "entry SHORT"),
-          key("target", "take profit"), key("stop", "stop loss"), key("other", "other"))),
+          key("target", "take profit"), key("stop", "stop loss"), key("other", "foreign"))),
       make("div", {}, make("h3", {}, "Ladder"), make("div", { class: "scroll", tabindex: "0" }))),
   );
 }
@@ -356,8 +356,8 @@ function holdingRow(position, market, now) {
 function orderRow(order, market, now) {
   const value = order.price === null ? null : Number(order.price);
   const lot = order.lot ? make("span", { class: "soft lot" }, order.lot) : "";
-  const what = `${PURPOSES[order.purpose]} ${order.book}`;
-  return make("tr", { "data-purpose": order.purpose, "data-tone": toneOf(order), title: order.id, class: order.is_cancelling ? "cancelling" : false },
+  const what = `${PURPOSES[order.purpose]} ${order.book}${order.is_cancelling ? " …" : ""}`;
+  return make("tr", { "data-purpose": order.purpose, "data-tone": toneOf(order), title: `${order.id}${order.is_cancelling ? ", being cancelled" : ""}`, class: order.is_cancelling ? "cancelling" : false },
     make("td", { class: "num" }, value === null ? "market" : price(market, value)),
     make("td", { class: "num soft" }, away(value, now)),
     make("td", {}, make("span", {}, what), " ", lot),
