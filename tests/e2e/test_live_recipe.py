@@ -23,7 +23,7 @@ PAGE = (REPO / "docs/reference/local-exchange.md").read_text()
 def commands() -> list[list[str]]:
     """Return the arguments of the section's four commands."""
     section = PAGE.partition("## A live grid on this machine")[2]
-    block = re.search(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    block = re.search(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     assert block is not None
     lines = [shlex.split(line) for line in block[1].splitlines()]
     assert [line[0] for line in lines] == ["warmup-job"] * 4

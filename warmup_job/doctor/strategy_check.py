@@ -17,7 +17,7 @@ from warmup_job.trader.strategies import make_strategies
 
 _REMEDY = (
     "correct strategy_path, config_path and config in the strategy file, and name the strategy's "
-    'folder in import_from or put it on PYTHONPATH (docs/explanation/trading.md, "Any strategy")'
+    "folder in import_from or put it on PYTHONPATH (docs/how-to/your-own-strategy.md)"
 )
 
 

@@ -75,8 +75,8 @@ def _class(key: str, path: str, kind: type) -> Any:  # noqa: ANN401 - a class of
         if module_name == missing or module_name.startswith(f"{missing}."):
             raise ConfigError(
                 f"{key}: there is no module {missing} to import {path} from: name the folder that "
-                "holds it in import_from, or put it on PYTHONPATH (docs/explanation/trading.md, "
-                '"Any strategy")'
+                "holds it in import_from, or put it on PYTHONPATH "
+                "(docs/how-to/your-own-strategy.md)"
             ) from None
         raise ConfigError(f"{key}: {path} needs the module {missing}: install it") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001
