@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from warmup_job.cli.chart_command import chart
 from warmup_job.cli.doctor_command import doctor
 from warmup_job.cli.exchange_command import exchange
 from warmup_job.cli.inspect_command import inspect
@@ -66,5 +67,5 @@ def cli(
         resume_garbage_collector()
 
 
-for _command in (plan, run, verify, inspect, doctor, study, trade, trader, exchange):
+for _command in (plan, run, verify, inspect, chart, doctor, study, trade, trader, exchange):
     cli.add_command(_command)
