@@ -162,8 +162,10 @@ def test_gaps_revised_bars_and_the_proof_are_named(
             assert text in page.evaluate(legend)
         assert page.evaluate("[...document.querySelectorAll('#goto option')].length") == 6
         page.evaluate(f"goTo({stream.proof.proven_at})")
-        seen = page.evaluate("current.time.timeScale().getVisibleLogicalRange()")
-        assert seen["from"] < stream.proof.proven_at < seen["to"]
+        page.wait_for(
+            f"(seen => seen.from < {stream.proof.proven_at} && seen.to > {stream.proof.proven_at})"
+            "(current.time.timeScale().getVisibleLogicalRange())"
+        )
 
 
 @pytest.mark.browser

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import click
 
+from warmup_job.cli.sectioned_command import SectionedCommand, examples
 
-@click.command()
+
+@click.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "warmup-job chart ./snapshot",
+        "warmup-job chart ./snapshot --stream BTCUSDT:1h --output btc.html --png btc.png",
+    ),
+)
 @click.argument("root", envvar="WARMUP_ROOT", type=click.Path(path_type=Path))
 @click.option("--stream", "streams", multiple=True, metavar="STREAM",
               help="Draw only this one: BTCUSDT, BTCUSDT:1h, a bar type; repeatable.")  # fmt: skip
@@ -16,15 +24,10 @@ import click
 @click.option("--png", metavar="FILE.png", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write a picture, with this machine's Chromium or Chrome.")  # fmt: skip
 def chart(root: Path, streams: tuple[str, ...], output: Path, png: Path | None) -> None:
-    r"""Draw the current snapshot in the volume ROOT as one HTML file, which needs no network.
+    """Draw the current snapshot in the volume ROOT as one HTML file, which needs no network.
 
     It shows candles and volume, the detector's EMAs, ADX and ATR, its regime, the bar from which
     the regime is proven, gaps, and bars that Binance has changed since an earlier snapshot.
-
-    \b
-    Examples:
-      warmup-job chart /snapshot
-      warmup-job chart /snapshot --stream BTCUSDT:1h --output btc.html --png btc.png
     """
     from warmup_job.chart.output_files import write_page, write_picture
     from warmup_job.chart.snapshot_chart import chart_file, snapshot_chart

@@ -127,72 +127,73 @@ function drawBars(view, chart) {
   const most = visibleMost(loaded.columns.volume, view.first, view.last) || 1;
   const room = view.height * 0.17;
   const body = Math.max(1, Math.floor(view.step * 0.72)), wick = Math.max(1, Math.floor(view.rx));
-  const paths = { up: [new Path2D(), new Path2D()], down: [new Path2D(), new Path2D()] };
+  const boxes = { up: [[], []], down: [[], []] }; // x, y, width, height; whole pixels draw fast
   eachBar(view, loaded, (x, open, high, low, close, volume) => {
-    const [bars, volumes] = close >= open ? paths.up : paths.down;
+    const [bars, volumes] = close >= open ? boxes.up : boxes.down;
     const left = isWide ? Math.round(x - body / 2) : Math.floor(x), width = isWide ? body : 1;
     if (shown.volume) {
-      const tall = volume / most * room;
-      volumes.rect(left, view.height - tall, width, tall);
+      const tall = Math.ceil(volume / most * room);
+      volumes.push(left, view.height - tall, width, tall);
     }
     if (!shown.candles) return;
     const top = Math.round(y(high)), bottom = Math.round(y(low));
     if (!isWide) {
-      bars.rect(left, top, 1, Math.max(1, bottom - top));
+      bars.push(left, top, 1, Math.max(1, bottom - top));
       return;
     }
     const a = Math.round(y(Math.max(open, close))), b = Math.round(y(Math.min(open, close)));
-    bars.rect(left + Math.floor((body - wick) / 2), top, wick, Math.max(1, bottom - top));
-    bars.rect(left, a, body, Math.max(1, b - a));
+    bars.push(left + Math.floor((body - wick) / 2), top, wick, Math.max(1, bottom - top));
+    bars.push(left, a, body, Math.max(1, b - a));
   });
-  for (const [name, [bars, volumes]] of Object.entries(paths)) {
+  for (const [name, [bars, volumes]] of Object.entries(boxes)) {
     ctx.fillStyle = palette[name];
     ctx.globalAlpha = palette.volume;
-    ctx.fill(volumes);
+    fillAll(ctx, volumes);
     ctx.globalAlpha = 1;
-    ctx.fill(bars);
+    fillAll(ctx, bars);
+  }
+}
+
+function fillAll(ctx, boxes) {
+  for (let at = 0; at < boxes.length; at += 4) {
+    ctx.fillRect(boxes[at], boxes[at + 1], boxes[at + 2], boxes[at + 3]);
   }
 }
 
 function drawLine(view, chart, series, range, values, color, width = 1.5) {
   const y = view.prices(series, range.low, range.high);
   if (!y) return;
-  const { ctx } = view, { absent } = chart.loaded;
-  ctx.beginPath();
-  let isOpen = false;
-  if (view.step >= 1) {
-    for (let at = view.first; at <= view.last; at++) {
-      const value = values[at];
-      if (absent[at] || value !== value) isOpen = false;
-      else if (isOpen) ctx.lineTo(view.x(at), y(value));
-      else { ctx.moveTo(view.x(at), y(value)); isOpen = true; }
-    }
-  } else {
-    let column = null, low = 0, high = 0, end = 0;
+  const { ctx } = view, { absent } = chart.loaded, thick = Math.round(width * view.rx);
+  if (view.step < 0.25) { // several values a pixel: a box from the lowest to the highest
+    ctx.fillStyle = color;
+    let column = null, low = 0, high = 0, end = null;
     const flush = () => {
-      const x = column + 0.5;
-      if (isOpen) ctx.lineTo(x, y(low)); else ctx.moveTo(x, y(low));
-      ctx.lineTo(x, y(high));
-      ctx.lineTo(x, y(end));
-      isOpen = true;
+      const top = Math.round(y(high)), bottom = Math.round(y(low));
+      ctx.fillRect(column, top, thick, Math.max(thick, bottom - top));
     };
     for (let at = view.first; at <= view.last; at++) {
       const value = values[at];
-      if (absent[at] || value !== value) {
-        if (column !== null) flush();
-        column = null;
-        isOpen = false;
-        continue;
-      }
+      if (absent[at] || value !== value) { end = null; continue; }
       const x = Math.floor(view.x(at));
       if (x !== column) {
         if (column !== null) flush();
-        column = x; low = high = value;
+        column = x;
+        low = end === null ? value : Math.min(end, value); // joined to the pixel before
+        high = end === null ? value : Math.max(end, value);
       } else if (value < low) low = value;
       else if (value > high) high = value;
       end = value;
     }
     if (column !== null) flush();
+    return;
+  }
+  ctx.beginPath();
+  let isOpen = false;
+  for (let at = view.first; at <= view.last; at++) {
+    const value = values[at];
+    if (absent[at] || value !== value) isOpen = false;
+    else if (isOpen) ctx.lineTo(view.x(at), y(value));
+    else { ctx.moveTo(view.x(at), y(value)); isOpen = true; }
   }
   ctx.strokeStyle = color;
   ctx.lineWidth = width * view.rx;
@@ -210,8 +211,15 @@ function band(view, from, to, style) {
   return [left, right];
 }
 
+const hatches = new Map();
 /** Return a pattern of diagonal lines. */
 function hatch(view, color, gap) {
+  const key = `${color} ${gap} ${view.rx}`;
+  if (!hatches.has(key)) hatches.set(key, hatched(view, color, gap));
+  return hatches.get(key);
+}
+
+function hatched(view, color, gap) {
   const size = Math.round(gap * view.rx), tile = new OffscreenCanvas(size, size);
   const ctx = tile.getContext("2d");
   ctx.strokeStyle = color;
@@ -372,10 +380,42 @@ function visibleMost(values, first, last) {
   return most;
 }
 
+const BLOCK = 512;
+const blocks = new WeakMap();
+/** Return the lowest and the highest value of each block of a column. */
+function blocksOf(values) {
+  if (!blocks.has(values)) {
+    const count = Math.floor(values.length / BLOCK), lows = [], highs = [];
+    for (let at = 0; at < count; at++) {
+      const part = extent(values, at * BLOCK, (at + 1) * BLOCK - 1);
+      lows.push(part[0]);
+      highs.push(part[1]);
+    }
+    blocks.set(values, { lows, highs });
+  }
+  return blocks.get(values);
+}
+
+function extent(values, first, last, low = Infinity, high = -Infinity) {
+  for (let at = first; at <= last; at++) {
+    if (values[at] < low) low = values[at];
+    if (values[at] > high) high = values[at];
+  }
+  return [low, high];
+}
+
 function rangeOf(columns, first, last) {
   let low = Infinity, high = -Infinity;
-  for (const [lows, highs] of columns) {
-    for (let at = first; at <= last; at++) {
+  const from = Math.ceil(first / BLOCK), to = Math.floor((last + 1) / BLOCK); // whole blocks
+  for (const values of columns) {
+    if (from >= to) {
+      [low, high] = extent(values, first, last, low, high);
+      continue;
+    }
+    const { lows, highs } = blocksOf(values);
+    [low, high] = extent(values, first, from * BLOCK - 1, low, high);
+    [low, high] = extent(values, to * BLOCK, last, low, high);
+    for (let at = from; at < to; at++) {
       if (lows[at] < low) low = lows[at];
       if (highs[at] > high) high = highs[at];
     }
@@ -428,8 +468,8 @@ async function show(index) {
     ...plain, priceFormat: format(decimals), autoscaleInfoProvider: scaled(chart, key, values, widen),
     priceLineVisible: pane === 0, lastValueVisible: true,
   }, pane);
-  chart.price = carrier(0, "range", () => [[columns.low, columns.high],
-    ...(shown.emas ? emas.map((values) => [values, values]) : [])], stream.priceDecimals);
+  chart.price = carrier(0, "range", () => [columns.low, columns.high,
+    ...(shown.emas ? emas : [])], stream.priceDecimals);
   chart.price.priceScale().applyOptions({ scaleMargins: { top: 0.13, bottom: 0.2 } });
   chart.price.attachPrimitive(new Layer("bottom", (scope) => paint(scope, drawGround)));
   chart.price.attachPrimitive(new Layer("normal", (scope) => paint(scope, (view) => {
@@ -441,9 +481,9 @@ async function show(index) {
   chart.price.attachPrimitive(new Layer("top", (scope) => paint(scope, drawMarks)));
   if (stream.detector) {
     const few = Math.max(2, stream.priceDecimals);
-    chart.adx = carrier(1, "adxRange", () => [[columns.adx, columns.adx]], 1,
+    chart.adx = carrier(1, "adxRange", () => [columns.adx], 1,
       ({ high }) => ({ low: 0, high: Math.max(40, high) }));
-    chart.atr = carrier(2, "atrRange", () => [[columns.atr, columns.atr]], few,
+    chart.atr = carrier(2, "atrRange", () => [columns.atr], few,
       ({ high }) => ({ low: 0, high }));
     chart.threshold = chart.adx.createPriceLine({ price: 20, lineWidth: 1, lineStyle: 2,
       color: palette.muted, axisLabelVisible: true, title: "" });
