@@ -118,9 +118,11 @@ def nothing_went_wrong(lives: list[Life]) -> None:
         errors = [line for line in life.log if "[ERROR]" in line or '"level": "ERROR"' in line]
         assert all("stopped by a signal" in line for line in errors), errors
         assert not [line for line in life.log if "Traceback" in line or "taken over" in line]
-        # Entries that still waited for the order rates when the trader stopped.
+        # Entries that still waited for the order rates when the trader stopped, and exits that were
+        # resized while another one filled: what is held has its exits, see below.
         denied = {each["reason"] for each in life.noted("OrderDenied")}
-        assert denied <= {"trading is halted: only orders that close a position may leave"}
+        denied.discard("trading is halted: only orders that close a position may leave")
+        assert all("would increase position" in reason for reason in denied), denied
         unexplained = [
             each
             for each in life.noted("OrderRejected")
