@@ -1,4 +1,6 @@
-"""Write the parts of docs/reference/ that come from code (`make docs`): commands, errors, manifest.
+"""Write the parts of docs/reference/ that come from code (`make docs`).
+
+These are the commands, the errors, the manifest's keys and the events of the log.
 
 With --check: exit with 1 if a page differs from the code.
 """
@@ -9,12 +11,13 @@ import ast
 import inspect
 import itertools
 import re
+import string
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import click
 
@@ -25,7 +28,11 @@ from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot import manifest
 
-REFERENCE = Path(__file__).parent.parent / "docs/reference"
+REPO = Path(__file__).parent.parent
+REFERENCE = REPO / "docs/reference"
+LOG_NAMES = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_LEVELS = {name.lower() for name in LOG_NAMES} | {"log", "exception"}
+RESERVED = {"time", "level", "message", "event", "exception", "help"}
 MARKED = re.compile(r"(<!-- (\w+) \(make docs\) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 NOTES = re.compile(r"\s*\[([^\[\]]*(?:env var|default|required)[^\[\]]*)\]$")
 PARTS = (
@@ -160,10 +167,82 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
 
 
+def event_table() -> Iterator[str]:
+    """Every event of the log: its level, its fields and its messages."""
+    found: dict[str, list[LogCall]] = {}
+    for each in log_calls():
+        found.setdefault(each.event, []).append(each)
+    rows = []
+    for event, calls in sorted(found.items()):
+        if len({each.fields for each in calls}) > 1:
+            sys.exit(f"the event {event} has other fields in {calls[-1].place}: name it otherwise")
+        levels = sorted({level for each in calls for level in each.levels}) or ["by case"]
+        messages = dict.fromkeys(each.message for each in calls)
+        fields = ", ".join(f"`{name}`" for name in calls[0].fields) or "–"
+        texts = "<br>".join(f"`` {text} ``" if "`" in text else f"`{text}`" for text in messages)
+        rows.append([f"`{event}`", ", ".join(levels), fields, texts])
+    yield table(["event", "level", "fields", "message"], rows)
+
+
+class LogCall(NamedTuple):
+    """One line of code that logs."""
+
+    place: str
+    event: str
+    levels: tuple[str, ...]
+    fields: tuple[str, ...]
+    message: str
+
+
+def log_calls() -> Iterator[LogCall]:
+    """Find every call that logs; exit if one lacks what a log line must have."""
+    for path in sorted((REPO / "warmup_job").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                method, logger = node.func.attr, ast.unparse(node.func.value)
+                if method in LOG_LEVELS and re.match(r"logger\b", logger):
+                    yield log_call(f"{path.relative_to(REPO)}:{node.lineno}", node, method)
+
+
+def log_call(place: str, node: ast.Call, method: str) -> LogCall:
+    """One call, checked."""
+    given = [*node.args]
+    levels = (method.upper() if method != "exception" else "ERROR",)
+    if method == "log":
+        names = {
+            each.value
+            for each in ast.walk(given.pop(0))
+            if isinstance(each, ast.Constant) and each.value in LOG_NAMES
+        }
+        levels = tuple(sorted(map(str, names)))
+    values = {each.arg or "**": each.value for each in node.keywords}
+    match given, values.pop("event", None):
+        case [ast.Constant(str(message))], ast.Constant(str(event)):
+            pass
+        case _:
+            sys.exit(
+                f'{place} must log one text with names and an event: logger.info("{{bars}} bars", '
+                'event="bars.fetched", bars=3)'
+            )
+    used = {name for _, name, _, _ in string.Formatter().parse(message) if name is not None}
+    problem = (
+        "an event is like bars.fetched" if not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", event)
+        else f"the message lacks {used - values.keys()}" if used - values.keys()
+        else f"{RESERVED & values.keys()} mean something else" if RESERVED & values.keys()
+        else ""
+    )  # fmt: skip
+    if problem:
+        sys.exit(f"{place}: {problem}")
+    fields = tuple(name for name in values if not name.startswith("_"))
+    shown = re.sub(r"\{_(\w+)[^}]*\}", "…", re.sub(r"\{([a-z]\w*):[^}]*\}", r"{\1}", message))
+    return LogCall(place, event, levels, fields, shown)
+
+
 WRITERS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "commands": ("cli.md", commands),
     "errors": ("exit-codes.md", error_table),
     "manifest": ("manifest.md", manifest_parts),
+    "events": ("log-events.md", event_table),
 }
 
 

@@ -26,15 +26,15 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except StoppedError as stopped:  # a normal stop
-        logger.info("{}", stopped)
+        logger.info("{reason}", event="process.stopped", reason=stopped)
         write_termination_message(str(stopped))
         sys.exit(stopped.exit_code)
     except WarmupError as error:
-        logger.bind(help=error.help_page).error("{}", error)
+        logger.bind(help=error.help_page).error("{problem}", event="process.failed", problem=error)
         write_termination_message(str(error))
         sys.exit(error.exit_code)
     except click.Abort:
-        logger.info("stopped by a signal; nothing is half-published")
+        logger.info("stopped by a signal; nothing is half-published", event="process.interrupted")
         sys.exit(StoppedError.exit_code)
     except click.ClickException as error:
         error.show()
@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(ConfigError.exit_code)
     except Exception:  # noqa: BLE001  # a bug: log the trace
         logger.bind(help=help_page(1)).exception(
-            "a bug in warmup-job; please report it with this trace"
+            "a bug in warmup-job; please report it with this trace", event="process.bug"
         )
         write_termination_message("a bug in warmup-job: its log has the trace")
         sys.exit(1)

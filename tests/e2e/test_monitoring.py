@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support.config_files import LIVE_KEYS
 from tests.support.exchange import Exchange
 from tests.support.exposed_metrics import all_metrics, labels_of
 from tests.support.operators import operated_live, snapshot_for_live
+from tests.support.suite import REPO
 
 pytestmark = pytest.mark.e2e
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -29,6 +31,24 @@ def samples(families: list[Metric]) -> dict[str, float]:
         for family in families
         for each in family.samples
     }
+
+
+def documented_events() -> dict[str, set[str]]:
+    """Return the fields of each event of docs/reference/log-events.md."""
+    page = (REPO / "docs/reference/log-events.md").read_text()
+    rows = re.findall(r"^\| `([a-z_.]+\.[a-z_]+)` \| [^|]* \| ([^|]*) \|", page, re.MULTILINE)
+    return {event: set(re.findall(r"`(\w+)`", fields)) for event, fields in rows}
+
+
+def events_of(log: str) -> list[str]:
+    """Return the events of a log in JSON; each line has exactly the documented fields."""
+    documented, found = documented_events(), []
+    for line in log.splitlines():
+        record = json.loads(line)
+        fields = record.keys() - {"help"}
+        assert fields == {"time", "level", "message", "event"} | documented[record["event"]], line
+        found.append(record["event"])
+    return found
 
 
 def fetch(url: str, accept: str) -> tuple[str, str]:
@@ -57,6 +77,7 @@ def test_trader_shows_the_figures_of_the_jobs_textfile_and_of_its_process(
     assert written[f"warmup_job_run_code{root}"] == 12
     assert written[f"warmup_job_failed_runs{root}"] == 1
     assert written[f"warmup_job_run_weight{root}"] > 0  # the requests that failed
+    assert "job.failed" in events_of(failing.err)
     kept = [name for name in succeeded if name.startswith("warmup_snapshot_")]
     assert kept
     assert {name: written[name] for name in kept} == {name: succeeded[name] for name in kept}
@@ -70,6 +91,9 @@ def test_trader_shows_the_figures_of_the_jobs_textfile_and_of_its_process(
         kind, text = fetch(url, "*/*")
         open_kind, open_text = fetch(url, OPEN_METRICS)
         assert trader.stop() == 143
+    events = events_of(trader.log.read_text())
+    assert {"http.listening", "snapshot.verified", "state.entered", "node.line"} <= {*events}
+    assert events[-1] == "process.stopped"
     assert kind.startswith("text/plain; version=0.0.4")
     shown = samples(list(text_string_to_metric_families(text)))
     assert {name: shown[name] for name in written} == written

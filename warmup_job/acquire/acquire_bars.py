@@ -76,9 +76,11 @@ async def acquire_bars(
         collector = BarCollector(client, stream, last_ms, store, progress)
         if reusable is not None:
             logger.info(
-                "{}: reusing {} stored bars; fetching those that have closed since",
-                stream, reusable.kept.rows,
-            )  # fmt: skip
+                "{stream}: reusing {bars} stored bars; fetching those that have closed since",
+                event="bars.reused",
+                stream=stream,
+                bars=reusable.kept.rows,
+            )
             progress(reusable.kept.rows)
             first_ms = reusable.asked_again.first_ms
             await collector.fetch_newest(interval.count(first_ms, last_ms))
@@ -108,10 +110,14 @@ async def acquire_bars(
     changed = reusable.changed(fetched) if reusable is not None else []
     if changed:
         logger.warning(
-            "{}: Binance changed {} of the last {} bars since the last snapshot (first {}); using "
-            "the new values",
-            stream, len(changed), ASKED_AGAIN, utc_text(changed[0]),
-        )  # fmt: skip
+            "{stream}: Binance changed {changed} of the last {compared} bars since the last "
+            "snapshot (first {first}); using the new values",
+            event="bars.revised",
+            stream=stream,
+            changed=len(changed),
+            compared=ASKED_AGAIN,
+            first=utc_text(changed[0]),
+        )
     bars = fetched.last(verdict.bars)
     return AcquiredBars(
         bars,
@@ -171,6 +177,10 @@ def _gaps(bars: BarSeries, interval: Interval, last_ms: int) -> list[Gap]:
 def _log_pages(client: BinanceClient, plan: StreamPlan, until_ms: int) -> None:
     pages = pages_at(plan, client.market, until_ms)
     logger.info(
-        "{}: fetching {} bars in {} page(s), weight {}",
-        plan.stream, plan.bars, len(pages.pages), pages.weight,
-    )  # fmt: skip
+        "{stream}: fetching {bars} bars in {pages} page(s), weight {weight}",
+        event="bars.fetching",
+        stream=plan.stream,
+        bars=plan.bars,
+        pages=len(pages.pages),
+        weight=pages.weight,
+    )

@@ -42,7 +42,12 @@ class Outage:
         if answered:
             self.reason = ""
             if self._logged:
-                logger.info("{} answers again after {}", self._url, self._duration())
+                logger.info(
+                    "{endpoint} answers again after {duration}",
+                    event="exchange.reachable",
+                    endpoint=self._url,
+                    duration=self._duration(),
+                )
         self._logged = False
 
     def close(self) -> None:
@@ -54,10 +59,17 @@ class Outage:
     async def _remind(self, reason: str) -> None:
         await asyncio.sleep(_MIN_OUTAGE_S)  # a shorter failure is not logged
         self._logged = True
-        logger.warning("{}; retrying until the deadline", reason)
+        logger.warning(
+            "{reason}; retrying until the deadline", event="exchange.unreachable", reason=reason
+        )
         while True:
             await asyncio.sleep(_LOG_EVERY_S)
-            logger.warning("{} unreachable for {}; still retrying", self._url, self._duration())
+            logger.warning(
+                "{endpoint} unreachable for {duration}; still retrying",
+                event="exchange.still_unreachable",
+                endpoint=self._url,
+                duration=self._duration(),
+            )
 
     def _duration(self) -> str:
         return duration_text(round((time.monotonic() - self._since_s) * 1000))

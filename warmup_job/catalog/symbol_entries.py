@@ -49,9 +49,11 @@ def read_entry[InfoT: msgspec.Struct](entry: dict[str, Any], kind: type[InfoT]) 
                 shortened.append(name)
     if shortened:
         logger.info(
-            "{}: ignoring values of exchangeInfo's {} that this Nautilus does not know",
-            symbol, ", ".join(shortened),
-        )  # fmt: skip
+            "{symbol}: ignoring values of exchangeInfo's {values} that this Nautilus does not know",
+            event="instrument.values_ignored",
+            symbol=symbol,
+            values=", ".join(shortened),
+        )
     try:
         return msgspec.convert(known, kind)
     except msgspec.ValidationError as error:

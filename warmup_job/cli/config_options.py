@@ -86,12 +86,14 @@ def on_config[R](command: Callable[..., R]) -> Callable[..., R]:
         for name in given:
             if running not in OPTIONS[name].commands:
                 logger.warning(
-                    "{} has no effect on {}; the next version will refuse it",
-                    OPTIONS[name].flag, running,
-                )  # fmt: skip
+                    "{option} has no effect on {command}; the next version will refuse it",
+                    event="config.option_without_effect",
+                    option=OPTIONS[name].flag,
+                    command=running,
+                )
         config = load(config_path, overrides=given)
         for warning in (*config.warnings, *unread_variables(whole_group(), config.variables)):
-            logger.warning("{}", warning)
+            logger.warning("{problem}", event="config.warning", problem=warning)
         return command(resolve(config), **kwargs)
 
     return click.option(
@@ -142,7 +144,11 @@ def whole_group() -> click.Group:
 def warn_of_trading(plan: WarmupPlan) -> None:
     """Log the problems that do not affect this command but make `trade` refuse to start."""
     for problem in plan.trade_problems:
-        logger.warning("{} (`trade` refuses to start with this)", problem)
+        logger.warning(
+            "{problem} (`trade` refuses to start with this)",
+            event="config.trading_problem",
+            problem=problem,
+        )
 
 
 def check_strategies(plan: WarmupPlan) -> None:

@@ -56,4 +56,9 @@ class RenamedOption(click.Option):
         return value, source
 
     def _warn(self, old: str, new: str) -> None:
-        logger.warning("{} is now {}; the next version will not accept {}", old, new, old)
+        logger.warning(
+            "{old} is now {new}; the next version will not accept {old}",
+            event="config.renamed_option",
+            old=old,
+            new=new,
+        )

@@ -84,7 +84,7 @@ def run(
             status = await _run_once(plan, options, status)
             if pause_ms is None:
                 return status.exit_code
-            logger.info("next run in {}", duration_text(pause_ms))
+            logger.info("next run in {pause}", event="job.next_run", pause=duration_text(pause_ms))
             await asyncio.sleep(pause_ms / 1000)
 
     sys.exit(until_stopped(runs()))
@@ -141,11 +141,14 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
         log_repeated(root, status, error, before)
     elif error is not None:
         level = "ERROR" if exits_with else "WARNING"
-        logger.bind(help=error.help_page).log(level, "code {}: {}", code, error)
+        logger.bind(help=error.help_page).log(
+            level, "code {code}: {error}", event="job.failed", code=code, error=error
+        )
         if not exits_with:
             logger.warning(
                 "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
-                "fetch the missing bars itself"
+                "fetch the missing bars itself",
+                event="job.proceeding",
             )
     if not options.dry_run:
         _write_status(root, status)

@@ -16,9 +16,12 @@ def warn_of_cold_streams(streams: Collection[BarStream]) -> None:
     for stream in streams:
         if not stream.history.bars:
             logger.warning(
-                "COLD START of {}: no history. It is fetched while the node runs, and no order "
-                "leaves before {} bars are here", stream.name, stream.history.wanted,
-            )  # fmt: skip
+                "COLD START of {stream}: no history. It is fetched while the node runs, and no "
+                "order leaves before {bars} bars are here",
+                event="stream.cold_start",
+                stream=stream.name,
+                bars=stream.history.wanted,
+            )
 
 
 def warn_of_undeclared(streams: Collection[BarStream], strategies: Sequence[Strategy]) -> None:
@@ -31,4 +34,4 @@ def warn_of_undeclared(streams: Collection[BarStream], strategies: Sequence[Stra
     registered = [each for s in strategies for each in s.registered_indicators]
     declared = {each for stream in streams for each in stream.history.declared}
     for line in differences(sorted(declared), registered):
-        logger.warning(line)
+        logger.warning("{problem}", event="strategy.undeclared_indicator", problem=line)

@@ -249,7 +249,11 @@ class Flattening:
     def _end(self) -> None:
         left = len(list(self._unwanted(lambda _: True)))
         if left:
-            logger.error("flatten: the cancel of {} exit(s) is not confirmed", left)
+            logger.error(
+                "flatten: the cancel of {orders} exit(s) is not confirmed",
+                event="flatten.cancel_unconfirmed",
+                orders=left,
+            )
         closed = tuple(
             ClosedPosition(
                 position=each.position_id.value,

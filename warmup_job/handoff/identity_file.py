@@ -71,9 +71,12 @@ def _read(state_dir: StateDir) -> _Kept:
             pass
         except (OSError, msgspec.DecodeError) as error:
             logger.error(
-                "{} cannot be read ({}), so this trader does not know its own orders of before: "
-                "live trading is refused while they are open", path, error,
-            )  # fmt: skip
+                "{path} cannot be read ({error}), so this trader does not know its own orders of "
+                "before: live trading is refused while they are open",
+                event="identity.unreadable",
+                path=path,
+                error=error,
+            )
     folder = "".join(secrets.choice(DIGITS) for _ in range(FOLDER_LENGTH))
     was_used = state_dir.usable and any(
         any(state_dir.path.glob(pattern)) for pattern in ("*.json", "paper/*.json", "live/*.json")

@@ -97,7 +97,14 @@ class OperatorControl:
     def _act_on(self, wish: _Wish) -> None:
         state, by = wish.state, wish.by
         if state != self.state:
-            logger.warning("operator: {} → {}{}", self.state, state, f" ({by})" if by else "")
+            logger.warning(
+                "operator: {before} → {state}{_by}",
+                event="operator.changed",
+                before=self.state,
+                state=state,
+                by=by,
+                _by=f" ({by})" if by else "",
+            )
             waiting: list[_Steps] = []
             if state != "flattening":
                 waiting, self._flattening = self._flattening, []
@@ -132,7 +139,13 @@ class OperatorControl:
         if self.on_lift is None:
             raise TraderError("it has only begun to start: ask again in a few seconds")
         lifted = self.on_lift()
-        logger.warning("operator: {} drawdown stop(s) lifted{}", lifted, f" ({by})" if by else "")
+        logger.warning(
+            "operator: {stops} drawdown stop(s) lifted{_by}",
+            event="operator.drawdown_stops_lifted",
+            stops=lifted,
+            by=by,
+            _by=f" ({by})" if by else "",
+        )
         return lifted
 
     async def write(self) -> bool:
@@ -178,7 +191,9 @@ class OperatorControl:
             text: the step.
             is_problem: whether it is worth a warning.
         """
-        (logger.warning if is_problem else logger.info)("flatten: {}", text)
+        logger.log(
+            "WARNING" if is_problem else "INFO", "flatten: {step}", event="flatten.step", step=text
+        )
         if self.flatten is not None:
             self.flatten = msgspec.structs.replace(self.flatten, step=text)
         for queue in self._flattening:
@@ -187,7 +202,7 @@ class OperatorControl:
     def flattened(self, report: FlatReport) -> None:
         """Note that the trader is flat: it stays paused."""
         for line in report.lines():
-            logger.info("flatten: {}", line)
+            logger.info("flatten: {text}", event="flatten.closed", text=line)
         waiting, self._flattening = self._flattening, []
         self._end_flatten(report)  # first, so that the report of the change has it
         self.set("paused", self._wish.by)
@@ -208,10 +223,19 @@ def _read(state_dir: StateDir) -> _Wish | None:
     except (OSError, msgspec.DecodeError) as error:
         # Whether the operator had paused it is unknown, and a pause risks nothing.
         logger.error(
-            "{} cannot be read ({}), so the trader starts paused: `warmup-job trader resume` lets "
-            "it trade", path, error,
-        )  # fmt: skip
+            "{path} cannot be read ({error}), so the trader starts paused: `warmup-job trader "
+            "resume` lets it trade",
+            event="operator.unreadable",
+            path=path,
+            error=error,
+        )
         return _Wish(state="paused", since_ms=now_ms(), by=f"{FILE} is unreadable")
     if wish.state != "trading":
-        logger.warning("{} since {}: {}", wish.state, utc_text(wish.since_ms), path)
+        logger.warning(
+            "{state} since {since}: {path}",
+            event="operator.state_restored",
+            state=wish.state,
+            since=utc_text(wish.since_ms),
+            path=path,
+        )
     return wish

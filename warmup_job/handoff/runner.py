@@ -257,7 +257,7 @@ class BaseRunner(ABC):
         await self.policy.operator.write()
         last = self.report()
         if last.uncancelled is not None:
-            logger.error("{}", last.uncancelled.alarm)
+            logger.error("{problem}", event="run.entries_left", problem=last.uncancelled.alarm)
         self.on_report(last)
 
     # -- what its parts report and ask -------------------------------------------------------------
@@ -359,8 +359,13 @@ class BaseRunner(ABC):
         if not self._run.enter(state, why, now_ms()):
             return
         self.streams.is_live = state == "live"
-        log = logger.warning if state == "degraded" and not is_logged else logger.info
-        log("{}: {}", state, why)
+        logger.log(
+            "WARNING" if state == "degraded" and not is_logged else "INFO",
+            "{state}: {reason}",
+            event="state.entered",
+            state=state,
+            reason=why,
+        )
         self._cancel_unwanted()
         self.on_report(self.report())
 
@@ -377,7 +382,12 @@ class BaseRunner(ABC):
     def _cancel(self, orders: Orders) -> None:
         count = 0 if self._built is None else self._built.own_orders.cancel(orders)
         if count:
-            logger.warning("cancelling {} open order(s) ({})", count, orders)
+            logger.warning(
+                "cancelling {orders} open order(s) ({policy})",
+                event="run.cancelling",
+                orders=count,
+                policy=orders,
+            )
 
     # -- what others may know ----------------------------------------------------------------------
 

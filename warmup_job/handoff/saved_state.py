@@ -73,9 +73,12 @@ class StateSaver:
                 return all(await asyncio.gather(*writes))
         except TimeoutError:
             logger.error(
-                "{} takes longer than {} s to write: the last state of the strategies may be lost",
-                self._state_dir.folder, self._last_s,
-            )  # fmt: skip
+                "{path} takes longer than {seconds} s to write: the last state of the strategies "
+                "may be lost",
+                event="state.not_written",
+                path=self._state_dir.folder,
+                seconds=self._last_s,
+            )
             return False
 
     def _start(self, strategy: Strategy) -> asyncio.Future[bool]:
@@ -121,14 +124,28 @@ def load(state_dir: StateDir, strategy: Strategy) -> bool:
         return False
     except Exception as error:  # noqa: BLE001 - on_load is the strategy's own code
         logger.error(
-            "{}: {} cannot be used and is renamed to *.unusable: {}", strategy.id, path, error
+            "{strategy}: {path} cannot be used and is renamed to *.unusable: {error}",
+            event="state.unusable",
+            strategy=strategy.id,
+            path=path,
+            error=error,
         )
         try:
             path.replace(path.with_name(path.name + ".unusable"))
         except OSError as failed:
-            logger.error("{} cannot be renamed either: {}", path, failed)
+            logger.error(
+                "{path} cannot be renamed either: {error}",
+                event="state.not_renamed",
+                path=path,
+                error=failed,
+            )
         return False
-    logger.info("{}: state restored from {}", strategy.id, path)
+    logger.info(
+        "{strategy}: state restored from {path}",
+        event="state.restored",
+        strategy=strategy.id,
+        path=path,
+    )
     return True
 
 

@@ -138,9 +138,11 @@ class LastOrders:
         bare = ", ".join(_describe_unprotected(self._strategies))
         if bare:
             logger.error(
-                "{} left WITHOUT A STOP LOSS: start the trader again, which sends it, or close "
-                "the position at the exchange", bare,
-            )  # fmt: skip
+                "{position} left WITHOUT A STOP LOSS: start the trader again, which sends it, or "
+                "close the position at the exchange",
+                event="run.left_unprotected",
+                position=bare,
+            )
 
 
 def _describe_unprotected(strategies: Sequence[Strategy]) -> Iterator[str]:
@@ -163,7 +165,9 @@ async def stop_node(
             await node.stop_async()
             await asyncio.wait({node_task})
     if was_running:  # else Nautilus does not know what is open
-        logger.info("left open: {}", _describe_open(node, own_orders))
+        logger.info(
+            "left open: {orders}", event="run.left_open", orders=_describe_open(node, own_orders)
+        )
 
 
 def _describe_open(node: TradingNode, own_orders: OwnOrders) -> str:

@@ -80,13 +80,19 @@ class StateDir:
         """Log that ``what`` failed and why, once until it works again."""
         if what not in self._failing:
             self._failing.add(what)
-            logger.log("ERROR" if self.mode == "live" else "WARNING", "{} {}", what, why)
+            logger.log(
+                "ERROR" if self.mode == "live" else "WARNING",
+                "{path} {problem}",
+                event="state_dir.failing",
+                path=what,
+                problem=why,
+            )
 
     def worked(self, what: str) -> None:
         """Log that ``what`` works again, if it had failed."""
         if what in self._failing:
             self._failing.remove(what)
-            logger.info("{} is written again", what)
+            logger.info("{path} is written again", event="state_dir.writable_again", path=what)
 
 
 @contextmanager
@@ -137,7 +143,12 @@ def _unusable(path: Path, mode: Mode, error: OSError) -> StateDir:
             f"live trading is refused: {problem}, so no state would survive a restart and a "
             f"second trader could start: {_REMEDY}"
         ) from None
-    logger.warning("{}: this paper trader keeps no state over a restart; {}", problem, _REMEDY)
+    logger.warning(
+        "{problem}: this paper trader keeps no state over a restart; {remedy}",
+        event="state.not_kept",
+        problem=problem,
+        remedy=_REMEDY,
+    )
     return StateDir(path, mode, usable=False)
 
 

@@ -73,7 +73,9 @@ def check(warmup: WarmupPlan, download: Download) -> Checked:
                 )
             entry = stream_entry(plan, acquired, instruments[symbol].entry)
         except WarmupError as error:
-            logger.error("{}: {}", plan.stream, error)
+            logger.error(
+                "{stream}: {error}", event="stream.failed", stream=plan.stream, error=error
+            )
             errors.append(error)
         else:
             streams.append(CheckedStream(entry, acquired.bars))
@@ -167,17 +169,33 @@ def shortcomings(plan: StreamPlan, acquired: AcquiredBars, max_gap_bars: int) ->
 
 def _log_stream(plan: StreamPlan, entry: StreamEntry) -> None:
     logger.info(
-        "{}: {} bars, all closed, to {}", plan.stream, entry.bar_count, utc_text(entry.last_close)
+        "{stream}: {bars} bars, all closed, to {last_close}",
+        event="stream.checked",
+        stream=plan.stream,
+        bars=entry.bar_count,
+        last_close=utc_text(entry.last_close),
     )
     if entry.certificate is not None and plan.needs_proof:
-        logger.info("{}: {}", plan.stream, explain(entry.certificate))
+        logger.info(
+            "{stream}: {certificate}",
+            event="stream.certificate",
+            stream=plan.stream,
+            certificate=explain(entry.certificate),
+        )
     if entry.gaps:
         logger.warning(
-            "{}: Binance itself lacks {} bar(s), first at {}",
-            plan.stream, missing_bars(entry.gaps), utc_text(entry.gaps[0].first_ms),
-        )  # fmt: skip
+            "{stream}: Binance itself lacks {bars} bar(s), first at {first}",
+            event="stream.gaps_at_exchange",
+            stream=plan.stream,
+            bars=missing_bars(entry.gaps),
+            first=utc_text(entry.gaps[0].first_ms),
+        )
     if entry.from_listing:
         logger.warning(
-            "{}: the symbol is young: its whole history is {} bars ({} were asked for)",
-            plan.stream, entry.bar_count, plan.bars,
-        )  # fmt: skip
+            "{stream}: the symbol is young: its whole history is {bars} bars ({wanted} were asked "
+            "for)",
+            event="stream.young",
+            stream=plan.stream,
+            bars=entry.bar_count,
+            wanted=plan.bars,
+        )

@@ -161,11 +161,14 @@ async def _until_ms(client: BinanceClient, until: str | None) -> int:
         large = abs(clock.offset_ms) > _LARGE_OFFSET_MS
         logger.log(
             "WARNING" if large else "INFO",
-            "clock offset {:+d} ms ± {} ms; using the exchange's clock{}",
-            clock.offset_ms, error_ms,
-            ". Synchronise this machine by NTP: live trading signs with its clock"
-            if large else "",
-        )  # fmt: skip
+            "clock offset {offset_ms:+d} ms ± {error_ms} ms; using the exchange's clock{_advice}",
+            event="clock.offset",
+            offset_ms=clock.offset_ms,
+            error_ms=error_ms,
+            _advice=". Synchronise this machine by NTP: live trading signs with its clock"
+            if large
+            else "",
+        )
     now_ms = client.now_ms()
     return now_ms if until is None else min(now_ms, parse_when(until, now_ms))
 

@@ -34,7 +34,10 @@ def is_intact(snapshot: Snapshot) -> bool:
     problems = find_problems(snapshot)
     if problems:
         logger.warning(
-            "not reusing the last snapshot {}: {}", snapshot.folder.name, "; ".join(problems)
+            "not reusing the last snapshot {snapshot}: {problem}",
+            event="snapshot.not_reused",
+            snapshot=snapshot.folder.name,
+            problem="; ".join(problems),
         )
     return not problems
 

@@ -28,18 +28,28 @@ def log_repeated(
     """
     if error is None:
         if before is not None and before.failed_in_a_row:
-            logger.info("the run succeeded after {} failed run(s)", before.failed_in_a_row)
+            logger.info(
+                "the run succeeded after {runs} failed run(s)",
+                event="job.recovered",
+                runs=before.failed_in_a_row,
+            )
         return
     level = "WARNING" if status.failed_in_a_row < ALARMING else "ERROR"
     succeeded = "none has succeeded yet"
     if status.last_success_ms is not None:
         ago_ms = max(0, status.at_ms - status.last_success_ms)
         succeeded = f"the last success was {duration_text(ago_ms)} ago"
-    logger.bind(help=error.help_page).log(level, "code {}: {}", status.code, error)
+    logger.bind(help=error.help_page).log(
+        level, "code {code}: {error}", event="job.failed", code=status.code, error=error
+    )
     logger.log(
-        level, "{} run(s) in a row have failed, {}; {}",
-        status.failed_in_a_row, succeeded, _snapshot_text(root, status.at_ms),
-    )  # fmt: skip
+        level,
+        "{runs} run(s) in a row have failed, {last_success}; {snapshot}",
+        event="job.failed_in_a_row",
+        runs=status.failed_in_a_row,
+        last_success=succeeded,
+        snapshot=_snapshot_text(root, status.at_ms),
+    )
 
 
 def _snapshot_text(root: Path, now_ms: int) -> str:

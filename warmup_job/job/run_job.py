@@ -101,11 +101,17 @@ async def warm(
         lambda name: _other_jobs(run, name),
         timeout_s=run.left_ms() / 1000,
         on_wait=lambda owner: logger.info(
-            "another job ({}) is using this volume: waiting for it", owner
+            "another job ({owner}) is using this volume: waiting for it",
+            event="job.waiting_for_other_job",
+            owner=owner,
         ),
     )
     if isinstance(lease, Snapshot):
-        logger.info("using the snapshot that the other job published, {}", lease.folder.name)
+        logger.info(
+            "using the snapshot that the other job published, {snapshot}",
+            event="job.used_other_jobs_snapshot",
+            snapshot=lease.folder.name,
+        )
         return Outcome(lease.manifest, up_to_date=lease)
     outcome = Outcome()
     try:

@@ -132,5 +132,7 @@ class AccountApp:
             try:
                 self.trading.advance(now_ms)
             except Exception:  # noqa: BLE001 - a silent end would freeze all orders
-                logger.exception("The account of the local exchange has failed")
+                logger.exception(
+                    "The account of the local exchange has failed", event="local_exchange.failed"
+                )
             await self._clock.sleep_until((now_ms // self._step_ms + 1) * self._step_ms)

@@ -121,9 +121,15 @@ def _relay(read_end: int, node_level: str, strategies: frozenset[str]) -> None:
             if found:
                 no = logger.level(found.level).no
                 if found.component in strategies or no >= min_level_no:
-                    logger.log(found.level, "{}", found.text)
+                    logger.log(
+                        found.level,
+                        "{_text}",
+                        event="node.line",
+                        component=found.component,
+                        _text=found.text,
+                    )
             elif line.strip():
-                logger.info("{}", line.strip())
+                logger.info("{_text}", event="process.output", _text=line.strip())
 
 
 def _json_to(stream: TextIO) -> Callable[[Message], None]:
@@ -136,14 +142,14 @@ def _json_to(stream: TextIO) -> Callable[[Message], None]:
 
 def _as_json(message: Message) -> str:
     record = message.record
+    fields = {name: value for name, value in record["extra"].items() if name[:1] != "_"}
     line = {
         "time": record["time"].isoformat(),
         "level": record["level"].name,
         "message": record["message"],
+        **fields,  # `event` and its fields: docs/reference/log-events.md
     }
-    if "help" in record["extra"]:
-        line["help"] = record["extra"]["help"]
     if record["exception"] is not None:
         # The traceback without the variables' values: those could be secrets.
         line["exception"] = "".join(traceback.format_exception(record["exception"].value))
-    return json.dumps(line, ensure_ascii=False)
+    return json.dumps(line, ensure_ascii=False, default=str)

@@ -31,8 +31,12 @@ def to_json_line(line: str, node: NodeLine | None, at: datetime) -> str:
     """
     if line.startswith('{"'):
         return line
-    level, message = ("ERROR", line) if node is None else (node.level, node.text)
-    record = {"time": at.astimezone(UTC).isoformat(), "level": level, "message": message}
+    record = {"time": at.astimezone(UTC).isoformat(), "level": "ERROR", "message": line}
+    if node is None:
+        record["event"] = "process.output"
+    else:
+        record |= {"level": node.level, "message": node.text}
+        record |= {"event": "node.line", "component": node.component}
     return json.dumps(record, ensure_ascii=False)
 
 

@@ -30,9 +30,12 @@ def limited_until_ms(root: Path, endpoint: str) -> int:
     until_ms = _read(root).get(endpoint, 0)
     if until_ms > _now_ms() + LONGEST_BAN_MS:
         logger.warning(
-            "{}: ignoring the entry for {}, which ends more than 3 days ahead. Binance bans for at "
-            "most 3 days; delete the file", root / LIMITS, endpoint,
-        )  # fmt: skip
+            "{path}: ignoring the entry for {endpoint}, which ends more than 3 days ahead. "
+            "Binance bans for at most 3 days; delete the file",
+            event="limit.ignored",
+            path=root / LIMITS,
+            endpoint=endpoint,
+        )
         return 0
     return until_ms
 
@@ -81,9 +84,13 @@ async def wait_for_limit(
         )
     if wait_ms > 0:
         logger.warning(
-            "{} limits or bans this IP until {} (recorded in {}): waiting until then", endpoint,
-            utc_text(until_ms), file,
-        )  # fmt: skip
+            "{endpoint} limits or bans this IP until {until} (recorded in {path}): waiting until "
+            "then",
+            event="limit.waiting",
+            endpoint=endpoint,
+            until=utc_text(until_ms),
+            path=file,
+        )
         await asyncio.sleep(wait_ms / 1000)
 
 

@@ -101,7 +101,9 @@ class _Server:
                     writer.write(msgspec.json.encode(message) + b"\n")
                     await writer.drain()
         except (ConnectionError, ValueError):  # it has left, or its line is too long
-            logger.debug("the control connection of {} broke", by)
+            logger.debug(
+                "the control connection of {by} broke", event="control.connection_broke", by=by
+            )
         finally:
             self._connections.discard(task)
             writer.close()

@@ -64,7 +64,7 @@ async def load_histories(plan: WarmupPlan, client: BinanceClient) -> list[Histor
     except SnapshotError as error:
         if plan.on_failure == "fail":
             raise
-        logger.warning("no usable snapshot: {}", error)
+        logger.warning("no usable snapshot: {error}", event="snapshot.unusable", error=error)
     return await histories_of(plan, snapshot, client)
 
 
@@ -101,11 +101,15 @@ def open_for_trading(plan: WarmupPlan, now_ms: int) -> Snapshot:
                 "the instrument that its manifest names"
             )
     logger.info(
-        "snapshot {} verified: {} file(s) unaltered",
-        snapshot.folder.name, len(snapshot.manifest.files),
-    )  # fmt: skip
+        "snapshot {snapshot} verified: {files} file(s) unaltered",
+        event="snapshot.verified",
+        snapshot=snapshot.folder.name,
+        files=len(snapshot.manifest.files),
+    )
     for reason in snapshot.manifest.degraded:
-        logger.warning("the snapshot is degraded: {}", reason)
+        logger.warning(
+            "the snapshot is degraded: {reason}", event="snapshot.degraded", reason=reason
+        )
     return snapshot
 
 
@@ -127,7 +131,11 @@ async def _load(
             instrument = _stored_instrument(snapshot, entry.instrument_id)
             if age_ms <= warmup.max_age_ms and _missing(plan, entry, last_ms) < plan.bars:
                 logger.info(
-                    "{}: {} bars to {}", plan.stream, entry.bar_count, utc_text(entry.last_close)
+                    "{stream}: {bars} bars to {last_close}",
+                    event="stream.loaded",
+                    stream=plan.stream,
+                    bars=entry.bar_count,
+                    last_close=utc_text(entry.last_close),
                 )
                 found = _stored(snapshot, entry)
                 return _history(warmup, plan, found, instrument, snapshot.folder.name)
@@ -135,12 +143,21 @@ async def _load(
             age = duration_text(age_ms)
             stale = f"the snapshot is stale: {plan.stream} has lacked bars for {age}"
         except (SnapshotError, OSError) as error:
-            logger.warning("the snapshot {} cannot be read: {}", snapshot.folder.name, error)
+            logger.warning(
+                "the snapshot {snapshot} cannot be read: {error}",
+                event="snapshot.unreadable",
+                snapshot=snapshot.folder.name,
+                error=error,
+            )
             instrument = None
     if stale:
-        logger.warning("{}; fetching them", stale)
+        logger.warning("{problem}; fetching them", event="snapshot.stale", problem=stale)
     else:
-        logger.warning("{}: fetching the whole window", plan.stream)
+        logger.warning(
+            "{stream}: fetching the whole window",
+            event="stream.fetching_whole_window",
+            stream=plan.stream,
+        )
     try:
         if instrument is None:
             instrument = await _fetch_instrument(client, plan, now_ms)
@@ -154,7 +171,12 @@ async def _load(
     except WarmupError as error:
         if stale and warmup.on_failure == "fail":
             raise SnapshotError(f"{stale}, and they cannot be fetched: {error}") from None
-        logger.warning("{}: STARTING COLD: its bars cannot be fetched: {}", plan.stream, error)
+        logger.warning(
+            "{stream}: STARTING COLD: its bars cannot be fetched: {error}",
+            event="stream.started_cold",
+            stream=plan.stream,
+            error=error,
+        )
         return _history(warmup, plan, None, None)
 
 
@@ -207,7 +229,12 @@ def _history(
         from_listing, verdict = acquired.from_listing, acquired.verdict
     certificate = verdict.certificate
     if certificate is not None and warmup.require_proof:
-        logger.info("{}: {}", plan.stream, explain(certificate))
+        logger.info(
+            "{stream}: {certificate}",
+            event="stream.certificate",
+            stream=plan.stream,
+            certificate=explain(certificate),
+        )
     proof = None
     if warmup.require_proof and plan.detector is not None:
         bounds = None if certificate is None else Bounds(certificate.lowest, certificate.highest)

@@ -83,9 +83,13 @@ async def check_live_requirements(
         )
     if account is not None:
         for line in unowned_lines(identity, account):
-            logger.warning("{}", line)
+            logger.warning("{problem}", event="live.warning", problem=line)
     if adopted:
-        logger.warning("taking over the open orders of: {}", ", ".join(sorted(adopted)))
+        logger.warning(
+            "taking over the open orders of: {traders}",
+            event="live.taking_over_orders",
+            traders=", ".join(sorted(adopted)),
+        )
     return LiveStart(histories, adopted)
 
 

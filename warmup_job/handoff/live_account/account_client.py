@@ -136,8 +136,9 @@ class AccountClient(BinanceFuturesExecutionClient):
                 await stream.subscribe_user_data_stream(self._reconcile_after_resubscribe)
         except Exception as error:  # noqa: BLE001 - of Nautilus' client, of many kinds
             logger.warning(
-                "cannot renew the user data stream ({}); reconciling the account without it",
-                _cause(error),
+                "cannot renew the user data stream ({error}); reconciling the account without it",
+                event="account.stream_not_renewed",
+                error=_cause(error),
             )
             await self._reconcile_after_resubscribe()
         finally:
@@ -160,7 +161,11 @@ class AccountClient(BinanceFuturesExecutionClient):
                 mass_status = await self._mass_status(positions=self._reports_positions)
         except TimeoutError:
             # Meanwhile Nautilus holds back all events of the stream.
-            logger.warning("cannot reconcile: the account is not answered in {} s", _RECONCILE_S)
+            logger.warning(
+                "cannot reconcile: the account is not answered in {seconds} s",
+                event="account.not_reconciled",
+                seconds=_RECONCILE_S,
+            )
         if mass_status is not None:
             self._send_mass_status_report(mass_status)
             self._has_reconciled = True
@@ -309,7 +314,11 @@ class AccountClient(BinanceFuturesExecutionClient):
         self._late_trades.add(trade)
         order = self._cache.order(ClientOrderId(update.c))
         self._tell_id(order, VenueOrderId(str(update.i)))
-        logger.warning("order {} was filled late, after it counted as gone", update.c)
+        logger.warning(
+            "order {order} was filled late, after it counted as gone",
+            event="order.filled_late",
+            order=update.c,
+        )
         return True
 
     def _send_order_status_report(self, report: OrderStatusReport) -> None:
@@ -381,9 +390,13 @@ class AccountClient(BinanceFuturesExecutionClient):
             size = Decimal(0) if known is None else known.signed_decimal_qty()
             if size != report.signed_decimal_qty:
                 logger.info(
-                    "position {} is {} at the exchange; taking it over (it was {} here)",
-                    report.venue_position_id, report.signed_decimal_qty, size,
-                )  # fmt: skip
+                    "position {position} is {quantity} at the exchange; taking it over (it was "
+                    "{known_quantity} here)",
+                    event="position.taken_over",
+                    position=report.venue_position_id,
+                    quantity=report.signed_decimal_qty,
+                    known_quantity=size,
+                )
 
     async def _order_reports(self) -> tuple[list[OrderStatusReport], bool]:
         """Return the open orders, what became of those that are not, and whether that is all."""

@@ -168,8 +168,9 @@ class AccountWatch:
 
     async def _repair(self, *, positions: bool) -> None:
         logger.warning(
-            "renewing the user data stream and reconciling the account: {}",
-            "; ".join(map(str, self._differences[:_SHOWN])) or self._stream_problem(),
+            "renewing the user data stream and reconciling the account: {differences}",
+            event="account.reconciling",
+            differences="; ".join(map(str, self._differences[:_SHOWN])) or self._stream_problem(),
         )
         succeeded = await self._client.renew_stream(positions=positions)
         self._verdict.on_repair(_monotonic_ms(), succeeded=succeeded)
@@ -181,9 +182,11 @@ class AccountWatch:
             return
         self._is_logged = True
         if step.state == "ok":
-            logger.info("the account agrees with what the trader believes")
+            logger.info("the account agrees with what the trader believes", event="account.agrees")
         else:
-            logger.error("{}; no entries", step.reason)
+            logger.error(
+                "{reason}; no entries", event="account.entries_stopped", reason=step.reason
+            )
         self._listener.on_connection_change()  # the first bars wait for the first reading
 
     def _stream_problem(self) -> str:

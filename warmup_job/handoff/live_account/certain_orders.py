@@ -204,7 +204,12 @@ class CertainOrders(BinanceFuturesAccountHttpAPI):
             found = await self._query(query, placed_until_s)
             if found is None:
                 raise BinanceClientError(failure.status, not_placed_reason(failure.cause), {})
-            logger.info("order {} exists, although its request failed: {}", order_id, failure.cause)
+            logger.info(
+                "order {order} exists, although its request failed: {cause}",
+                event="order.exists_after_failure",
+                order=order_id,
+                cause=failure.cause,
+            )
             return found
 
     async def _query[T](
@@ -264,7 +269,12 @@ async def _answer[T](order_id: str, sent: Awaitable[T], also_unclear: int | None
             raise
     except _NO_ANSWER as error:
         unclear = _UnclearError(0, f"no usable answer, {type(error).__name__}")
-    logger.warning("order {}: the outcome of a request is unknown ({})", order_id, unclear.cause)
+    logger.warning(
+        "order {order}: the outcome of a request is unknown ({cause})",
+        event="order.outcome_unknown",
+        order=order_id,
+        cause=unclear.cause,
+    )
     raise unclear
 
 

@@ -90,9 +90,11 @@ class ClockWatch:
             return
         if self.problem:
             self._doubt.set()
-            logger.warning("{}", self.problem)
+            logger.warning("{problem}", event="clock.wrong", problem=self.problem)
         else:
-            logger.info("this machine's clock agrees with the exchange's again")
+            logger.info(
+                "this machine's clock agrees with the exchange's again", event="clock.right"
+            )
         self._listener.on_change()
 
     def doubt(self) -> None:

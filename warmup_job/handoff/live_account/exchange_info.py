@@ -82,11 +82,17 @@ class TradedSymbols:
                     entries.append(read_entry(msgspec.json.decode(each), self._entry))
                 except UnreadableEntryError as error:
                     logger.error(
-                        "{}: this version of Nautilus cannot trade it: update Nautilus", error
+                        "{error}: this version of Nautilus cannot trade it: update Nautilus",
+                        event="instrument.not_supported",
+                        error=error,
                     )
                     raise
         for name in sorted(self._symbols - {each.symbol for each in entries}):
-            logger.error("the exchange does not list {}: correct the symbol", name)
+            logger.error(
+                "the exchange does not list {instrument}: correct the symbol",
+                event="instrument.not_listed",
+                instrument=name,
+            )
         return self._info(
             timezone=head.timezone,
             serverTime=head.serverTime,

@@ -34,8 +34,11 @@ async def tell_funding_hours(client: BinanceClient, strategies: Iterable[Strateg
         except WarmupError as error:
             logger.warning(
                 "funding intervals are unknown, the mark price stream has to show them; asking "
-                "again in {:.0f} s: {}", _AGAIN_S, error,
-            )  # fmt: skip
+                "again in {retry_s:.0f} s: {error}",
+                event="funding.intervals_unknown",
+                retry_s=_AGAIN_S,
+                error=error,
+            )
             await asyncio.sleep(_AGAIN_S)
             continue
         for user in users:

@@ -56,12 +56,16 @@ async def feed_funds(
             is_taken = await _feed_once(reader, users)
         except WarmupError as error:
             if not is_failing:
-                logger.warning("the account's funds cannot be read, the drawdown waits: {}", error)
+                logger.warning(
+                    "the account's funds cannot be read, the drawdown waits: {error}",
+                    event="funds.unreadable",
+                    error=error,
+                )
             is_failing = True
             await asyncio.sleep(again_s)
             continue
         if is_failing:
-            logger.info("the account's funds are read again")
+            logger.info("the account's funds are read again", event="funds.readable")
         is_failing = False
         if is_taken:
             on_taken()
@@ -98,8 +102,9 @@ async def feed_last_funds(reader: AccountReader, strategies: Iterable[Strategy])
                 await asyncio.sleep(_LAST_PAUSE_S)
     except Exception as error:  # noqa: BLE001 - the run must end in order all the same
         logger.warning(
-            "the last report lacks what the account has earned in the last seconds: {}",
-            error if isinstance(error, WarmupError) else repr(error),
+            "the last report lacks what the account has earned in the last seconds: {error}",
+            event="funds.last_payments_missing",
+            error=error if isinstance(error, WarmupError) else repr(error),
         )
 
 

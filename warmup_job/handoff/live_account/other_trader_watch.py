@@ -107,7 +107,11 @@ class OtherTraderWatch:
         try:
             newest = await self._reader.newest_orders()
         except WarmupError as error:
-            logger.warning("cannot read the newest orders ({}); trying again", error)
+            logger.warning(
+                "cannot read the newest orders ({error}); trying again",
+                event="other_trader.orders_unreadable",
+                error=error,
+            )
             return
         self._told.add(other.tag)
         # Binance's history ends a week ago, and an open order may be older.
@@ -135,7 +139,7 @@ class OtherTraderWatch:
             f"{what}. This one started first and goes on: stop the other one if it does not stop "
             f"by itself. When it stops it cancels its entries, and {stay}"
         )
-        logger.error("{}", text)
+        logger.error("{problem}", event="other_trader.noticed", problem=text)
         self.noticed += (OtherTraderReport(tag=other.tag, text=text, open_orders=0),)
 
 

@@ -82,9 +82,11 @@ class StuckTriggers:
             await self._orders.cancel_algo_order(client_algo_id=order_id)
         except BinanceError:
             logger.warning(
-                "order {} was triggered, became no order and cannot be cancelled; its position is "
-                "closed without it", order_id,
-            )  # fmt: skip
+                "order {order} was triggered, became no order and cannot be cancelled; its "
+                "position is closed without it",
+                event="order.trigger_stuck",
+                order=order_id,
+            )
 
 
 def is_at_trigger(order: BinanceFuturesAlgoOrder | None) -> bool:

@@ -132,7 +132,14 @@ class BarDelivery:
         source = stream.count(due.bar, newest=due.newest)
         if due.newest:
             opened = utc_text(due.open_ms)
-            logger.info("{} bar {} closed at {} ({})", stream.name, opened, due.bar.close, source)
+            logger.info(
+                "{stream} bar {open_time} closed at {close} ({source})",
+                event="bar.delivered",
+                stream=stream.name,
+                open_time=opened,
+                close=due.bar.close,
+                source=source,
+            )
 
     def _publish(self, due: DueBar[Bar]) -> None:
         """Put a bar into the cache, and hand it to the topic's subscribers that do not follow it.

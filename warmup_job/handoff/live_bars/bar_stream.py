@@ -249,7 +249,12 @@ class BarStream:
         interval = self.history.interval
         bars, since = interval.count(*gap), utc_text(gap.first_ms)
         if self.released and gap.first_ms != self._requested_ms:
-            logger.warning("{}: the live stream has a gap from {}", self.name, since)
+            logger.warning(
+                "{stream}: the live stream has a gap from {since}",
+                event="bars.gap",
+                stream=self.name,
+                since=since,
+            )
             self._polled += 1
         self._requested_ms = gap.first_ms
         if self.phase != "stuck":
@@ -263,7 +268,13 @@ class BarStream:
             answer = zip(opens_ms, made, strict=True)
             verdict, left = self.held.take_answer(gap, answer, self._due_ms())
             if klines:
-                logger.info("{}: filled {} bar(s) from {}", self.name, len(klines), since)
+                logger.info(
+                    "{stream}: filled {bars} bar(s) from {since}",
+                    event="bars.filled",
+                    stream=self.name,
+                    bars=len(klines),
+                    since=since,
+                )
             if verdict == "hole":
                 await self._pass_over(left)
         except WarmupError as error:
@@ -285,15 +296,20 @@ class BarStream:
         now_ms = self._client.now_ms()
         if now_ms > before_ms + _GRACE_MS:
             logger.warning(
-                "{}: our clock was {} ms behind the exchange's; it is set again",
-                self.name, now_ms - before_ms,
-            )  # fmt: skip
+                "{stream}: our clock was {behind_ms} ms behind the exchange's; it is set again",
+                event="clock.resynced",
+                stream=self.name,
+                behind_ms=now_ms - before_ms,
+            )
         last_ms = self.history.interval.last_closed(now_ms + _GRACE_MS)
         for open_ms in self.held.drop_later(last_ms):
             logger.warning(
-                "{}: dropped a bar of {}, which has not closed yet by the exchange's clock",
-                self.name, utc_text(open_ms),
-            )  # fmt: skip
+                "{stream}: dropped a bar of {open_time}, which has not closed yet by the "
+                "exchange's clock",
+                event="bar.too_early",
+                stream=self.name,
+                open_time=utc_text(open_ms),
+            )
         return True
 
     @property
@@ -316,9 +332,12 @@ class BarStream:
             self.from_listing = first_ms is not None and first_ms > hole.first_ms
             self._proof.note_listing(from_listing=self.from_listing)
         logger.warning(
-            "{}: passed over {} to {}: the venue itself has no bars there",
-            self.name, utc_text(hole.first_ms), utc_text(hole.last_ms),
-        )  # fmt: skip
+            "{stream}: passed over {first} to {last}: the venue itself has no bars there",
+            event="bars.missing_at_exchange",
+            stream=self.name,
+            first=utc_text(hole.first_ms),
+            last=utc_text(hole.last_ms),
+        )
         self.held.pass_over(hole)
         if self._is_cold and not self.from_listing:
             # As many bars are wanted all the same, so the cold window begins earlier.

@@ -139,9 +139,11 @@ class FollowedStreams:
         if bar_type.is_internally_aggregated() and source_of(bar_type) is None:
             self.tick_built.append(bar_type)
             logger.warning(
-                "{} is built by Nautilus from what arrives, so it has no history and starts cold: "
-                "subscribe to the venue's own bars, or to bars composed of them by time", bar_type,
-            )  # fmt: skip
+                "{stream} is built by Nautilus from what arrives, so it has no history and starts "
+                "cold: subscribe to the venue's own bars, or to bars composed of them by time",
+                event="stream.built_by_nautilus",
+                stream=bar_type,
+            )
             if not (bar_type.is_composite() and bar_type.composite().is_externally_aggregated()):
                 return
             bar_type = bar_type.composite()  # Nautilus' aggregator follows these
@@ -165,8 +167,9 @@ class FollowedStreams:
             return False
         self.unlisted.append(bar_type)
         logger.warning(
-            "a strategy follows {}, but warmup.streams does not list it: it has no history",
-            bar_type,
+            "a strategy follows {stream}, but warmup.streams does not list it: it has no history",
+            event="stream.not_configured",
+            stream=bar_type,
         )
         history = History(bar_type, interval, [], wanted=0)
         self.streams[bar_type] = BarStream(history, self._client, self._listener)
@@ -187,7 +190,13 @@ class FollowedStreams:
         built = composite.add_all(self.bars(source))
         self.composites[composite.bar_type] = composite
         cache.add_bars(built)
-        logger.info("{}: built {} bars from {}", composite.bar_type, len(built), stream.name)
+        logger.info(
+            "{stream}: built {bars} bars from {source}",
+            event="bars.composed",
+            stream=composite.bar_type,
+            bars=len(built),
+            source=stream.name,
+        )
 
     def keep_subscribed(self) -> None:
         """Start to keep every stream contiguous that has a subscriber."""
@@ -214,7 +223,11 @@ class FollowedStreams:
         if keeper is not None:
             keeper.cancel()
             stream.phase = "waiting"
-            logger.info("{}: no subscribers, no longer kept contiguous", stream.name)
+            logger.info(
+                "{stream}: no subscribers, no longer kept contiguous",
+                event="stream.dropped",
+                stream=stream.name,
+            )
             self._listener.on_change()
 
     # -- bars --------------------------------------------------------------------------------------

@@ -102,7 +102,11 @@ class Follower:
             for bar in bars:
                 self._replay(bar)
             logger.info(
-                "{}: replayed {} bars of {} through on_bar", self.actor.id, len(bars), self.series
+                "{strategy}: replayed {bars} bars of {stream} through on_bar",
+                event="bars.replayed",
+                strategy=self.actor.id,
+                bars=len(bars),
+                stream=self.series,
             )
         else:
             self._note_lacking(len(bars))
@@ -142,9 +146,13 @@ class Follower:
         if isinstance(self.actor, ChoosesFirstBar) and self.actor.acts_on_first_bar:
             return True
         logger.info(
-            "{}: the newest bar of {} closed {} ago, so it is history (trade.first_bar)",
-            self.actor.id, due.stream, duration_text(age_ms),
-        )  # fmt: skip
+            "{strategy}: the newest bar of {stream} closed {age} ago, so it is history "
+            "(trade.first_bar)",
+            event="bar.is_history",
+            strategy=self.actor.id,
+            stream=due.stream,
+            age=duration_text(age_ms),
+        )
         return False
 
     def _can_take_history(self, bar: Bar) -> bool:
@@ -161,10 +169,13 @@ class Follower:
         """Note bars that the actor could not take; it needs as many by on_bar instead."""
         if self._lacking is None:
             logger.warning(
-                "COLD START of {} on {}: the strategy cannot take historical bars (it registers no "
-                "indicator for them and does not override on_historical_data). Orders stay denied "
-                "until on_bar has had as many. To start warm, set trade.replay: on_bar, or "
-                "register its indicators in on_start", self.actor.id, self.series,
-            )  # fmt: skip
+                "COLD START of {strategy} on {stream}: the strategy cannot take historical bars "
+                "(it registers no indicator for them and does not override on_historical_data). "
+                "Orders stay denied until on_bar has had as many. To start warm, set "
+                "trade.replay: on_bar, or register its indicators in on_start",
+                event="strategy.cold_start",
+                strategy=self.actor.id,
+                stream=self.series,
+            )
         had, wanted = self._lacking or (0, 0)
         self._lacking = had, wanted + bars

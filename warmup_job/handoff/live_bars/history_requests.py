@@ -136,9 +136,13 @@ class HistoryRequests:
         least_ms = interval.shift(window_ms, -_MOST_OLDER)
         if first_ms < least_ms:
             logger.warning(
-                "{}: a request reaches back to {}; fetching the last {} bars before the window",
-                stream.name, utc_text(first_ms), _MOST_OLDER,
-            )  # fmt: skip
+                "{stream}: a request reaches back to {since}; fetching the last {bars} bars "
+                "before the window",
+                event="request.shortened",
+                stream=stream.name,
+                since=utc_text(first_ms),
+                bars=_MOST_OLDER,
+            )
         return Span(max(first_ms, least_ms), last_ms)
 
     async def _introduce_with(
@@ -173,14 +177,22 @@ class HistoryRequests:
             )
         except WarmupError as error:
             logger.warning(
-                "{}: cannot fetch the bars from {} that {} requested: {}",
-                stream.name, since, follower.actor.id, error,
-            )  # fmt: skip
+                "{stream}: cannot fetch the bars from {since} that {strategy} requested: {error}",
+                event="request.failed",
+                stream=stream.name,
+                since=since,
+                strategy=follower.actor.id,
+                error=error,
+            )
             return []
         logger.info(
-            "{}: fetched {} older bars from {} for {}",
-            stream.name, len(bars), since, follower.actor.id,
-        )  # fmt: skip
+            "{stream}: fetched {bars} older bars from {since} for {strategy}",
+            event="request.filled",
+            stream=stream.name,
+            bars=len(bars),
+            since=since,
+            strategy=follower.actor.id,
+        )
         return bars
 
     def _give(self, follower: Follower, older: list[Bar], requests: list[RequestBars]) -> None:

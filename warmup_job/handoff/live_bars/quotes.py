@@ -64,8 +64,12 @@ class QuoteFitter:
         if self._misfit != instrument.id:
             self._misfit = instrument.id
             logger.warning(
-                "{}: dropping quotes that have more decimals than the instrument ({} for prices, "
-                "{} for sizes): the venue may have changed its tick size. Nautilus loads "
-                "instruments again every hour; a restart does it now",
-                instrument.id, instrument.price_precision, instrument.size_precision,
-            )  # fmt: skip
+                "{instrument}: dropping quotes that have more decimals than the instrument "
+                "({price_decimals} for prices, {size_decimals} for sizes): the venue may have "
+                "changed its tick size. Nautilus loads instruments again every hour; a restart "
+                "does it now",
+                event="quotes.dropped",
+                instrument=instrument.id,
+                price_decimals=instrument.price_precision,
+                size_decimals=instrument.size_precision,
+            )

@@ -63,7 +63,10 @@ class RegimeProof:
             low, high = await fetch_extremes(client, stream)
         except WarmupError as error:
             logger.warning(
-                "{}: cannot fetch the symbol's lowest and highest price yet: {}", name, error
+                "{stream}: cannot fetch the symbol's lowest and highest price yet: {error}",
+                event="bounds.unknown",
+                stream=name,
+                error=error,
             )
         else:
             rolling.bounds = Bounds(float(low), float(high))

@@ -44,7 +44,12 @@ class SilenceWatch:
             self._listener.on_change()
         if self._reminder.is_due(silent and silent[1]) and silent:
             self._clock.doubt()  # events count as old if the exchange's clock was set back
-            logger.warning("{}: no websocket message for {:.0f} s", *silent)
+            logger.warning(
+                "{stream}: no websocket message for {seconds:.0f} s",
+                event="websocket.silent",
+                stream=silent[0],
+                seconds=silent[1],
+            )
         patience_s = self._websockets.heard.silence_s * RECONNECT_AFTER
         lasting_s = silent[1] if silent and silent[1] >= patience_s else None
         if self._reconnects.is_due(lasting_s) and silent:

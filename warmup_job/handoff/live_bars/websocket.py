@@ -106,7 +106,11 @@ class Websockets:
                 continue
             if connection is not None and connection.is_reconnecting():
                 continue
-            logger.warning("{}: connecting again, because its websocket is silent", stream)
+            logger.warning(
+                "{stream}: connecting again, because its websocket is silent",
+                event="websocket.reconnecting",
+                stream=stream,
+            )
             streams = list(client._client_streams[number])
             self._lose(streams)
             try:
@@ -114,7 +118,12 @@ class Websockets:
                 await client._connect_client(number, streams)
             except Exception as error:  # noqa: BLE001 - of Nautilus' client; it is tried again
                 client._is_connecting[number] = False
-                logger.warning("{}: cannot connect again: {}", stream, type(error).__name__)
+                logger.warning(
+                    "{stream}: cannot connect again: {error}",
+                    event="websocket.reconnect_failed",
+                    stream=stream,
+                    error=type(error).__name__,
+                )
 
     def _observe(self, client: BinanceWebSocketClient) -> None:
         self._clients.append(client)
@@ -155,5 +164,10 @@ class Websockets:
         self._dropped += 1
         now_s = time.monotonic()
         if now_s - self._warned_s >= _WARN_EVERY_S:
-            logger.warning("dropped {} websocket message(s), the last one: {}", self._dropped, why)
+            logger.warning(
+                "dropped {messages} websocket message(s), the last one: {reason}",
+                event="websocket.messages_dropped",
+                messages=self._dropped,
+                reason=why,
+            )
             self._dropped, self._warned_s = 0, now_s

@@ -117,7 +117,9 @@ class CancelGate:
         if order_id in self._pace and self._is_closed(order_id):
             self._pace.forget(order_id)
             if not len(self._pace):
-                logger.info("every order whose cancel was refused is closed now")
+                logger.info(
+                    "every order whose cancel was refused is closed now", event="cancel.all_closed"
+                )
                 self._refusals, self._told_s = 0, None
 
     def _is_closed(self, order_id: str) -> bool:
@@ -144,14 +146,24 @@ class CancelGate:
         now_s = self._loop.time()
         if self._told_s is None:
             logger.warning(
-                "the cancel of {} was refused: {}; {}, and further refusals are counted here every "
-                "{:.0f} s", order_id, self.reason, self._next_text(), TELL_EVERY_S,
-            )  # fmt: skip
+                "the cancel of {order} was refused: {reason}; {next}, and further refusals are "
+                "counted here every {repeat_s:.0f} s",
+                event="cancel.refused",
+                order=order_id,
+                reason=self.reason,
+                next=self._next_text(),
+                repeat_s=TELL_EVERY_S,
+            )
         elif now_s >= self._told_s + TELL_EVERY_S:
             logger.warning(
-                "{} cancels were refused in {:.0f} s; {} order(s) are not cancelled yet: {}",
-                self._refusals, now_s - self._told_s, len(self._pace), self.reason,
-            )  # fmt: skip
+                "{refusals} cancels were refused in {seconds:.0f} s; {orders} order(s) are not "
+                "cancelled yet: {reason}",
+                event="cancel.refused_again",
+                refusals=self._refusals,
+                seconds=now_s - self._told_s,
+                orders=len(self._pace),
+                reason=self.reason,
+            )
         else:
             return
         self._refusals, self._told_s = 0, now_s

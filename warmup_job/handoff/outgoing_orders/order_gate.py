@@ -149,9 +149,12 @@ class OrderGate:
         if next_ms is not None and not self._said:
             rates = self._limits.rates
             logger.info(
-                "orders wait for rate_limits ({} a second, {} a minute): stops leave first, "
-                "entries last", rates.per_second, rates.per_minute,
-            )  # fmt: skip
+                "orders wait for rate_limits ({per_second} a second, {per_minute} a minute): "
+                "stops leave first, entries last",
+                event="order.rates_reached",
+                per_second=rates.per_second,
+                per_minute=rates.per_minute,
+            )
         self._said = next_ms is not None
 
     def _urgency(self, command: _Submission) -> Urgency:
@@ -220,9 +223,12 @@ class OrderGate:
         if order.strategy_id not in self._warned:
             self._warned.add(order.strategy_id)
             logger.warning(
-                "order {} of {} would be denied live: {}",
-                order.client_order_id.value, order.strategy_id.value, problem,
-            )  # fmt: skip
+                "order {order} of {strategy} would be denied live: {reason}",
+                event="order.would_be_denied",
+                order=order.client_order_id.value,
+                strategy=order.strategy_id.value,
+                reason=problem,
+            )
         return ""
 
     def _is_modification_refused(self, command: ModifyOrder) -> bool:

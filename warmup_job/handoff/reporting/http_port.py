@@ -87,7 +87,12 @@ async def serving(
                 f"trade.http_port: cannot listen on {host}:{port} ({cause_of(error)}): choose "
                 "another port or trade.http_host"
             ) from None
-        logger.info("page, probes and metrics at http://{}:{}", host, runner.addresses[0][1])
+        logger.info(
+            "page, probes and metrics at http://{host}:{port}",
+            event="http.listening",
+            host=host,
+            port=runner.addresses[0][1],
+        )
         yield
     finally:
         await runner.cleanup()

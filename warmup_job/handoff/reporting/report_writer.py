@@ -51,9 +51,11 @@ class ReportWriter:
         self._thread.join(self._last_s)
         if self._thread.is_alive():
             logger.error(
-                "{} takes longer than {} s to write: the last report is lost", self._state_dir.path,
-                self._last_s,
-            )  # fmt: skip
+                "{path} takes longer than {seconds} s to write: the last report is lost",
+                event="report.not_written",
+                path=self._state_dir.path,
+                seconds=self._last_s,
+            )
 
     def write(self, report: Report) -> None:
         """Write a report soon."""

@@ -133,9 +133,11 @@ class Webhook:
             lost.append(self._waiting.get_nowait())
         if lost:
             logger.warning(
-                "trade.notify: the trader ends, and this was not delivered ({}): {}",
-                self._problem or "no answer yet", "; ".join(each.text for each in lost),
-            )  # fmt: skip
+                "trade.notify: the trader ends, and this was not delivered ({problem}): {notices}",
+                event="notice.lost",
+                problem=self._problem or "no answer yet",
+                notices="; ".join(each.text for each in lost),
+            )
 
     async def _deliver(self, session: ClientSession, notice: Notice) -> str:
         """Send a notice, with retries; return why that failed, or nothing."""
@@ -201,11 +203,13 @@ class Webhook:
             return
         if problem and not self._failing:
             logger.warning(
-                "trade.notify: a notice was not delivered ({}): check the URL and the network. "
-                "Further failures are not logged", problem,
-            )  # fmt: skip
+                "trade.notify: a notice was not delivered ({problem}): check the URL and the "
+                "network. Further failures are not logged",
+                event="notice.not_delivered",
+                problem=problem,
+            )
         elif self._failing and not problem:
-            logger.info("trade.notify: notices are delivered again")
+            logger.info("trade.notify: notices are delivered again", event="notice.delivered_again")
         self._failing = bool(problem)
 
 

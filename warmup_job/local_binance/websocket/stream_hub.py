@@ -220,4 +220,6 @@ async def _account_messages(events: AsyncIterator[str]) -> AsyncIterator[Message
 
 def _report_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.opt(exception=error).error("A stream of the local exchange has failed")
+        logger.opt(exception=error).error(
+            "A stream of the local exchange has failed", event="local_exchange.failed"
+        )
