@@ -48,7 +48,7 @@ class Trader:
         itself: Any = self
         place = {"environment": "production", "endpoint": "https://fapi.binance.com"}
         given: dict[str, Any] = place | {"version": "1.2.3"} | changes
-        return PageSource(self.report, lambda: itself, **given)
+        return PageSource(self.report, lambda: itself, lambda: (), **given)
 
 
 @asynccontextmanager

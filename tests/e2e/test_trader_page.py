@@ -72,6 +72,11 @@ def test_page_shows_the_grid_a_pause_and_the_lost_trader(
             assert job("trader", "resume", *state).code == 0
             page.wait_for(f"{HEADLINE} === 'Trading'")
 
+            happened = page.evaluate("document.getElementById('changes').innerText")
+            states = re.findall(r"UTC\s+(\w+)", happened)
+            assert states[:3] == ["live", "paused", "live"]
+            assert states[-1] == "starting"
+
             page.resize(390, 900)
             page.prefer("dark")
             assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -100,8 +100,9 @@ async def trade(
             from warmup_job.handoff.reporting.page.page_view import PageSource
 
             source = PageSource(
-                report, reporter.markets, plan.venue.environment, url, version("warmup-job")
-            )
+                report, reporter.markets, lambda: reporter.changes,
+                plan.venue.environment, url, version("warmup-job"),
+            )  # fmt: skip
             return PageRoutes(source)
 
         await stack.enter_async_context(controlled(state_dir, operator, report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,8 @@ from warmup_job.modes import OperatorState
 
 if TYPE_CHECKING:
     from warmup_job.handoff.reporting.page.market_view import Markets
+
+_CHANGES = 20  # so many are remembered
 
 State = Literal[
     "starting", "verifying", "warming", "filling", "live", "paused", "degraded", "stopping"
@@ -193,6 +196,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.state == "live" and self.trading
 
 
+class StateChange(msgspec.Struct, frozen=True, kw_only=True):
+    """The trader has entered a state."""
+
+    at_ms: int
+    """UTC ms by this machine's clock."""
+    state: State
+    why: str
+    """The reason at that time; it may have changed within the state."""
+
+
 class Reporter:
     """Passes reports on, and makes one on request, also before there is a runner.
 
@@ -216,10 +229,19 @@ class Reporter:
             since_ms=at_ms,
             started_ms=process_started_ms(),
         )
-        on_report(self._starting)
+        self._changes: deque[StateChange] = deque(maxlen=_CHANGES)
+        self.publish(self._starting)
+
+    @property
+    def changes(self) -> tuple[StateChange, ...]:
+        """The last changes of the trader's state, the newest first."""
+        return tuple(reversed(self._changes))
 
     def publish(self, report: Report) -> None:
-        """Pass a report on."""
+        """Pass a report on, and remember the state if it is another one than before."""
+        if not self._changes or self._changes[-1].state != report.state:
+            change = StateChange(at_ms=report.since_ms, state=report.state, why=report.why)
+            self._changes.append(change)
         self._on_report(report)
 
     def now(self) -> Report:

@@ -11,7 +11,7 @@ import msgspec
 from warmup_job.binance.endpoints import Environment, known_host
 from warmup_job.handoff.reporting.page.headline import Alarm, Headline, alarms, headline
 from warmup_job.handoff.reporting.page.market_view import Markets, MarketView
-from warmup_job.handoff.reporting.report import Report
+from warmup_job.handoff.reporting.report import Report, StateChange
 from warmup_job.snapshot.layout import created_ms, is_snapshot_id
 
 
@@ -35,6 +35,8 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True):
     headline: Headline
     alarms: tuple[Alarm, ...]
     report: Report
+    changes: tuple[StateChange, ...]
+    """The last changes of the state, the newest first."""
     snapshots: tuple[SnapshotView, ...]
     markets: tuple[MarketView, ...]
 
@@ -46,6 +48,7 @@ class PageSource:
     Args:
         report: returns the present report.
         markets: returns the running node's markets; None: there is no node yet.
+        changes: returns the last changes of the state, the newest first.
         environment: of Binance.
         endpoint: REST base URL, without credentials.
         version: of this package.
@@ -53,6 +56,7 @@ class PageSource:
 
     report: Callable[[], Report]
     markets: Callable[[], Markets | None]
+    changes: Callable[[], tuple[StateChange, ...]]
     environment: Environment
     endpoint: str
     version: str
@@ -70,6 +74,7 @@ class PageSource:
             headline=headline(report),
             alarms=alarms(report),
             report=report,
+            changes=self.changes(),
             snapshots=tuple(
                 SnapshotView(id=each, created_ms=created_ms(each))
                 for each in used

@@ -185,6 +185,7 @@ function show() {
   showMarkets();
   showAccount();
   showStreams();
+  showChanges();
   showDetails();
   showAges();
 }
@@ -522,6 +523,18 @@ function showStreams() {
           "data-name": index ? head[index] : "", class: index === 1 && stream.why_not ? "bare" : false,
         }, cell)));
       }))),
+  ]);
+}
+
+function showChanges() {
+  const { changes } = view;
+  at("changes").hidden = changes.length === 0;
+  draw(at("changes"), changes, () => [
+    make("h2", {}, "What has happened"),
+    make("dl", {}, ...changes.flatMap((change) => [
+      make("dt", {}, clock(change.at_ms)),
+      make("dd", {}, make("strong", {}, change.state), change.why ? `: ${change.why}` : "", " (", age(change.at_ms), ")"),
+    ])),
   ]);
 }
 
