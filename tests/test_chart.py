@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.chromium import Chromium, Page
 from tests.support.commands import job
 from tests.support.drawn_snapshots import DETECTOR, publish_walk, walk
+from tests.support.suite import REPO
 from warmup_job.catalog.packed_bars import VALUES
 from warmup_job.chart.packed_column import PackedColumn, pack_column
 from warmup_job.chart.snapshot_chart import SnapshotChart, chart_file, snapshot_chart
@@ -241,3 +242,38 @@ def test_the_command_says_what_is_wrong(
     done = job("chart", volume, "--output", output, "--png", tmp_path / "c.png")
     assert done.code == 2
     assert "--png needs Chromium or Chrome" in done.err
+
+
+@pytest.mark.browser
+def test_a_study_is_drawn_as_it_is_printed(
+    chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("study")
+    publish_walk(folder / "volume", 4000)
+    file = folder / "study.html"
+    done = job(
+        "study", folder / "volume", "--bars", "70,100,300", "--step", "20", "--json",
+        "--certify-every", "5", "--strategy", REPO / "configs/strategies/hedge_grid_v1.yaml",
+        "--chart", file,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    ((_, rows),) = done.json.items()
+    with chromium.page(file, theme="dark", offline=True) as page:
+        page.wait_for(READY)
+        shown = page.evaluate(
+            "[...document.querySelectorAll('.figures tr')].slice(1)"
+            ".map((row) => [...row.cells].map((cell) => parseFloat(cell.textContent)))"
+        )
+        assert [row[0] for row in shown] == [70, 100, 300]
+        for row, drawn in zip(rows, shown, strict=True):
+            assert drawn[1] == pytest.approx(row["wrong"] * 100, rel=0.01)
+            assert drawn[3] == pytest.approx(row["proven"] * 100, rel=0.01)
+        heights = [
+            float(point.split(",")[1])
+            for point in page.evaluate(
+                "document.querySelector('[data-line=wrong]').getAttribute('points')"
+            ).split()
+        ]
+        assert heights == sorted(heights), "fewer wrong starts are drawn lower"
+        assert page.problems == []
+        assert page.requests == [file.as_uri()]

@@ -18,25 +18,23 @@ from warmup_job.charting_library import (
 )
 
 
-def html_file(title: str, page: str, data: object) -> str:
+def html_file(title: str, page: str, data: object, *, with_library: bool) -> str:
     """Return the file's text.
 
     Args:
         title: of the document.
         page: which of the pages of `page/` it is: its script's name without `.js`.
         data: what the script draws; it is embedded as JSON.
+        with_library: whether the script uses the charting library.
     """
-    scripts = [charting_script(), _resource("drawing.js"), _resource(f"{page}.js")]
+    scripts = [_resource("drawing.js"), _resource(f"{page}.js")]
+    if with_library:
+        scripts.insert(0, charting_script())
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     policy = (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    attribution = (
-        f"<footer>{html.escape(charting_notice())} "
-        f'<a href="{HOME_URL}" rel="noreferrer">tradingview.com</a></footer>'
-    )
-    licence = f"Lightweight Charts {VERSION}\n\n{charting_licence()}"
     parts = [
         "<!doctype html>",
         '<html lang="en">',
@@ -51,14 +49,23 @@ def html_file(title: str, page: str, data: object) -> str:
         "</head>",
         "<body>",
         _resource(f"{page}.html"),
-        attribution,
+        *(_attribution() if with_library else ()),
         f'<script type="application/json" id="data">{script_json(data)}</script>',
-        f'<script type="text/plain" id="licence">{licence}</script>',
         *(f"<script>{script}</script>" for script in scripts),
         "</body>",
         "</html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _attribution() -> tuple[str, str]:
+    """Return what the library's licence asks for: its notice with a link, and its text."""
+    notice = (
+        f"<footer>{html.escape(charting_notice())} "
+        f'<a href="{HOME_URL}" rel="noreferrer">tradingview.com</a></footer>'
+    )
+    licence = f"Lightweight Charts {VERSION}\n\n{charting_licence()}"
+    return notice, f'<script type="text/plain" id="licence">{licence}</script>'
 
 
 def script_json(data: object) -> str:

@@ -24,8 +24,8 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def write_page(output: Path, text: str) -> None:
-    """Replace ``output``.
+def write_page(option: str, output: Path, text: str) -> None:
+    """Replace ``output``, which ``option`` names.
 
     Raises:
         ConfigError: it cannot be written.
@@ -33,7 +33,7 @@ def write_page(output: Path, text: str) -> None:
     try:
         output.write_text(text, "utf-8")
     except OSError as error:
-        raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {output} cannot be written: {error.strerror}") from None
 
 
 def write_picture(page: Path, picture: Path) -> None:

@@ -69,7 +69,7 @@ def snapshot_chart(root: Path, wanted: Sequence[str] = ()) -> SnapshotChart:
 def chart_file(chart: SnapshotChart) -> str:
     """Return the chart as one HTML file."""
     names = ", ".join(f"{each.symbol} {each.interval}" for each in chart.streams)
-    return html_file(f"{names} · warmup-job", "bars", chart)
+    return html_file(f"{names} · warmup-job", "bars", chart, with_library=True)
 
 
 def _chosen(entries: Sequence[StreamEntry], wanted: Sequence[str]) -> list[StreamEntry]:

@@ -33,7 +33,7 @@ def chart(root: Path, streams: tuple[str, ...], output: Path, png: Path | None) 
     from warmup_job.chart.snapshot_chart import chart_file, snapshot_chart
 
     made = snapshot_chart(root, streams)
-    write_page(output, chart_file(made))
+    write_page("--output", output, chart_file(made))
     names = ", ".join(f"{each.symbol} {each.interval}" for each in made.streams)
     click.echo(f"{output}: {names}, {sum(each.bars for each in made.streams)} bars")
     if png is not None:

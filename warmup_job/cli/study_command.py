@@ -18,6 +18,7 @@ from warmup_job.cli.shared_options import as_json_option, checked, print_json
     epilog=examples(
         "warmup-job study ./snapshot",
         "warmup-job study ./snapshot --bars 100,499 --step 10 --json",
+        "warmup-job study ./snapshot --chart study.html",
     ),
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…",
@@ -33,6 +34,8 @@ from warmup_job.cli.shared_options import as_json_option, checked, print_json
               type=click.IntRange(1), help="Use every N-th bar as a start.")  # fmt: skip
 @click.option("--certify-every", default=100, show_default=True, type=click.IntRange(1),
               help="Try to prove the regime of every N-th start.")  # fmt: skip
+@click.option("--chart", metavar="FILE.html", type=click.Path(path_type=Path, dir_okay=False),
+              help="Also draw the result as one HTML file, which needs no network.")  # fmt: skip
 @as_json_option
 def study(
     sources: tuple[Path, ...],
@@ -41,6 +44,7 @@ def study(
     bar_type: str | None,
     step: int,
     certify_every: int,
+    chart: Path | None,
     as_json: bool,
 ) -> None:
     """Show how often a number of bars would have misjudged the regime, and how often it is proven.
@@ -67,6 +71,11 @@ def study(
         tables.append((name, checked(str(source), judge)))
     if len(tables) > 1:
         tables.append(("all", combined_rows([rows for _, rows in tables])))
+    if chart is not None:
+        from warmup_job.chart.output_files import write_page
+        from warmup_job.chart.study_chart import study_file
+
+        write_page("--chart", chart, study_file(settings, dict(tables)))
     if as_json:
         print_json({name: msgspec.to_builtins(rows) for name, rows in tables})
         return

@@ -799,7 +799,6 @@ data.streams.forEach((stream, index) => {
   option.value = index;
   byId("stream").append(option);
 });
-byId("stream").parentElement.hidden = data.streams.length < 2;
 byId("stream").parentElement.style.display = data.streams.length < 2 ? "none" : "";
 byId("stream").addEventListener("change", ({ target }) => show(Number(target.value)));
 byId("goto").addEventListener("change", ({ target }) => {
