@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from tests.support.grid_reports import GRID, HELD, NOTHING
@@ -26,7 +27,8 @@ def test_report_is_due_while_something_is_unprotected_and_once_when_it_is_not() 
     grid = Grid()
     made: Any = (grid,)
     nothing: Any = None
-    reports = RunReports("live", RunState(0, 0), made, nothing, nothing)
+    streams: Any = SimpleNamespace(streams={})
+    reports = RunReports("live", RunState(0, 0), made, streams, nothing)
     covered = GridReport(
         **{name: getattr(GRID, name) for name in GRID.__struct_fields__}
         | {"books": {"LONG": NOTHING}}
@@ -35,5 +37,6 @@ def test_report_is_due_while_something_is_unprotected_and_once_when_it_is_not() 
     due = []
     for figures in (covered, GRID, GRID, covered, covered):
         grid.now = figures
+        reports.make(None, "trading", None, None, trading=True)  # somebody looks at the page
         due.append(reports.look_at_stops())
     assert due == [False, True, True, True, False]

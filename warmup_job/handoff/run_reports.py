@@ -43,6 +43,7 @@ class RunReports:
         self._websockets = websockets
         self._rejections = RejectionCounter()
         self._unprotected = UnprotectedTime()
+        self._was_unprotected = False  # at the last look at the stops
 
     def attach(self, msgbus: MessageBus) -> None:
         """Count the rejections on this message bus."""
@@ -54,9 +55,11 @@ class RunReports:
         Returns:
             Whether a report is due: while something is unprotected, and once when it no longer is.
         """
-        was_unprotected = self._unprotected.is_running
+        # Reports that visitors ask for in between must not take the last one away.
+        was_unprotected = self._was_unprotected
         self._unprotected.look(grid_reports(self._strategies), now_ms())
-        return was_unprotected or self._unprotected.is_running
+        self._was_unprotected = self._unprotected.is_running
+        return was_unprotected or self._was_unprotected
 
     def make(
         self,
