@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import shlex
 import subprocess
@@ -17,6 +16,7 @@ from click.testing import CliRunner
 
 from tests.support.commands import clean_env, job
 from tests.support.suite import HANG_S, REPO
+from tests.support.terminals import in_terminal
 from warmup_job.cli.group import cli
 
 
@@ -103,24 +103,6 @@ def test_quiet_works_before_and_after_the_command(arguments: tuple[str, ...]) ->
     done = job(*arguments, *probe, "--keep", "4")
     assert [line for line in done.messages if "--keep has no effect" in line]
     assert done.code == 0
-
-
-def in_terminal(*arguments: str, env: dict[str, str]) -> str:
-    """Run ``warmup-job`` with a terminal as its stdout and stderr; return what it shows."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "warmup_job", *arguments], cwd=REPO,
-        env=clean_env(**env), stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(theirs)
-    shown = b""
-    try:
-        while part := os.read(ours, 65_536):
-            shown += part
-    except OSError:  # Linux' way to say that the other end is closed
-        process.wait(HANG_S)
-    os.close(ours)
-    return shown.decode()
 
 
 @pytest.mark.e2e

@@ -16,6 +16,7 @@ from tests.support.commands import Result, job, job_process, trade_until
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.suite import HANG_S
+from tests.support.terminals import in_terminal
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -413,3 +414,16 @@ def test_two_processes_share_one_budget_without_a_429(
     assert {each["status"] for each in running.requests()} == {200}
     assert max(running.minutes().values()) <= 60
     assert len(running.minutes()) >= 2
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False)])
+def test_a_run_on_a_terminal_draws_how_long_it_still_takes(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, term: str, drawn: bool
+) -> None:
+    running = start_exchange(latency_ms=400)
+    config = write_config(tmp_path, running.url)
+    shown = in_terminal(
+        "run", "--config", str(config), "--root", str(tmp_path / "snapshot"), env={"TERM": term}
+    )
+    assert "published" in shown
+    assert bool(re.search(r"fetching +\d+% \|.* bars, about 1 s left", shown)) == drawn, shown

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 import aiohttp
 import msgspec
+from loguru import logger
 
 from warmup_job.binance import retry
 from warmup_job.binance.answers import answer_error
@@ -21,6 +22,7 @@ from warmup_job.binance.connection_errors import connection_error
 from warmup_job.binance.endpoints import public_url
 from warmup_job.binance.http_session import BoundedResponse, CcxtSession
 from warmup_job.binance.lean_ccxt import import_binance
+from warmup_job.binance.limit_wait import LimitWait
 from warmup_job.binance.outage import Outage
 from warmup_job.binance.proxies import Proxy, proxy_for
 from warmup_job.binance.weight_budget import WeightBudget
@@ -201,6 +203,7 @@ class BinanceClient:
         self._sent_at = 0.0
         self.budget = WeightBudget(weight_per_minute, self.now_ms)
         self._outage = Outage(self.url)
+        self._limit_wait = LimitWait(self.url)
         self._proxy = proxy_for(url)
         self._ccxt = make_ccxt(self._on_answer, proxy=self._proxy)
         urls = self._ccxt.urls["api"]
@@ -217,6 +220,7 @@ class BinanceClient:
         tb: TracebackType | None,
     ) -> None:
         self._outage.close()
+        self._limit_wait.close()
         await self._ccxt.close()
 
     def now_ms(self) -> int:
@@ -399,6 +403,18 @@ class BinanceClient:
                 if not failing and isinstance(failure, ExchangeUnreachableError):
                     failing = True
                     self._outage.request_failed(str(failure))
+                logger.debug(
+                    "attempt {attempt} failed: {reason}; the next in {wait_ms} ms",
+                    event="request.retried",
+                    attempt=attempt,
+                    reason=str(failure),
+                    wait_ms=wait,
+                )
+                if isinstance(failure, RateLimitedError):
+                    await self._limit_wait.sleep(wait / 1000, str(failure))
+                    continue
+                if failing:
+                    self._outage.attempt_failed(wait)
                 await asyncio.sleep(wait / 1000)
         finally:
             if failing:
@@ -414,6 +430,15 @@ class BinanceClient:
                 self.check_allowed()
                 return await endpoint(params)
             finally:
+                took_ms = round((time.monotonic() - self._sent_at) * 1000)
+                logger.debug(
+                    "{endpoint} {params}: weight {weight}, {took_ms} ms",
+                    event="request.sent",
+                    endpoint=self.url,
+                    params=str(params),
+                    weight=weight,
+                    took_ms=took_ms,
+                )
                 self.budget.request_ended(weight, minute, self._used)
 
     def check_allowed(self) -> None:

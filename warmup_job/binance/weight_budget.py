@@ -23,7 +23,10 @@ class WeightBudget:
     """
 
     def __init__(self, weight_per_minute: int, clock: Callable[[], int]) -> None:
-        self._limit = weight_per_minute
+        self.limit = weight_per_minute
+        """The share, weight per minute."""
+        self.waiting = 0
+        """Requests that wait for the next minute."""
         self._clock = clock
         self._minute = -1
         self._used = 0
@@ -41,9 +44,24 @@ class WeightBudget:
             self._roll()
             # A weight above the whole share is allowed if nothing else was used in this minute;
             # otherwise it would wait forever.
-            if self._used == 0 or self._used + weight <= self._limit:
+            if self._used == 0 or self._used + weight <= self.limit:
                 return self.count(weight)
-            await asyncio.sleep((MINUTE_MS - self._clock() % MINUTE_MS + 50) / 1000)
+            self.waiting += 1
+            try:
+                await asyncio.sleep(self.minute_left_s + 0.05)
+            finally:
+                self.waiting -= 1
+
+    @property
+    def room(self) -> int:
+        """Weight that may still be spent in this minute."""
+        self._roll()
+        return max(0, self.limit - self._used)
+
+    @property
+    def minute_left_s(self) -> float:
+        """How long this minute lasts on the exchange's clock, in seconds."""
+        return (MINUTE_MS - self._clock() % MINUTE_MS) / 1000
 
     def count(self, weight: int) -> int:
         """Count ``weight`` without waiting, for a request that must not wait for the share.

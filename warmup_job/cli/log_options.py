@@ -27,6 +27,11 @@ class LogSettings:
         self._level = level
         self._as_json = set_up_logs(level, self._form)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether only warnings and errors are shown."""
+        return self._level in {"WARNING", "ERROR"}
+
     def relayed_stderr(self) -> AbstractContextManager[None]:
         """Return a context in which every line on stderr has the form of the log."""
         return relayed_stderr(self._level, as_json=self._as_json)

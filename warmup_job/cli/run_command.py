@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +27,7 @@ from warmup_job.cli.shared_options import (
     until_ms,
     until_option,
 )
+from warmup_job.cli.shown_progress import shown_progress
 from warmup_job.cli.until_stopped import until_stopped
 from warmup_job.errors import WarmupError
 from warmup_job.market.times import duration_text, utc_text
@@ -113,15 +112,16 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     from warmup_job.job.exit_code import exit_code
     from warmup_job.job.repeat import log_repeated
     from warmup_job.job.run_job import Outcome, warm
+    from warmup_job.job.run_progress import RunProgress
     from warmup_job.snapshot.status import Status, read_status
 
     outcome, weights, started_s = Outcome(), list[int](), time.monotonic()
+    progress = RunProgress(plan)
     try:
-        with ExitStack() as stack:
-            progress = _progress(plan, stack)
+        async with shown_progress(progress):
             outcome = await warm(
                 plan, until=options.until, dry_run=options.dry_run, full=options.full,
-                progress=progress, on_weight=weights.append,
+                progress=progress.add, on_budget=progress.begin, on_weight=weights.append,
             )  # fmt: skip
         error = outcome.worst
     except WarmupError as failure:
@@ -154,17 +154,6 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
         _write_status(root, status)
     _report(outcome, status, options.as_json)
     return status
-
-
-def _progress(plan: WarmupPlan, stack: ExitStack) -> Callable[[int], object]:
-    """Return what counts fetched bars: a progress bar if stderr is a terminal, else nothing."""
-    if not sys.stderr.isatty():
-        return lambda _: None
-    from tqdm import tqdm
-
-    total = sum(stream.bars for stream in plan.streams)
-    bar = stack.enter_context(tqdm(total=total, unit=" bars", desc="fetching", leave=True))
-    return bar.update
 
 
 def _result_text(outcome: Outcome, error: WarmupError | None, dry_run: bool) -> str:

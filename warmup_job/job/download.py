@@ -36,6 +36,7 @@ from warmup_job.snapshot.verify import Snapshot
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
+    from warmup_job.binance.weight_budget import WeightBudget
 
 _LAST_WORD_MS = 50  # the client gives up this long before asyncio.timeout, so that the error is its
 _LARGE_OFFSET_MS = 2_000
@@ -52,6 +53,8 @@ class JobRun:
     """Whether to fetch everything, whatever the volume holds."""
     progress: Callable[[int], object]
     """Called with the number of rows of each page."""
+    on_budget: Callable[[WeightBudget], object]
+    """Called with the weight budget of the client that fetches."""
     started_s: float
     """Monotonic clock, s."""
     on_weight: Callable[[int], object] = lambda _: None
@@ -109,6 +112,7 @@ async def download(run: JobRun, spill_folder: Path | None) -> Download | Snapsho
             client = open_client(
                 plan.venue, plan.deadline_ms, on_limit=lambda ms: record_limit(root, url, ms)
             )
+            run.on_budget(client.budget)
             client.extend_deadline(run.left_ms())  # imports count too
             async with client:
                 until_ms = await _until_ms(client, run.until)

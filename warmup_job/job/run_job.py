@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loguru import logger
 
@@ -19,7 +20,7 @@ from warmup_job.errors import UnusableVolumeError, VolumeError, WarmupError
 from warmup_job.job.check import Checked, check, worst_of
 from warmup_job.job.download import Download, JobRun, download
 from warmup_job.job.previous_snapshot import own_versions, previous_snapshot, serves
-from warmup_job.market.times import NS_PER_MS
+from warmup_job.market.times import NS_PER_MS, duration_text
 from warmup_job.plan.venue_client import check_network
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.process.fast_start import resume_garbage_collector
@@ -29,6 +30,9 @@ from warmup_job.snapshot.lease import Lease, acquire_lease
 from warmup_job.snapshot.manifest import Manifest
 from warmup_job.snapshot.publish import PublishedSnapshot, clear_staging, prepare_volume, publish
 from warmup_job.snapshot.verify import Snapshot
+
+if TYPE_CHECKING:
+    from warmup_job.binance.weight_budget import WeightBudget
 
 _MAY_PASS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN,
@@ -71,6 +75,7 @@ async def warm(
     full: bool = False,
     progress: Callable[[int], object] = lambda _: None,
     on_weight: Callable[[int], object] = lambda _: None,
+    on_budget: Callable[[WeightBudget], object] = lambda _: None,
 ) -> Outcome:
     """Fetch, check and publish one snapshot of every stream within the deadline.
 
@@ -84,6 +89,7 @@ async def warm(
         full: fetch every bar, also those that the snapshot has.
         progress: called with the number of rows of each page.
         on_weight: called with the request weight that was used, also by a run that fails.
+        on_budget: called with the weight budget of the client that fetches.
 
     Returns:
         The outcome. It has the errors of single streams; the other streams are published.
@@ -91,7 +97,7 @@ async def warm(
     Raises:
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
-    run = JobRun(plan, until, full, progress, time.monotonic(), on_weight)
+    run = JobRun(plan, until, full, progress, on_budget, time.monotonic(), on_weight)
     check_network(plan.venue)
     if dry_run:
         return await _prepare(run, None)
@@ -101,9 +107,10 @@ async def warm(
         lambda name: _other_jobs(run, name),
         timeout_s=run.left_ms() / 1000,
         on_wait=lambda owner: logger.info(
-            "another job ({owner}) is using this volume: waiting for it",
+            "another job ({owner}) is using this volume: waiting for it, {most} at most",
             event="job.waiting_for_other_job",
             owner=owner,
+            most=duration_text(max(0, run.left_ms()) // 1000 * 1000),
         ),
     )
     if isinstance(lease, Snapshot):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 from warmup_job.market.pages import Market, Page, plan_pages
+from warmup_job.plan.remaining_time import remaining_s
 from warmup_job.plan.stream_plan import StreamPlan
-
-_ROUND_TRIP_S, _PAGES_AT_ONCE = 0.1, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,10 @@ class StreamPages:
         Args:
             weight_budget: request weight that may be spent per minute.
         """
-        waits = 60.0 * max(0, ceil(self.weight / weight_budget) - 1)
-        return waits + _ROUND_TRIP_S * ceil(len(self.pages) / _PAGES_AT_ONCE)
+        return remaining_s(
+            weight=self.weight, pages=len(self.pages), room=weight_budget, budget=weight_budget,
+            minute_left_s=60.0,
+        )  # fmt: skip
 
 
 def pages_at(plan: StreamPlan, market: Market, until_ms: int) -> StreamPages:

@@ -12,9 +12,12 @@ def shows_colours(stream: TextIO) -> bool:
 
     Only to a terminal that has them, and not if ``NO_COLOR`` is set: https://no-color.org.
     """
-    return (
-        stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
-    )
+    return can_redraw(stream) and not os.environ.get("NO_COLOR")
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Return whether ``stream`` is a terminal on which a line can be written over."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def terminal_columns(stream: TextIO) -> int | None:

@@ -27,6 +27,7 @@ from pathlib import Path
 import msgspec
 
 from warmup_job.errors import VolumeError
+from warmup_job.process.long_wait import LOG_EVERY_S
 from warmup_job.snapshot.durable import volume_error
 from warmup_job.snapshot.layout import LEASE, LOCK, STAGING
 from warmup_job.snapshot.lock_file import open_lock_file, try_lock
@@ -140,6 +141,7 @@ async def acquire_lease[Result](
     *,
     timeout_s: float,
     on_wait: Callable[[str], object],
+    remind_every_s: float = LOG_EVERY_S,
 ) -> Lease | Result:
     """Acquire the lease of ``root``, or reuse the result of the job that held it.
 
@@ -148,7 +150,8 @@ async def acquire_lease[Result](
         reuse: Called with the id of the other job's snapshot. It returns what this job can use of
             it, or None if it cannot use it.
         timeout_s: The longest wait.
-        on_wait: Called once with the holder (HOST:PID) if this job has to wait.
+        on_wait: Called with the holder (HOST:PID) if this job has to wait, and again while it does.
+        remind_every_s: Seconds between two calls of ``on_wait``.
 
     Returns:
         The lease, or what ``reuse`` returned.
@@ -157,7 +160,7 @@ async def acquire_lease[Result](
         VolumeError: The volume cannot be written or locked, or the holder did not finish in time.
     """
     give_up_at = time.monotonic() + timeout_s
-    watch, reported = _Watch(), False
+    watch, report_at = _Watch(), 0.0
     with _opened(root, LOCK) as lock:
         while True:
             if try_lock(lock):
@@ -167,8 +170,8 @@ async def acquire_lease[Result](
                     fcntl.flock(lock, fcntl.LOCK_UN)
                 if acquired is not None:
                     return acquired
-            if watch.generation and not reported:
-                reported = True
+            if watch.generation and time.monotonic() >= report_at:
+                report_at = time.monotonic() + remind_every_s
                 on_wait(watch.record.owner)
             if time.monotonic() + _POLL_S > give_up_at:
                 raise VolumeError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
@@ -13,7 +12,8 @@ from loguru import logger
 
 from warmup_job.binance.answers import LONGEST_BAN_MS
 from warmup_job.errors import RateLimitedError
-from warmup_job.market.times import utc_text
+from warmup_job.market.times import duration_text, utc_text
+from warmup_job.process.long_wait import sleep_and_log
 from warmup_job.snapshot.durable import read_regular_file, replace_file
 from warmup_job.snapshot.layout import LIMITS, STAGING
 
@@ -91,7 +91,17 @@ async def wait_for_limit(
             until=utc_text(until_ms),
             path=file,
         )
-        await asyncio.sleep(wait_ms / 1000)
+
+        def log(passed_s: float, left_s: float) -> None:
+            logger.warning(
+                "{endpoint} still limits or bans this IP: waited for {passed}, {left} are left",
+                event="limit.still_waiting",
+                endpoint=endpoint,
+                passed=duration_text(round(passed_s) * 1000),
+                left=duration_text(round(left_s) * 1000),
+            )
+
+        await sleep_and_log(wait_ms / 1000, log)
 
 
 def _now_ms() -> int:
