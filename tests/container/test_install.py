@@ -44,6 +44,9 @@ def test_wheel_works_on_its_own(
     )
     assert json.loads(printed)["manifest"]["streams"][0]["bar_count"] >= 499
     checked(job, "verify", "snapshot", env=there, cwd=tmp_path)
+    question = ["--market", "futures", "--environment", "local", "--symbols", "BTCUSDT"]
+    checked(job, "init", "mine", *question, "--strategy", "mine:Mine", env=there, cwd=tmp_path)
+    assert "15m" in checked(job, "plan", "--config", "mine/warmup.yaml", env=there, cwd=tmp_path)
     code = "import warmup_job; from warmup_job import HedgeGridV1; print(warmup_job.__file__)"
     where = checked(str(installed / "python"), "-c", code, env=there, cwd=tmp_path)
     assert str(installed.parent) in where

@@ -7,6 +7,7 @@ import click
 from warmup_job.cli.chart_command import chart
 from warmup_job.cli.doctor_command import doctor
 from warmup_job.cli.exchange_command import exchange
+from warmup_job.cli.init_command import init
 from warmup_job.cli.inspect_command import inspect
 from warmup_job.cli.log_options import LogSettings
 from warmup_job.cli.plan_command import plan
@@ -67,5 +68,5 @@ def cli(
         resume_garbage_collector()
 
 
-for _command in (plan, run, verify, inspect, chart, doctor, study, trade, trader, exchange):
+for _command in (init, plan, run, verify, inspect, chart, doctor, study, trade, trader, exchange):
     cli.add_command(_command)

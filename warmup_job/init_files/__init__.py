@@ -1,0 +1,1 @@
+"""The files that ``warmup-job init`` writes: a configuration that runs, and what deploys it."""
