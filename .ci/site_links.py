@@ -1,4 +1,4 @@
-"""Let the site have the links that work on GitHub (a hook of mkdocs.yml).
+"""Let the site read pages as GitHub does: links, and | in tables (a hook of mkdocs.yml).
 
 A link to a file outside of docs/ leads to a copy in the site: a page for README.md and the other
 pages of the repository's root, the text for every other file, and a list for a folder.
@@ -6,6 +6,7 @@ pages of the repository's root, the text for every other file, and a list for a 
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from pathlib import Path
@@ -16,6 +17,8 @@ from mkdocs.structure.pages import Page
 
 REPO = Path(__file__).resolve().parent.parent
 ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+PIPED = re.compile(r"(?<!`)`([^`\n]*\\\|[^`\n]*)`(?!`)")
+"""Code in a table with an escaped |, which Python-Markdown shows with its backslash."""
 LINK = re.compile(r'(\]\(|\bsrc="|\bsrcset=")([^)\s"#]+)(#[^)\s"]*)?(?=[)"\s])')
 
 
@@ -51,6 +54,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         there = place(target) if outside(here, found[2]) else target.removeprefix("docs/")
         return found[1] + posixpath.relpath(there, posixpath.dirname(uri) or ".") + (found[3] or "")
 
+    markdown = PIPED.sub(
+        lambda found: f"<code>{html.escape(found[1]).replace('\\|', '&#124;')}</code>", markdown
+    )
     return LINK.sub(led, markdown)
 
 
