@@ -44,6 +44,11 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
     python .ci/slim_image.py compile /layer /usr/local/lib/python3.* && \
     find /usr/local/lib/python3.* -name __pycache__ -not -path '*/site-packages/*' \
         -exec cp -r --parents -t /layer {} + && \
+    mkdir -p /layer/etc /layer/usr/share/bash-completion/completions && \
+    /opt/venv/bin/python -m warmup_job completion bash \
+        > /layer/usr/share/bash-completion/completions/warmup-job && \
+    cp /etc/bash.bashrc /layer/etc/ && \
+    echo '. /usr/share/bash-completion/completions/warmup-job' >> /layer/etc/bash.bashrc && \
     mkdir -m 2775 /layer/snapshot /layer/state && \
     chown 10001:0 /layer/snapshot /layer/state
 COPY configs /layer/app/configs

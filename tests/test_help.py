@@ -36,7 +36,8 @@ def command_at(path: tuple[str, ...]) -> click.Command:
 
 
 def examples_of(command: click.Command) -> list[str]:
-    return re.findall(r"^ +(warmup-job [^#\n&]*)", command.epilog or "", re.MULTILINE)
+    joined = (command.epilog or "").replace("\\\n", "")
+    return re.findall(r"^ +(warmup-job [^#\n&>]*)", joined, re.MULTILINE)
 
 
 ALL = list(commands())

@@ -15,6 +15,8 @@ from warmup_job.cli.renamed_option import RenamedOption
 from warmup_job.cli.sectioned_command import SectionedCommand
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from warmup_job.config import DeclaredKey
     from warmup_job.plan.warmup_plan import WarmupPlan
 
@@ -59,13 +61,21 @@ def _key_option(name: str, key: DeclaredKey, command: str | None) -> click.Optio
         notes.append(key.limits)
     metavar = f"[{'|'.join(key.choices)}]" if key.choices else key.form.upper()
     text = f"{key.description}  [{'; '.join(notes)}]"
+
+    def complete(
+        context: click.Context, _option: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from warmup_job.cli.completed_values import completed_value
+
+        return completed_value(key, context, incomplete)
+
     if command not in key.commands:
         return click.Option([key.flag, name], metavar=metavar, help=text, hidden=True)
     if key.former_flag is None:
-        return click.Option([key.flag, name], metavar=metavar, help=text)
+        return click.Option([key.flag, name], metavar=metavar, help=text, shell_complete=complete)
     return RenamedOption(
         [key.flag, name], old_flag=key.former_flag, old_variable=key.former_variable,
-        envvar=key.variable, metavar=metavar, help=text,
+        envvar=key.variable, metavar=metavar, help=text, shell_complete=complete,
     )  # fmt: skip
 
 

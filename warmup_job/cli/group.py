@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from warmup_job.cli.chart_command import chart
+from warmup_job.cli.completion_command import completion
 from warmup_job.cli.doctor_command import doctor
 from warmup_job.cli.exchange_command import exchange
 from warmup_job.cli.init_command import init
@@ -68,5 +69,6 @@ def cli(
         resume_garbage_collector()
 
 
-for _command in (init, plan, run, verify, inspect, chart, doctor, study, trade, trader, exchange):
+_COMMANDS = (init, plan, run, verify, inspect, chart, doctor, study, trade, trader, exchange)
+for _command in (*_COMMANDS, completion):
     cli.add_command(_command)

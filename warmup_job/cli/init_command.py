@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from warmup_job.cli.sectioned_command import SectionedCommand
 from warmup_job.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(cls=SectionedCommand, epilog=_EXAMPLES)
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--market", type=click.Choice(_MARKETS),
               help="futures: USDⓈ-M perpetuals. Live trading is for futures only.")  # fmt: skip
