@@ -107,3 +107,28 @@ with reserve_stdout_for_results("WARNING", {"Grid-1"}) as results:
     assert [(line["level"], line["message"]) for line in lines] == [
         ("WARNING", "Cache: odd"), ("INFO", "Grid-1: my own"), ("INFO", "printed"),
     ]  # fmt: skip
+
+
+def test_logs_have_the_event_and_its_fields_beside_the_message() -> None:
+    done = run_python("""
+from pathlib import Path
+from loguru import logger
+from warmup_job.process.logs import set_up_logs
+set_up_logs("INFO", "json")
+logger.info("{bars} bars in {path}{_end}", event="bars.kept", bars=3, path=Path("/a"), _end="!")
+""")
+    line = json.loads(done.stderr)
+    assert line.pop("time")[:2] == "20"
+    assert line == {
+        "level": "INFO", "message": "3 bars in /a!", "event": "bars.kept", "bars": 3, "path": "/a",
+    }  # fmt: skip
+
+
+def test_logs_of_others_have_an_event_that_says_so() -> None:
+    done = run_python(BEGIN + "    sys.stderr.write('by Python\\n')")
+    events = {
+        line["message"]: (line.get("event"), line.get("component"))
+        for line in map(json.loads, done.stderr.splitlines())
+    }
+    assert events["by Python"] == ("process.output", None)
+    assert events["Cache: it is \ufffd gone"] == ("node.line", "Cache")
