@@ -234,7 +234,7 @@ def log_call(place: str, node: ast.Call, method: str) -> LogCall:
     if problem:
         sys.exit(f"{place}: {problem}")
     fields = tuple(name for name in values if not name.startswith("_"))
-    shown = re.sub(r"\{_(\w+)[^}]*\}", "…", re.sub(r"\{([a-z]\w*):[^}]*\}", r"{\1}", message))
+    shown = re.sub(r"\{_?(\w+)[^}]*\}", r"{\1}", message)
     return LogCall(place, event, levels, fields, shown)
 
 

@@ -26,11 +26,13 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except StoppedError as stopped:  # a normal stop
-        logger.info("{reason}", event="process.stopped", reason=stopped)
+        logger.info("{_reason}", event="process.stopped", _reason=stopped)
         write_termination_message(str(stopped))
         sys.exit(stopped.exit_code)
     except WarmupError as error:
-        logger.bind(help=error.help_page).error("{problem}", event="process.failed", problem=error)
+        logger.bind(help=error.help_page).error(
+            "{_problem}", event="process.failed", _problem=error
+        )
         write_termination_message(str(error))
         sys.exit(error.exit_code)
     except click.Abort:

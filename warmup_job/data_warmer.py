@@ -199,7 +199,7 @@ class BinanceDataWarmer:
 
     def _tell(self, message: str) -> None:
         if self._console is None:
-            logger.info("{step}", event="warmer.step", step=message)
+            logger.info("{_step}", event="warmer.step", _step=message)
         else:
             self._console.print(message)
 

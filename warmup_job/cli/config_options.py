@@ -103,7 +103,7 @@ def on_config[R](command: Callable[..., R]) -> Callable[..., R]:
                 )
         config = load(config_path, overrides=given)
         for warning in (*config.warnings, *unread_variables(whole_group(), config.variables)):
-            logger.warning("{problem}", event="config.warning", problem=warning)
+            logger.warning("{_problem}", event="config.warning", _problem=warning)
         return command(resolve(config), **kwargs)
 
     return click.option(

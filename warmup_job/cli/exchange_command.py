@@ -86,7 +86,7 @@ def exchange(
     from warmup_job.local_binance.server import serve
 
     for warning in unread_variables(whole_group(), prefix="WARMUP_EXCHANGE_"):
-        logger.warning("{problem}", event="config.warning", problem=warning)
+        logger.warning("{_problem}", event="config.warning", _problem=warning)
     now_ms = None if now is None else until_ms(now, time.time_ns() // 1_000_000, "--now")
     settings = ExchangeOptions(
         host=host, port=port, replay=replay, now_ms=now_ms,

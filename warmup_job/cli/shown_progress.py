@@ -49,7 +49,7 @@ async def shown_progress(
 async def _log(progress: RunProgress, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        logger.info("{progress}", event="run.progress", progress=progress.line())
+        logger.info("{_progress}", event="run.progress", _progress=progress.line())
 
 
 async def _draw(progress: RunProgress) -> None:

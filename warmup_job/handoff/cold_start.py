@@ -34,4 +34,4 @@ def warn_of_undeclared(streams: Collection[BarStream], strategies: Sequence[Stra
     registered = [each for s in strategies for each in s.registered_indicators]
     declared = {each for stream in streams for each in stream.history.declared}
     for line in differences(sorted(declared), registered):
-        logger.warning("{problem}", event="strategy.undeclared_indicator", problem=line)
+        logger.warning("{_problem}", event="strategy.undeclared_indicator", _problem=line)

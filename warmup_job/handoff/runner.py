@@ -257,7 +257,7 @@ class BaseRunner(ABC):
         await self.policy.operator.write()
         last = self.report()
         if last.uncancelled is not None:
-            logger.error("{problem}", event="run.entries_left", problem=last.uncancelled.alarm)
+            logger.error("{_problem}", event="run.entries_left", _problem=last.uncancelled.alarm)
         self.on_report(last)
 
     # -- what its parts report and ask -------------------------------------------------------------

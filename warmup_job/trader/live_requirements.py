@@ -83,7 +83,7 @@ async def check_live_requirements(
         )
     if account is not None:
         for line in unowned_lines(identity, account):
-            logger.warning("{problem}", event="live.warning", problem=line)
+            logger.warning("{_problem}", event="live.warning", _problem=line)
     if adopted:
         logger.warning(
             "taking over the open orders of: {traders}",

@@ -90,7 +90,7 @@ class ClockWatch:
             return
         if self.problem:
             self._doubt.set()
-            logger.warning("{problem}", event="clock.wrong", problem=self.problem)
+            logger.warning("{_problem}", event="clock.wrong", _problem=self.problem)
         else:
             logger.info(
                 "this machine's clock agrees with the exchange's again", event="clock.right"

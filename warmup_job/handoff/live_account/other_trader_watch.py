@@ -139,7 +139,7 @@ class OtherTraderWatch:
             f"{what}. This one started first and goes on: stop the other one if it does not stop "
             f"by itself. When it stops it cancels its entries, and {stay}"
         )
-        logger.error("{problem}", event="other_trader.noticed", problem=text)
+        logger.error("{_problem}", event="other_trader.noticed", _problem=text)
         self.noticed += (OtherTraderReport(tag=other.tag, text=text, open_orders=0),)
 
 
