@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from warmup_job.cli.fitted_text import echo_fitted
 from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, print_json
 from warmup_job.market.times import utc_text
@@ -30,17 +31,17 @@ def inspect(root: Path, as_json: bool) -> None:
     if as_json:
         print_json(msgspec.to_builtins(manifest))
         return
-    click.echo(f"{snapshot.folder.name} from {manifest.endpoint}, {utc_text(manifest.created_at)}")
+    echo_fitted(f"{snapshot.folder.name} from {manifest.endpoint}, {utc_text(manifest.created_at)}")
     for stream in manifest.streams:
         gaps = f", {len(stream.gaps)} gap(s) of the venue's" if stream.gaps else ""
-        click.echo(
+        echo_fitted(
             f"  {stream.bar_type}: {stream.bar_count} bars, "
             f"{utc_text(stream.first_open)} to {utc_text(stream.last_close)}{gaps}"
         )
     for reason in manifest.degraded:
-        click.echo(f"  DEGRADED: {reason}")
+        echo_fitted(f"  DEGRADED: {reason}")
     versions = manifest.versions
-    click.echo(
+    echo_fitted(
         f"  content {manifest.content_digest}\n  by warmup-job {versions.warmup_job}, "
         f"ccxt {versions.ccxt}, nautilus_trader {versions.nautilus_trader}, "
         f"pyarrow {versions.pyarrow}"

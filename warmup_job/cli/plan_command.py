@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,18 @@ from warmup_job.cli.config_options import (
     on_config,
     warn_of_trading,
 )
+from warmup_job.cli.fitted_text import echo_fitted, fitted_lines
 from warmup_job.cli.sectioned_command import examples
 from warmup_job.cli.shared_options import as_json_option, print_json, until_ms, until_option
 from warmup_job.market.times import utc_text
+from warmup_job.process.terminal import terminal_columns
 
 if TYPE_CHECKING:
+    from warmup_job.plan.stream_pages import StreamPages
     from warmup_job.plan.warmup_plan import WarmupPlan
+
+
+_TABLE_COLUMNS = 83  # without the reason of a stream
 
 
 @click.command(
@@ -72,22 +80,51 @@ def plan(resolved: WarmupPlan, until: str | None, as_json: bool) -> None:
             }
         )
         return
-    head = f"{'stream':<20}{'bars':>8}{'pages':>7}{'weight':>8}{'about':>8}{'disk':>10}"
-    click.echo(f"{head}  from")
-    for each in requests:
-        click.echo(
-            f"{each.plan.stream!s:<20}{each.plan.bars:>8}{len(each.pages):>7}{each.weight:>8}"
-            f"{each.seconds(budget):>6.1f} s{each.plan.disk_bytes // 1024:>6} KiB"
-            f"  {utc_text(each.first_open_ms)}  ({each.plan.reason})"
-        )
+    columns = terminal_columns(sys.stdout)
+    click.echo("\n".join(plan_table(requests, budget, columns)))
     for detector in dict.fromkeys(each.detector for each in resolved.streams if each.auto):
         if detector is not None:
-            click.echo(memory_text(detector))
+            echo_fitted(memory_text(detector))
     minutes = max(0, weight - 1) // budget
     waits = f"about {minutes} min of waiting" if minutes else "no waiting"
-    click.echo(
+    echo_fitted(
         f"weight {weight} of {budget} per minute ({venue.budget_share:.0%} of the venue's "
         f"{venue.weight_per_minute}): {waits}\n"
         f"  klines {spent.klines}, highest and lowest prices {spent.bounds}, exchangeInfo "
         f"{spent.exchange_info}, time {spent.time}"
     )
+
+
+def plan_table(
+    requests: Iterable[StreamPages], weight_budget: int, columns: int | None
+) -> list[str]:
+    """Return one row for each stream; on a narrow terminal a paragraph instead.
+
+    Args:
+        requests: The pages of each stream.
+        weight_budget: Weight that may be spent per minute.
+        columns: The terminal's width; None: any.
+    """
+    if columns is not None and columns < _TABLE_COLUMNS:
+        texts = [
+            f"{each.plan.stream}: {each.plan.bars} bars in {len(each.pages)} page(s), weight "
+            f"{each.weight}, about {each.seconds(weight_budget):.1f} s, "
+            f"{each.plan.disk_bytes // 1024} KiB, from {utc_text(each.first_open_ms)} "
+            f"({each.plan.reason})"
+            for each in requests
+        ]
+        return [line for text in texts for line in fitted_lines(text, columns)]
+    head = f"{'stream':<20}{'bars':>8}{'pages':>7}{'weight':>8}{'about':>8}{'disk':>10}"
+    lines = [f"{head}  from"]
+    for each in requests:
+        row = (
+            f"{each.plan.stream!s:<20}{each.plan.bars:>8}{len(each.pages):>7}{each.weight:>8}"
+            f"{each.seconds(weight_budget):>6.1f} s{each.plan.disk_bytes // 1024:>6} KiB"
+            f"  {utc_text(each.first_open_ms)}"
+        )
+        whole = f"{row}  ({each.plan.reason})"
+        if columns is None or len(whole) <= columns:
+            lines.append(whole)
+        else:
+            lines += [row, *fitted_lines(f"    ({each.plan.reason})", columns)]
+    return lines

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from warmup_job.cli.fitted_text import echo_fitted
 from warmup_job.cli.renamed_option import RenamedOption
 from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, checked, print_json
@@ -80,8 +81,8 @@ def study(
         print_json({name: msgspec.to_builtins(rows) for name, rows in tables})
         return
     for name, rows in tables:
-        click.echo(f"{name}: {rows[0].starts} starts, {rows[0].certified} put to the proof")
-        click.echo(f"{'bars':>8}{'wrong':>10}{'of trending':>13}{'proven':>10}")
+        echo_fitted(f"{name}: {rows[0].starts} starts, {rows[0].certified} put to the proof")
+        click.echo(f"{'bars':>7}{'wrong':>10}{'of trending':>13}{'proven':>10}")
         for row in rows:
             trending = "-" if row.wrong_of_trending is None else f"{row.wrong_of_trending:.2%}"
-            click.echo(f"{row.bars:>8}{row.wrong:>10.3%}{trending:>13}{row.proven:>10.2%}")
+            click.echo(f"{row.bars:>7}{row.wrong:>10.3%}{trending:>13}{row.proven:>10.2%}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from warmup_job.cli.fitted_text import echo_fitted
 from warmup_job.cli.sectioned_command import FittingGroup, SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option
 from warmup_job.errors import TraderError
@@ -176,7 +177,7 @@ def _report(message: ControlMessage, as_json: bool, text: str) -> None:
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(message), ensure_ascii=False, indent=2))
     elif text:
-        click.echo(text)
+        echo_fitted(text)
     if not message.kept:
         click.echo(
             "WARNING: the trader cannot write its state folder, so a restart forgets this", err=True

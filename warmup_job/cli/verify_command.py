@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from warmup_job.cli.fitted_text import echo_fitted
 from warmup_job.cli.renamed_option import RenamedOption
 from warmup_job.cli.sectioned_command import SectionedCommand, examples
 from warmup_job.cli.shared_options import as_json_option, print_json, to_duration_ms
@@ -78,11 +79,11 @@ def verify(
             if age_ms and age_ms > 0
             else "up to date"
         )
-        click.echo(f"{name} is OK: {len(manifest.files)} files verified; {missing}")
+        echo_fitted(f"{name} is OK: {len(manifest.files)} files verified; {missing}")
     if problems:
         if not as_json:
-            click.echo(f"{name or root} is not usable:")
+            echo_fitted(f"{name or root} is not usable:")
             for problem in problems:
-                click.echo(f"  - {problem}")
-            click.echo(f"help: {help_page(SnapshotError.exit_code)}")
+                echo_fitted(f"  - {problem}")
+            echo_fitted(f"help: {help_page(SnapshotError.exit_code)}")
         sys.exit(SnapshotError.exit_code)
