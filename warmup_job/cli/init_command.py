@@ -159,8 +159,15 @@ def _ask_market(market: str | None, place: Place | None) -> tuple[str, Place]:
 
 
 def _ask_strategy(market: Market) -> str:
+    from warmup_job.init_files.init_choices import check_strategy
+
+    def read(answer: str) -> str:
+        strategy = _strategy(answer)
+        check_strategy(strategy, market)
+        return strategy
+
     text = "3. Strategy (hedge-grid, your own package.module:Class, or none: bars only)"
-    return _ask(text, "hedge-grid" if market == "um" else "none", _strategy)
+    return _ask(text, "hedge-grid" if market == "um" else "none", read)
 
 
 def _strategy(text: str) -> str:

@@ -103,17 +103,26 @@ class InitChoices:
         return Decimal(known)
 
 
+def check_strategy(strategy: str, market: Market) -> None:
+    """Check that a market can have a strategy.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if strategy == GRID and market == "spot":
+        raise ConfigError(
+            "HedgeGridV1 holds long and short positions at the same time, which spot does not "
+            "have: choose --market futures, a strategy of your own, or --strategy none"
+        )
+
+
 def check_choices(choices: InitChoices) -> None:
     """Check what can contradict each other.
 
     Raises:
         ConfigError: Two choices do not go together; the message says what to choose.
     """
-    if choices.is_grid and choices.market == "spot":
-        raise ConfigError(
-            "HedgeGridV1 holds long and short positions at the same time, which spot does not "
-            "have: choose --market futures, a strategy of your own, or --strategy none"
-        )
+    check_strategy(choices.strategy, choices.market)
     if choices.is_grid and choices.intervals not in ((), ("1m",)):
         raise ConfigError("HedgeGridV1 uses 1m bars only: omit --intervals")
     for name in choices.intervals:
