@@ -16,10 +16,19 @@ from hypothesis import strategies as st
 from tests.support.chromium import Chromium, Page
 from tests.support.commands import job
 from tests.support.drawn_snapshots import DETECTOR, publish_walk, walk
+from tests.support.snapshots import MINUTE_MS, START
 from tests.support.suite import REPO
 from warmup_job.catalog.packed_bars import VALUES
 from warmup_job.chart.packed_column import PackedColumn, pack_column
 from warmup_job.chart.snapshot_chart import SnapshotChart, chart_file, snapshot_chart
+from warmup_job.handoff.reporting.journal_entries import (
+    JournalEntry,
+    OrderEnded,
+    OrderFill,
+    OrderOpened,
+    StateEntered,
+    journal_path,
+)
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 
 COUNT, MISSING, REVISED = 1500, range(600, 660), 1400
@@ -211,6 +220,53 @@ def test_several_streams_have_a_selector_and_text_from_files_is_only_text(
         assert page.problems == []
         page.evaluate("fetch('http://127.0.0.1:9/').catch(() => 0)")
         assert any("Content Security Policy" in each for each in page.problems)
+
+
+@pytest.mark.browser
+def test_what_a_trader_did_is_drawn_also_after_the_last_bar(
+    chromium: Chromium, volume: Path, tmp_path: Path
+) -> None:
+    def at_ms(slot: int) -> int:
+        return START + slot * MINUTE_MS
+
+    def lines() -> list[JournalEntry]:
+        who: dict[str, Any] = {
+            "instrument": "BTCUSDT-PERP.BINANCE",
+            "book": "LONG",
+            "quantity": "0.010",
+        }
+        entry = {"order": "E", "side": "BUY", "closes": False, **who}
+        leaving = {"order": "X", "side": "SELL", "closes": True, **who}
+        traded: dict[str, Any] = {"fee": "0.1 USDT", "maker": True}
+        return [
+            StateEntered(at_ms(1300), "live", ""),
+            OrderOpened(at_ms=at_ms(1301), type="LIMIT", price="63000.00", **entry),
+            OrderFill(at_ms=at_ms(1310), trade="1", price="63000.00", **traded, **entry),
+            OrderEnded(at_ms(1310), "E", "filled"),
+            OrderFill(at_ms=at_ms(COUNT + 9), trade="2", price="63100.00", **traded, **leaving),
+        ]
+
+    journal = journal_path(tmp_path, "paper")
+    journal.write_bytes(b"\n".join(map(msgspec.json.encode, lines())))
+    output = tmp_path / "c.html"
+    done = job("chart", volume, "--state", tmp_path, "--output", output)
+    assert done.code == 0, done.err
+    with chromium.page(output, width=1400) as page:
+        page.wait_for(READY)
+        assert "trader paper, live since 2023-11-15" in facts(page)
+        assert page.evaluate("current.stream.slots") == COUNT + 10
+        choices = page.evaluate("document.getElementById('goto').innerText")
+        for text in ("live · ", "entry BUY 63,000.00", "exit SELL 63,100.00"):
+            assert text in choices
+        page.evaluate("current.hovered = 1310, legend(current)")
+        legend = page.evaluate("document.querySelector('.legend').innerText")
+        assert "BUY 0.010 @ 63,000.00 LONG maker fee 0.1 USDT" in legend
+        pixels = page.wait_for(f"(pixels => pixels.buy > 5 && pixels)({PIXELS})")
+        assert pixels["sell"] > 5
+        assert page.problems == []
+    done = job("chart", volume, "--state", volume, "--output", output)
+    assert done.code == 2
+    assert "no trader has kept a journal there" in done.err
 
 
 @pytest.mark.browser

@@ -17,6 +17,12 @@ from tests.support.operators import CALM, WILD, operated, operated_live, snapsho
 from tests.support.oracle import Bounds
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
+from warmup_job.handoff.reporting.journal_entries import (
+    OrderEnded,
+    OrderOpened,
+    StateEntered,
+    read_journal,
+)
 
 pytestmark = pytest.mark.e2e
 LATE = Bounds(unprotected_ms=20_000, duplicate_ms=20_000)
@@ -41,6 +47,14 @@ def test_pause_holds_entries_back_over_a_restart_until_resume(
         assert "by the operator" in report["why"]
         assert not report["trading"]
         assert trader.stop() == 143
+    journal = read_journal(state_dir, "paper")
+    states = [each.state for each in journal if isinstance(each, StateEntered)]
+    assert states[-3:] == ["live", "paused", "stopping"]
+    opened = {each.order: each for each in journal if isinstance(each, OrderOpened)}
+    assert {(each.side, each.book) for each in opened.values()} == {
+        ("BUY", "LONG"), ("SELL", "SHORT"),
+    }  # fmt: skip
+    assert {each.order for each in journal if isinstance(each, OrderEnded)} == opened.keys()
     with operated(config, "paper", state_dir) as trader:
         wishes = set()
 

@@ -9,9 +9,17 @@ import msgspec
 
 from warmup_job.chart.html_file import html_file
 from warmup_job.chart.stream_chart import StreamChart, stream_chart
+from warmup_job.chart.trader_trace import ShownState, TraderTrace
 from warmup_job.errors import ConfigError, SnapshotError
 from warmup_job.snapshot.manifest import StreamEntry
 from warmup_job.snapshot.verify import find_problems, open_snapshot
+
+
+class ShownTrader(msgspec.Struct, frozen=True):
+    """The trader as a whole; the streams have its orders and fills."""
+
+    text: str
+    states: list[ShownState]
 
 
 class SnapshotChart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -25,14 +33,18 @@ class SnapshotChart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     degraded: list[str]
     version: str
     streams: list[StreamChart]
+    trader: ShownTrader | None = None
 
 
-def snapshot_chart(root: Path, wanted: Sequence[str] = ()) -> SnapshotChart:
+def snapshot_chart(
+    root: Path, wanted: Sequence[str] = (), trace: TraderTrace | None = None
+) -> SnapshotChart:
     """Read and verify the current snapshot, and compute what its chart shows.
 
     Args:
         root: the snapshot volume.
         wanted: only these streams: SYMBOL, SYMBOL:INTERVAL or a bar type; empty: all.
+        trace: what a trader did.
 
     Raises:
         SnapshotError: there is no snapshot, or it cannot be used.
@@ -47,7 +59,8 @@ def snapshot_chart(root: Path, wanted: Sequence[str] = ()) -> SnapshotChart:
         )
     manifest = snapshot.manifest
     try:
-        streams = [stream_chart(snapshot, entry) for entry in _chosen(manifest.streams, wanted)]
+        chosen = _chosen(manifest.streams, wanted)
+        streams = [stream_chart(snapshot, entry, trace) for entry in chosen]
     except OSError as error:
         raise SnapshotError(
             f"the snapshot {snapshot.folder.name} was removed while it was read: start again"
@@ -63,6 +76,7 @@ def snapshot_chart(root: Path, wanted: Sequence[str] = ()) -> SnapshotChart:
         degraded=manifest.degraded,
         version=manifest.versions.warmup_job,
         streams=streams,
+        trader=None if trace is None else ShownTrader(trace.text, trace.states),
     )
 
 

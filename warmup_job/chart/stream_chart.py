@@ -11,6 +11,7 @@ from warmup_job.chart.bar_slots import AbsentBars, BarSlots, lay_out, read_bars
 from warmup_job.chart.detector_values import DetectorValues, detector_values
 from warmup_job.chart.packed_column import PackedColumn, pack_column
 from warmup_job.chart.revised_bars import revised_bars
+from warmup_job.chart.trader_trace import ShownFill, ShownOrder, TraderTrace
 from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
 from warmup_job.snapshot.manifest import StreamEntry
@@ -62,23 +63,26 @@ class StreamChart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     detector: DetectorSettings | None
     regimes: list[RegimeStretch]
     proof: Proof | None
+    orders: list[ShownOrder] = []
+    fills: list[ShownFill] = []
 
 
 def stream_chart(
-    snapshot: Snapshot, entry: StreamEntry, until_ms: int | None = None
+    snapshot: Snapshot, entry: StreamEntry, trace: TraderTrace | None = None
 ) -> StreamChart:
     """Read a stream's bars, and compute what its detector says after each of them.
 
     Args:
         snapshot: a verified snapshot.
         entry: one of its streams.
-        until_ms: the time axis goes on until then, UTC ms.
+        trace: what a trader did; the time axis goes on until its newest fill or order.
 
     Raises:
         SnapshotError: a file cannot be decoded.
         OSError: a file cannot be read.
     """
     opens_ms, columns = read_bars(snapshot, entry)
+    until_ms = None if trace is None else trace.last_ms(entry.instrument_id)
     slots = lay_out(opens_ms, columns, entry, until_ms)
     shown = None if entry.detector is None else detector_values(slots, entry.detector)
     revised = revised_bars(snapshot, entry, opens_ms, columns)
@@ -99,6 +103,8 @@ def stream_chart(
         detector=entry.detector,
         regimes=[] if shown is None else [RegimeStretch(*each) for each in shown.regimes],
         proof=_proof(entry.certificate, slots),
+        orders=[] if trace is None else trace.orders.get(entry.instrument_id, []),
+        fills=[] if trace is None else trace.fills.get(entry.instrument_id, []),
     )
 
 

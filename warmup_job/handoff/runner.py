@@ -30,6 +30,7 @@ from warmup_job.handoff.node_start import Load, start_and_load
 from warmup_job.handoff.node_watch import NodeWatch, until_ended
 from warmup_job.handoff.operator_actions import OperatorActions
 from warmup_job.handoff.outgoing_orders.closed_orders import ClosedOrders
+from warmup_job.handoff.reporting.journal import Journal
 from warmup_job.handoff.reporting.report import (
     AccountReport,
     Report,
@@ -114,6 +115,7 @@ class BaseRunner(ABC):
         self._operator = OperatorActions(
             self.policy.operator, self.strategies, self.held_positions, self._tasks
         )
+        self._journal = Journal(self.policy.state_dir)
         self._reports = RunReports(
             self.mode, self._run, self.strategies, self.streams, self.websockets
         )
@@ -182,6 +184,7 @@ class BaseRunner(ABC):
             self.websockets, self.policy.state_dir, loop,
         )  # fmt: skip
         self._reports.attach(built.node.kernel.msgbus)
+        self._journal.attach(built.node.kernel.msgbus, built.node.kernel.cache)
         take_over_shutdown(built.node, self.on_failure)
         if built.saver is not None:
             self.start_task(built.saver.run(), "saver")
@@ -259,6 +262,7 @@ class BaseRunner(ABC):
         if last.uncancelled is not None:
             logger.error("{_problem}", event="run.entries_left", _problem=last.uncancelled.alarm)
         self.on_report(last)
+        self._journal.close()
 
     # -- what its parts report and ask -------------------------------------------------------------
 
@@ -358,6 +362,7 @@ class BaseRunner(ABC):
         """
         if not self._run.enter(state, why, now_ms()):
             return
+        self._journal.enter(state, why, now_ms())
         self.streams.is_live = state == "live"
         logger.log(
             "WARNING" if state == "degraded" and not is_logged else "INFO",
