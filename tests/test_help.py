@@ -107,6 +107,15 @@ def test_quiet_works_before_and_after_the_command(arguments: tuple[str, ...]) ->
 
 
 @pytest.mark.e2e
+def test_a_file_in_place_of_a_volume_or_a_missing_recording_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "warmup.yaml"
+    file.touch()
+    assert f"{file} is not a folder: name the snapshot volume" in job("verify", file).out
+    (line,) = job("exchange", "--replay", tmp_path / "none.csv.gz").messages
+    assert line.endswith("none.csv.gz: not a readable kline recording: there is no such file")
+
+
+@pytest.mark.e2e
 def test_a_terminal_gets_colours_unless_it_has_none_or_no_color_is_set(tmp_path: Path) -> None:
     arguments = ("inspect", str(tmp_path))
     assert "\x1b[" in in_terminal(*arguments, env={"TERM": "xterm"})

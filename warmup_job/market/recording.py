@@ -56,6 +56,8 @@ def read_recording(spec: str) -> Recording:
         ConfigError: The market, symbol or interval is unknown, the file cannot be read, or it is
             not a kline recording.
     """
+    if ":" not in spec and not Path(spec).is_file():
+        raise ConfigError(f"{spec}: not a readable kline recording: there is no such file")
     market_name, symbol, interval_name, path = _parse_spec(spec)
     if market_name not in ("um", "spot"):
         raise ConfigError(

@@ -53,6 +53,10 @@ def resolve_current(root: Path) -> Path:
         target = link.readlink()
     except FileNotFoundError:
         raise SnapshotError(f"{root} holds no snapshot: run `warmup-job run` first") from None
+    except NotADirectoryError:
+        raise SnapshotError(f"{root} is not a folder: name the snapshot volume") from None
+    except PermissionError as error:
+        raise SnapshotError(f"{link} cannot be read: {error.strerror}") from None
     except OSError:
         raise SnapshotError(
             f"{link} is not a symbolic link: move it away, then run `warmup-job run`"
