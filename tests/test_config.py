@@ -1170,6 +1170,23 @@ def test_config_errors_contain_no_secrets(venue: Callable[..., VenueConfig], api
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        (f"wss://{'a' * 64}.com", "the host's name has an empty or too long part"),
+        ("wss://me:Hush@a..b", "the host's name has an empty or too long part"),
+        ("wss://me:Hush@host/\u00e4", "the path has letters outside ASCII: write them percent-"),
+    ],
+)
+def test_config_refuses_a_url_that_no_connection_can_use(
+    venue: Callable[..., VenueConfig], tmp_path: Path, url: str, problem: str
+) -> None:
+    (line,) = complaints(tmp_path, lambda: venue(VENUE + f"api: {{ws_url: '{url}'}}"))
+    assert line.startswith(f"v.yaml: api.ws_url: {problem}")
+    assert "Hush" not in line
+    assert venue(VENUE + "api: {ws_url: 'wss://b\u00fccher.example./a'}").api.ws_url
+
+
 def test_config_secret_of_digits_must_be_quoted_and_is_not_shown(
     venue: Callable[..., VenueConfig], tmp_path: Path
 ) -> None:

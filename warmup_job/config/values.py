@@ -183,6 +183,12 @@ def _url(value: object, schemes: tuple[str, ...]) -> str:
         raise wrong from None
     if not whole:
         raise wrong
+    try:
+        (parts.hostname or "").encode("idna")  # as it is looked up
+    except ValueError:
+        raise ValueError("the host's name has an empty or too long part, or a bad letter") from None
+    if not parts.path.isascii():
+        raise ValueError("the path has letters outside ASCII: write them percent-encoded")
     return str(value)
 
 
