@@ -170,6 +170,30 @@ def test_plan_streams_strategy_that_cannot_be_created_is_one_clear_line(
     assert "\n" not in str(raised.value)
 
 
+def test_plan_streams_a_constructor_that_fails_does_not_show_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "picky.py").write_text(
+        "from nautilus_trader.config import StrategyConfig\n"
+        "from nautilus_trader.model.data import BarType\n"
+        "from nautilus_trader.trading.strategy import Strategy\n"
+        "class PickyConfig(StrategyConfig, frozen=True):\n"
+        "    bar_type: BarType\n"
+        "    token: str\n"
+        "class Picky(Strategy):\n"
+        "    def __init__(self, config):\n"
+        "        raise ValueError(f'the token {config.token} is no good')\n"
+    )
+    path = configured(tmp_path, crossing()).path
+    file = {"strategy_path": "picky:Picky", "config_path": "picky:PickyConfig"}
+    fields = {"bar_type": MINUTES, "token": "${TOKEN}"}
+    (tmp_path / "s0.yaml").write_text(json.dumps(file | {"config": fields}))
+    config = load(path, environ={"TOKEN": "Hush-Hush"})
+    with pytest.raises(ConfigError, match=r"the token \$\{TOKEN\} is no good"):
+        make_strategies(resolve(config).strategies)
+
+
 MINE = """
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import BarType

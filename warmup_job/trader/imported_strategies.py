@@ -57,7 +57,7 @@ def import_strategy(plan: StrategyPlan, index: int) -> tuple[type[Strategy], Nau
     try:
         config = config_class.parse(msgspec.json.encode(_exact(fields)))
     except Exception as error:  # noqa: BLE001 - whatever somebody else's code raises
-        reason = _without_secrets(_one_line(error), plan.fields)
+        reason = without_secrets(_one_line(error), plan.fields)
         raise ConfigError(
             f"{plan.config_path} refuses its config ({reason}): correct the `config` section "
             "of the strategy file"
@@ -106,8 +106,13 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
 
 
-def _without_secrets(text: str, config: object) -> str:
-    """Return ``text`` without values that came from the environment, which may be secrets."""
+def without_secrets(text: str, config: object) -> str:
+    """Return ``text`` without values that came from the environment, which may be secrets.
+
+    Args:
+        text: what a strategy or its configuration's class says.
+        config: the configuration, as the strategy file has it.
+    """
     for value in texts(config):
         if isinstance(value, Substituted) and value:
             text = text.replace(str(value), value.written)

@@ -8,7 +8,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from warmup_job.errors import ConfigError
 from warmup_job.plan.strategy_plan import StrategyPlan
-from warmup_job.trader.imported_strategies import import_strategy
+from warmup_job.trader.imported_strategies import import_strategy, without_secrets
 
 
 def make_strategies(plans: Iterable[StrategyPlan]) -> list[Strategy]:
@@ -25,7 +25,7 @@ def _make(plan: StrategyPlan, index: int) -> Strategy:
     try:
         return strategy_class(config=config)
     except Exception as error:  # noqa: BLE001 - whatever somebody else's code raises
-        reason = " ".join(str(error).split())
+        reason = without_secrets(" ".join(str(error).split()), plan.fields)
         raise ConfigError(
             f"{plan.strategy_path} cannot be made: {type(error).__name__}: {reason}"
         ) from None
