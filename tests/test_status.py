@@ -56,8 +56,12 @@ def test_status_stays_if_the_new_one_cannot_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [None, b"", b"{}", b"[]", b"\xff", b'{"at_ms": "x"}', b" " * (1 << 20) + b"{}"]
-)
+    "content",
+    [
+        None, b"", b"{}", b"[]", b"\xff", b'{"at_ms": "x"}', b" " * (1 << 20) + b"{}",
+        b'{"at_ms": 1, "code": 0, "exit_code": 0, "message": "\xff"}',
+    ],
+)  # fmt: skip
 def test_status_that_cannot_be_read_is_none(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / STATUS).write_bytes(content)

@@ -58,7 +58,7 @@ def read_status(root: Path) -> Status | None:
     """Read ``<root>/status.json``; return None if it is missing or unreadable."""
     try:
         return msgspec.json.decode(read_regular_file(root / STATUS, _MAX_STATUS_BYTES), type=Status)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):  # malformed, or text that is not UTF-8
         return None
 
 
