@@ -294,6 +294,12 @@ def test_the_command_says_what_is_wrong(
     done = job("chart", volume, "--output", tmp_path / "no" / "c.html")
     assert done.code == 2
     assert "cannot be written: No such file or directory" in done.err
+    (programs := tmp_path / "bin").mkdir()
+    (programs / "chromium").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(programs))
+    done = job("chart", volume, "--output", output, "--png", output / "c.png")
+    assert done.code == 2
+    assert f"--png {output}/c.png cannot be written: Not a directory" in done.err
     monkeypatch.setenv("PATH", "/nonexistent")
     done = job("chart", volume, "--output", output, "--png", tmp_path / "c.png")
     assert done.code == 2

@@ -52,7 +52,10 @@ def write_picture(page: Path, picture: Path) -> None:
             f"--png needs Chromium or Chrome, and none is on PATH (searched: {', '.join(BROWSERS)})"
             f": install one, or open {page} in a browser"
         )
-    picture.unlink(missing_ok=True)
+    try:
+        picture.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--png {picture} cannot be written: {error.strerror}") from None
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to run as root
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
