@@ -13,7 +13,7 @@ from warmup_job.doctor.finding_table import table_lines
 from warmup_job.doctor.symbol_check import judge_symbols
 from warmup_job.doctor.tls_check import judge_certificate
 from warmup_job.doctor.version_check import check_versions, judge_versions
-from warmup_job.doctor.volume_check import Space, judge_space
+from warmup_job.doctor.volume_check import Space, check_state_dir, judge_space
 from warmup_job.doctor.websocket_check import judge_handshake
 from warmup_job.doctor.weight_check import judge_weight
 from warmup_job.errors import ConfigError, ExchangeUnreachableError, VolumeError
@@ -107,6 +107,18 @@ def test_doctor_judges_space_and_inodes(space: Space, verdict: str, words: str) 
     assert words in found.text
     assert found.exit_code == (15 if verdict == "failed" else 0)
     assert bool(found.remedy) == (verdict == "failed")
+
+
+@pytest.mark.parametrize(("live", "verdict", "code"), [(False, "warning", 0), (True, "failed", 22)])
+def test_doctor_judges_a_state_folder_that_cannot_even_be_looked_for(
+    tmp_path: Path, live: bool, verdict: str, code: int
+) -> None:
+    # As in a folder that may not be searched, but so for root too.
+    found = check_state_dir(tmp_path / ("s" * 300) / "state", live=live)
+    assert (found.verdict, found.exit_code) == (verdict, code)
+    assert "cannot be used" in found.text
+    assert "File name too long" in found.text
+    assert "trade.state_dir" in found.remedy
 
 
 def test_doctor_warns_of_a_certificate_that_ends_soon() -> None:

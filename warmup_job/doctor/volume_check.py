@@ -69,9 +69,9 @@ def check_state_dir(folder: Path, *, live: bool) -> Finding:
         folder: ``trade.state_dir``.
         live: Whether the trader sends real orders.
     """
-    there = _nearest(folder)
-    trial = there / f".doctor.{secrets.token_hex(4)}"
     try:
+        there = _nearest(folder)  # it fails in a folder that may not be searched
+        trial = there / f".doctor.{secrets.token_hex(4)}"
         replace_file(trial, b"\n", temporary=there)
         trial.unlink()
         lock = folder / LOCK
