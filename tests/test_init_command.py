@@ -238,6 +238,25 @@ def test_init_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) ->
     assert "cannot be written (Not a directory): choose a folder" in done.err
 
 
+@pytest.mark.parametrize("strategy", [NONE, OWN])
+def test_init_folder_that_cannot_even_be_looked_for_is_one_clear_line(
+    tmp_path: Path, strategy: str
+) -> None:
+    # As in a folder that may not be searched, but so for root too.
+    done = init(tmp_path / ("f" * 300), strategy=strategy)
+    assert done.code == 2
+    assert "(File name too long): choose a folder that you can write" in done.err
+
+
+def test_init_does_not_write_through_a_link_to_nothing(tmp_path: Path) -> None:
+    (folder := tmp_path / "bot").mkdir()
+    (folder / "venue.yaml").symlink_to(tmp_path / "shared.yaml")
+    done = init(folder)
+    assert done.code == 2
+    assert "these files exist: venue.yaml" in done.err
+    assert not (tmp_path / "shared.yaml").exists()
+
+
 # --- the questions ------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from warmup_job.errors import ConfigError
 from warmup_job.init_files.init_choices import InitChoices
+from warmup_job.process.os_errors import cause_of
 
 _SIZES: Final = ("trade_size", "order_size", "order_qty", "quantity", "qty", "base_qty")
 
@@ -46,15 +47,22 @@ def find_strategy(folder: Path, class_path: str) -> OwnStrategy:
         class_path: ``package.module:Class``.
 
     Raises:
-        ConfigError: The module would belong to a package that is installed and does not have it.
+        ConfigError: The module would belong to a package that is installed and does not have it,
+            or the folder cannot be read.
     """
     module, _, class_name = class_path.partition(":")
     stem = folder.joinpath(*module.split("."))
-    for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py"):
-        if file.is_file():
-            return OwnStrategy(module, class_name, file, exists=True)
     top = module.partition(".")[0]
-    if not (folder / top).exists() and importlib.util.find_spec(top) is not None:
+    try:
+        for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py"):
+            if file.is_file():
+                return OwnStrategy(module, class_name, file, exists=True)
+        has_top = (folder / top).exists()
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be read ({cause_of(error)}): choose a folder that you can write"
+        ) from None
+    if not has_top and importlib.util.find_spec(top) is not None:
         if _is_installed(module):
             return OwnStrategy(module, class_name, None, exists=True)
         raise ConfigError(

@@ -17,13 +17,14 @@ def write_files(made: FileSet, *, force: bool) -> None:
     Raises:
         ConfigError: A file exists, or the folder cannot be written.
     """
-    existing = sorted(path.name for path in made.settings if path.exists())
-    if existing and not force:
-        raise ConfigError(
-            f"nothing was written, because these files exist: {', '.join(existing)}: choose "
-            "another folder (warmup-job init FOLDER), or replace them with --force"
-        )
+    path = next(iter(made.settings))
     try:
+        existing = sorted(path.name for path in made.settings if path.exists() or path.is_symlink())
+        if existing and not force:
+            raise ConfigError(
+                f"nothing was written, because these files exist: {', '.join(existing)}: choose "
+                "another folder (warmup-job init FOLDER), or replace them with --force"
+            )
         for path, text in {**made.settings, **made.code}.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path in made.code:
