@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,3 +141,13 @@ def test_a_trace_joins_lines_to_orders_and_counts_each_trade_once() -> None:
     assert trace.last_ms("X") == 30
     assert trace.last_ms("Y") is None
     assert trace.text == "live, live since 1970-01-01T00:00:00Z"
+
+
+def test_a_full_journal_loses_a_line_and_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another thread may take the last place between a look at the queue and the next line.
+    monkeypatch.setattr(queue.Queue, "full", lambda _: False)
+    journal = Journal(StateDir(tmp_path, "paper"))
+    for at_ms in range(10_001):  # nothing is written yet: there is no node
+        journal.enter("live", "", at_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -97,8 +98,9 @@ class Journal:
             self._thread.join(_LAST_S)
 
     def _put(self, entry: JournalEntry) -> None:
-        if self._state_dir is not None and not self._lines.full():
-            self._lines.put_nowait(entry)
+        if self._state_dir is not None:
+            with contextlib.suppress(queue.Full):
+                self._lines.put_nowait(entry)
 
     def _entries(self, event: OrderEvent) -> list[JournalEntry]:
         cache = self._cache
