@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from loguru import logger
 from nautilus_trader.adapters.binance.common.enums import (
     BinanceAccountType,
     BinanceFuturesPositionSide,
@@ -152,3 +153,20 @@ def test_limited_requests_count_in_the_weight_budget(start_exchange: Start) -> N
         return client.budget._used
 
     assert with_both(running, use) >= 40
+
+
+def test_limited_requests_that_are_held_back_are_not_logged_as_sent(start_exchange: Start) -> None:
+    running, sent = start_exchange(), list[str]()
+
+    async def use(_: CertainOrders, client: BinanceClient) -> None:
+        running.fault("429=300@*time:times=1")
+        sink = logger.add(lambda line: sent.append(line.record["extra"]["event"]), level="DEBUG")
+        try:
+            for _attempt in range(3):
+                with pytest.raises(RateLimitedError):
+                    await client.sync_clock()
+        finally:
+            logger.remove(sink)
+
+    with_both(running, use)
+    assert sent.count("request.sent") == 1

@@ -425,21 +425,25 @@ class BinanceClient:
         async with self._in_flight:
             minute = await self.budget.spend(weight)
             self._used = None
-            self._sent_at = time.monotonic()
             try:
                 self.check_allowed()
-                return await endpoint(params)
+                return await self._answered(endpoint, params, weight)
             finally:
-                took_ms = round((time.monotonic() - self._sent_at) * 1000)
-                logger.debug(
-                    "{endpoint} {params}: weight {weight}, {took_ms} ms",
-                    event="request.sent",
-                    endpoint=self.url,
-                    params=str(params),
-                    weight=weight,
-                    took_ms=took_ms,
-                )
                 self.budget.request_ended(weight, minute, self._used)
+
+    async def _answered(self, endpoint: _Endpoint, params: dict[str, Any], weight: int) -> object:
+        self._sent_at = sent_at = time.monotonic()  # others are in flight at the same time
+        try:
+            return await endpoint(params)
+        finally:
+            logger.debug(
+                "{endpoint} {params}: weight {weight}, {took_ms} ms",
+                event="request.sent",
+                endpoint=self.url,
+                params=str(params),
+                weight=weight,
+                took_ms=round((time.monotonic() - sent_at) * 1000),
+            )
 
     def check_allowed(self) -> None:
         """Raise the error of a limit or block of this IP that has not ended yet.
