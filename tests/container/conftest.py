@@ -18,6 +18,7 @@ from tests.support.containers import (
     health,
     wait_until_healthy,
 )
+from tests.support.suite import VERSION
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,9 +41,9 @@ def client() -> Any:
 
 @pytest.fixture(scope="session")
 def image(client: Any) -> str:
-    """The image of this tree, built as a user builds it."""
+    """The image of this tree, built as the docs build one that is to be published."""
     name = "warmup-job:under-test"
-    checked("docker", "build", "-q", "-t", name, ".")
+    checked("docker", "build", "-q", "--build-arg", f"VERSION={VERSION}", "-t", name, ".")
     return name
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.containers import checked, command
 from tests.support.manifests import COMPOSED
-from tests.support.suite import REPO
+from tests.support.suite import HANG_S, REPO
 
 KILL_THE_TRADER = """
 import os, signal
@@ -70,7 +70,7 @@ class Stack:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return json.load(answer)
 
-    def wait_until_healthy(self, within_s: float = 60) -> None:
+    def wait_until_healthy(self, within_s: float = HANG_S) -> None:
         """Until compose calls the trader healthy."""
         deadline = time.monotonic() + within_s
         while self.services()["trader"]["Health"] != "healthy":

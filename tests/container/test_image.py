@@ -6,24 +6,22 @@ import hashlib
 import json
 import re
 import tarfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.containers import Engine, checked
-from tests.support.suite import REPO
+from tests.support.suite import REPO, VERSION
 
 MARKER = "a-secret-that-lay-about-3c9e"
 
 
 def test_image_has_labels_and_runs_as_non_root(engine: Engine) -> None:
-    version = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
     config = engine.client.images.get(engine.image).attrs["Config"]
     labels = {name.removeprefix("org.opencontainers.image."): value
               for name, value in config["Labels"].items()}  # fmt: skip
-    assert labels["version"] == version
+    assert labels["version"] == VERSION
     assert {"title", "description", "licenses", "revision", "base.name"} <= set(labels)
     assert re.fullmatch(r"[1-9]\d*:0", config["User"])
     assert config["Healthcheck"]["Test"] == [
@@ -33,7 +31,7 @@ def test_image_has_labels_and_runs_as_non_root(engine: Engine) -> None:
         "warmup_job.process.healthcheck",
     ]
     done = engine.run("--version", network="none")
-    assert version in done.out
+    assert VERSION in done.out
 
 
 def test_image_compiles_nothing_at_its_start(engine: Engine) -> None:
