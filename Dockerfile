@@ -71,7 +71,8 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     WARMUP_ROOT=/snapshot \
-    WARMUP_STATE_DIR=/state
+    WARMUP_STATE_DIR=/state \
+    WARMUP_HTTP_HOST=0.0.0.0
 COPY --from=packages /packages /
 COPY --from=ours /layer /
 WORKDIR /app

@@ -12,7 +12,12 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, StrategyId, TraderId
 from nautilus_trader.model.objects import Price, Quantity
 
-from warmup_job.handoff.reporting.page.market_view import OrderView, order_view, order_views
+from warmup_job.handoff.reporting.page.market_view import (
+    OrderView,
+    nearest_orders,
+    order_view,
+    order_views,
+)
 
 KEY = "20261128-023305-001abc1-000-12"
 MADE = OrderFactory(TraderId("T-1"), StrategyId("S-000"), TestClock())
@@ -58,3 +63,17 @@ def test_ladder_begins_with_the_highest_price() -> None:
     made = [order(f"E-{KEY}{n}", BUY, price) for n, price in enumerate(["99", "101.5", "9.5"])]
     prices = [each.price for each in order_views(made, lambda _: True)]
     assert prices == [Decimal("101.5"), Decimal(99), Decimal("9.5")]
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"), [(100.0, ["99", "101.5"]), (None, ["9.5", "101.5"]), (10.0, ["9.5", "99"])]
+)
+def test_of_too_many_orders_the_nearest_to_the_price_are_shown(
+    price: float | None, shown: list[str]
+) -> None:
+    made = [
+        order(f"E-{KEY}{n}", BUY, level, stop=n == 1)
+        for n, level in enumerate(["9.5", "101.5", "99"])
+    ]
+    nearest = order_views(nearest_orders(made, price, 2), lambda _: True)
+    assert {each.price for each in nearest} == {Decimal(level) for level in shown}

@@ -84,6 +84,22 @@ def test_page_is_made_for_the_first_visitor_and_probes_need_none() -> None:
     asyncio.run(visit())
 
 
+def test_page_that_could_not_be_made_once_is_made_for_the_next_visitor() -> None:
+    made = []
+
+    def make_page() -> PageRoutes:
+        made.append(1)
+        if len(made) == 1:
+            raise OSError("no file descriptor is left")
+        return PageRoutes(Trader().source())
+
+    async def visit() -> None:
+        async with visited(make_page) as (client, _):
+            assert [(await client.get("/status")).status for _ in range(2)] == [500, 200]
+
+    asyncio.run(visit())
+
+
 def test_page_can_only_be_read_runs_no_foreign_code_and_is_not_kept() -> None:
     async def visit() -> None:
         async with visited(lambda: PageRoutes(Trader().source())) as (client, _):

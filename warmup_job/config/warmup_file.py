@@ -292,7 +292,14 @@ class TradeSection(Section, frozen=True, kw_only=True):
             "port. Omit to disable.",
         ),
     ] = None
-    http_host: Annotated[str, Meta(description="Address that this port listens on.")] = "0.0.0.0"  # noqa: S104 - Kubernetes' probes come from outside of the pod
+    http_host: Annotated[
+        str,
+        _TRADES,
+        Meta(
+            description="Address that this port listens on; the image sets 0.0.0.0, for probes "
+            "from outside the container."
+        ),
+    ] = "127.0.0.1"
     on_stop: Annotated[
         Orders,
         _TRADES,

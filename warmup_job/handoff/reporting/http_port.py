@@ -67,7 +67,8 @@ async def serving(
 
     async def show_page(request: web.Request) -> web.StreamResponse:
         nonlocal page
-        page = page or asyncio.ensure_future(asyncio.to_thread(make_page))
+        if page is None or (page.done() and page.exception() is not None):  # once more
+            page = asyncio.ensure_future(asyncio.to_thread(make_page))
         routes = await asyncio.shield(page)
         return await routes.answer(request)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -136,13 +136,35 @@ class Markets:
             bid=None if quote is None else quote.bid_price.as_decimal(),
             ask=None if quote is None else quote.ask_price.as_decimal(),
             quote_ms=None if quote is None else quote.ts_event // NS_PER_MS,
-            orders=order_views(orders[:_MOST_ORDERS], self._owns),
+            orders=order_views(nearest_orders(orders, middle, _MOST_ORDERS), self._owns),
             orders_left_out=max(0, len(orders) - _MOST_ORDERS),
             positions=tuple(
                 position_view(each, middle)
                 for each in cache.positions_open(instrument_id=instrument_id)
             ),
         )
+
+
+def nearest_orders(orders: Sequence[Order], price: float | None, most: int) -> Sequence[Order]:
+    """Return at most ``most`` orders, those whose price or trigger is nearest to a price.
+
+    Args:
+        orders: open orders.
+        price: the market's price; None: it is unknown, so the oldest orders are returned.
+        most: how many.
+    """
+    if len(orders) <= most:
+        return orders
+    if price is None:
+        return sorted(orders, key=lambda each: int(each.ts_init))[:most]
+
+    def distance(order: Order) -> float:
+        if order.has_price:
+            return float(abs(order.price.as_double() - price))
+        level = order.trigger_price if order.has_trigger_price else None
+        return 0.0 if level is None else float(abs(level.as_double() - price))
+
+    return sorted(orders, key=distance)[:most]
 
 
 def order_views(orders: Iterable[Order], owns: Callable[[str], bool]) -> tuple[OrderView, ...]:
