@@ -64,7 +64,8 @@ def test_each_example_of_a_help_can_be_parsed(
     examples = examples_of(command)
     assert examples or path == ("trader",)
     (tmp_path / "configs").symlink_to(REPO / "configs")
-    (tmp_path / "snapshot").mkdir()
+    for folder in ("snapshot", "state"):
+        (tmp_path / folder).mkdir()
     monkeypatch.chdir(tmp_path)
     for example in examples:
         arguments = shlex.split(example)[1:]
