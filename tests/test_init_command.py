@@ -319,6 +319,19 @@ def test_init_asks_again_after_an_answer_that_cannot_be_used(tmp_path: Path) -> 
     assert "BTCUSDT" in (tmp_path / "bot/warmup.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("typed", "market", "place"),
+    [("spot", "spot", "production"), ("testnet", "futures", "testnet")],
+)
+def test_init_takes_what_an_answer_omits_from_the_default_that_it_shows(
+    tmp_path: Path, typed: str, market: str, place: str
+) -> None:
+    code, shown = on_a_terminal(tmp_path / "bot", f"{typed}\n\nnone\n")
+    assert code == 0, shown
+    venue = yaml.safe_load((tmp_path / "bot/venue.yaml").read_text())
+    assert (venue["venue"]["venue_type"], venue["api"]["environment"]) == (market, place)
+
+
 def test_init_asks_only_what_the_options_leave_open(tmp_path: Path) -> None:
     options = ("--market", "spot", "--environment", "demo", "--strategy", "none")
     code, shown = on_a_terminal(tmp_path / "bot", "ETHUSDC\n", *options)

@@ -142,11 +142,9 @@ def _ask_market(market: str | None, place: Place | None) -> tuple[str, Place]:
         words = answer.replace(",", " ").lower().split()
         markets = [each for each in _MARKETS if each in words]
         places = [each for each in _PLACES if each in words]
-        if market is not None:
-            markets = markets or [market]
-        if place is not None:
-            places = places or [place]
-        known = {*words} <= {*_MARKETS, *_PLACES}
+        markets = markets or [market or "futures"]
+        places = places or [place or "production"]
+        known = words and {*words} <= {*_MARKETS, *_PLACES}
         if not known or len(markets) != 1 or len(places) != 1:
             raise ConfigError(
                 f"write a market ({', '.join(_MARKETS)}) and an environment "

@@ -146,7 +146,7 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
         )
         if not exits_with:
             logger.warning(
-                "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader will "
+                "warm-up failed; exiting 0 because warmup.on_failure is proceed. The trader has to "
                 "fetch the missing bars itself",
                 event="job.proceeding",
             )
