@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from tests.support.error_tree import all_of
 from warmup_job import errors
 from warmup_job.errors import UnusableVolumeError, WarmupError
 
 PASSING = {10, 11, 12, 13, 14, 15, 16}
 """Exit codes that `on_failure: proceed` turns into 0 with a warning."""
-
-
-def all_of(kind: type[WarmupError]) -> Iterator[type[WarmupError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from all_of(below)
 
 
 def test_errors_proceed_hides_exactly_the_codes_10_to_16() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.support.grid_reports import GRID, HELD, NOTHING
-from tests.test_status_text import STREAM
+from tests.support.grid_reports import FREE, HELD, LIVE, NOTHING
 from warmup_job.handoff.reporting.flatten_report import FlatReport, FlattenReport
 from warmup_job.handoff.reporting.page.headline import alarms, headline
 from warmup_job.handoff.reporting.report import (
@@ -18,11 +17,6 @@ from warmup_job.handoff.reporting.report import (
     UncancelledReport,
 )
 
-FREE = replace(GRID, block_reason="", block_kind="", books={"LONG": NOTHING, "SHORT": NOTHING})
-LIVE = Report(
-    state="live", why="contiguous to noon", mode="live", at_ms=0, since_ms=0, started_ms=0,
-    trading=True, grids=(FREE,), streams=(STREAM,),
-)  # fmt: skip
 ACCOUNT = AccountReport(state="ok", why="")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 from msgspec.structs import replace
 
+from tests.support.grid_reports import LIVE
 from tests.support.suite import HANG_S
-from tests.test_headline import LIVE
 from warmup_job.charting_library import charting_notice, charting_script
 from warmup_job.handoff.reporting.http_port import serving
 from warmup_job.handoff.reporting.page import PAGE_PATHS

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from tests.support.grid_reports import GRID
+from tests.support.grid_reports import GRID, STREAM
 from warmup_job.handoff.reporting.flatten_report import ClosedPosition, FlatReport, FlattenReport
 from warmup_job.handoff.reporting.report import (
     AccountReport,
@@ -14,17 +14,12 @@ from warmup_job.handoff.reporting.report import (
     OtherTraderReport,
     Rejections,
     Report,
-    StreamReport,
     UncancelledReport,
 )
 from warmup_job.trader.status_text import pause_line, resume_lines, status_lines
 
 CLOSED = ClosedPosition(position="LONG", quantity=Decimal("0.020"), price=Decimal("50000.1"))
 NOW_MS = 1_800_000_090_400
-STREAM = StreamReport(
-    bar_type="BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL", phase="contiguous",
-    contiguous_to_ms=1_800_000_059_999, history_bars=499, filled_bars=0, live_bars=1, why_not="",
-)  # fmt: skip
 STARTING = Report(state="starting", why="", mode="paper", at_ms=5, since_ms=5, started_ms=5)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import job
+from tests.support.error_tree import all_of
 from tests.support.suite import REPO
-from tests.test_errors import all_of
 from warmup_job import errors
 from warmup_job.errors import WarmupError, help_page
 

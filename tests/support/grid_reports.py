@@ -1,12 +1,16 @@
-"""A grid's part of a report."""
+"""Reports of a trader with a grid."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from warmup_job.handoff.reporting.report import (
     BookReport,
     GridReport,
+    Report,
+    StreamReport,
 )
 
 NOTHING = BookReport(
@@ -22,4 +26,13 @@ GRID = GridReport(
     funding=Decimal("-0.1"), drawdown_pct=Decimal("2.5"), is_stopped=False,
     block_reason="the operator has paused trading", books={"LONG": HELD, "SHORT": NOTHING},
     open_orders={"entry": 0, "stop_loss": 1}, result_at_ms=1_800_000_085_000,
+)  # fmt: skip
+STREAM = StreamReport(
+    bar_type="BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL", phase="contiguous",
+    contiguous_to_ms=1_800_000_059_999, history_bars=499, filled_bars=0, live_bars=1, why_not="",
+)  # fmt: skip
+FREE = replace(GRID, block_reason="", block_kind="", books={"LONG": NOTHING, "SHORT": NOTHING})
+LIVE = Report(
+    state="live", why="contiguous to noon", mode="live", at_ms=0, since_ms=0, started_ms=0,
+    trading=True, grids=(FREE,), streams=(STREAM,),
 )  # fmt: skip
