@@ -200,7 +200,6 @@ class BinanceClient:
         self._on_limit = on_limit
         self._in_flight = asyncio.Semaphore(_MAX_IN_FLIGHT)
         self._used: int | None = None
-        self._sent_at = 0.0
         self.budget = WeightBudget(weight_per_minute, self.now_ms)
         self._outage = Outage(self.url)
         self._limit_wait = LimitWait(self.url)
@@ -254,8 +253,15 @@ class BinanceClient:
                 )
             return stamp
 
-        server_ms = await self._ask(ask, {}, TIME_WEIGHT, parse)
-        round_trip_ms, host_ms = round((time.monotonic() - self._sent_at) * 1000), _host_ms()
+        sent_at = 0.0
+
+        async def asked_now(params: dict[str, Any]) -> object:
+            nonlocal sent_at
+            sent_at = time.monotonic()  # of the attempt that is answered
+            return await ask(params)
+
+        server_ms = await self._ask(asked_now, {}, TIME_WEIGHT, parse)
+        round_trip_ms, host_ms = round((time.monotonic() - sent_at) * 1000), _host_ms()
         # The exchange took its time before we received it, so our copy lags a little, and a
         # forming kline never counts as closed. A slow answer would lag too much.
         if not self._server_ms or round_trip_ms <= _SLOW_MS:
@@ -432,7 +438,7 @@ class BinanceClient:
                 self.budget.request_ended(weight, minute, self._used)
 
     async def _answered(self, endpoint: _Endpoint, params: dict[str, Any], weight: int) -> object:
-        self._sent_at = sent_at = time.monotonic()  # others are in flight at the same time
+        sent_at = time.monotonic()
         try:
             return await endpoint(params)
         finally:
