@@ -84,6 +84,25 @@ def test_a_limit_is_logged_once_for_all_requests_that_wait_for_it(lines: list[st
     )
 
 
+def test_a_limit_is_logged_for_the_request_that_waits_longest(lines: list[str]) -> None:
+    """Before, nothing was logged if the first one waited for less than a second."""
+
+    async def limit() -> None:
+        wait = LimitWait("https://h", every_s=0.01)
+        short = asyncio.create_task(wait.sleep(0.05, "https://h is busy"))
+        await asyncio.sleep(0)
+        long = asyncio.create_task(wait.sleep(600, "https://h banned us"))
+        await short
+        seen = len(lines)
+        await until_async(lambda: len(lines) > seen)
+        long.cancel()
+        await asyncio.gather(long, return_exceptions=True)
+
+    asyncio.run(limit())
+    assert lines[0].strip() == "WARNING https://h banned us; the next attempt is in 10 min"
+    assert all("the next attempt is in 10 min" in line for line in lines)
+
+
 def test_a_job_that_waits_for_another_one_says_so_again(tmp_path: Path) -> None:
     waits: list[str] = []
 

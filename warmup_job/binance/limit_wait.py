@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 
 from loguru import logger
 
 from warmup_job.market.times import duration_text
-from warmup_job.process.long_wait import LOG_EVERY_S, sleep_and_log
+from warmup_job.process.long_wait import LOG_EVERY_S
 
 _MIN_WAIT_S = 1.0
 
 
 class LimitWait:
-    """Log that requests wait: at the start, every 15 s, and at the end.
+    """Log that requests wait: once at the start, and every 15 s while one of them waits.
 
     Args:
         url: The REST base URL, without credentials.
@@ -26,49 +25,47 @@ class LimitWait:
         self._url = url
         self._every_s = every_s
         self._waiting = 0
-        self._log: asyncio.Task[None] | None = None
+        self._end_s = 0.0
+        self._reminder: asyncio.Task[None] | None = None
 
     async def sleep(self, wait_s: float, reason: str) -> None:
-        """Sleep for ``wait_s``; the first request that waits logs the ``reason``."""
-        with self._counted(wait_s, reason):
-            await asyncio.sleep(wait_s)
-
-    def close(self) -> None:
-        """Stop logging."""
-        if self._log is not None:
-            self._log.cancel()
-            self._log = None
-
-    @contextmanager
-    def _counted(self, wait_s: float, reason: str) -> Iterator[None]:
-        self._waiting += 1
-        if self._waiting == 1 and wait_s >= _MIN_WAIT_S:
+        """Sleep for ``wait_s``; the first request that waits for long logs the ``reason``."""
+        self._end_s = max(self._end_s, time.monotonic() + wait_s)
+        if self._reminder is None and wait_s >= _MIN_WAIT_S:
             logger.warning(
                 "{reason}; the next attempt is in {left}",
                 event="exchange.limited",
                 reason=reason,
                 left=_seconds_text(wait_s),
             )
-            self._log = asyncio.create_task(self._remind(wait_s), name="limit")
+            self._reminder = asyncio.create_task(self._remind(), name="limit")
+        self._waiting += 1
         try:
-            yield
+            await asyncio.sleep(wait_s)
         finally:
             self._waiting -= 1
             if not self._waiting:
                 self.close()
 
-    async def _remind(self, wait_s: float) -> None:
-        def log(passed_s: float, left_s: float) -> None:
+    def close(self) -> None:
+        """Stop logging."""
+        if self._reminder is not None:
+            self._reminder.cancel()
+            self._reminder = None
+
+    async def _remind(self) -> None:
+        since_s = time.monotonic()
+        while True:
+            await asyncio.sleep(self._every_s)
+            now_s = time.monotonic()
             logger.warning(
                 "{endpoint} has limited this IP for {passed}, nothing is sent; the next attempt is "
                 "in {left}",
                 event="exchange.still_limited",
                 endpoint=self._url,
-                passed=_seconds_text(passed_s),
-                left=_seconds_text(left_s),
+                passed=_seconds_text(now_s - since_s),
+                left=_seconds_text(self._end_s - now_s),
             )
-
-        await sleep_and_log(wait_s, log, every_s=self._every_s)
 
 
 def _seconds_text(seconds: float) -> str:
