@@ -115,13 +115,13 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     from warmup_job.job.run_progress import RunProgress
     from warmup_job.snapshot.status import Status, read_status
 
-    outcome, weights, started_s = Outcome(), list[int](), time.monotonic()
+    outcome, started_s = Outcome(), time.monotonic()
     progress = RunProgress(plan)
     try:
         async with shown_progress(progress):
             outcome = await warm(
                 plan, until=options.until, dry_run=options.dry_run, full=options.full,
-                progress=progress.add, on_budget=progress.begin, on_weight=weights.append,
+                progress=progress.add, on_budget=progress.begin,
             )  # fmt: skip
         error = outcome.worst
     except WarmupError as failure:
@@ -134,7 +134,7 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     before = max(filter(None, (last, read_status(root))), key=lambda each: each.at_ms, default=None)
     status = Status(
         time.time_ns() // 1_000_000, code, exits_with, message, name,
-        seconds=round(time.monotonic() - started_s, 3), weight_spent=sum(weights),
+        seconds=round(time.monotonic() - started_s, 3), weight_spent=progress.spent,
         repeat_every_ms=options.pause_ms,
     ).after(before)  # fmt: skip
     if options.pause_ms is not None:

@@ -57,8 +57,6 @@ class JobRun:
     """Called with the weight budget of the client that fetches."""
     started_s: float
     """Monotonic clock, s."""
-    on_weight: Callable[[int], object] = lambda _: None
-    """Called with the request weight that was used, also by a run that fails."""
 
     def left_ms(self) -> int:
         """Return how long the client may still wait before the deadline, ms."""
@@ -134,9 +132,6 @@ async def download(run: JobRun, spill_folder: Path | None) -> Download | Snapsho
         raise DeadlineError(
             f"not done within warmup.deadline ({allowed}): raise it, or ask for fewer bars"
         ) from None
-    finally:
-        if client is not None:
-            run.on_weight(client.budget.spent)
     if isinstance(info, BaseException):
         raise info
     streams = {

@@ -74,7 +74,6 @@ async def warm(
     dry_run: bool = False,
     full: bool = False,
     progress: Callable[[int], object] = lambda _: None,
-    on_weight: Callable[[int], object] = lambda _: None,
     on_budget: Callable[[WeightBudget], object] = lambda _: None,
 ) -> Outcome:
     """Fetch, check and publish one snapshot of every stream within the deadline.
@@ -88,7 +87,6 @@ async def warm(
         dry_run: do everything except publish.
         full: fetch every bar, also those that the snapshot has.
         progress: called with the number of rows of each page.
-        on_weight: called with the request weight that was used, also by a run that fails.
         on_budget: called with the weight budget of the client that fetches.
 
     Returns:
@@ -97,7 +95,7 @@ async def warm(
     Raises:
         WarmupError: nothing was published, and the snapshot that was current still is.
     """
-    run = JobRun(plan, until, full, progress, on_budget, time.monotonic(), on_weight)
+    run = JobRun(plan, until, full, progress, on_budget, time.monotonic())
     check_network(plan.venue)
     if dry_run:
         return await _prepare(run, None)

@@ -58,12 +58,16 @@ class RunProgress:
             )
         return f"about {duration_text(max(1, round(left_s)) * 1000)} left{waits}"
 
+    @property
+    def spent(self) -> int:
+        """Request weight that was used so far."""
+        return 0 if self._budget is None else self._budget.spent
+
     def line(self) -> str:
         """Return how far the run is, in one line for the log."""
         percent = min(100, 100 * self.fetched // max(1, self.total))
-        spent = 0 if self._budget is None else self._budget.spent
         left = self.left_text()
         return (
-            f"fetched {self.fetched} of {self.total} bars ({percent} %) with weight {spent}"
+            f"fetched {self.fetched} of {self.total} bars ({percent} %) with weight {self.spent}"
             f"{', ' if left else ''}{left}"
         )
