@@ -294,6 +294,9 @@ def test_the_command_says_what_is_wrong(
     done = job("chart", volume, "--output", tmp_path / "no" / "c.html")
     assert done.code == 2
     assert "cannot be written: No such file or directory" in done.err
+    done = job("chart", volume, "--output", output, "--png", tmp_path / "x" / ".." / "c.html")
+    assert (done.code, output.exists()) == (2, False)
+    assert "--png and --output name the same file" in done.err
     (programs := tmp_path / "bin").mkdir()
     (programs / "chromium").symlink_to("/bin/true")
     monkeypatch.setenv("PATH", str(programs))

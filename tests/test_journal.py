@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from nautilus_trader.common.component import MessageBus, TestClock
 from nautilus_trader.model.enums import LiquiditySide
@@ -79,6 +80,20 @@ def test_a_line_that_a_crash_cut_off_is_passed_over_and_ended(tmp_path: Path) ->
     journal.enter("live", "", 2)
     journal.close()
     assert read_journal(tmp_path, "paper") == [StateEntered(2, "live", "")]
+
+
+def test_a_line_that_no_trader_writes_is_passed_over(tmp_path: Path) -> None:
+    """Before, `chart --state` ended as a bug."""
+    good = OrderFill(30, "O-1", "T-1", "X", "SELL", "LONG", "12.5", "1", "0 USDT", True, True)
+    line = msgspec.json.encode(good)
+    damaged = [
+        line.replace(b'"12.5"', b'"x"'), line.replace(b'"12.5"', b'"nan"'),
+        line.replace(b'"at_ms":30', b'"at_ms":9999999999999999'),
+    ]  # fmt: skip
+    assert line not in damaged
+    journal_path(tmp_path, "paper").write_bytes(b"\n".join([*damaged, line]) + b"\n")
+    assert read_journal(tmp_path, "paper") == [good]
+    assert trace_of(read_journal(tmp_path, "paper"), "paper").last_ms("X") == 30
 
 
 def test_a_long_journal_is_renamed_and_still_read(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def chart(
     from warmup_job.chart.output_files import write_page, write_picture
     from warmup_job.chart.snapshot_chart import chart_file, snapshot_chart
 
+    if png is not None and png.resolve() == output.resolve():
+        raise click.UsageError(f"--png and --output name the same file, {png}: choose two names")
     trace = None
     if state_dir is not None:
         from warmup_job.chart.trader_trace import read_trace

@@ -106,7 +106,8 @@ async def trade(
             return PageRoutes(source)
 
         await stack.enter_async_context(controlled(state_dir, operator, report))
-        folders = (plan.root, state_dir.path)
+        both = (plan.root, state_dir.path)  # which can be one folder, and is shown once then
+        folders = tuple({each.resolve(): each for each in both}.values())
         http = serving(settings.http_host, settings.http_port, report, make_page, folders)
         await stack.enter_async_context(http)
         # The job records rate limits on the snapshot volume, the trader in its own state.

@@ -155,14 +155,11 @@ class Journal:
         data = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
         try:
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            handle = os.open(path, flags, FILE_MODE)
-            try:
-                size = os.fstat(handle).st_size
-                if size and os.pread(handle, 1, size - 1) != b"\n":  # cut off by a crash
+            with os.fdopen(os.open(path, flags, FILE_MODE), "ab") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size and os.pread(file.fileno(), 1, size - 1) != b"\n":  # cut off by a crash
                     data = b"\n" + data
-                os.write(handle, data)
-            finally:
-                os.close(handle)
+                file.write(data)
             if size + len(data) > self._most_bytes:
                 path.replace(older_journal_path(path))
         except OSError as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from warmup_job.modes import Mode
 from warmup_job.snapshot.durable import read_regular_file
+from warmup_job.snapshot.manifest import Moment
 
 MOST_JOURNAL_BYTES = 16 << 20
 """A longer journal is renamed to `….jsonl.1`, which replaces the one before."""
@@ -17,12 +19,14 @@ MOST_JOURNAL_BYTES = 16 << 20
 OrderSideName = Literal["BUY", "SELL"]
 OrderEnding = Literal["filled", "canceled", "expired", "rejected"]
 BookName = Literal["LONG", "SHORT", ""]
+PriceText = Annotated[str, Meta(pattern=r"^([0-9]{1,30}(\.[0-9]{1,30})?)?\Z")]
+"""A decimal, or empty."""
 
 
 class StateEntered(msgspec.Struct, frozen=True, tag="state", tag_field="event"):
     """The trader has entered a state (see `Report.state`). Times are UTC ms."""
 
-    at_ms: int
+    at_ms: Moment
     state: str
     why: str
 
@@ -30,14 +34,14 @@ class StateEntered(msgspec.Struct, frozen=True, tag="state", tag_field="event"):
 class OrderOpened(msgspec.Struct, frozen=True, tag="order", tag_field="event"):
     """The exchange has accepted an order, or its new price or quantity."""
 
-    at_ms: int
+    at_ms: Moment
     order: str
     instrument: str
     side: OrderSideName
     book: BookName
     """The side of a hedge; empty on one-way accounts."""
     type: str
-    price: str
+    price: PriceText
     """Of a stop its trigger price; empty: it has none."""
     quantity: str
     closes: bool
@@ -47,13 +51,13 @@ class OrderOpened(msgspec.Struct, frozen=True, tag="order", tag_field="event"):
 class OrderFill(msgspec.Struct, frozen=True, tag="fill", tag_field="event"):
     """A trade of an order."""
 
-    at_ms: int
+    at_ms: Moment
     order: str
     trade: str
     instrument: str
     side: OrderSideName
     book: BookName
-    price: str
+    price: PriceText
     quantity: str
     fee: str
     maker: bool
@@ -63,7 +67,7 @@ class OrderFill(msgspec.Struct, frozen=True, tag="fill", tag_field="event"):
 class OrderEnded(msgspec.Struct, frozen=True, tag="end", tag_field="event"):
     """An order is no longer open."""
 
-    at_ms: int
+    at_ms: Moment
     order: str
     how: OrderEnding
 

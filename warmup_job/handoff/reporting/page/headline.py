@@ -94,8 +94,8 @@ def _live(report: Report) -> Headline:
         why = f"Orders may leave: every bar is here, {report.why}"
         return Headline(level="good", text="Trading", why=why, remedy="")
     which = "" if len(blocked) == len(report.grids) else f" in {_names(blocked)}"
-    reasons = "; ".join({grid.block_reason: 0 for grid in blocked})
-    remedies = {_BLOCKS.get(grid.block_kind, ""): 0 for grid in blocked}
+    reasons = "; ".join(dict.fromkeys(grid.block_reason for grid in blocked))
+    remedies = dict.fromkeys(_BLOCKS.get(grid.block_kind, "") for grid in blocked)
     return Headline(
         level="held",
         text=f"Live, but no entries{which}",
