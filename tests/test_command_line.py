@@ -13,8 +13,8 @@ from warmup_job.config import OPTIONS
 
 WARMUP = {"venue", "strategy", "streams", "require", "indicators", "max_bars", "budget_share"}
 FETCHING = WARMUP | {"max_gap_bars", "deadline", "on_failure", "root"}
-TRADING = {"max_age", "state_dir", "http_port", "on_stop", "on_gap", "silence", "first_bar",
-           "replay_history", "trader_id", "order_id_tag"}  # fmt: skip
+TRADING = {"max_age", "state_dir", "http_port", "http_host", "on_stop", "on_gap", "silence",
+           "first_bar", "replay_history", "trader_id", "order_id_tag"}  # fmt: skip
 
 
 def shown_options(command: str) -> dict[str, click.Option]:

@@ -592,6 +592,7 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         "max_age": "90",
         "state_dir": "/elsewhere",
         "http_port": "8090",
+        "http_host": "::1",
         "on_stop": "keep",
         "on_gap": "cancel_all",
         "silence": "30s",
@@ -613,7 +614,7 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         assert (config.snapshot.root, config.snapshot.keep) == (Path("there"), 5)
         assert config.snapshot.max_age_ms == 90_000
         assert config.trade.state_dir == Path("/elsewhere")
-        assert config.trade.http_port == 8090
+        assert (config.trade.http_port, config.trade.http_host) == (8090, "::1")
         assert (config.trade.on_stop, config.trade.on_gap) == ("keep", "cancel_all")
         assert config.trade.silence_ms == 30_000
         assert (config.trade.first_bar, config.trade.replay) == ("on_bar", "on_bar")
