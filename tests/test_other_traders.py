@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
@@ -192,6 +193,25 @@ def test_other_traders_own_order_that_was_on_its_way_when_the_run_before_was_kil
             await watch.look(AccountSnapshot({}, theirs, began_ms=5_000))
 
     asyncio.run(run())
+
+
+def test_other_traders_copy_is_noticed_by_an_order_made_after_this_run_began() -> None:
+    """Before, what a copy sent in the first six seconds counted as late orders of the run before.
+
+    If it sent nothing more, both traders protected the next fill with orders of the same ids.
+    """
+    made_ms = 1_795_780_800_000  # 2026-11-27T12:00:00Z, as in the ids
+    theirs = {order(ONE, 51).order_id: OpenOrder("BTCUSDT", D(0), created_ms=4_000, number=51)}
+
+    async def look(began_ms: int) -> None:
+        identity = replace(COPY, began_ms=began_ms)
+        watch = OtherTraderWatch(identity, History(theirs), sent_by(Cache()).has_sent)
+        await watch.look(AccountSnapshot({}, {}, began_ms=50))
+        await watch.look(AccountSnapshot({}, theirs, began_ms=5_000))
+
+    asyncio.run(look(made_ms - 1_000))  # the clocks of two machines may differ
+    with pytest.raises(LiveRefusedError, match="started later"):
+        asyncio.run(look(made_ms - 1_001))
 
 
 def test_other_traders_open_order_older_than_the_history_shows_who_was_first() -> None:

@@ -15,6 +15,7 @@ from warmup_job.handoff.outgoing_orders.order_ids import (
     TraderIdentity,
     in_alphabet,
 )
+from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.market.client_order_ids import DIGITS
 from warmup_job.snapshot.durable import read_regular_file
@@ -45,7 +46,7 @@ def begin_run(state_dir: StateDir, name: str, prefix: str) -> TraderIdentity:
     kept = msgspec.structs.replace(kept, run=kept.run + 1)
     _write(state_dir, kept)
     run = in_alphabet(kept.run, RUN_LENGTH)
-    return TraderIdentity(name, prefix, kept.folder, run, frozenset(kept.adopted))
+    return TraderIdentity(name, prefix, kept.folder, run, frozenset(kept.adopted), now_ms())
 
 
 def adopt(state_dir: StateDir, identity: TraderIdentity, tags: Iterable[str]) -> TraderIdentity:

@@ -10,6 +10,7 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from warmup_job.process.refusal_text import FLATTEN_KIND
@@ -33,6 +34,15 @@ class ClientOrderParts(NamedTuple):
     """Of the trader that made it."""
     key: str
     """All behind the kind: the same for an entry and for the exits of what it has filled."""
+
+    @property
+    def made_ms(self) -> int | None:
+        """When the key was made, by its trader's clock, to the second, UTC ms; None: never."""
+        try:
+            made = datetime.strptime(f"{self.key[:15]}+0000", "%Y%m%d-%H%M%S%z")
+        except ValueError:  # digits that are no time
+            return None
+        return int(made.timestamp()) * 1000
 
     @property
     def purpose(self) -> Purpose | None:

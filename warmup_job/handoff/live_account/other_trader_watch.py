@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 _LATE_MS = int(PLACED_WITHIN_S * 1000)
+_CLOCKS_MS = 1_000  # how far the clocks of two machines may differ while both trade
 
 
 class OtherTraderWatch:
@@ -87,12 +88,16 @@ class OtherTraderWatch:
     def _late_orders(self, account: AccountSnapshot, since_ms: int) -> frozenset[str]:
         """Return what an earlier run of this trader sent just before it was killed.
 
-        Another trader on a copy of its state folder goes on sending, and is noticed by that.
+        Another trader on a copy of its state folder goes on sending, and is noticed by that, and at
+        once by an order that was made after this run had begun.
         """
+        began_ms = self._identity.began_ms
         found = []
         for order_id, order in account.orders.items():
             parts = parse_client_order_id(order_id)
             if parts is None or parts.tag == self._identity.tag:
+                continue
+            if began_ms is not None and (parts.made_ms or 0) > began_ms + _CLOCKS_MS:
                 continue
             if self._identity.owns(order_id) and order.created_ms <= since_ms + _LATE_MS:
                 found.append(order_id)

@@ -32,6 +32,8 @@ class TraderIdentity:
         folder: three characters that its state folder keeps: its orders from before a restart.
         run: one character that changes with each start.
         adopted: tags of other traders whose orders it has taken over.
+        began_ms: when this run got hold of the state folder, Unix ms; the run before has ended by
+            then. None: unknown.
     """
 
     name: str = "WARMUP"
@@ -39,6 +41,7 @@ class TraderIdentity:
     folder: str = ""
     run: str = ""
     adopted: frozenset[str] = frozenset()
+    began_ms: int | None = None
 
     @property
     def tag(self) -> str:
