@@ -40,7 +40,9 @@ async def has_opened(seam: Seam) -> Any:
     await until_async(lambda: seam.runner.state == "live")
     strategy.trade("LONG", OrderSide.BUY, "0.020")
     strategy.trade("SHORT", OrderSide.SELL, "0.010")
-    await until_async(lambda: strategy.cache.positions_open_count() == 2)
+    # In full: a stop of more than is held yet is no stop, and waits like an entry.
+    held = {"0.020", "0.010"}
+    await until_async(lambda: {str(p.quantity) for p in strategy.cache.positions_open()} == held)
     return strategy
 
 
