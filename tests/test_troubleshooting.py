@@ -20,7 +20,26 @@ SECTIONS = {
     int(code): text
     for code, text in re.findall(r"^## Exit (\d+)$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 }
-CODES = {each.__name__: each.exit_code for each in all_of(WarmupError)}
+TREES = {path: ast.parse(path.read_text()) for path in sorted((REPO / "warmup_job").rglob("*.py"))}
+
+
+def codes() -> dict[str, int]:
+    """The exit code of each error class, also of those that a module defines for itself."""
+    found = {
+        each.__name__: each.exit_code
+        for each in all_of(WarmupError)
+        if each.__module__ == errors.__name__
+    }
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name not in found:
+                for base in node.bases:
+                    if isinstance(base, ast.Name) and base.id in found:
+                        found[node.name] = found[base.id]
+    return found
+
+
+CODES = codes()
 
 
 def in_section(code: int) -> list[str]:
@@ -42,8 +61,8 @@ def written(node: ast.expr) -> str:
 
 def raised() -> Iterator[tuple[str, int, str]]:
     """Each error that the code makes with a text of its own: the place, the exit code, the text."""
-    for path in sorted((REPO / "warmup_job").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
                 text = written(node.args[0])
                 if node.func.id in CODES and re.search(r"\w", text):

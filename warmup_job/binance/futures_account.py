@@ -13,7 +13,7 @@ from warmup_job.binance.client import make_ccxt
 from warmup_job.binance.connection_errors import connection_error
 from warmup_job.binance.endpoints import public_url
 from warmup_job.binance.proxies import Proxy, proxy_for
-from warmup_job.errors import BlockedError, ExchangeUnreachableError, WarmupError
+from warmup_job.errors import BlockedError, ExchangeUnreachableError, LiveRefusedError, WarmupError
 
 _RECEIVE_WINDOW_MS = 5_000  # as Nautilus
 _WRONG_TIME, _WRONG_SIGNATURE, _BAD_KEYS = -1021, -1022, frozenset({-2014, -2015})
@@ -38,7 +38,7 @@ class FuturesAccount:
     """One line each; they contain no secret."""
 
 
-class _RefusedKeyError(WarmupError):
+class _RefusedKeyError(LiveRefusedError):
     """The exchange rejects the key, the signature or the timestamp of a request."""
 
 
