@@ -122,6 +122,38 @@ def test_bars_indicators_and_proof_are_drawn_without_a_problem(
         assert page.problems == []
 
 
+COARSE = """(() => {
+  const { columns, absent } = current.loaded;
+  return Object.keys(columns).filter((name) => {
+    const values = columns[name], groups = groupsOf(values, absent);
+    return !groups.low.every((_, group) => {
+      const at = [...Array(groups.size).keys()].map((each) => group * groups.size + each);
+      const there = at.filter((slot) => values[slot] === values[slot] && absent[slot] === 0);
+      const found = there.map((slot) => values[slot]);
+      const wanted = found.length
+        ? [Math.min(...found), Math.max(...found), found[0], found.at(-1)] : Array(4).fill(NaN);
+      return [groups.low, groups.high, groups.first, groups.last].every((each, part) =>
+        Object.is(each[group], wanted[part]));
+    });
+  });
+})()"""
+"""Names the columns of which a group has other extremes or ends than its bars."""
+
+
+@pytest.mark.browser
+def test_many_bars_in_a_pixel_are_drawn_from_groups_of_them(chromium: Chromium, file: Path) -> None:
+    with chromium.page(file) as page:
+        page.wait_for(READY)
+        assert page.evaluate(COARSE) == []
+        few_pixels = "current.time.timeScale().options().barSpacing"
+        page.evaluate("current.time.timeScale().setVisibleLogicalRange({ from: -30000, to: 1600 })")
+        page.wait_for(f"{few_pixels} < 1 / GROUP")
+        pixels = page.wait_for(f"(pixels => pixels.fast && pixels)({PIXELS})")
+        for name in ("up", "down", "fast", "slow", "adx", "atr"):
+            assert pixels[name], f"nothing is drawn in the color of {name}"
+        assert page.problems == []
+
+
 @pytest.mark.browser
 def test_values_are_those_of_the_bars_and_of_our_detector(
     chromium: Chromium, file: Path, volume: Path

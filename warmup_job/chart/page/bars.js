@@ -94,19 +94,49 @@ class View {
   }
 }
 
-/** Call `emit(slot, column, open, high, low, close, volume)` for each bar, or each pixel's bars. */
+const GROUP = 16; // slots that are drawn as one where a pixel shows at least as many
+const groups = new WeakMap();
+/** Return a column's lowest, highest, first and last value in each group of slots; NaN: no bar. */
+function groupsOf(values, absent) {
+  if (groups.has(values)) return groups.get(values);
+  const count = Math.ceil(values.length / GROUP), made = () => new Float64Array(count).fill(NaN);
+  const low = made(), high = made(), first = made(), last = made();
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at], group = Math.floor(at / GROUP);
+    if (absent[at] || value !== value) continue;
+    if (first[group] !== first[group]) first[group] = low[group] = high[group] = value;
+    if (value < low[group]) low[group] = value;
+    if (value > high[group]) high[group] = value;
+    last[group] = value;
+  }
+  groups.set(values, { size: GROUP, low, high, first, last });
+  return groups.get(values);
+}
+
+/** Return what a column is drawn from: its slots, or groups of them where these are narrower than
+    a pixel. */
+function levelOf(view, loaded, values) {
+  if (view.step * GROUP <= 1) return groupsOf(values, loaded.absent);
+  return { size: 1, low: values, high: values, first: values, last: values };
+}
+
+/** Call `emit(x, open, high, low, close, volume)` for each bar, or each pixel's bars. */
 function eachBar(view, loaded, emit) {
-  const { open, high, low, close, volume } = loaded.columns, { absent } = loaded;
+  const { columns, absent } = loaded, level = (name) => levelOf(view, loaded, columns[name]);
+  const { size, last: close } = level("close"), open = level("open").first;
+  const high = level("high").high, low = level("low").low, volume = level("volume").high;
+  const from = Math.floor(view.first / size), to = Math.floor(view.last / size);
+  const isAbsent = size === 1 ? (at) => absent[at] : (at) => close[at] !== close[at];
   if (view.step >= 2) {
-    for (let at = view.first; at <= view.last; at++) {
-      if (!absent[at]) emit(view.x(at), open[at], high[at], low[at], close[at], volume[at]);
+    for (let at = from; at <= to; at++) {
+      if (!isAbsent(at)) emit(view.x(at), open[at], high[at], low[at], close[at], volume[at]);
     }
     return;
   }
   let column = null, o = 0, h = 0, l = 0, c = 0, v = 0;
-  for (let at = view.first; at <= view.last; at++) {
-    if (absent[at]) continue;
-    const x = Math.floor(view.x(at));
+  for (let at = from; at <= to; at++) {
+    if (isAbsent(at)) continue;
+    const x = Math.floor(view.x(at * size + (size - 1) / 2));
     if (x !== column) {
       if (column !== null) emit(column + 0.5, o, h, l, c, v);
       column = x; o = open[at]; h = high[at]; l = low[at]; v = volume[at];
@@ -124,7 +154,7 @@ function drawBars(view, chart) {
   const { ctx } = view, { loaded } = chart, isWide = view.step >= 2;
   const y = view.prices(chart.price, chart.range.low, chart.range.high);
   if (!y) return;
-  const most = visibleMost(loaded.columns.volume, view.first, view.last) || 1;
+  const most = rangeOf([loaded.columns.volume], view.first, view.last)?.high || 1;
   const room = view.height * 0.17;
   const body = Math.max(1, Math.floor(view.step * 0.72)), wick = Math.max(1, Math.floor(view.rx));
   const boxes = { up: [[], []], down: [[], []] }; // x, y, width, height; whole pixels draw fast
@@ -166,23 +196,26 @@ function drawLine(view, chart, series, range, values, color, width = 1.5) {
   const { ctx } = view, { absent } = chart.loaded, thick = Math.round(width * view.rx);
   if (view.step < 0.25) { // several values a pixel: a box from the lowest to the highest
     ctx.fillStyle = color;
+    const { size, low: lows, high: highs, last } = levelOf(view, chart.loaded, values);
     let column = null, low = 0, high = 0, end = null;
     const flush = () => {
       const top = Math.round(y(high)), bottom = Math.round(y(low));
       ctx.fillRect(column, top, thick, Math.max(thick, bottom - top));
     };
-    for (let at = view.first; at <= view.last; at++) {
-      const value = values[at];
-      if (absent[at] || value !== value) { end = null; continue; }
-      const x = Math.floor(view.x(at));
+    for (let at = Math.floor(view.first / size); at <= Math.floor(view.last / size); at++) {
+      const least = lows[at], most = highs[at];
+      if (least !== least || (size === 1 && absent[at])) { end = null; continue; }
+      const x = Math.floor(view.x(at * size + (size - 1) / 2));
       if (x !== column) {
         if (column !== null) flush();
         column = x;
-        low = end === null ? value : Math.min(end, value); // joined to the pixel before
-        high = end === null ? value : Math.max(end, value);
-      } else if (value < low) low = value;
-      else if (value > high) high = value;
-      end = value;
+        low = end === null ? least : Math.min(end, least); // joined to the pixel before
+        high = end === null ? most : Math.max(end, most);
+      } else {
+        if (least < low) low = least;
+        if (most > high) high = most;
+      }
+      end = last[at];
     }
     if (column !== null) flush();
     return;
@@ -373,12 +406,6 @@ function drawStates(view, { states, stream }) {
 }
 
 // -- ranges of the scales -----------------------------------------------------------------------
-
-function visibleMost(values, first, last) {
-  let most = 0;
-  for (let at = first; at <= last; at++) if (values[at] > most) most = values[at];
-  return most;
-}
 
 const BLOCK = 512;
 const blocks = new WeakMap();
