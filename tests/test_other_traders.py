@@ -14,6 +14,7 @@ from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.events import OrderRejected
 from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
@@ -161,6 +162,23 @@ def test_other_traders_own_order_that_left_the_cache_is_still_its_own() -> None:
         assert noticed.open_orders == 0
 
     asyncio.run(run())
+
+
+def test_other_traders_order_whose_id_was_taken_is_not_our_own() -> None:
+    """Two traders on copies of one folder protect a fill with orders of the same ids."""
+    mine = order(ONE, 51, "S1")
+    cache = Sent(mine.order_id)
+    (sent,) = cache.orders()
+    assert sent_by(cache).has_sent(mine.order_id)
+    rejected = OrderRejected.to_dict(TestEventStubs.order_rejected(sent))
+    reason = "{'code': -4116, 'msg': 'ClientOrderId is duplicated.'}"
+    sent.apply(OrderRejected.from_dict(rejected | {"reason": reason}))
+    cache.update_order(sent)
+    closed = sent_by(cache)
+    assert not closed.has_sent(mine.order_id)
+    closed.remove(kept_s=0)
+    assert cache.orders() == []
+    assert not closed.has_sent(mine.order_id)
 
 
 def test_other_traders_own_stop_of_before_the_start_may_be_triggered() -> None:

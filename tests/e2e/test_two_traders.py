@@ -22,6 +22,7 @@ from tests.support.config_files import LIVE_KEYS, write_live_config
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
+from warmup_job.binance.unknown_outcome import PLACED_WITHIN_S
 from warmup_job.market.client_order_ids import parse_client_order_id
 
 pytestmark = pytest.mark.e2e
@@ -206,7 +207,7 @@ def test_exits_that_a_later_trader_leaves_are_not_counted_as_own_and_named(
 def test_copy_of_a_running_traders_state_folder_is_noticed(
     start_exchange: Start, tmp_path: Path
 ) -> None:
-    running = start_exchange()
+    running = start_exchange(volatility_bps=0.1)  # no rung is reached
     config = prepared(tmp_path, running)
     with trader(config, tmp_path / "a") as first:
         until(lambda: len(entries(running)) >= 8, first.told, process=first.process)
@@ -214,6 +215,9 @@ def test_copy_of_a_running_traders_state_folder_is_noticed(
         shutil.copytree(tmp_path / "a", tmp_path / "b", ignore=shutil.ignore_patterns(".*"))
         with trader(config, tmp_path / "b") as copy:
             until(copy.is_live, "it is live", process=copy.process)
+            # Until then it takes what the first one sends for late orders of its own run before.
+            late_ms = running.now_ms() + round(PLACED_WITHIN_S * 1000) + 1_000
+            until(lambda: running.now_ms() > late_ms, "it is later", process=copy.process)
             for verb in ("pause", "resume"):  # so that the first one sends its entries again
                 assert job("trader", verb, "--state-dir", tmp_path / "a").code == 0
             assert copy.end() == 22, copy.log

@@ -36,6 +36,11 @@ def rejection_code(reason: str) -> int | None:
     return None if found is None else int(found[0])
 
 
+def is_id_taken(reason: str) -> bool:
+    """Return whether an order was rejected because an order with its id exists already."""
+    return rejection_code(reason) in _USED_ID
+
+
 def limited_until_ms(reason: str, now_ms: int) -> int | None:
     """Return until when the exchange limits or bans this IP; None: it does not.
 

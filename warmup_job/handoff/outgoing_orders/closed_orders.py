@@ -10,10 +10,11 @@ import asyncio
 
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import Clock
-from nautilus_trader.model.events import OrderSubmitted
+from nautilus_trader.model.events import OrderRejected, OrderSubmitted
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.orders import Order
 
+from warmup_job.binance.order_rejections import is_id_taken
 from warmup_job.market.times import NS_PER_S
 
 KEPT_S = 3 * 3600
@@ -25,6 +26,11 @@ _HISTORY_NS = 8 * 24 * 3600 * NS_PER_S  # Binance's history of closed orders end
 def was_sent(order: Order) -> bool:
     """Return whether this run has sent an order; others come to Nautilus' cache accepted."""
     return any(isinstance(event, OrderSubmitted) for event in order.events)
+
+
+def _is_others(order: Order) -> bool:
+    rejected = order.last_event
+    return isinstance(rejected, OrderRejected) and is_id_taken(str(rejected.reason))
 
 
 class ClosedOrders:
@@ -45,12 +51,16 @@ class ClosedOrders:
         self._sent: dict[ClientOrderId, int] = {}  # removed ones of this run, and when (Unix ns)
 
     def has_sent(self, order_id: str) -> bool:
-        """Return whether this run has sent an order; removed ones are known for eight days."""
+        """Return whether the order with this id at the exchange is one that this run has sent.
+
+        It is not if the exchange has rejected ours because there is one: another trader uses a copy
+        of the state folder. Removed orders are known for eight days.
+        """
         client_order_id = ClientOrderId(order_id)
         if client_order_id in self._sent:
             return True
         order = self._cache.order(client_order_id)
-        return order is not None and was_sent(order)
+        return order is not None and was_sent(order) and not _is_others(order)
 
     async def run(self) -> None:
         """Remove what closed long ago every few minutes, for ever."""
@@ -68,7 +78,7 @@ class ClosedOrders:
                 if not order.strategy_id.is_external():
                     self.removed += 1
                     self.removed_fills += len(order.trade_ids)
-                if was_sent(order):
+                if was_sent(order) and not _is_others(order):
                     self._sent[order.client_order_id] = now_ns
         self._forget_sent(now_ns - _HISTORY_NS)
         cache.purge_closed_positions(now_ns, kept_s)
