@@ -7,16 +7,15 @@ https://github.com/prometheus/node_exporter#textfile-collector
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import generate_latest
-from prometheus_client.registry import Collector
 
 from warmup_job.errors import SnapshotError
+from warmup_job.exposition.families import Metric, Rows, gauge
+from warmup_job.exposition.registered import exposition_text
 from warmup_job.market.interval import Interval
 from warmup_job.market.rows import missing_bars
 from warmup_job.snapshot.durable import replace_file
@@ -75,15 +74,15 @@ def volume_metrics(volumes: list[VolumeFigures]) -> Iterator[Metric]:
          {root: _seconds(status.repeat_every_ms) for root, status in runs}),
     ):  # fmt: skip
         rows = [((root,), value) for root, value in values.items() if value is not None]
-        yield from _gauge(f"warmup_job_{name}", about, ("root",), rows)
+        yield from _shown(f"warmup_job_{name}", about, ("root",), rows)
     made = [(each.root, each.manifest) for each in volumes if each.manifest is not None]
     created = [((root,), manifest.created_at / 1000) for root, manifest in made]
-    yield from _gauge(
+    yield from _shown(
         "warmup_snapshot_created_time_seconds", "When the current snapshot was made, Unix time.",
         ("root",), created,
     )  # fmt: skip
     degraded = [((root,), float(bool(manifest.degraded))) for root, manifest in made]
-    yield from _gauge(
+    yield from _shown(
         "warmup_snapshot_degraded", "Whether it has less than the configuration asks for.",
         ("root",), degraded,
     )  # fmt: skip
@@ -93,7 +92,7 @@ def volume_metrics(volumes: list[VolumeFigures]) -> Iterator[Metric]:
         for each in volumes
         for endpoint, until_ms in each.limits.items()
     ]
-    yield from _gauge(
+    yield from _shown(
         "warmup_exchange_limited_until_seconds",
         "Until when the exchange limits or bans this IP, Unix time.", ("root", "endpoint"), limits,
     )  # fmt: skip
@@ -117,18 +116,14 @@ def _snapshot_streams(made: list[tuple[str, Manifest]]) -> Iterator[Metric]:
         ("next_close_seconds", "Close time of the first missing bar, Unix time.",
          [(values, _next_close_ms(entry) / 1000) for values, entry in streams]),
     ):  # fmt: skip
-        yield from _gauge(f"warmup_snapshot_{name}", about, labels, rows)
+        yield from _shown(f"warmup_snapshot_{name}", about, labels, rows)
 
 
 def write_textfile(root: Path) -> None:
     """Replace `<root>/warmup.prom` by one rename; if that fails, the old file stays."""
-
-    class Volume(Collector):
-        def collect(self) -> Iterator[Metric]:
-            return volume_metrics([read_volume(root)])
-
+    text = exposition_text(lambda: volume_metrics([read_volume(root)]))
     with suppress(OSError):
-        replace_file(root / TEXTFILE, generate_latest(Volume()), temporary=root / STAGING)
+        replace_file(root / TEXTFILE, text, temporary=root / STAGING)
 
 
 def _next_close_ms(entry: StreamEntry) -> int:
@@ -139,15 +134,7 @@ def _seconds(ms: int | None) -> float | None:
     return None if ms is None else ms / 1000
 
 
-def _gauge(
-    name: str,
-    about: str,
-    labels: tuple[str, ...],
-    rows: Sequence[tuple[tuple[str, ...], float]],
-) -> Iterator[Metric]:
+def _shown(name: str, about: str, labels: tuple[str, ...], rows: Rows) -> Iterator[Metric]:
     """Yield the gauge if it has a sample."""
     if rows:
-        family = GaugeMetricFamily(name, about, labels=labels)
-        for values, value in rows:
-            family.add_metric(values, value)
-        yield family
+        yield gauge(name, about, labels, rows)

@@ -18,6 +18,7 @@ from warmup_job.process.os_errors import cause_of
 
 if TYPE_CHECKING:
     from aiohttp import web
+    from aiohttp.typedefs import Handler
 
     from warmup_job.handoff.reporting.page.page_routes import PageRoutes
 
@@ -50,8 +51,6 @@ async def serving(
         return
     from aiohttp import web
 
-    from warmup_job.handoff.reporting.metrics_handler import metrics_handler
-
     def answer(status: int, state: Report) -> web.Response:
         body = msgspec.json.encode(state)
         return web.Response(body=body, status=status, content_type="application/json")
@@ -72,12 +71,20 @@ async def serving(
         routes = await asyncio.shield(page)
         return await routes.answer(request)
 
+    metrics: Handler | None = None
+
+    async def show_metrics(request: web.Request) -> web.StreamResponse:
+        nonlocal metrics
+        if metrics is None:  # the first scrape, so that no start waits for the import
+            metrics = await asyncio.to_thread(_metrics_handler, report, folders)
+        return await metrics(request)
+
     app = web.Application()
     for path in PAGE_PATHS:
         app.router.add_get(path, show_page)
     for path, handler in {"/healthz": health, "/readyz": ready}.items():
         app.router.add_get(path, handler)
-    app.router.add_get("/metrics", metrics_handler(report, folders))
+    app.router.add_get("/metrics", show_metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -97,3 +104,9 @@ async def serving(
         yield
     finally:
         await runner.cleanup()
+
+
+def _metrics_handler(report: Callable[[], Report], folders: Sequence[Path]) -> Handler:
+    from warmup_job.handoff.reporting.metrics_handler import metrics_handler
+
+    return metrics_handler(report, folders)

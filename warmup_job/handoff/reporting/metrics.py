@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator
 from typing import get_args
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-
+from warmup_job.exposition.families import Metric, counter, gauge
 from warmup_job.handoff.reporting.report import STATES, GridReport, Report
 from warmup_job.hedge_grid.entry_guard import BlockKind
 from warmup_job.modes import OperatorState
-
-type _Rows = Sequence[tuple[tuple[str, ...], float | Decimal]]
 
 
 def report_metrics(report: Report) -> Iterator[Metric]:
@@ -23,27 +19,12 @@ def report_metrics(report: Report) -> Iterator[Metric]:
     yield from _grid_metrics(report.grids)
 
 
-def _gauge(name: str, about: str, labels: tuple[str, ...], rows: _Rows) -> GaugeMetricFamily:
-    """Return a gauge with one sample for each row: the labels' values, and the sample's."""
-    family = GaugeMetricFamily(name, about, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, float(value + 0))  # no -0
-    return family
-
-
-def _counter(name: str, about: str, labels: tuple[str, ...], rows: _Rows) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, about, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, float(value))
-    return family
-
-
 def _state_metrics(report: Report) -> Iterator[Metric]:
-    yield _gauge(
+    yield gauge(
         "warmup_trader_state", "1 for the state that the trader is in.", ("state",),
         [((state,), state == report.state) for state in STATES],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_trader_operator", "1 for what the operator wants.", ("wish",),
         [((wish,), wish == report.operator) for wish in get_args(OperatorState)],
     )  # fmt: skip
@@ -65,22 +46,22 @@ def _state_metrics(report: Report) -> Iterator[Metric]:
     ]
     for name, about, value in singles:
         if value is not None:
-            yield _gauge(f"warmup_trader_{name}", about, (), [((), value)])
+            yield gauge(f"warmup_trader_{name}", about, (), [((), value)])
 
 
 def _stream_metrics(report: Report) -> Iterator[Metric]:
     streams = report.streams
-    yield _gauge(
+    yield gauge(
         "warmup_stream_contiguous", "Whether the stream does not block trading.", ("bar_type",),
         [((each.bar_type,), not each.why_not) for each in streams],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_stream_silent_seconds", "For how long its websocket stream is silent.",
         ("bar_type",),
         [((each.bar_type,), each.silent_ms / 1000)
          for each in streams if each.silent_ms is not None],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_stream_last_close_seconds", "Close time of its last bar, Unix time.",
         ("bar_type",), [((each.bar_type,), each.contiguous_to_ms / 1000) for each in streams],
     )  # fmt: skip
@@ -91,19 +72,19 @@ def _stream_metrics(report: Report) -> Iterator[Metric]:
             ((each.bar_type, "filled"), each.filled_bars),
             ((each.bar_type, "live"), each.live_bars),
         ]
-    yield _counter(
+    yield counter(
         "warmup_stream_bars_total", "Delivered bars, by where they came from.",
         ("bar_type", "source"), bars,
     )  # fmt: skip
 
 
 def _order_metrics(report: Report) -> Iterator[Metric]:
-    yield _counter(
+    yield counter(
         "warmup_trader_order_rejections_total",
         "Orders and cancels that were refused, by Binance's code.", ("kind", "code"),
         [((each.kind, each.code), each.count) for each in report.rejections],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_trader_unprotected_seconds",
         "For how long a part of a position has had no stop loss.", (),
         [((), report.unprotected_ms / 1000)],
@@ -111,13 +92,13 @@ def _order_metrics(report: Report) -> Iterator[Metric]:
     account = report.account
     if account is None:
         return
-    yield _gauge(
+    yield gauge(
         "warmup_trader_account_state", "1 for how the account compares with the trader's records.",
         ("state",),
         [((state,), state == account.state) for state in ("ok", "differs", "unknown")],
     )  # fmt: skip
     if account.event_age_ms is not None:
-        yield _gauge(
+        yield gauge(
             "warmup_trader_account_event_age_seconds",
             "For how long the user data stream has sent nothing.", (),
             [((), account.event_age_ms / 1000)],
@@ -138,14 +119,14 @@ def _grid_metrics(grids: tuple[GridReport, ...]) -> Iterator[Metric]:
             for grid in grids
             if (value := getattr(grid, field)) is not None
         ]
-        yield _gauge(f"warmup_grid_{name}", about, ("instrument", "currency"), amounts)
-    yield _gauge(
+        yield gauge(f"warmup_grid_{name}", about, ("instrument", "currency"), amounts)
+    yield gauge(
         "warmup_grid_result_time_seconds",
         "When the account was read for the equity and the result, Unix time.", ("instrument",),
         [((grid.instrument_id,), grid.result_at_ms / 1000)
          for grid in grids if grid.result_at_ms is not None],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_grid_drawdown_ratio", "Loss from the highest equity.", ("instrument",),
         [((grid.instrument_id,), grid.drawdown_pct / 100) for grid in grids],
     )  # fmt: skip
@@ -158,23 +139,23 @@ def _grid_metrics(grids: tuple[GridReport, ...]) -> Iterator[Metric]:
             for grid in grids
             for book, figures in grid.books.items()
         ]
-        yield _gauge(f"warmup_grid_{name}", about, ("instrument", "book"), books)
-    yield _gauge(
+        yield gauge(f"warmup_grid_{name}", about, ("instrument", "book"), books)
+    yield gauge(
         "warmup_grid_open_orders", "Orders that are open, by their kind.", ("instrument", "kind"),
         [((grid.instrument_id, kind), count)
          for grid in grids for kind, count in grid.open_orders.items()],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_grid_regime", "1 for the regime that the grid is in.", ("instrument", "regime"),
         [((grid.instrument_id, regime), regime == grid.regime)
          for grid in grids for regime in ("UP", "DOWN", "SIDEWAYS")],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_grid_blocked", "1 for what holds its entries back.", ("instrument", "reason"),
         [((grid.instrument_id, kind), kind == grid.block_kind)
          for grid in grids for kind in get_args(BlockKind)],
     )  # fmt: skip
-    yield _gauge(
+    yield gauge(
         "warmup_grid_stopped", "Whether the drawdown limit has stopped it.", ("instrument",),
         [((grid.instrument_id,), grid.is_stopped) for grid in grids],
     )  # fmt: skip

@@ -8,16 +8,9 @@ from pathlib import Path
 
 from aiohttp.typedefs import Handler
 from aiohttp.web import Request, StreamResponse
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    Metric,
-    PlatformCollector,
-    ProcessCollector,
-)
-from prometheus_client.aiohttp import make_aiohttp_handler
-from prometheus_client.registry import Collector
 
+from warmup_job.exposition.families import Metric
+from warmup_job.exposition.registered import exposition_handler
 from warmup_job.handoff.disk_thread import DiskThread
 from warmup_job.handoff.reporting.metrics import report_metrics
 from warmup_job.handoff.reporting.report import Report
@@ -51,22 +44,6 @@ class _VolumeReader:
         return reading.result()
 
 
-class _Figures(Collector):
-    """The metrics of one answer."""
-
-    def __init__(self, report: Callable[[], Report]) -> None:
-        self._report = report
-        self.volumes: list[VolumeFigures] = []
-
-    def collect(self) -> Iterator[Metric]:
-        yield from report_metrics(self._report())
-        yield from volume_metrics(self.volumes)
-
-    def describe(self) -> list[Metric]:
-        """Return nothing, so that registering it collects nothing."""
-        return []
-
-
 def metrics_handler(report: Callable[[], Report], folders: Sequence[Path]) -> Handler:
     """Return what answers /metrics, as OpenMetrics for whoever accepts it.
 
@@ -74,15 +51,16 @@ def metrics_handler(report: Callable[[], Report], folders: Sequence[Path]) -> Ha
         report: returns the present report.
         folders: the snapshot volume, and the state folder, whose rate limits count too.
     """
-    figures, volumes = _Figures(report), _VolumeReader(folders)
-    registry = CollectorRegistry()
-    registry.register(figures)
-    for collector in (ProcessCollector, GCCollector, PlatformCollector):
-        collector(registry=registry)
-    answer = make_aiohttp_handler(registry)
+    reader, volumes = _VolumeReader(folders), list[VolumeFigures]()
+
+    def collect() -> Iterator[Metric]:
+        yield from report_metrics(report())
+        yield from volume_metrics(volumes)
+
+    answer = exposition_handler(collect)
 
     async def handle(request: Request) -> StreamResponse:
-        figures.volumes = await volumes.read()
+        volumes[:] = await reader.read()
         return await answer(request)
 
     return handle

@@ -1,0 +1,1 @@
+"""Metrics as Prometheus reads them: families, their text, and the answer at /metrics."""
