@@ -13,14 +13,12 @@ from nautilus_trader.adapters.binance.common.enums import (
     BinanceOrderSide,
     BinanceOrderType,
 )
-from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.events import OrderCanceled, OrderExpired, OrderFilled, OrderUpdated
 from nautilus_trader.model.identifiers import ClientOrderId, TradeId, VenueOrderId
 from nautilus_trader.model.orders import Order
 from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
 from tests.support.account_desk import (
-    BTC,
     LONG,
     Desk,
     at_the_desk,
@@ -47,15 +45,7 @@ def engine_events(desk: Desk) -> list[Any]:
 
 def accepted_stop(desk: Desk, algo_id: int = 5) -> Order:
     """Let Nautilus believe that a stop of a LONG position is open."""
-    instrument = desk.client._instrument_provider.find(BTC)
-    stop = desk._orders.stop_market(
-        BTC,
-        OrderSide.SELL,
-        instrument.make_qty(0.010),
-        instrument.make_price(20_000),
-        client_order_id=ClientOrderId(STOP),
-    )
-    desk.cache.add_order(stop)
+    stop = desk.new_stop(STOP)
     stop.apply(TestEventStubs.order_submitted(stop))
     stop.apply(TestEventStubs.order_accepted(stop, venue_order_id=VenueOrderId(str(algo_id))))
     desk.cache.update_order(stop)

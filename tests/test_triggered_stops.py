@@ -23,7 +23,7 @@ from nautilus_trader.adapters.binance.http.error import BinanceClientError
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
 from nautilus_trader.model.currencies import USDT
-from nautilus_trader.model.enums import AccountType, OrderSide, OrderStatus
+from nautilus_trader.model.enums import AccountType, OrderStatus
 from nautilus_trader.model.events import AccountState, OrderAccepted, OrderEvent, OrderFilled
 from nautilus_trader.model.identifiers import ClientOrderId, VenueOrderId
 from nautilus_trader.model.objects import AccountBalance, Money
@@ -194,15 +194,7 @@ class Trader:
         """Let the trader have sent a stop, which the exchange has accepted."""
         self.number += 1
         desk, stop = self.desk, Stop(self.number)
-        instrument = desk.client._instrument_provider.find(BTC)
-        order = desk._orders.stop_market(
-            BTC,
-            OrderSide.SELL,
-            instrument.make_qty(0.010),
-            instrument.make_price(20_000),
-            client_order_id=ClientOrderId(stop.order_id),
-        )
-        desk.cache.add_order(order)
+        order = desk.new_stop(stop.order_id)
         submitted = TestEventStubs.order_submitted(order, account_id=desk.client.account_id)
         order.apply(submitted)
         desk.cache.update_order(order)

@@ -85,17 +85,19 @@ class Desk:
             order.apply(event)
             self.cache.update_order(order)
 
-    def submit_stop(self, order_id: str) -> None:
-        """Put the stop that `place` sends into the cache, as submitted."""
+    def new_stop(self, order_id: str) -> Order:
+        """Put a stop of a LONG position into the cache, not submitted yet."""
         instrument = self.client._instrument_provider.find(BTC)
         stop = self._orders.stop_market(
-            BTC,
-            OrderSide.BUY,
-            instrument.make_qty(0.010),
-            instrument.make_price(900_000),
+            BTC, OrderSide.SELL, instrument.make_qty(0.010), instrument.make_price(20_000),
             client_order_id=ClientOrderId(order_id),
-        )
+        )  # fmt: skip
         self.cache.add_order(stop)
+        return stop
+
+    def submit_stop(self, order_id: str) -> None:
+        """Put the stop that `place` sends into the cache, as submitted."""
+        stop = self.new_stop(order_id)
         stop.apply(TestEventStubs.order_submitted(stop))
         self.cache.update_order(stop)
 
