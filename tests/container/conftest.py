@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.support.containers import (
     health,
     wait_until_healthy,
 )
+from tests.support.pods import Pods, load_into_podman
 from tests.support.suite import VERSION
 
 
@@ -100,3 +102,21 @@ def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
 def volume(engine: Engine) -> str:
     """A new snapshot volume."""
     return engine.volume()
+
+
+@pytest.fixture(scope="session")
+def podman_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image in podman's own store."""
+    if not shutil.which("podman"):
+        pytest.skip("podman is not here; CI has it")
+    return load_into_podman(image, tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture
+def pods(podman_image: str, tmp_path: Path) -> Iterator[Pods]:
+    """Pods that end with the test."""
+    made = Pods(tmp_path, podman_image, secrets.token_hex(3))
+    try:
+        yield made
+    finally:
+        made.clear()

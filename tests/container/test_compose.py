@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.containers import checked, command
 from tests.support.manifests import COMPOSED
-from tests.support.suite import HANG_S, REPO
+from tests.support.stacks import Stack, free_port
+from tests.support.suite import REPO
 
 KILL_THE_TRADER = """
 import os, signal
@@ -41,43 +36,6 @@ print("looked", *(name for name, value in os.environ.items() if "hush" in value)
 """
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A copy of what a user has, as a compose project of its own."""
-
-    folder: Path
-    env: dict[str, str]
-
-    def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """One command, whatever comes of it."""
-        done: subprocess.CompletedProcess[str] = command(
-            "docker", "compose", *arguments, env=self.env, cwd=self.folder
-        )
-        return done
-
-    def do(self, *arguments: str) -> str:
-        """One command, which must succeed."""
-        return checked("docker", "compose", *arguments, env=self.env, cwd=self.folder)
-
-    def services(self) -> dict[str, Any]:
-        """Each service's container as compose lists it."""
-        lines = self.do("ps", "-a", "--format", "json").splitlines()
-        return {each["Service"]: each for each in map(json.loads, lines)}
-
-    def report(self) -> Any:
-        """What the trader says on this machine's port."""
-        url = f"http://127.0.0.1:{self.env['TRADER_PORT']}/readyz"
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return json.load(answer)
-
-    def wait_until_healthy(self, within_s: float = HANG_S) -> None:
-        """Until compose calls the trader healthy."""
-        deadline = time.monotonic() + within_s
-        while self.services()["trader"]["Health"] != "healthy":
-            assert time.monotonic() < deadline, self.do("logs")
-            time.sleep(0.3)
-
-
 @pytest.fixture
 def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
     """docker-compose.yml, .env and configs in a folder of their own."""
@@ -88,8 +46,7 @@ def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
     for name in ("configs", "keys"):
         shutil.copytree(REPO / name, folder / name)
     folder.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     env = {
         "COMPOSE_PROJECT_NAME": f"warmup-test-{os.getpid()}-{port}",
         "WARMUP_IMAGE": image,

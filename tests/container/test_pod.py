@@ -8,9 +8,6 @@ StatefulSet's template, as a cluster does. What else kustomize renders is played
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,28 +16,6 @@ from tests.support.containers import ENDS, checked, command
 from tests.support.manifests import rendered
 from tests.support.pods import NAMED, Pods
 from tests.support.waiting import until
-
-
-@pytest.fixture(scope="session")
-def podman_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The image in podman's own store."""
-    if not shutil.which("podman"):
-        pytest.skip("podman is not here; CI has it")
-    archive = tmp_path_factory.mktemp("image") / "image.tar"
-    checked("docker", "save", "-o", str(archive), image)
-    checked("podman", "load", "-q", "-i", str(archive))
-    archive.unlink()
-    return f"docker.io/library/{image}"
-
-
-@pytest.fixture
-def pods(podman_image: str, tmp_path: Path) -> Iterator[Pods]:
-    """Pods that end with the test."""
-    made = Pods(tmp_path, podman_image, secrets.token_hex(3))
-    try:
-        yield made
-    finally:
-        made.clear()
 
 
 def test_pod_trader_goes_live_on_the_snapshot_of_the_init_container(pods: Pods) -> None:

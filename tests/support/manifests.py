@@ -31,7 +31,7 @@ def _kustomized(folder: Path) -> str:
 
 
 def rendered(folder: str) -> list[Any]:
-    """Return every object that kustomize renders from a folder below k8s."""
+    """Return every object that kustomize renders from a folder: below k8s, or an absolute path."""
     return list(yaml.safe_load_all(_rendered(folder)))
 
 

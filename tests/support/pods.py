@@ -1,4 +1,4 @@
-"""The demo overlay as Podman plays it."""
+"""An overlay as Podman plays it: the demo overlay, or another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.containers import command
+from tests.support.containers import checked, command
 from tests.support.manifests import rendered
 from tests.support.waiting import until
 
@@ -28,6 +28,7 @@ class Pods:
     folder: Path
     image: str
     suffix: str
+    overlay: str = "overlays/demo"
     played: list[Path] = field(default_factory=list)
 
     def play(self, documents: list[Any]) -> subprocess.CompletedProcess[str]:
@@ -43,8 +44,8 @@ class Pods:
         return f"{of}-{self.suffix}"
 
     def pod(self, **settings: str) -> list[Any]:
-        """Return the demo overlay without its exchange, with these settings for its containers."""
-        documents = [each for each in rendered("overlays/demo") if each["kind"] not in NAMED]
+        """Return the overlay without its exchange, with these settings for its containers."""
+        documents = [each for each in rendered(self.overlay) if each["kind"] not in NAMED]
         (stateful_set,) = [each for each in documents if each["kind"] == "StatefulSet"]
         pod = _pod_of(stateful_set, self.name("trader"))
         documents[documents.index(stateful_set)] = pod
@@ -76,8 +77,8 @@ class Pods:
                 each["name"] = renamed
 
     def exchange(self, *faults: str) -> None:
-        """Start the demo's exchange container in a separate pod."""
-        (stateful_set,) = [e for e in rendered("overlays/demo") if e["kind"] == "StatefulSet"]
+        """Start the overlay's exchange container in a separate pod."""
+        (stateful_set,) = [e for e in rendered(self.overlay) if e["kind"] == "StatefulSet"]
         spec = stateful_set["spec"]["template"]["spec"]
         (container,) = [e for e in spec["initContainers"] if e["name"] == "exchange"]
         del container["restartPolicy"], container["startupProbe"]
@@ -126,3 +127,17 @@ def _pod_of(stateful_set: Any, name: str) -> Any:
         "metadata": template["metadata"] | {"name": name},
         "spec": template["spec"],
     }
+
+
+def load_into_podman(image: str, folder: Path) -> str:
+    """Copy an image from Docker into podman's own store; return its name there.
+
+    Args:
+        image: Its name in Docker.
+        folder: Where there is room for it until it is copied.
+    """
+    archive = folder / "image.tar"
+    checked("docker", "save", "-o", str(archive), image)
+    checked("podman", "load", "-q", "-i", str(archive))
+    archive.unlink()
+    return f"docker.io/library/{image}"
