@@ -1,6 +1,6 @@
 """Write the parts of docs/reference/ that come from code (`make docs`).
 
-These are the commands, the errors, the manifest's keys and the events of the log.
+These are the commands, the errors, the manifest's keys, the metrics and the events of the log.
 
 With --check: exit with 1 if a page differs from the code.
 """
@@ -13,16 +13,20 @@ import itertools
 import re
 import string
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import click
 
+from tests.support.exposed_metrics import report_families, volume_families
 from warmup_job import errors
 from warmup_job.cli.group import cli
+from warmup_job.exposition.families import Metric
 from warmup_job.market.rows import Gap
 from warmup_job.proof.certificate import Certificate
 from warmup_job.regime.detector import DetectorSettings
@@ -35,6 +39,8 @@ LOG_LEVELS = {name.lower() for name in LOG_NAMES} | {"log", "exception"}
 RESERVED = {"time", "level", "message", "event", "exception", "help"}
 MARKED = re.compile(r"(<!-- (\w+) \(make docs\) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 NOTES = re.compile(r"\s*\[([^\[\]]*(?:env var|default|required)[^\[\]]*)\]$")
+LISTED_LABELS = {"state", "wish", "source", "book", "regime", "reason"}
+"""Labels with the same few values in every trader."""
 PARTS = (
     manifest.Manifest, manifest.StreamEntry, Gap, DetectorSettings, Certificate,
     manifest.IndicatorEntry, manifest.InstrumentEntry, manifest.Versions, manifest.FileEntry,
@@ -167,6 +173,33 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n".replace("|  |", "| |") for line in lines)
 
 
+def volume_table() -> Iterator[str]:
+    """The metrics that the job and the trader have."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from metric_table(volume_families(Path(folder)))
+
+
+def report_table(prefix: str) -> Iterator[str]:
+    """The metrics of the trader's report that begin like this."""
+    yield from metric_table([each for each in report_families() if each.name.startswith(prefix)])
+
+
+def metric_table(families: list[Metric]) -> Iterator[str]:
+    """Every metric: its name with its labels, its type and its help."""
+    rows = []
+    for family in families:
+        if not family.samples:
+            sys.exit(f"{family.name} has no sample in tests/support/reports.py, so no labels")
+        name, labels = family.samples[0].name, list(family.samples[0].labels)
+        meaning = family.documentation
+        for label in sorted(LISTED_LABELS.intersection(labels)):
+            values = dict.fromkeys(each.labels[label] for each in family.samples)
+            meaning += f" `{label}`: {', '.join(f'`{value}`' for value in values)}."
+        shown = f"{name}{{{','.join(labels)}}}" if labels else name
+        rows.append([f"`{shown}`", family.type, meaning])
+    yield table(["metric", "type", "meaning"], rows)
+
+
 def event_table() -> Iterator[str]:
     """Every event of the log: its level, its fields and its messages."""
     found: dict[str, list[LogCall]] = {}
@@ -238,28 +271,40 @@ def log_call(place: str, node: ast.Call, method: str) -> LogCall:
     return LogCall(place, event, levels, fields, shown)
 
 
-WRITERS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
-    "commands": ("cli.md", commands),
-    "errors": ("exit-codes.md", error_table),
-    "manifest": ("manifest.md", manifest_parts),
-    "events": ("log-events.md", event_table),
+WRITERS: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "cli.md": {"commands": commands},
+    "exit-codes.md": {"errors": error_table},
+    "manifest.md": {"manifest": manifest_parts},
+    "metrics.md": {
+        "trader_metrics": partial(report_table, "warmup_trader_"),
+        "stream_metrics": partial(report_table, "warmup_stream_"),
+        "grid_metrics": partial(report_table, "warmup_grid_"),
+        "volume_metrics": volume_table,
+    },
+    "log-events.md": {"events": event_table},
 }
+"""Of each page, what writes its marked parts."""
 
 
 def main() -> None:
     """Write the pages, or compare them."""
-    for name, (page, write) in WRITERS.items():
+    for page, writers in WRITERS.items():
         path = REFERENCE / page
         before = path.read_text(encoding="utf-8")
-        parts = MARKED.split(before)
-        if len(parts) != 6 or parts[2] != name:
-            sys.exit(f"{path.name} must mark one part: <!-- {name} (make docs) -->")
-        after = f"{parts[0]}{parts[1]}\n{''.join(write())}\n{parts[4]}{parts[5]}"
-        after = after.replace("\n\n\n", "\n\n")
+        if [found[2] for found in MARKED.finditer(before)] != list(writers):
+            marks = ", ".join(f"<!-- {name} (make docs) -->" for name in writers)
+            sys.exit(f"{page} must mark these parts, in this order: {marks}")
+        parts = {name: "".join(write()) for name, write in writers.items()}
+        after = MARKED.sub(partial(filled, parts), before).replace("\n\n\n", "\n\n")
         if sys.argv[1:] != ["--check"]:
             path.write_text(after, encoding="utf-8")
         elif before != after:
             sys.exit(f"docs/reference/{page} differs from the code: run `make docs`")
+
+
+def filled(parts: dict[str, str], marked: re.Match[str]) -> str:
+    """A marked part with the text that the code says."""
+    return f"{marked[1]}\n{parts[marked[2]]}\n{marked[4]}"
 
 
 if __name__ == "__main__":

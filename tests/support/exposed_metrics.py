@@ -1,4 +1,4 @@
-"""Every metric that a trader and a job can expose, with its labels."""
+"""Every metric that a trader and a job can expose."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ def labels_of(families: Iterable[Metric]) -> Exposed:
     }
 
 
-def all_metrics(folder: Path) -> Exposed:
-    """Return every metric of this project, and those of the process.
+def report_families() -> list[Metric]:
+    """Return every metric of a trader's report, each with samples."""
+    return list(report_metrics(msgspec.structs.replace(WHOLE, clock_offset_ms=1)))
+
+
+def volume_families(folder: Path) -> list[Metric]:
+    """Return every metric of a volume, each with samples.
 
     Args:
         folder: where a snapshot is made.
@@ -35,10 +40,19 @@ def all_metrics(folder: Path) -> Exposed:
         START, 0, 0, "", last_success_ms=START, seconds=1.0, weight_spent=1, repeat_every_ms=1
     )
     volume = VolumeFigures(str(folder), status, make(folder).manifest, {ENDPOINT: START})
+    return list(volume_metrics([volume]))
+
+
+def all_metrics(folder: Path) -> Exposed:
+    """Return every metric of this project, and those of the process.
+
+    Args:
+        folder: where a snapshot is made.
+    """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     return (
-        labels_of(report_metrics(msgspec.structs.replace(WHOLE, clock_offset_ms=1)))
-        | labels_of(volume_metrics([volume]))
+        labels_of(report_families())
+        | labels_of(volume_families(folder))
         | labels_of(registry.collect())
     )
