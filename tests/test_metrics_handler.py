@@ -1,8 +1,10 @@
-"""/metrics while the volume that it reads does not answer."""
+"""/metrics: when it is loaded, and what it shows while the volume does not answer."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,8 +13,32 @@ from aiohttp import ClientSession, web
 
 from tests.support.reports import WHOLE
 from tests.support.snapshots import make
+from tests.support.suite import HANG_S
 from warmup_job.handoff.reporting import metrics_handler
 from warmup_job.snapshot.volume_metrics import VolumeFigures, read_volume
+
+TRADER = """
+import asyncio, socket, sys, aiohttp
+from tests.support.reports import WHOLE
+from warmup_job.handoff.reporting.http_port import serving
+
+async def visit():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with (
+        serving("127.0.0.1", port, lambda: WHOLE, None),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,
+    ):
+        for path, is_loaded in (("/healthz", False), ("/metrics", True)):
+            assert (await client.get(path)).status == 200, path
+            assert ("prometheus_client" in sys.modules) == is_loaded, path
+
+asyncio.run(visit())
+"""
+
+
+def test_metrics_are_imported_for_the_first_scrape_and_probes_need_none() -> None:
+    subprocess.run([sys.executable, "-c", TRADER], check=True, timeout=HANG_S)
 
 
 def test_metrics_lack_the_figures_of_a_volume_that_hangs_until_it_answers_again(
