@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,12 @@ from nautilus_trader.model.enums import OrderSide, OrderStatus
 from nautilus_trader.model.orders import Order
 
 from tests.support.exchange import Exchange
-from tests.support.seam import HERE, MINUTES, Seam, imported_config, start_over
+from tests.support.seam import HERE, LEFT, MINUTES, Seam, has_opened, imported_config, start_over
 from tests.support.waiting import until_async
 from warmup_job.plan.warmup_plan import WarmupPlan
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
-LEFT = {OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED}
-"""States of a market order that has left; the top of the book can be smaller than the order."""
 
 
 def hedged(tmp_path: Path, running: Exchange) -> WarmupPlan:
@@ -33,24 +29,6 @@ def hedged(tmp_path: Path, running: Exchange) -> WarmupPlan:
         tmp_path, running, [("Hedged", f"{HERE}:WitnessConfig", fields)], streams={"1m": 30},
         trade={"on_gap": "keep", "on_stop": "keep", "silence": "10s", "first_bar": "on_bar"},
     )  # fmt: skip
-
-
-async def has_opened(seam: Seam) -> Any:
-    (strategy,) = seam.strategies
-    await until_async(lambda: seam.runner.state == "live")
-    await hold(strategy, "LONG", OrderSide.BUY, Decimal("0.020"))
-    await hold(strategy, "SHORT", OrderSide.SELL, Decimal("0.010"))
-    return strategy
-
-
-async def hold(strategy: Any, book: str, side: OrderSide, quantity: Decimal) -> None:
-    """Open a position. The top of the book can be smaller than an order."""
-    while (missing := quantity - strategy.held(book)) > 0:
-        await until_async(partial(has_left, strategy.trade(book, side, str(missing))))
-
-
-def has_left(order: Order) -> bool:
-    return bool(order.is_closed or order.status in LEFT)
 
 
 async def settled(order: Order) -> OrderStatus:

@@ -14,7 +14,7 @@ from loguru import logger
 from nautilus_trader.model.enums import OrderSide, OrderStatus
 
 from tests.support.exchange import Exchange
-from tests.support.seam import HERE, MINUTES, Seam, imported_config, start_over
+from tests.support.seam import HERE, MINUTES, Seam, has_opened, imported_config, start_over
 from tests.support.waiting import until_async
 from warmup_job.plan.warmup_plan import WarmupPlan
 
@@ -33,17 +33,6 @@ def flooding(tmp_path: Path, running: Exchange, per_second: int, **changes: Any)
     )  # fmt: skip
     limits = {"orders_per_second": per_second, "orders_per_minute": 1_000} | changes
     return replace(plan, venue=replace(plan.venue, **limits))
-
-
-async def has_opened(seam: Seam) -> Any:
-    (strategy,) = seam.strategies
-    await until_async(lambda: seam.runner.state == "live")
-    strategy.trade("LONG", OrderSide.BUY, "0.020")
-    strategy.trade("SHORT", OrderSide.SELL, "0.010")
-    # In full: a stop of more than is held yet is no stop, and waits like an entry.
-    held = {"0.020", "0.010"}
-    await until_async(lambda: {str(p.quantity) for p in strategy.cache.positions_open()} == held)
-    return strategy
 
 
 def test_130_orders_at_once_wait_and_none_is_denied(start_exchange: Start, tmp_path: Path) -> None:

@@ -12,17 +12,20 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 from nautilus_trader.model.data import Bar, BarType
-from nautilus_trader.model.enums import TradingState
+from nautilus_trader.model.enums import OrderSide, OrderStatus, TradingState
+from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.seam_strategies import Impatient, Recorder
+from tests.support.waiting import until_async
 from warmup_job.binance.client import BinanceClient
 from warmup_job.binance.fetch import fetch_range
 from warmup_job.catalog.nautilus_bars import interval_of, open_ms_of
@@ -282,6 +285,29 @@ async def start_over(
             if seen:
                 seam.since[history.bar_type] = await every_kline(seam, history.bar_type, min(seen))
     return seam
+
+
+LEFT = {OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED}
+"""States of a market order that has left; the top of the book can be smaller than the order."""
+
+
+async def has_opened(seam: Seam) -> Any:
+    """Wait until the only strategy is live, and let it hold 0.020 LONG and 0.010 SHORT."""
+    (strategy,) = seam.strategies
+    await until_async(lambda: seam.runner.state == "live")
+    await hold(strategy, "LONG", OrderSide.BUY, Decimal("0.020"))
+    await hold(strategy, "SHORT", OrderSide.SELL, Decimal("0.010"))
+    return strategy
+
+
+async def hold(strategy: Any, book: str, side: OrderSide, quantity: Decimal) -> None:
+    """Open a position. The top of the book can be smaller than an order."""
+    while (missing := quantity - strategy.held(book)) > 0:
+        await until_async(partial(has_left, strategy.trade(book, side, str(missing))))
+
+
+def has_left(order: Order) -> bool:
+    return bool(order.is_closed or order.status in LEFT)
 
 
 async def every_kline(seam: Seam, bar_type: BarType, first_ms: int | None = None) -> list[Kline]:
