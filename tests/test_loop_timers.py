@@ -48,11 +48,12 @@ def test_loop_timers_act_on_the_thread_of_the_event_loop(set_timer: Any) -> None
             if not thread.done():
                 thread.set_result(threading.current_thread().name)
 
-        set_timer(LoopTimers(strategy), act)
+        timers = LoopTimers(strategy)
+        set_timer(timers, act)
         try:
             return await asyncio.wait_for(thread, HANG_S)
         finally:
-            strategy.clock.cancel_timers()
+            timers.cancel_all()
 
     assert asyncio.run(acted_on()) == threading.current_thread().name
 
@@ -92,3 +93,57 @@ def test_loop_timers_do_not_act_after_the_strategy_has_stopped() -> None:
         return done
 
     assert asyncio.run(acted()) == ["running"]
+
+
+def test_loop_timers_act_although_the_strategys_clock_stands_still() -> None:
+    """Nautilus' clock waits until the machine's has passed the time before it was set back."""
+
+    async def acted() -> bool:
+        strategy: Any = Trading()
+        strategy.clock = SimpleNamespace(timestamp_ns=lambda: 1)
+        done = asyncio.Event()
+        LoopTimers(strategy).after(1, "a stop loss", done.set)
+        return await asyncio.wait_for(done.wait(), HANG_S)
+
+    assert asyncio.run(acted())
+
+
+def test_loop_timers_at_a_time_wait_again_if_the_clock_has_not_reached_it() -> None:
+    async def acted_at_ns() -> int:
+        strategy: Any = Trading()
+        times_ns = iter([0, 1_999_999, 2_500_000])  # the timer ends after 2 ms of another clock
+        seen: list[int] = []
+
+        def timestamp_ns() -> int:
+            seen.append(next(times_ns))
+            return seen[-1]
+
+        strategy.clock = SimpleNamespace(timestamp_ns=timestamp_ns)
+        done = asyncio.Event()
+        LoopTimers(strategy).at(2, "the end of a limit", done.set)
+        await asyncio.wait_for(done.wait(), HANG_S)
+        return seen[-1]
+
+    assert asyncio.run(acted_at_ns()) == 2_500_000
+
+
+def test_loop_timers_of_one_name_replace_each_other_and_are_over_when_they_act() -> None:
+    async def acted() -> list[str]:
+        strategy: Any = Trading()
+        timers = LoopTimers(strategy)
+        done: list[str] = []
+        over = asyncio.Event()
+
+        def act() -> None:
+            done.append("set" if timers.is_set("a") else "over")
+            over.set()
+
+        timers.after(1, "a", lambda: done.append("first"))
+        timers.after(5, "a", act)
+        timers.after(1, "b", lambda: done.append("cancelled"))
+        timers.cancel("b")
+        timers.cancel("no such timer")
+        await asyncio.wait_for(over.wait(), HANG_S)
+        return done
+
+    assert asyncio.run(acted()) == ["over"]

@@ -481,8 +481,7 @@ class ExitOrders:
                     "else behind this IP sends requests"
                 )
             client.send_from_ms = until_ms + round(LIMIT_SPREAD_MS * random.random())
-            wait_ms = client.send_from_ms - now_ms
-            self._timers.after(wait_ms, f"limit-{client.send_from_ms}", self.protect_all)
+            self._timers.at(client.send_from_ms, "limit", self.protect_all)
         return True
 
     def _retry_target(self, lot: Lot, order_id: str) -> None:

@@ -45,8 +45,6 @@ class Lot:
     """How many times in a row a stop loss or a closing order was not accepted."""
     stop_refusal: str = ""
     """Why the newest of them was not accepted; empty: the newest stop loss was."""
-    send_stops_from_ms: int = 0
-    """No stop loss and no closing order is sent before this time, Unix ms."""
     may_overlap: bool = True
     """Whether a stop loss may be sent before those that it replaces are cancelled.
 
@@ -62,7 +60,6 @@ class Lot:
         self.is_target_passed = former.is_target_passed
         self.stop_failures = former.stop_failures
         self.stop_refusal = former.stop_refusal
-        self.send_stops_from_ms = former.send_stops_from_ms
         self.may_overlap = former.may_overlap
         self.is_closing = self.is_closing or former.is_closing
         self.close_from_ms = former.close_from_ms

@@ -139,7 +139,7 @@ class StopOrders:
             if lot.quantity - covered(stops) >= self._client.step:
                 self._begin_to_close(lot, wait_ms=0)
             return
-        if change.send > 0 and self._client.now_ms >= lot.send_stops_from_ms:
+        if change.send > 0 and not self._is_waiting(lot):
             self._send(lot, change.send, change.replaces)
         for order_id in change.cancel:
             self.cancel(order_id)
@@ -202,8 +202,8 @@ class StopOrders:
         if target is not None:
             self._client.cancel(lot.target or "")
             if now_ms < lot.close_from_ms:
-                name = f"close-{lot.key}-{lot.close_from_ms}"
-                self._after(lot, lot.close_from_ms - now_ms, name)
+                name = f"close-{lot.key}"
+                self._timers.at(lot.close_from_ms, name, lambda: self._protect(lot.key))
                 return
         # Never more than the book's position: another client may have closed a part of it.
         closing = [each.leaves for one in self._lots() if one.book == lot.book
@@ -213,20 +213,27 @@ class StopOrders:
             self._held(lot.book) - sum(closing, Decimal(0)),
             largest_market_order(self._client.instrument),  # the rest follows its acceptance
         )
-        if quantity >= step and now_ms >= lot.send_stops_from_ms:
+        if quantity >= step and not self._is_waiting(lot):
             fields = self._client.exit_fields("S", lot, round_down(quantity, step))
             self._submit(lot, self._client.factory.market(**fields))
 
-    def _after(self, lot: Lot, wait_ms: int, name: str) -> None:
-        if not self._timers.is_set(name):
-            self._timers.after(wait_ms, name, lambda: self._protect(lot.key))
+    def _is_waiting(self, lot: Lot) -> bool:
+        """Return whether its next stop loss or closing order is sent by a timer."""
+        return self._timers.is_set(_repeat_timer(lot))
+
+    def _repeat_after(self, lot: Lot, wait_ms: int) -> None:
+        self._timers.after(wait_ms, _repeat_timer(lot), lambda: self._protect(lot.key))
+
+    def _do_not_wait(self, lot: Lot) -> None:
+        self._timers.cancel(_repeat_timer(lot))
 
     # -- events ----------------------------------------------------------------------------------
 
     def on_accepted(self, lot: Lot, order_id: str) -> None:
         """Cancel the stops that this one replaces, and take the next step."""
         if not self._client.is_market(order_id):  # which can still expire without a fill
-            lot.stop_failures = lot.send_stops_from_ms = 0
+            lot.stop_failures = 0
+            self._do_not_wait(lot)
             lot.stop_refusal = ""
             lot.may_overlap = True  # the refusal of the one before may have passed
         self._cancel_replaced(order_id)
@@ -277,19 +284,19 @@ class StopOrders:
             return verdict.outcome
         if verdict.outcome == "too_small":
             if lot.stop_failures > 1:
-                self._repeat(lot, order_id, _SMALL_WAIT_MS, reason)
+                self._repeat(lot, _SMALL_WAIT_MS, reason)
         elif was_market:
-            self._on_close_failed(lot, order_id, reason)
+            self._on_close_failed(lot, reason)
         elif verdict.outcome == "repeat":
-            self._repeat(lot, order_id, verdict.wait_ms, reason)
+            self._repeat(lot, verdict.wait_ms, reason)
         elif verdict.outcome == "full" and self.orders(lot):
             self._note_limit()  # cancels the lot's stops before it sends one for the whole
-            self._repeat(lot, order_id, 0, reason)
+            self._repeat(lot, 0, reason)
         elif verdict.outcome == "reached":
             self._begin_to_close(lot, wait_ms=0)
         elif replaced:
             lot.may_overlap = False  # the former stops are still there
-            self._repeat(lot, order_id, 0, reason)
+            self._repeat(lot, 0, reason)
         else:
             if verdict.outcome == "full":
                 self._note_limit()
@@ -300,15 +307,14 @@ class StopOrders:
         self._most = self._client.count_stops()
         self._full_until_ms = self._client.now_ms + _FULL_MS
 
-    def _repeat(self, lot: Lot, order_id: str, wait_ms: int, reason: str) -> None:
-        lot.send_stops_from_ms = self._client.now_ms + wait_ms
+    def _repeat(self, lot: Lot, wait_ms: int, reason: str) -> None:
         if lot.stop_failures == LOUD_ATTEMPT:
             self._client.log_error(
                 f"{lot.quantity} of the {lot.book} position may have no stop loss: it was not "
                 f"accepted {lot.stop_failures} times ({reason}); it is tried again every few "
                 "seconds"
             )
-        self._after(lot, wait_ms, f"repeat-{order_id}")
+        self._repeat_after(lot, wait_ms)
 
     def on_expired(self, lot: Lot, order_id: str) -> None:
         """Close at market what an expired stop or closing order has left."""
@@ -317,7 +323,7 @@ class StopOrders:
         lot.stop_refusal = "expired"
         if was_market:
             lot.stop_failures += 1
-            self._on_close_failed(lot, order_id, "expired")
+            self._on_close_failed(lot, "expired")
         else:
             self._close_after(lot, "expired")
 
@@ -333,7 +339,7 @@ class StopOrders:
         elif not self._client.has_cancel_request(order_id):
             lot.stop_failures += 1
             lot.stop_refusal = "cancelled by the exchange or by another client"
-            self._repeat(lot, order_id, _CANCELED_WAIT_MS, lot.stop_refusal)
+            self._repeat(lot, _CANCELED_WAIT_MS, lot.stop_refusal)
 
     def _close_after(self, lot: Lot, what: str) -> None:
         """Close a lot at market whose stop the exchange does not want."""
@@ -341,14 +347,14 @@ class StopOrders:
             f"A stop loss of the {lot.book} position was {what}: closing its {lot.quantity} at "
             "market"
         )
-        lot.stop_failures = lot.send_stops_from_ms = 0
+        lot.stop_failures = 0
+        self._do_not_wait(lot)
         self._begin_to_close(lot, TARGET_WAIT_MS)
 
-    def _on_close_failed(self, lot: Lot, order_id: str, reason: str) -> None:
+    def _on_close_failed(self, lot: Lot, reason: str) -> None:
         wait_ms = close_wait_ms(lot.stop_failures, self._client.now_ms, self._jitter())
         if wait_ms is not None:
-            lot.send_stops_from_ms = self._client.now_ms + wait_ms
-            self._after(lot, wait_ms, f"repeat-{order_id}")
+            self._repeat_after(lot, wait_ms)
             if self.is_crowded(lot.book):
                 for other in list(self._lots()):
                     self._protect(other.key)  # cancels the take profits of the book
@@ -358,4 +364,9 @@ class StopOrders:
             f"at market ({reason}): close it at the exchange. The next check of the account tries "
             "again"
         )
-        lot.stop_failures = lot.send_stops_from_ms = 0
+        lot.stop_failures = 0
+        self._do_not_wait(lot)
+
+
+def _repeat_timer(lot: Lot) -> str:
+    return f"repeat-{lot.key}"

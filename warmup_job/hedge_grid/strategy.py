@@ -175,8 +175,8 @@ class HedgeGridV1(Strategy):
             )
             self.stop()
             return
-        timers = LoopTimers(self)
-        self._make_parts(OrderClient(self, instrument, self.owns_order), timers)
+        self._timers = LoopTimers(self)
+        self._make_parts(OrderClient(self, instrument, self.owns_order), self._timers)
         self._guard.restore_breaker(self._loaded_breaker_ns, self.clock.timestamp_ns())
         self._orders.begin(self._loaded_lots)
         self._has_started = True
@@ -187,7 +187,7 @@ class HedgeGridV1(Strategy):
         if isinstance(instrument, CryptoPerpetual):
             self.subscribe_data(self._mark_prices(), client_id=ClientId(instrument.venue.value))
         self._orders.exits.protect_all()
-        timers.every(
+        self._timers.every(
             self.config.balance_check_interval_seconds, _ACCOUNT_TIMER, self._check_account
         )
 
@@ -218,7 +218,7 @@ class HedgeGridV1(Strategy):
         instrument = self.cache.instrument(self.config.instrument_id)
         if instrument is None:
             return  # on_start has subscribed to nothing
-        self.clock.cancel_timers()
+        self._timers.cancel_all()
         self.msgbus.unsubscribe(topic="events.risk", handler=self._on_risk_event)
         self.unsubscribe_bars(self.config.bar_type)
         self.unsubscribe_quote_ticks(self.config.instrument_id)
