@@ -16,6 +16,7 @@ import pytest
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.operators import operated, operated_live, snapshot_for_live
+from tests.support.oracle import Bounds
 from tests.support.suite import HANG_S
 from tests.support.waiting import until
 from tests.support.webhook_receiver import receiving
@@ -97,11 +98,13 @@ def test_trader_posts_when_a_position_has_no_stop_and_when_it_has_one_again(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:
     running = start_exchange(volatility_bps=30)
-    running.fault("reject=-1008@POST/algoOrder")  # each stop is sent again, until it is accepted
+    # Each stop is sent again, until it is accepted; how long that takes is the notice's time.
+    running.fault("reject=-1008@POST/algoOrder")
+    patience = Bounds(unprotected_ms=round(HANG_S * 1000))
     with receiving() as receiver:
         notify = {"url": receiver.url, "format": "json", "unprotected_after": "1s"}
         config = snapshot_for_live(tmp_path, running, trade={"notify": notify})
-        with operated_live(config, running) as trader:
+        with operated_live(config, running, patience) as trader:
 
             def told(event: str) -> list[str]:
                 return [each["text"] for each in receiver.bodies if each["event"] == event]

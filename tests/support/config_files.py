@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from tests.support.suite import REPO
 
 LIVE_KEYS = {"KEY": "local-key", "SECRET": "local-secret"}
 """The environment for what `write_live_config` writes: the local exchange's own keys."""
+BASE_QTY = Decimal("0.004")
+"""Of the repository's strategy file, BTC."""
+_LEAST_ORDER = Decimal(70)
+"""Orders of two thirds of Binance's minimum for BTCUSDT can be raised to it, in USDT."""
 
 
 def write_config(
@@ -37,6 +42,7 @@ def write_config(
         )
     )
     text = (REPO / "configs/strategies/hedge_grid_v1.yaml").read_text()
+    text = text.replace(f"base_qty: {BASE_QTY}", f"base_qty: {strategy.pop('base_qty', BASE_QTY)}")
     (folder / "strategy.yaml").write_text(text.replace("BTCUSDT-PERP.BINANCE", symbol))
     # Only tests about the proof require one.
     changes["warmup"] = {"require": "bars"} | changes.get("warmup", {})
@@ -48,7 +54,12 @@ def write_config(
 
 
 def write_live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
-    """Write a configuration that meets every requirement of live trading; see `write_config`."""
+    """Write a configuration that meets every requirement of live trading; see `write_config`.
+
+    A market that moves fast is far from where BTC was at its start: its orders follow its price.
+    """
+    base_qty = (_LEAST_ORDER / exchange.mark_price("BTCUSDT")).quantize(Decimal("0.001"), ROUND_UP)
+    strategy = {"base_qty": max(BASE_QTY, base_qty)} | changes.pop("strategy", {})
     venue = {
         "api": {
             "base_url": exchange.url,
@@ -62,6 +73,7 @@ def write_live_config(folder: Path, exchange: Exchange, **changes: Any) -> Path:
         folder,
         exchange.url,
         venue=venue | changes.pop("venue", {}),
+        strategy=strategy,
         warmup={"require": "proven"} | changes.pop("warmup", {}),
         snapshot={"root": str(folder / "snapshot")},
         **changes,

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from tests.support.background_loop import background_loop
@@ -61,6 +62,11 @@ class Exchange:
             for each in asked
             if each["params"]["interval"] != "1M" or each["params"]["limit"] not in {"99", "1000"}
         ]
+
+    def mark_price(self, symbol: str) -> Decimal:
+        """Return a futures symbol's mark price."""
+        with urllib.request.urlopen(f"{self.url}/fapi/v1/premiumIndex?symbol={symbol}") as answer:
+            return Decimal(json.load(answer)["markPrice"])
 
     def account(self, after: int = 0) -> dict[str, Any]:
         """Return the futures account; its journal begins after so many entries."""
