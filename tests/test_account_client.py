@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,9 +21,11 @@ from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.events import OrderAccepted
 from nautilus_trader.model.identifiers import (
     ClientOrderId,
+    VenueOrderId,
 )
+from nautilus_trader.test_kit.stubs.events import TestEventStubs
 
-from tests.support.account_desk import LONG, Desk, at_the_desk
+from tests.support.account_desk import BTC, LONG, Desk, at_the_desk
 from tests.support.config_files import LIVE_KEYS
 from tests.support.exchange import Exchange
 from tests.support.keys import WRITTEN, public_pem
@@ -96,6 +99,53 @@ def test_a_filled_order_is_reported_with_its_own_trades_only(start_exchange: Sta
     assert sum(fill.last_qty.as_decimal() for fill in fills) == Decimal("0.010")
     assert {fill.venue_position_id for fill in fills} == {LONG}
     assert status.position_reports == {}
+
+
+def test_an_account_that_the_stream_has_overtaken_is_read_again(start_exchange: Start) -> None:
+    """Nautilus refuses a report of an order of which it knows more fills, and does not start."""
+    running = start_exchange()
+
+    async def buy(desk: Desk, order_id: str) -> int:
+        filled = await desk.client.orders.new_order(
+            symbol="BTCUSDT",
+            side=BinanceOrderSide.BUY,
+            order_type=BinanceOrderType.MARKET,
+            position_side=BinanceFuturesPositionSide.LONG,
+            quantity="0.010",
+            new_client_order_id=order_id,
+        )
+        return int(filled.orderId)
+
+    async def overtaken(desk: Desk, key: str) -> ExecutionMassStatus | None:
+        """Read the account while a fill arrives; None: the answers came before it."""
+        first, second = f"E-{key}a", f"E-{key}b"
+        desk.believe(first, venue_order_id=await buy(desk, first), age_ns=0)
+        late = desk.believe(second, venue_order_id=None, age_ns=EARLIER_NS)
+        running.fault("delay=1s@userTrades:times=1")
+        reading = asyncio.create_task(desk.status())
+        await until_async(lambda: running.fault_hits()[-1])
+        venue_order_id = VenueOrderId(str(await buy(desk, second)))
+        instrument = desk.client._instrument_provider.find(BTC)
+        late.apply(TestEventStubs.order_accepted(late, venue_order_id=venue_order_id))
+        late.apply(TestEventStubs.order_filled(late, instrument, position_id=LONG))
+        desk.cache.update_order(late)
+        is_in_time = not reading.done()
+        status = await reading
+        return status if is_in_time else None
+
+    async def work(desk: Desk) -> tuple[ExecutionMassStatus, int]:
+        for number in itertools.count(1):
+            status = await overtaken(desk, str(number))
+            if status is not None:
+                return status, number
+        raise AssertionError
+
+    status, number = at_the_desk(running, work)
+    reported = {str(each.client_order_id) for each in status.order_reports.values()}
+    assert f"E-{number}b" not in reported  # of which the exchange had not heard at first
+    assert f"E-{number}a" in reported
+    ((position,),) = status.position_reports.values()
+    assert position.quantity.as_decimal() == Decimal("0.020") * number
 
 
 FAULTS_OF_EVENTS = ("", "user-mute", "user-late=1s", "user-double", "delay=1s@POST/algoOrder")

@@ -78,6 +78,11 @@ class Exchange:
         request = urllib.request.Request(f"{self.url}/_sim/faults", spec.encode(), method="POST")
         urllib.request.urlopen(request).close()
 
+    def fault_hits(self) -> list[int]:
+        """Return how often each fault has hit, in the order in which they were added."""
+        with urllib.request.urlopen(f"{self.url}/_sim/faults") as answer:
+            return [each["seen"] for each in json.load(answer)]
+
     def clear_faults(self) -> None:
         """Remove all faults."""
         request = urllib.request.Request(f"{self.url}/_sim/faults", method="DELETE")

@@ -61,6 +61,9 @@ _AT_ONCE = 10
 """How many orders are asked for at once: one after another, those of a deep ladder take too long to
 reconcile in time, if all of them have ended while the trader heard nothing."""
 _MAX_READS = 3
+_MAX_STATUSES = 10
+"""How often the account is read again because fills have arrived meanwhile. The fills of an order
+in pieces take some seconds at most."""
 _STEPS = 100
 """After how many steps of the loop Nautilus has surely applied what it was told; it takes three."""
 YOUNG_S = 2.0
@@ -344,6 +347,28 @@ class AccountClient(BinanceFuturesExecutionClient):
         return await self._mass_status(positions=True)
 
     async def _mass_status(self, *, positions: bool) -> ExecutionMassStatus | None:
+        try:
+            for _ in range(_MAX_STATUSES):
+                before = self._filled()
+                status, held = await self._read_status(positions=positions)
+                if self._filled() == before:
+                    break  # otherwise Nautilus knows more than it, and would refuse it
+        except Exception as error:  # noqa: BLE001 - one failed request makes all of it worthless
+            message = error.message if isinstance(error, BinanceError) else type(error).__name__
+            self._log.error(f"Cannot read the account: {message}")
+            return None
+        self._log_takeovers(held)
+        return status
+
+    def _filled(self) -> Decimal:
+        """Return a sum that every fill increases of which the user data stream tells."""
+        orders = self._cache.orders(venue=self.venue)
+        return sum((order.filled_qty.as_decimal() for order in orders), Decimal(0))
+
+    async def _read_status(
+        self, *, positions: bool
+    ) -> tuple[ExecutionMassStatus, list[PositionStatusReport]]:
+        """Return what the exchange says, and the positions in it."""
         status = ExecutionMassStatus(
             client_id=self.id,
             account_id=self.account_id,
@@ -351,26 +376,21 @@ class AccountClient(BinanceFuturesExecutionClient):
             report_id=UUID4(),
             ts_init=self._clock.timestamp_ns(),
         )
-        try:
-            held = await self._position_reports() if positions else []
-            for _ in range(_MAX_READS):
-                reports, is_complete = await self._order_reports()
-                before, held = held, await self._position_reports() if positions else []
-                if _sizes(before) == _sizes(held):
-                    break  # nothing was filled meanwhile
-            for some in batched(reports, _AT_ONCE):
-                for fills in await asyncio.gather(*map(self._fills, some)):
-                    status.add_fill_reports(fills)
-            await self._tell_new_ids(reports)
-            status.add_order_reports(reports)
-            if is_complete:
-                status.add_position_reports(held)
-                self._log_takeovers(held)
-        except Exception as error:  # noqa: BLE001 - one failed request makes all of it worthless
-            message = error.message if isinstance(error, BinanceError) else type(error).__name__
-            self._log.error(f"Cannot read the account: {message}")
-            return None
-        return status
+        held = await self._position_reports() if positions else []
+        for _ in range(_MAX_READS):
+            reports, is_complete = await self._order_reports()
+            before, held = held, await self._position_reports() if positions else []
+            if _sizes(before) == _sizes(held):
+                break  # nothing was filled meanwhile
+        for some in batched(reports, _AT_ONCE):
+            for fills in await asyncio.gather(*map(self._fills, some)):
+                status.add_fill_reports(fills)
+        await self._tell_new_ids(reports)
+        status.add_order_reports(reports)
+        if not is_complete:
+            return status, []
+        status.add_position_reports(held)
+        return status, held
 
     async def _tell_new_ids(self, reports: list[OrderStatusReport]) -> None:
         """Let Nautilus learn the ids in reports, whose fills it would refuse otherwise."""
