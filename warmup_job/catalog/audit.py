@@ -130,7 +130,7 @@ def row_problem(table: pa.Table, price_precision: int, size_precision: int) -> s
 
 def opens_of(table: pa.Table, interval: Interval) -> Opens | str:
     """Return the open of each bar, UTC ms, or what is wrong with the timestamps."""
-    closes_ns, inits_ns = (table.column(name).to_numpy() for name in ("ts_event", "ts_init"))
+    closes_ns, inits_ns = (_stamps(table.column(name)) for name in ("ts_event", "ts_init"))
     if not np.array_equal(closes_ns, inits_ns):
         return "ts_init differs from ts_event"
     closes_ms = closes_ns // np.uint64(NS_PER_MS)
@@ -156,6 +156,11 @@ def gaps_of(opens_ms: Opens, interval: Interval) -> list[Gap] | str:
         for index in np.flatnonzero(steps != interval.length_ms).tolist()
         for gap in find_gaps(opens_ms[index : index + 2].tolist(), interval)
     ]
+
+
+def _stamps(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    raw = column.combine_chunks()  # whose to_numpy() imports pandas (0.25 s)
+    return np.frombuffer(raw.buffers()[1], np.uint64, len(raw), 8 * raw.offset)
 
 
 # -- 128-bit integers as two columns of 64 bits --------------------------------------------------

@@ -346,7 +346,8 @@ def float_columns(tables: Iterable[pa.Table], names: Iterable[str]) -> list[arra
     for table in tables:
         for name, column in columns.items():
             texts = decimals_of(table.column(name)).cast(pa.string())
-            column.frombytes(texts.cast(pa.float64()).to_numpy().tobytes())
+            floats = texts.cast(pa.float64())  # whose to_numpy() imports pandas (0.25 s)
+            column.frombytes(memoryview(floats.buffers()[1])[: 8 * len(floats)])
     return list(columns.values())
 
 
