@@ -6,8 +6,10 @@ import sys
 
 from warmup_job.process.fast_start import pause_garbage_collector
 from warmup_job.process.interrupts import end_on_interrupt, raise_on_interrupt
+from warmup_job.process.late_imports import change_slow_imports
 
 pause_garbage_collector()
+change_slow_imports()
 end_on_interrupt()
 
 import click

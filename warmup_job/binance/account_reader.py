@@ -95,7 +95,11 @@ class AccountReader:
         self._symbols = tuple(symbols)
         self._proxy = proxy_for(url)
         self._ccxt = make_ccxt(
-            client.check_answer, proxy=self._proxy, api_key=api_key, api_secret=api_secret
+            client.check_answer,
+            proxy=self._proxy,
+            api_key=api_key,
+            api_secret=api_secret,
+            is_encrypted=url.startswith("https:"),
         )
         urls = self._ccxt.urls["api"]
         urls["fapiPrivate"], urls["fapiPrivateV3"] = f"{url}/fapi/v1", f"{url}/fapi/v3"

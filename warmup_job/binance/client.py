@@ -7,6 +7,7 @@ import contextlib
 import random
 import re
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
@@ -47,6 +48,7 @@ from warmup_job.market.pages import (
 from warmup_job.market.rows import off_grid_text, parse_rows
 from warmup_job.market.stream_id import PriceType
 from warmup_job.market.times import YEAR_2100_MS
+from warmup_job.process.late_tls import late_context
 
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 type _Endpoint = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -66,11 +68,21 @@ class _Ccxt(_Binance):  # type: ignore[misc,valid-type]  # ccxt is untyped
 
     on_answer: Callable[[int, Mapping[str, str], object], None]
     through: Proxy | None
+    is_encrypted: bool
     session: CcxtSession | None
+    ssl_context: ssl.SSLContext | None
     _rows = msgspec.json.Decoder(list[_Row])
 
     def open(self, lazy: bool = False) -> None:
-        super().open(lazy)  # makes the TLS context
+        if self.ssl_context is None:
+            trust = late_context(cafile=self.cafile)
+            system = ssl.get_default_verify_paths().cafile
+            if system is not None:
+                trust.load_verify_locations(cafile=system)
+            if self.is_encrypted:  # while the name is resolved and the connection is opened
+                trust.read_in_background()
+            self.ssl_context = trust
+        super().open(lazy)
         if self.session is None:
             self.tcp_connector = aiohttp.TCPConnector(
                 ssl=self.ssl_context, family=socket.AF_UNSPEC, happy_eyeballs_delay=0
@@ -108,6 +120,7 @@ def make_ccxt(
     api_key: str = "",
     api_secret: str = "",
     receive_window_ms: int = 5_000,
+    is_encrypted: bool = True,
 ) -> _Ccxt:
     """Make the ccxt client.
 
@@ -118,6 +131,7 @@ def make_ccxt(
         api_key: Empty for public requests.
         api_secret: See `warmup_job.binance.api_keys.signing_secret`.
         receive_window_ms: Binance's recvWindow of signed requests.
+        is_encrypted: Whether it will need certificate authorities.
     """
     made = _Ccxt(
         {
@@ -126,11 +140,12 @@ def make_ccxt(
             "timeout": _TIMEOUT_MS,
             "apiKey": api_key,
             "secret": api_secret,
-            "options": {"include_OS_certificates": True, "recvWindow": receive_window_ms},
+            "options": {"recvWindow": receive_window_ms},
         }
     )
     made.on_answer = on_answer
     made.through = proxy
+    made.is_encrypted = is_encrypted
     made.timeout_on_exit = 0
     return made
 
@@ -204,7 +219,9 @@ class BinanceClient:
         self._outage = Outage(self.url)
         self._limit_wait = LimitWait(self.url)
         self._proxy = proxy_for(url)
-        self._ccxt = make_ccxt(self._on_answer, proxy=self._proxy)
+        self._ccxt = make_ccxt(
+            self._on_answer, proxy=self._proxy, is_encrypted=url.startswith("https:")
+        )
         urls = self._ccxt.urls["api"]
         urls["fapiPublic"] = f"{url}/fapi/v1"
         urls["public"] = f"{url}/api/v3"

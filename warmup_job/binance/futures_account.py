@@ -78,6 +78,7 @@ async def fetch_account(
         api_key=api_key,
         api_secret=api_secret,
         receive_window_ms=_RECEIVE_WINDOW_MS,
+        is_encrypted=url.startswith("https:"),
     )
     urls = ccxt.urls["api"]
     urls["fapiPrivate"], urls["fapiPrivateV2"] = f"{url}/fapi/v1", f"{url}/fapi/v2"
