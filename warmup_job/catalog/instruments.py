@@ -16,6 +16,7 @@ from nautilus_trader.common.component import TestClock
 from nautilus_trader.model.instruments import Instrument
 
 from warmup_job.catalog.symbol_entries import read_entry
+from warmup_job.catalog.symbol_fields import not_tradable
 from warmup_job.errors import RefusedError
 from warmup_job.market.pages import Market
 
@@ -67,10 +68,7 @@ def parse_instrument(market: Market, entry: dict[str, Any], ts_ns: int) -> Instr
         ) from None
     instruments: list[Instrument] = provider.list_all()
     if not instruments:
-        raise RefusedError(
-            f"{symbol} is listed but cannot be traded (status {entry.get('status')}): choose "
-            "another symbol"
-        )
+        raise not_tradable(entry)
     return instruments[0]
 
 

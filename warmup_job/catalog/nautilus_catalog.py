@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 import nautilus_trader
@@ -14,7 +15,10 @@ from nautilus_trader.persistence.funcs import class_to_filename, urisafe_identif
 from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 
 from warmup_job.catalog.audit import INSTRUMENT_CLASSES, snapshot_errors
+from warmup_job.catalog.encode_instrument import EncodedInstrument
+from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.packed_bars import PackedInstrument
+from warmup_job.market.pages import Market
 
 
 def pack_instrument(instrument: Instrument) -> PackedInstrument:
@@ -23,6 +27,18 @@ def pack_instrument(instrument: Instrument) -> PackedInstrument:
     table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
     folder = class_to_filename(type(instrument))
     return PackedInstrument(f"{folder}/{urisafe_identifier(instrument.id.value)}", table)
+
+
+def make_encoded(market: Market, entry: dict[str, Any]) -> EncodedInstrument:
+    """Make with Nautilus what `encode_instrument` makes without it.
+
+    Raises:
+        RefusedError: The symbol cannot be traded now, or this Nautilus cannot parse the entry.
+    """
+    made = parse_instrument(market, entry, 0)
+    return EncodedInstrument(
+        pack_instrument(made), made.price_precision, made.size_precision, values_digest(made)
+    )
 
 
 def unpack_instrument(packed: PackedInstrument) -> Instrument:

@@ -102,7 +102,7 @@ async def download(run: JobRun, spill_folder: Path | None) -> Download | Snapsho
     client: BinanceClient | None = None
     previous = previous_snapshot(plan)
     # It imports while the main thread waits for the network; the same import waits for this one.
-    threading.Thread(target=_import_ahead, args=(previous is None,), daemon=True).start()
+    threading.Thread(target=_import_ahead, daemon=True).start()
     try:
         async with asyncio.timeout((run.left_ms() + _LAST_WORD_MS) / 1000):
             verified = asyncio.create_task(asyncio.to_thread(_reusable, run, previous))
@@ -200,11 +200,7 @@ async def _acquire(
     )
 
 
-def _import_ahead(with_nautilus: bool) -> None:
+def _import_ahead() -> None:
     import_ahead()
     import warmup_job.proof.enough_bars  # numpy
-
-    if with_nautilus:
-        import warmup_job.catalog.instruments
-        import warmup_job.catalog.nautilus_catalog
     import warmup_job.snapshot.volume_metrics  # noqa: F401

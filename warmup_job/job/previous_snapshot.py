@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from loguru import logger
 
+from warmup_job.catalog.nautilus_version import nautilus_version
 from warmup_job.catalog.packed_bars import CATALOG_SCHEMA
 from warmup_job.errors import SnapshotError
 from warmup_job.plan.stream_plan import StreamPlan
@@ -62,7 +63,7 @@ def own_versions() -> Versions:
     return Versions(
         warmup_job=version("warmup-job"),
         ccxt=version("ccxt"),
-        nautilus_trader=version("nautilus_trader"),
+        nautilus_trader=nautilus_version(),
         pyarrow=version("pyarrow"),
         catalog_schema=CATALOG_SCHEMA,
     )

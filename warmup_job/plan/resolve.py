@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.metadata import version
 
 import msgspec
 
 from warmup_job.catalog.names import bar_type_name, instrument_id_of
+from warmup_job.catalog.nautilus_version import nautilus_version
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import ConfigError
 from warmup_job.plan.strategy_plan import plan_strategies
@@ -95,5 +95,5 @@ def _requirements(venue: VenuePlan, needed: tuple[StreamPlan, ...], digest: str)
             name for name, plan in plans.items() if plan.needs_proof and plan.detector
         ),
         settings_digest=digest,
-        nautilus_trader=version("nautilus_trader"),
+        nautilus_trader=nautilus_version(),
     )
