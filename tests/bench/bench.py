@@ -32,7 +32,7 @@ PEERS = (
     "imports", "imports_later", "floor", "nautilus", "ccxt_sync", "ccxt_paginate", "python_binance",
 )  # fmt: skip
 
-
+KINDS = ("first", "later")
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "AVAXUSDT", "LINKUSDT", "FILUSDT", "XRPUSDT")
 
 
@@ -115,10 +115,10 @@ class Bench:
         ).close()
 
 
-def compare(bench: Bench, peers: list[str], runs: int) -> list[dict[str, object]]:
+def compare(bench: Bench, kinds: list[str], peers: list[str], runs: int) -> list[dict[str, object]]:
     """A row for each of ours (first, later) beside each peer; A B A B …, ratios pair by pair."""
     rows: list[dict[str, object]] = []
-    for kind in ("first", "later"):
+    for kind in kinds:
         bench.reset()
         bench.ours(later=kind == "later")
         for name in peers:
@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--weight", type=int, default=2400, help="a minute; 0: as good as no limit")
     parser.add_argument("--many", action="store_true", help="49 streams beside one, and no peers")
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     options = parser.parse_args()
     weight = options.weight or 100_000_000
     rows: list[dict[str, object]] = []
@@ -178,7 +179,8 @@ def main() -> None:
             return
         for bars in options.bars:
             with exchange(*arguments) as url:
-                rows += compare(Bench(url, bars, weight, Path(work)), options.peers, options.runs)
+                bench = Bench(url, bars, weight, Path(work))
+                rows += compare(bench, options.kinds, options.peers, options.runs)
     print("\n| bars | ours | beside | ratio | ours s | theirs s | ours MB | theirs MB | rows |")
     print("|---:|---|---|---:|---:|---:|---:|---:|---:|")
     for row in rows:

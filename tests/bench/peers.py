@@ -146,7 +146,7 @@ def floor(url: str, bars: int, out: Path) -> int:
 
 
 def imports(url: str, bars: int, out: Path) -> int:
-    """What a first run must import, and the same requests: no work beyond it."""
+    """ccxt and what makes an instrument in Nautilus, and the same requests: no work beyond it."""
     import ccxt.async_support  # noqa: F401
 
     import warmup_job.catalog.instruments
@@ -156,7 +156,7 @@ def imports(url: str, bars: int, out: Path) -> int:
 
 
 def imports_later(url: str, bars: int, out: Path) -> int:
-    """What a later run must import, and the same requests."""
+    """What our runs must import, and the same requests."""
     import ccxt.async_support  # noqa: F401
 
     return floor(url, bars, out)
