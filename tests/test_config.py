@@ -600,6 +600,7 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         "replay_history": "on_bar",
         "trader_id": "GRID-2",
         "order_id_tag": "a1",
+        "wait_for_snapshot": "90s",
     }
     assert set(options) == set(OPTIONS)
     variables = {f"WARMUP_{name.upper()}": value for name, value in options.items()}
@@ -619,6 +620,15 @@ def test_config_every_option_overrides_its_key(joined: Load, tmp_path: Path) -> 
         assert config.trade.silence_ms == 30_000
         assert (config.trade.first_bar, config.trade.replay) == ("on_bar", "on_bar")
         assert (config.trade.trader_id, config.trade.order_id_tag) == ("GRID-2", "a1")
+        assert config.trade.wait_for_snapshot_ms == 90_000
+
+
+@pytest.mark.parametrize("written", [0, "0", "0s"])
+def test_config_trader_need_not_wait_for_a_snapshot(joined: Load, written: object) -> None:
+    assert joined("").trade.wait_for_snapshot_ms == 0
+    assert joined(f"trade: {{wait_for_snapshot: {written}}}").trade.wait_for_snapshot_ms == 0
+    with pytest.raises(ConfigError, match="wait_for_snapshot: 'soon' is not a duration"):
+        joined("trade: {wait_for_snapshot: soon}")
 
 
 @pytest.mark.parametrize(

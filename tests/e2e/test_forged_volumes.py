@@ -28,7 +28,8 @@ from warmup_job.errors import SnapshotError
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.venue_client import open_client
 from warmup_job.snapshot.verify import open_snapshot, verify
-from warmup_job.trader.history import load_histories, open_for_trading
+from warmup_job.trader.history import load_histories
+from warmup_job.trader.usable_snapshot import open_for_trading
 
 pytestmark = pytest.mark.e2e
 

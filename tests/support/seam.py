@@ -45,6 +45,7 @@ from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.regime.detector import DetectorBar, RegimeDetector
 from warmup_job.trader.build_runner import build_runner
 from warmup_job.trader.history import load_histories
+from warmup_job.trader.snapshot_wait import NO_WAIT, SnapshotWait
 from warmup_job.trader.strategies import make_strategies
 
 HERE = "tests.support.seam_strategies"
@@ -221,6 +222,7 @@ async def start_over(
     publish: bool = True,
     connect_timeout_s: float = 30.0,
     mode: Mode = "paper",
+    wait: SnapshotWait = NO_WAIT,
 ) -> Seam:
     """Publish a snapshot, run a node and ``during``, stop it; then fetch the venue's bars.
 
@@ -229,6 +231,7 @@ async def start_over(
         after_loading: called with the histories loaded; the node requests what closes then.
         impatient: add a second strategy that sends orders all the time.
         publish: whether there is a snapshot at all.
+        wait: how long the trader waits for a snapshot.
     """
     if publish:
         await warm(plan, until=snapshot_until)
@@ -243,7 +246,7 @@ async def start_over(
             seam.strategies.append(Impatient(seam.grid))
 
         async def load_them() -> list[History]:
-            seam.histories = await load_histories(plan, client)
+            seam.histories = await load_histories(plan, client, wait)
             if after_loading is not None:
                 await after_loading(seam)
             return seam.histories

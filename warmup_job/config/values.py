@@ -155,8 +155,15 @@ def duration_ms(value: object) -> int:
     return int(amount)
 
 
+def pause_ms(value: object) -> int:
+    """Read a duration like `duration_ms`, or 0 for none; return ms."""
+    return 0 if value in (0, "0", "0s") and not isinstance(value, bool) else duration_ms(value)
+
+
 def written_duration(value_ms: int) -> str:
-    """``value_ms`` as `duration_ms` reads it, in the largest whole unit: 90s, 10m."""
+    """``value_ms`` as `pause_ms` reads it, in the largest whole unit: 90s, 10m; 0s."""
+    if not value_ms:
+        return "0s"
     unit = next(unit for unit, size in DURATION_UNITS_MS.items() if value_ms % size == 0)
     return f"{value_ms // DURATION_UNITS_MS[unit]}{unit}"
 

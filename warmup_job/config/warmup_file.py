@@ -43,6 +43,7 @@ from warmup_job.config.values import (
     interval,
     order_id_tag,
     paths,
+    pause_ms,
     references,
     shown,
     symbol,
@@ -336,6 +337,15 @@ class TradeSection(Section, frozen=True, kw_only=True):
             "receive it in no other way."
         ),
     ] = "none"
+    wait_for_snapshot_ms: Annotated[
+        int,
+        Written(pause_ms, "duration", written_duration),
+        _TRADES,
+        Meta(
+            description="Wait up to this long for a snapshot that a job beside the trader makes; "
+            "0s: do not wait."
+        ),
+    ] = msgspec.field(name="wait_for_snapshot", default=0)
     starting_balances: Annotated[
         tuple[Annotated[str, Written(balance, "amount and currency")], ...],
         Meta(description="Balances of the paper account."),

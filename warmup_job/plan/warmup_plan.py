@@ -45,6 +45,8 @@ class TraderPlan:
     """Trading halts when a websocket stream has sent nothing for this long, ms."""
     first_bar: FirstBar
     replay: Replay
+    wait_for_snapshot_ms: int
+    """How long the trader waits for a snapshot that a job beside it makes, ms; 0: not at all."""
     starting_balances: tuple[str, ...]
     """Balances of the paper account, such as ``10000 USDT``."""
     notify: NotifyPlan

@@ -28,7 +28,7 @@ import msgspec
 
 from warmup_job.errors import VolumeError
 from warmup_job.process.long_wait import LOG_EVERY_S
-from warmup_job.snapshot.durable import volume_error
+from warmup_job.snapshot.durable import read_regular_file, volume_error
 from warmup_job.snapshot.layout import LEASE, LOCK, STAGING
 from warmup_job.snapshot.lock_file import open_lock_file, try_lock
 
@@ -235,6 +235,22 @@ def _read(handle: int) -> LeaseRecord:
         return msgspec.json.decode(os.pread(handle, _RECORD_BYTES, 0), type=LeaseRecord)
     except (ValueError, RecursionError):  # malformed, or text that is not UTF-8
         return LeaseRecord()
+
+
+def read_lease(root: Path) -> LeaseRecord | None:
+    """Read who holds or held the lease; this takes no lock and needs no write access.
+
+    The record alone does not tell whether its owner still works: a dead one leaves it as it was.
+    The ``beat`` of one that works grows every `HEARTBEAT_S`.
+
+    Returns:
+        The record; None: it is missing or unreadable.
+    """
+    try:
+        content = read_regular_file(root / LEASE, _RECORD_BYTES)
+        return msgspec.json.decode(content, type=LeaseRecord)
+    except (OSError, ValueError, RecursionError):  # malformed, or text that is not UTF-8
+        return None
 
 
 def _owner(root: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loguru import logger
@@ -12,7 +11,6 @@ from warmup_job.acquire.judge import Verdict, explain
 from warmup_job.acquire.reuse import reusable_bars
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.nautilus_bars import bar_type_of, unpack_bars
-from warmup_job.catalog.nautilus_catalog import reader_schema, unpack_instrument, values_digest
 from warmup_job.catalog.packed_bars import float_columns
 from warmup_job.errors import (
     DataInvalidError,
@@ -31,17 +29,20 @@ from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.proof.rolling_certificate import RollingCertificate
 from warmup_job.proof.window import Bounds
 from warmup_job.snapshot.manifest import StreamEntry
-from warmup_job.snapshot.verify import Snapshot, verify
+from warmup_job.snapshot.rate_limits import wait_for_limit
+from warmup_job.snapshot.verify import Snapshot
+from warmup_job.trader.snapshot_wait import NO_WAIT, SnapshotWait, awaited_snapshot
+from warmup_job.trader.usable_snapshot import missing_bars_of, stored_instrument
 
 if TYPE_CHECKING:
     from nautilus_trader.model.instruments import Instrument
 
     from warmup_job.binance.client import BinanceClient
 
-_CLOCK_ERROR_MS = 5_000  # the client's estimate of Binance's clock lags by half a round trip
 
-
-async def load_histories(plan: WarmupPlan, client: BinanceClient) -> list[History]:
+async def load_histories(
+    plan: WarmupPlan, client: BinanceClient, wait: SnapshotWait = NO_WAIT
+) -> list[History]:
     """Load the history of every stream that a strategy needs.
 
     Without a usable snapshot each stream is fetched whole. If that fails too, its history is empty:
@@ -50,6 +51,7 @@ async def load_histories(plan: WarmupPlan, client: BinanceClient) -> list[Histor
     Args:
         plan: the resolved configuration.
         client: the open client; its clock is synchronised.
+        wait: how long to wait for a snapshot if there is none.
 
     Returns:
         The histories, in the order of ``plan.strategy_streams``.
@@ -60,7 +62,7 @@ async def load_histories(plan: WarmupPlan, client: BinanceClient) -> list[Histor
     """
     snapshot: Snapshot | None = None
     try:
-        snapshot = open_for_trading(plan, client.now_ms())
+        snapshot = await awaited_snapshot(plan, client.now_ms, wait)
     except SnapshotError as error:
         if plan.on_failure == "fail":
             raise
@@ -71,46 +73,12 @@ async def load_histories(plan: WarmupPlan, client: BinanceClient) -> list[Histor
 async def histories_of(
     plan: WarmupPlan, snapshot: Snapshot | None, client: BinanceClient
 ) -> list[History]:
-    """Load the histories like `load_histories`, but from a snapshot of `open_for_trading`."""
+    """Load the histories like `load_histories`, but from a snapshot of `awaited_snapshot`."""
+    # A job that ran beside the trader may have been limited or banned while the trader waited.
+    await wait_for_limit((plan.root,), plan.venue.endpoint)
     now_ms = client.now_ms()
     client.extend_deadline(plan.deadline_ms)
     return [await _load(plan, each, snapshot, client, now_ms) for each in plan.strategy_streams]
-
-
-def open_for_trading(plan: WarmupPlan, now_ms: int) -> Snapshot:
-    """Verify the current snapshot; it may be old.
-
-    Args:
-        plan: what the snapshot must have been made for.
-        now_ms: Binance's clock, UTC ms.
-
-    Raises:
-        SnapshotError: it cannot be used; the message has every problem that was found.
-    """
-    snapshot = verify(
-        plan.root,
-        now_ms=now_ms,
-        clock_error_ms=_CLOCK_ERROR_MS,
-        requirements=replace(plan.snapshot_requirements, catalog_schema=reader_schema()),
-    )
-    for entry in snapshot.manifest.instruments:  # `verify` does not import Nautilus
-        instrument = _stored_instrument(snapshot, entry.instrument_id)
-        if values_digest(instrument) != entry.values_digest:
-            raise SnapshotError(
-                f"the snapshot {snapshot.folder.name} cannot be used: {entry.instrument_id} is not "
-                "the instrument that its manifest names"
-            )
-    logger.info(
-        "snapshot {snapshot} verified: {files} file(s) unaltered",
-        event="snapshot.verified",
-        snapshot=snapshot.folder.name,
-        files=len(snapshot.manifest.files),
-    )
-    for reason in snapshot.manifest.degraded:
-        logger.warning(
-            "the snapshot is degraded: {reason}", event="snapshot.degraded", reason=reason
-        )
-    return snapshot
 
 
 async def _load(
@@ -128,8 +96,8 @@ async def _load(
         last_ms = plan.stream.interval.last_closed(now_ms)
         age_ms = _age_ms(plan.stream.interval, entry, client.now_ms())
         try:
-            instrument = _stored_instrument(snapshot, entry.instrument_id)
-            if age_ms <= warmup.max_age_ms and _missing(plan, entry, last_ms) < plan.bars:
+            instrument = stored_instrument(snapshot, entry.instrument_id)
+            if age_ms <= warmup.max_age_ms and missing_bars_of(plan, entry, last_ms) < plan.bars:
                 logger.info(
                     "{stream}: {bars} bars to {last_close}",
                     event="stream.loaded",
@@ -186,23 +154,9 @@ def _age_ms(interval: Interval, entry: StreamEntry, now_ms: int) -> int:
     return now_ms - interval.next(missing_ms)
 
 
-def _missing(plan: StreamPlan, entry: StreamEntry, last_ms: int) -> int:
-    """Return how many bars have closed since, up to the one that opened at ``last_ms``."""
-    interval = plan.stream.interval
-    return interval.count(interval.next(interval.floor(entry.last_close)), last_ms)
-
-
 def _stored(snapshot: Snapshot, entry: StreamEntry) -> AcquiredBars:
     verdict = Verdict(entry.bar_count, entry.certificate, tuple(entry.indicators))
     return AcquiredBars(snapshot.bars(entry), entry.gaps, entry.from_listing, None, verdict)
-
-
-def _stored_instrument(snapshot: Snapshot, instrument_id: str) -> Instrument:
-    for entry in snapshot.manifest.instruments:
-        packed = snapshot.instrument(entry) if entry.instrument_id == instrument_id else None
-        if packed is not None:
-            return unpack_instrument(packed)
-    raise SnapshotError(f"the snapshot has no instrument {instrument_id}")
 
 
 async def _fetch_instrument(client: BinanceClient, plan: StreamPlan, now_ms: int) -> Instrument:

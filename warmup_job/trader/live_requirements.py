@@ -23,8 +23,9 @@ from warmup_job.market.symbol import venue_symbol
 from warmup_job.plan.venue_plan import VenuePlan
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.snapshot.rate_limits import record_limit
-from warmup_job.trader.history import histories_of, open_for_trading
+from warmup_job.trader.history import histories_of
 from warmup_job.trader.size_requirements import order_size_problems
+from warmup_job.trader.snapshot_wait import NO_WAIT, SnapshotWait, awaited_snapshot
 
 if TYPE_CHECKING:
     from warmup_job.binance.account_reader import AccountSnapshot
@@ -51,7 +52,12 @@ class LiveStart:
 
 
 async def check_live_requirements(
-    plan: WarmupPlan, client: BinanceClient, identity: TraderIdentity, *, take_over: bool
+    plan: WarmupPlan,
+    client: BinanceClient,
+    identity: TraderIdentity,
+    wait: SnapshotWait = NO_WAIT,
+    *,
+    take_over: bool,
 ) -> LiveStart:
     """Check every requirement of live trading and report all that fail at once.
 
@@ -59,6 +65,7 @@ async def check_live_requirements(
         plan: what to trade and where.
         client: the client of the exchange; its clock has been synchronised.
         identity: tells which open orders are the trader's own.
+        wait: how long to wait for a snapshot; not at all if another requirement is not met.
         take_over: whether open orders of other traders become this one's.
 
     Raises:
@@ -73,7 +80,7 @@ async def check_live_requirements(
         adopted = frozenset(foreign_orders(identity, account))
     elif account is not None and (other := other_traders_problem(identity, account)):
         problems.append(other)
-    found, histories = await _load(plan, client)
+    found, histories = await _load(plan, client, NO_WAIT if problems else wait)
     problems += found
     problems += order_size_problems(plan.strategies, histories)
     if problems:
@@ -208,10 +215,12 @@ async def _account_problems(
         raise TraderError(f"Binance does not answer about the account: {error}") from None
 
 
-async def _load(plan: WarmupPlan, client: BinanceClient) -> tuple[list[str], list[History]]:
+async def _load(
+    plan: WarmupPlan, client: BinanceClient, wait: SnapshotWait
+) -> tuple[list[str], list[History]]:
     """Load the histories, refreshed where the snapshot is old; a snapshot is required."""
     try:
-        snapshot = open_for_trading(plan, client.now_ms())
+        snapshot = await awaited_snapshot(plan, client.now_ms, wait)
         histories = await histories_of(plan, snapshot, client)
     except SnapshotError as error:
         return [f"the snapshot: {problem}" for problem in error.problems], []

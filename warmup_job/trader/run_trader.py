@@ -6,6 +6,7 @@ The exchange's clock is read while Nautilus is imported; the rest is in `session
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 
 
 async def trade(
-    plan: WarmupPlan, mode: Mode = "paper", *, stop: asyncio.Event, take_over: bool = False
+    plan: WarmupPlan,
+    mode: Mode = "paper",
+    *,
+    stop: asyncio.Event,
+    take_over: bool = False,
+    job: Callable[[], int | None] | None = None,
 ) -> TradeSummary:
     """Trade until ``stop`` is set or a signal comes.
 
@@ -47,6 +53,8 @@ async def trade(
         stop: set it to shut the trader down.
         take_over: in live mode, whether open orders of another trader, which no longer runs, become
             this one's.
+        job: returns the exit code of the job that this process has started, None while it runs;
+            the trader waits for its end. None: the wait is ``trade.wait_for_snapshot``.
 
     Returns:
         What the trader did.
@@ -120,8 +128,9 @@ async def trade(
             asyncio.to_thread(import_module, "warmup_job.trader.session"), _read_clock(client)
         )
         summary: TradeSummary = await session.run_session(
-            plan, mode, client, stop, reporter, state_dir, operator, identity, take_over=take_over
-        )
+            plan, mode, client, stop, reporter, state_dir, operator, identity,
+            take_over=take_over, job=job,
+        )  # fmt: skip
         return summary
 
 

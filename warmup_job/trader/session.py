@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from warmup_job.handoff.identity_file import adopt
 from warmup_job.handoff.live_bars.stream_history import History
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.outgoing_orders.order_ids import TraderIdentity
-from warmup_job.handoff.reporting.report import Reporter
+from warmup_job.handoff.reporting.report import Reporter, process_started_ms
 from warmup_job.handoff.runner import BaseRunner
 from warmup_job.handoff.state_dir import StateDir
 from warmup_job.handoff.strategy_features import HasDetector
@@ -25,11 +26,15 @@ from warmup_job.trader.drawdown_stops import lift_drawdown_stops
 from warmup_job.trader.history import load_histories
 from warmup_job.trader.live_requirements import check_live_requirements
 from warmup_job.trader.size_requirements import order_size_problems
+from warmup_job.trader.snapshot_wait import SnapshotWait
 from warmup_job.trader.strategies import make_strategies
 from warmup_job.trader.summary import TradeSummary
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
+
+
+_JOB_ENDS_MS = 10_000  # a job that gives up at its deadline still has to start and to end
 
 
 async def run_session(
@@ -43,6 +48,7 @@ async def run_session(
     identity: TraderIdentity,
     *,
     take_over: bool,
+    job: Callable[[], int | None] | None = None,
 ) -> TradeSummary:
     """Warm up, go live and trade until ``stop`` is set or a signal comes.
 
@@ -56,6 +62,8 @@ async def run_session(
         operator: what the operator wants.
         identity: marks the trader's orders.
         take_over: whether open orders of other traders become this one's.
+        job: returns the exit code of the job that this process has started, None while it runs;
+            the trader waits for its end. None: the wait is ``trade.wait_for_snapshot``.
 
     Raises:
         ConfigError: on paper, the exchange's minimum would make orders much larger than configured.
@@ -72,14 +80,20 @@ async def run_session(
     reporter.make_markets = runner.markets
     operator.on_lift = partial(lift_drawdown_stops, strategies, runner)
     runner.enter("verifying", str(plan.root))
+    wait = SnapshotWait(
+        plan.trader.wait_for_snapshot_ms if job is None else plan.deadline_ms + _JOB_ENDS_MS,
+        process_started_ms(),
+        job,
+        on_wait=partial(runner.enter, "verifying"),
+    )
     if mode == "live":  # check the requirements before there is a node
-        start = await check_live_requirements(plan, client, identity, take_over=take_over)
+        start = await check_live_requirements(plan, client, identity, wait, take_over=take_over)
         if start.adopted:
             identity = adopt(state_dir, identity, start.adopted)
             runner.settings = replace(runner.settings, identity=identity)
         loaded = asyncio.create_task(start.loaded())
     else:
-        loaded = asyncio.create_task(_load_for_paper(plan, client))
+        loaded = asyncio.create_task(_load_for_paper(plan, client, wait))
     try:
         await runner.run(stop, lambda: loaded)
     finally:
@@ -87,8 +101,10 @@ async def run_session(
     return summarise(runner)
 
 
-async def _load_for_paper(plan: WarmupPlan, client: BinanceClient) -> list[History]:
-    histories = await load_histories(plan, client)
+async def _load_for_paper(
+    plan: WarmupPlan, client: BinanceClient, wait: SnapshotWait
+) -> list[History]:
+    histories = await load_histories(plan, client, wait)
     problems = order_size_problems(plan.strategies, histories)
     if problems:
         raise ConfigError("\n  ".join(problems))
