@@ -21,53 +21,6 @@ from tests.support.suite import REPO
 
 RUNS = 9
 BARS = 200_000
-_BARE = """
-import asyncio, os, sys
-from decimal import Decimal
-from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
-from nautilus_trader.adapters.binance.config import (
-    BinanceDataClientConfig, BinanceInstrumentProviderConfig)
-from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
-from nautilus_trader.adapters.sandbox.config import SandboxExecutionClientConfig
-from nautilus_trader.adapters.sandbox.factory import SandboxLiveExecClientFactory
-from nautilus_trader.common.config import LoggingConfig
-from nautilus_trader.live.config import LiveExecEngineConfig, TradingNodeConfig
-from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.data import BarType
-from nautilus_trader.model.identifiers import InstrumentId
-from nautilus_trader.trading.strategy import Strategy
-
-ID = InstrumentId.from_str("BTCUSDT-PERP.BINANCE")
-
-class Cold(Strategy):
-    def on_start(self):
-        self.subscribe_bars(BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"))
-        self.subscribe_quote_ticks(ID)
-    def on_quote_tick(self, tick):
-        print("live", file=sys.stderr, flush=True)
-        os._exit(0)
-
-async def main():
-    node = TradingNode(TradingNodeConfig(
-        logging=LoggingConfig(log_level="ERROR"),
-        exec_engine=LiveExecEngineConfig(reconciliation=False),
-        data_clients={"BINANCE": BinanceDataClientConfig(
-            account_type=BinanceAccountType.USDT_FUTURES,
-            base_url_http=os.environ["WARMUP_EXCHANGE_URL"],
-            base_url_ws=os.environ["WARMUP_EXCHANGE_WS_URL"],
-            instrument_provider=BinanceInstrumentProviderConfig(load_ids=frozenset({ID})))},
-        exec_clients={"BINANCE": SandboxExecutionClientConfig(
-            venue="BINANCE", oms_type="HEDGING", account_type="MARGIN",
-            starting_balances=["10000 USDT"], default_leverage=Decimal(5))},
-    ), loop=asyncio.get_running_loop())
-    node.add_data_client_factory("BINANCE", BinanceLiveDataClientFactory)
-    node.add_exec_client_factory("BINANCE", SandboxLiveExecClientFactory)
-    node.trader.add_strategy(Cold())
-    node.build()
-    await node.run_async()
-
-asyncio.run(main())
-"""
 
 
 def seconds_until(word: str, *command: str) -> float:
@@ -122,8 +75,7 @@ def main() -> None:
         config = ("--config", "configs/demo.yaml", "--root", f"{folder}/snapshot")
         subprocess.run([*job, "run", *config], cwd=REPO, env=os.environ, check=True,
                        capture_output=True)  # fmt: skip
-        bare = Path(folder) / "bare.py"
-        bare.write_text(_BARE)
+        bare = Path(__file__).with_name("bare_node.py")
         pairs = []
         for _ in range(RUNS):
             subprocess.run([*job, "run", *config], cwd=REPO, env=os.environ, check=True,

@@ -29,6 +29,8 @@ class Pods:
     image: str
     suffix: str
     overlay: str = "overlays/demo"
+    network: str = ""
+    """A network of podman's; empty: its own for `kube play`."""
     played: list[Path] = field(default_factory=list)
 
     def play(self, documents: list[Any]) -> subprocess.CompletedProcess[str]:
@@ -36,7 +38,10 @@ class Pods:
         path = self.folder / f"{len(self.played)}.yaml"
         path.write_text(yaml.safe_dump_all(documents))
         self.played.append(path)
-        done: subprocess.CompletedProcess[str] = command("podman", "kube", "play", str(path))
+        network = ("--network", self.network) if self.network else ()
+        done: subprocess.CompletedProcess[str] = command(
+            "podman", "kube", "play", *network, str(path)
+        )
         return done
 
     def name(self, of: str) -> str:
