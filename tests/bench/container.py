@@ -1,13 +1,11 @@
 """The image beside a plain one, and the job and trader in containers: `make bench-container`.
 
 Prints the tables of docs/performance.md. Whole processes, alternating; ratios are medians of pairs.
-Dropping the page cache needs root on the engine's machine; without it the cold row is left out.
+The last and longest part is `pod_start`, which can be run alone.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import secrets
 import statistics
 import subprocess
@@ -16,20 +14,25 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from tests.bench.pod_node import CONDITIONS
+from tests.bench.pod_start import CASES, IMAGE, compare
 from tests.support.commands import clean_env
 from tests.support.containers import checked, command
-from tests.support.pods import Pods
+from tests.support.pods import load_into_podman
 from tests.support.suite import REPO
 from tests.support.waiting import until
 
-IMAGE, PLAIN = "warmup-job:bench", "warmup-job:plain"
-DROP_CACHES = Path("/proc/sys/vm/drop_caches")
-PEAK = (
-    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=2); "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
-)
+PLAIN = "warmup-job:plain"
+MEASURED = """
+import pathlib, resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=2)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+peaks = ("memory.peak", "memory/memory.max_usage_in_bytes")  # cgroup v2, v1
+(peak,) = [e for e in (pathlib.Path("/sys/fs/cgroup", name) for name in peaks) if e.exists()]
+print(used.ru_maxrss * 1024 // 10**6, int(peak.read_text()) // 10**6,
+      f"{used.ru_utime + used.ru_stime:.1f}")
+"""
 RUNS = 5
 
 
@@ -57,7 +60,9 @@ def main() -> int:
     finally:
         command("docker", "kill", exchange)
         until(lambda: command("docker", "network", "rm", network).returncode == 0)
-    to_live()
+    with tempfile.TemporaryDirectory() as folder:
+        image = load_into_podman(IMAGE, Path(folder))
+    compare(list(CASES), list(CONDITIONS), RUNS, image)
     return 0
 
 
@@ -102,7 +107,7 @@ def overhead(network: str, port: str) -> None:
 
 
 def memory(network: str) -> None:
-    """The most that each process has held, MB: what requests and limits come from."""
+    """What each process and its container used: what requests and limits come from."""
     where = [
         *("-e", "WARMUP_EXCHANGE_URL=http://exchange:8080"),
         *("-e", "WARMUP_EXCHANGE_WS_URL=ws://exchange:8080"),
@@ -115,69 +120,20 @@ def memory(network: str) -> None:
         "run, 100,000 bars": ["run", "--streams", "BTCUSDT:1m:100000", "--deadline", "300s"],
         "trade, a minute live": ["trade", "--mode", "paper", "--stop-after", "75s"],
     }
-    row("the most that is held", "MB")
+    row("process", "peak MB", "peak of its cgroup MB", "CPU s")
     for name, arguments in steps.items():
         output = checked(
             *("docker", "run", "--rm", "--network", network, *where, "-v", f"{volume}:/snapshot"),
-            *("--entrypoint", "python", IMAGE, "-c", PEAK, "warmup-job", *arguments),
+            *("--entrypoint", "python", IMAGE, "-c", MEASURED, "warmup-job", *arguments),
         )
-        row(name, output.split()[-1])
+        row(name, *output.split()[-3:])
     output = checked(
-        *("docker", "run", "--rm", "--entrypoint", "python", IMAGE, "-c", PEAK),
+        *("docker", "run", "--rm", "--entrypoint", "python", IMAGE, "-c", MEASURED),
         *("timeout", "20", "warmup-job", "exchange"),
     )
-    row("exchange, 20 s that nobody asks it", output.split()[-1])
+    row("exchange, 20 s that nobody asks it", *output.split()[-3:])
     checked("docker", "volume", "rm", volume)
     print()
-
-
-def to_live() -> None:
-    """From `podman kube play` of the demo to /readyz, the init container within it."""
-    archive = Path(tempfile.mkdtemp()) / "image.tar"
-    checked("docker", "save", "-o", str(archive), IMAGE)
-    checked("podman", "load", "-q", "-i", str(archive))
-    archive.unlink()
-    row("pod start to live", "s", "init container s", "trader s")
-    for name, prepare in (("warm page cache", None), ("cold page cache", drop_caches)):
-        measured = [one_pod(prepare) for _ in range(RUNS)]
-        row(name, *(f"{statistics.median(each):.1f}" for each in zip(*measured, strict=True)))
-
-
-def one_pod(prepare: Callable[[], None] | None) -> tuple[float, float, float]:
-    """Seconds in all, of the init container, and of the trader."""
-    with tempfile.TemporaryDirectory() as folder:
-        pods = Pods(Path(folder), f"docker.io/library/{IMAGE}", secrets.token_hex(3))
-        try:
-            pods.exchange()
-            if prepare:
-                prepare()
-            began = time.time()
-            done = pods.play(pods.pod())
-            assert done.returncode == 0, done.stderr
-            until(lambda: "live: contiguous" in pods.log(pods.trader()))
-            inspected: Any = json.loads(checked("podman", "inspect", pods.trader()))[0]
-            started = seconds(inspected["State"]["StartedAt"])
-            (live,) = [
-                seconds(json.loads(line)["time"])
-                for line in pods.log(pods.trader()).splitlines()
-                if "live: contiguous" in line
-            ]
-            return live - began, started - began, live - started
-        finally:
-            pods.clear()
-
-
-def drop_caches() -> None:
-    """As after a node's start: nothing of the image is in memory."""
-    subprocess.run(["sync"], check=True)
-    DROP_CACHES.write_text("3")
-
-
-def seconds(text: str) -> float:
-    """An ISO time as a Unix time, s; nanoseconds are cut to what Python knows."""
-    from datetime import datetime
-
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
 
 
 def timed(act: Callable[[], object]) -> float:
