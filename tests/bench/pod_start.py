@@ -253,12 +253,13 @@ def _start(pods: Pods, case: Case, site: Site) -> Start:
 def _documents(pods: Pods, case: Case, site: Site) -> list[Any]:
     """Return the objects of k8s/ for this case, with the exchange of the bench."""
     documents = pods.pod(
-        WARMUP_VENUE="/etc/warmup-job/simulated.yaml",
         WARMUP_EXCHANGE_URL=site.exchange,
         WARMUP_EXCHANGE_WS_URL=site.exchange.replace("http", "ws"),
         WARMUP_ON_FAILURE="fail",
     )
     documents = [each for each in documents if each["kind"] != "PersistentVolumeClaim"]
+    (settings,) = [each["data"] for each in documents if "WARMUP_VENUE" in each.get("data", {})]
+    settings["WARMUP_VENUE"] = "/etc/warmup-job/simulated.yaml"
     (pod,) = [each["spec"] for each in documents if each["kind"] == "Pod"]
     pod["restartPolicy"] = "Never"  # a container that fails must not hide it
     for volume in pod["volumes"]:
