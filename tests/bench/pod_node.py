@@ -73,9 +73,10 @@ def drop_page_cache() -> None:
     _DROP_CACHES.write_text("3")
 
 
-def reset_peak() -> None:
-    """Forget the peak of `peak_mb`."""
+def reset_peak() -> int:
+    """Forget the peak of `peak_mb`; return what ended pods left, which is page cache, MB."""
     _file("memory", _PODS, "memory.max_usage_in_bytes").write_text("0")
+    return peak_mb()
 
 
 def peak_mb() -> int:

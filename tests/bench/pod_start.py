@@ -55,8 +55,8 @@ _EVENTS = {  # by role: what a line of the log has, and what it means
     },
     "trader": {
         '"event": "http.listening"': "trader: command line imported",
-        '"state": "waiting"': "trader: waits for the snapshot",
         '"state": "verifying"': "trader: Nautilus imported",
+        '"event": "snapshot.awaited"': "trader: found the snapshot that it waited for",
         '"event": "snapshot.verified"': "trader: snapshot verified",
         '"state": "warming"': "trader: node started, bars loaded",
         '"state": "filling"': "trader: strategy warm, waits for websocket and fill",
@@ -129,6 +129,12 @@ def _old(documents: list[Any], pod: Any, site: Site) -> None:
     volume["persistentVolumeClaim"] = {"claimName": site.snapshot}
 
 
+def _together(documents: list[Any], pod: Any, site: Site) -> None:
+    """Start the job beside the trader, which waits for its snapshot."""
+    pod["containers"] += pod.pop("initContainers")
+    pod["containers"][0]["env"].append({"name": "WARMUP_WAIT_FOR_SNAPSHOT", "value": "60s"})
+
+
 class Case(NamedTuple):
     """One order of starting."""
 
@@ -140,6 +146,7 @@ class Case(NamedTuple):
 CASES = {
     "bare": Case("a bare Nautilus node", _bare),
     "init": Case("init container first (`k8s/base`)", _init),
+    "together": Case("job and trader at once", _together),
     "old": Case("the trader alone, on a snapshot 3 h old", _old),
 }
 
@@ -239,12 +246,12 @@ def _attempt(name: str, condition: Condition, site: Site) -> Start | str:
 def _start(pods: Pods, case: Case, site: Site) -> Start:
     documents = _documents(pods, case, site)
     busy = load()
-    reset_peak()
+    base_mb = reset_peak()
     used_s, began_s = cpu_s(), time.time()
     done = pods.play(documents)
     assert done.returncode == 0, done.stderr
     _await_live(pods)
-    used_s, peak = cpu_s() - used_s, peak_mb()
+    used_s, peak = cpu_s() - used_s, peak_mb() - base_mb
     marks = {name: at_s - began_s for name, at_s in _marks(pods)}
     assert "live" in marks, pods.log(pods.trader())
     return Start(marks, used_s, peak, busy)
