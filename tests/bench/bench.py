@@ -42,6 +42,8 @@ class Run(NamedTuple):
     wall_s: float
     peak_mb: float
     rows: int
+    processor_s: float
+    """Of all its threads; unlike the time on the wall it holds on a busy machine."""
 
 
 @contextmanager
@@ -73,7 +75,8 @@ def timed(command: list[str], env: dict[str, str]) -> Run:
     if process.returncode:
         raise SystemExit(f"{command} failed: {err[-2000:]}")
     rows = re.search(r"(\d+) bars of", out) or re.search(r"(\d+)\s*$", out)
-    return Run(wall, usage.ru_maxrss / 1024, int(rows[1]) if rows else 0)
+    processor_s = usage.ru_utime + usage.ru_stime
+    return Run(wall, usage.ru_maxrss / 1024, int(rows[1]) if rows else 0, processor_s)
 
 
 class Bench:
@@ -138,6 +141,15 @@ def compare(bench: Bench, kinds: list[str], peers: list[str], runs: int) -> list
                     "ours_mb": round(max(a.peak_mb for a, _ in pairs)),
                     "peer_mb": round(max(b.peak_mb for _, b in pairs)),
                     "peer_rows": pairs[0][1].rows,
+                    "processor_ratio": round(
+                        statistics.median(a.processor_s / b.processor_s for a, b in pairs), 2
+                    ),
+                    "ours_processor_s": round(
+                        statistics.median(a.processor_s for a, _ in pairs), 2
+                    ),
+                    "peer_processor_s": round(
+                        statistics.median(b.processor_s for _, b in pairs), 2
+                    ),
                 }
             )
             print(json.dumps(rows[-1]), flush=True)
@@ -181,8 +193,9 @@ def main() -> None:
             with exchange(*arguments) as url:
                 bench = Bench(url, bars, weight, Path(work))
                 rows += compare(bench, options.kinds, options.peers, options.runs)
-    print("\n| bars | ours | beside | ratio | ours s | theirs s | ours MB | theirs MB | rows |")
-    print("|---:|---|---|---:|---:|---:|---:|---:|---:|")
+    heads = "bars | ours | beside | ratio | ours s | theirs s | ours MB | theirs MB | rows"
+    print(f"\n| {heads} | processor: ratio | ours s | theirs s |")
+    print("|---:|---|---|" + "---:|" * 9)
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
     print(f"\nchildren's peak: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024} MB")
