@@ -50,7 +50,7 @@ def test_environment_variables_that_are_read_are_not_reported(environ: dict[str,
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("command", ["plan", "run", "trade"])
+@pytest.mark.parametrize("command", ["plan", "run", "trade", "up"])
 def test_environment_unknown_variable_is_a_warning_of_the_command(
     exchange: Exchange, tmp_path: Path, command: str
 ) -> None:
@@ -65,7 +65,7 @@ def test_environment_unknown_variable_is_a_warning_of_the_command(
         "WARMUP_MAX_BRAS": "Hush", "WARMUP_MY_SYMBOL": "BTCUSDT", "WARMUP_UNTIL": "-1m",
         "WARMUP_EXCHANGE_SEED": "3", "WARMUP_LOG_LEVEL": "info",
     }  # fmt: skip
-    more = ("--mode", "paper", "--stop-after", "100ms") if command == "trade" else ()
+    more = ("--mode", "paper", "--stop-after", "100ms") if command in {"trade", "up"} else ()
     done = job(command, "--config", config, *more, env=environ)
     warnings = [line for line in done.messages if "unknown variable" in line]
     assert warnings == ["WARMUP_MAX_BRAS: unknown variable, ignored; did you mean WARMUP_MAX_BARS?"]

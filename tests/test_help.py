@@ -88,7 +88,7 @@ def test_each_example_of_plan_runs(example: str) -> None:
 
 
 def test_options_are_in_sections() -> None:
-    for name in ("run", "trade", "exchange"):
+    for name in ("run", "trade", "up", "exchange"):
         done = CliRunner().invoke(cli, [name, "--help"])
         titles = re.findall(r"^(\S.*):$", done.output, re.MULTILINE)
         assert titles[0] == "Options"

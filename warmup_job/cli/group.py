@@ -18,9 +18,13 @@ from warmup_job.cli.sectioned_command import examples
 from warmup_job.cli.study_command import study
 from warmup_job.cli.trade_command import trade
 from warmup_job.cli.trader_command import trader
+from warmup_job.cli.up_command import up
 from warmup_job.cli.verify_command import verify
 from warmup_job.process.fast_start import resume_garbage_collector
 from warmup_job.process.logs import LogFormat
+
+_RESUMING = frozenset({"run", "trade", "up"})
+"""Commands that resume the garbage collector themselves, after their own imports."""
 
 
 @click.group(
@@ -65,10 +69,10 @@ def cli(
     """
     level = "WARNING" if quiet else "DEBUG" if verbose else log_level.upper()
     context.obj = LogSettings(level, log_format)
-    if context.invoked_subcommand not in {"run", "trade"}:  # these do it after their own imports
+    if context.invoked_subcommand not in _RESUMING:
         resume_garbage_collector()
 
 
-_COMMANDS = (init, plan, run, verify, inspect, chart, doctor, study, trade, trader, exchange)
+_COMMANDS = (init, plan, run, verify, inspect, chart, doctor, study, trade, up, trader, exchange)
 for _command in (*_COMMANDS, completion):
     cli.add_command(_command)

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from warmup_job.snapshot.status import Status
 
 
+full_option = click.option(
+    "--full", envvar="WARMUP_FULL", show_envvar=True, is_flag=True,
+    help="Fetch all bars again, also those that the last snapshot has.",
+)  # fmt: skip
+
+
 @click.command(
     cls=ConfigCommand,
     epilog=examples(
@@ -50,8 +56,7 @@ if TYPE_CHECKING:
 @on_config
 @click.option("--dry-run", envvar="WARMUP_DRY_RUN", show_envvar=True, is_flag=True,
               help="Fetch and check, but do not publish.")  # fmt: skip
-@click.option("--full", envvar="WARMUP_FULL", show_envvar=True, is_flag=True,
-              help="Fetch all bars again, also those that the last snapshot has.")  # fmt: skip
+@full_option
 @until_option
 @click.option("--repeat-every", "pause_ms", cls=RenamedOption, old_flag="--every",
               old_variable="WARMUP_EVERY", envvar="WARMUP_REPEAT_EVERY", show_envvar=True,
@@ -89,6 +94,16 @@ def run(
     sys.exit(until_stopped(runs()))
 
 
+def run_beside_trader(plan: WarmupPlan, *, full: bool) -> int:
+    """Run the job once, as a process beside a trader that has the terminal; return its exit code.
+
+    Its result goes to the log, because stdout is for the trader's.
+    """
+    check_strategies(plan)
+    options = _RunOptions(None, dry_run=False, full=full, as_json=False, pause_ms=None, beside=True)
+    return until_stopped(_run_once(plan, options, None)).exit_code
+
+
 class _RunOptions(NamedTuple):
     """The options of ``run`` that are not keys of the configuration."""
 
@@ -99,6 +114,8 @@ class _RunOptions(NamedTuple):
     as_json: bool
     pause_ms: int | None
     """The time until the next run (ms); None: this is the only one."""
+    beside: bool = False
+    """Whether a trader beside it has stdout and the terminal."""
 
 
 async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None) -> Status:
@@ -118,7 +135,7 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
     outcome, started_s = Outcome(), time.monotonic()
     progress = RunProgress(plan)
     try:
-        async with shown_progress(progress):
+        async with shown_progress(progress, draws=not options.beside):
             outcome = await warm(
                 plan, until=options.until, dry_run=options.dry_run, full=options.full,
                 progress=progress.add, on_budget=progress.begin,
@@ -152,7 +169,10 @@ async def _run_once(plan: WarmupPlan, options: _RunOptions, last: Status | None)
             )
     if not options.dry_run:
         _write_status(root, status)
-    _report(outcome, status, options.as_json)
+    if not options.beside:
+        _report(outcome, status, options.as_json)
+    elif not code:
+        logger.info("{_result}", event="job.published", _result=message)
     return status
 
 

@@ -24,20 +24,21 @@ _FORM = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} bars{postfix}"
 
 @asynccontextmanager
 async def shown_progress(
-    progress: RunProgress, *, every_s: float = LOG_EVERY_S
+    progress: RunProgress, *, every_s: float = LOG_EVERY_S, draws: bool = True
 ) -> AsyncIterator[None]:
     """Show ``progress`` on stderr while the block runs.
 
     Args:
         progress: What to show.
-        every_s: Seconds between two lines, if stderr is not a terminal.
+        every_s: Seconds between two lines, if no bar is drawn.
+        draws: Whether a bar is drawn if stderr is a terminal.
     """
     context = click.get_current_context(silent=True)
     settings = None if context is None else context.find_object(LogSettings)
     if settings is not None and settings.is_quiet:
         yield
         return
-    show = _draw(progress) if can_redraw(sys.stderr) else _log(progress, every_s)
+    show = _draw(progress) if draws and can_redraw(sys.stderr) else _log(progress, every_s)
     task = asyncio.create_task(show, name="progress")
     try:
         yield

@@ -41,7 +41,7 @@ FRACTION: Final = Meta(extra={"unit": "fraction"})
 PERCENT: Final = Meta(extra={"unit": "percent"})
 """A share written in percent: 65 is 65 %. An error suggests it for 0.65."""
 
-Command = Literal["plan", "run", "trade"]
+Command = Literal["plan", "run", "trade", "up"]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,9 +81,9 @@ def _listed(*keys: str, least: int) -> Callable[[object], object]:
 Duration = Annotated[int, Written(duration_ms, "duration", written_duration)]
 _STREAM_LIST = Written(_listed("symbol", "interval", "bars", least=2), "SYMBOL:INTERVAL[:BARS],…")
 _INDICATOR_LIST = Written(_listed("kind", "period", "bars", least=2), "KIND:PERIOD[:BARS],…")
-_EVERYWHERE = Override(("plan", "run", "trade"))
-_FETCHES = Override(("run", "trade"))
-_TRADES = Override(("trade",))
+_EVERYWHERE = Override(("plan", "run", "trade", "up"))
+_FETCHES = Override(("run", "trade", "up"))
+_TRADES = Override(("trade", "up"))
 
 
 class StreamSection(Section, frozen=True, kw_only=True):
@@ -213,7 +213,7 @@ class SnapshotSection(Section, frozen=True, kw_only=True):
         ),
     ] = Path("/snapshot")
     keep: Annotated[
-        int, Override(("run",)), Meta(ge=1, description="Number of snapshots to keep.")
+        int, Override(("run", "up")), Meta(ge=1, description="Number of snapshots to keep.")
     ] = 3
     max_age_ms: Annotated[
         Duration,
@@ -331,7 +331,7 @@ class TradeSection(Section, frozen=True, kw_only=True):
     ] = "history"
     replay: Annotated[
         Replay,
-        Override(("trade",), name="replay_history"),  # `exchange --replay` is another option
+        Override(("trade", "up"), name="replay_history"),  # `exchange --replay` is another option
         Meta(
             description="Replay history through on_bar, with orders denied, for strategies that "
             "receive it in no other way."
@@ -340,10 +340,10 @@ class TradeSection(Section, frozen=True, kw_only=True):
     wait_for_snapshot_ms: Annotated[
         int,
         Written(pause_ms, "duration", written_duration),
-        _TRADES,
+        Override(("trade",)),
         Meta(
             description="Wait up to this long for a snapshot that a job beside the trader makes; "
-            "0s: do not wait."
+            "0s: do not wait. `up` waits until its job has ended."
         ),
     ] = msgspec.field(name="wait_for_snapshot", default=0)
     starting_balances: Annotated[

@@ -83,7 +83,8 @@ async def run_session(
     wait = SnapshotWait(
         plan.trader.wait_for_snapshot_ms if job is None else plan.deadline_ms + _JOB_ENDS_MS,
         process_started_ms(),
-        job,
+        # A job that ends because both are asked to stop is no reason to fetch a window.
+        None if job is None else lambda: None if stop.is_set() else job(),
         on_wait=partial(runner.enter, "verifying"),
     )
     if mode == "live":  # check the requirements before there is a node
