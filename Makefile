@@ -38,8 +38,12 @@ test-image: setup ## run all tests inside the image (takes as long as `make test
 	@sh .ci/with-engine sh .ci/test-image
 
 .PHONY: bench-container
-bench-container: setup ## measure size, start and memory of the image (some minutes); see docs/performance.md
+bench-container: setup ## measure size, start and memory of the image (over an hour); see docs/performance.md
 	@sh .ci/with-engine .venv/bin/python -m tests.bench.container
+
+.PHONY: bench-pods
+bench-pods: setup ## measure from pod start to live (an hour of an idle machine); ARGS="--runs 1 --conditions 2-warm"
+	@sh .ci/with-engine .venv/bin/python -m tests.bench.pod_start $(ARGS)
 
 .PHONY: bench
 bench: setup ## compare whole processes with peers (some minutes); see docs/performance.md

@@ -6,13 +6,15 @@ The last and longest part is `pod_start`, which can be run alone.
 
 from __future__ import annotations
 
+import argparse
 import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.pod_node import CONDITIONS
@@ -37,9 +39,29 @@ RUNS = 5
 
 
 def main() -> int:
-    """Measure all of it."""
+    """Measure all of it, or the parts that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.container")
+    parts = ("sizes", "overhead", "resources", "pods")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    chosen = parser.parse_args().parts
     checked("docker", "build", "-q", "-t", IMAGE, ".")
-    sizes()
+    if "sizes" in chosen:
+        sizes()
+    with exchange_container() as (network, port):
+        if "overhead" in chosen:
+            overhead(network, port)
+        if "resources" in chosen:
+            resources(network)
+    if "pods" in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            image = load_into_podman(IMAGE, Path(folder))
+        compare(list(CASES), list(CONDITIONS), RUNS, image)
+    return 0
+
+
+@contextmanager
+def exchange_container() -> Iterator[tuple[str, str]]:
+    """The exchange: the network in which containers know it, and its port on this machine."""
     network = f"warmup-bench-{secrets.token_hex(3)}"
     checked("docker", "network", "create", network)
     exchange = checked(
@@ -55,15 +77,10 @@ def main() -> int:
             "http://127.0.0.1:8080/_sim/faults",
         )
         until(lambda: command("docker", "exec", exchange, *probe).returncode == 0)
-        overhead(network, port)
-        memory(network)
+        yield network, port
     finally:
         command("docker", "kill", exchange)
         until(lambda: command("docker", "network", "rm", network).returncode == 0)
-    with tempfile.TemporaryDirectory() as folder:
-        image = load_into_podman(IMAGE, Path(folder))
-    compare(list(CASES), list(CONDITIONS), RUNS, image)
-    return 0
 
 
 def sizes() -> None:
@@ -106,7 +123,7 @@ def overhead(network: str, port: str) -> None:
     print()
 
 
-def memory(network: str) -> None:
+def resources(network: str) -> None:
     """What each process and its container used: what requests and limits come from."""
     where = [
         *("-e", "WARMUP_EXCHANGE_URL=http://exchange:8080"),

@@ -52,10 +52,9 @@ def node(condition: Condition) -> Iterator[None]:
     one endless loop per core and requests all that is left, so that the pod gets what Kubernetes
     guarantees it, and no more.
     """
-    cpus, shares = _file("cpuset", _PODS, "cpuset.cpus"), _file("cpu", _PODS, "cpu.shares")
-    all_cpus = (_CGROUPS / "cpuset" / "cpuset.cpus").read_text()
-    cpus.write_text(f"0-{condition.cores - 1}")
+    shares = _file("cpu", _PODS, "cpu.shares")
     try:
+        _set_cpus(f"0-{condition.cores - 1}")
         if condition.request_m is None:
             yield
             return
@@ -64,7 +63,14 @@ def node(condition: Condition) -> Iterator[None]:
             yield
     finally:
         shares.write_text(str(_NO_REQUEST))
-        cpus.write_text(all_cpus)
+        _set_cpus(_all_cpus())
+
+
+def remove_cgroup(name: str) -> None:
+    """Remove what podman leaves of the cgroup of a pod that has ended."""
+    for group in _CGROUPS.glob(f"*/{name}"):
+        for folder, _, _ in group.walk(top_down=False):
+            folder.rmdir()
 
 
 def drop_page_cache() -> None:
@@ -110,6 +116,19 @@ def _busy(cores: int, request_m: int) -> Iterator[None]:
             each.kill()
             each.wait()
         folder.rmdir()
+
+
+def _set_cpus(cpus: str) -> None:
+    """Give podman's pods these cores, and its conmon processes, whose group is among theirs."""
+    pods = _file("cpuset", _PODS, "cpuset.cpus")
+    pods.write_text(_all_cpus())  # a group has no core that the one above it lacks
+    for each in pods.parent.glob("*/cpuset.cpus"):
+        each.write_text(cpus)
+    pods.write_text(cpus)
+
+
+def _all_cpus() -> str:
+    return (_CGROUPS / "cpuset" / "cpuset.cpus").read_text()
 
 
 def _shares(request_m: int) -> int:

@@ -1,8 +1,7 @@
 """From pod start to live: a bare Nautilus node, and ours in every order of starting.
 
-    .ci/with-engine .venv/bin/python -m tests.bench.pod_start                 # all of it, an hour
-    .ci/with-engine .venv/bin/python -m tests.bench.pod_start \\
-        --conditions 2-warm --cases bare init --runs 3                        # two minutes
+    make bench-pods                                                          # an hour
+    make bench-pods ARGS="--conditions 2-warm --cases bare init --runs 3"    # two minutes
 
 Podman plays the pods of k8s/, on paper, against the local exchange, which runs outside the pod, 60
 ms away. The cases alternate; a ratio is the median of the pairs. Prints the tables of
@@ -36,6 +35,7 @@ from tests.bench.pod_node import (
     load,
     node,
     peak_mb,
+    remove_cgroup,
     reset_peak,
 )
 from tests.support.containers import checked, command
@@ -79,8 +79,8 @@ class Site(NamedTuple):
     network: str
     exchange: str
     """Its URL, as pods reach it."""
-    snapshot: str
-    """A volume with an old snapshot."""
+    snapshot: Path
+    """A folder with an old snapshot."""
 
 
 class Start(NamedTuple):
@@ -122,11 +122,11 @@ def _init(documents: list[Any], pod: Any, site: Site) -> None:
 
 
 def _old(documents: list[Any], pod: Any, site: Site) -> None:
-    """Leave out the job, and mount a volume with an old snapshot."""
+    """Leave out the job, and mount the old snapshot."""
     pod["initContainers"] = []
     (volume,) = [each for each in pod["volumes"] if each["name"].startswith("snapshot")]
     del volume["emptyDir"]
-    volume["persistentVolumeClaim"] = {"claimName": site.snapshot}
+    volume["hostPath"] = {"path": str(site.snapshot), "type": "Directory"}
 
 
 def _together(documents: list[Any], pod: Any, site: Site) -> None:
@@ -329,7 +329,6 @@ def _marks(pods: Pods) -> Iterator[tuple[str, float]]:
 def _site(image: str) -> Iterator[Site]:
     """The exchange and the network, which stays up between the pods."""
     network = f"warmup-bench-{secrets.token_hex(3)}"
-    snapshot = f"{network}-snapshot"
     checked("podman", "network", "create", network)
     try:
         _warm_engine(network)
@@ -339,9 +338,16 @@ def _site(image: str) -> Iterator[Site]:
         checked("podman", "pod", "start", network)
         (subnet,) = json.loads(checked("podman", "network", "inspect", network))[0]["subnets"]
         # Not in a container of the image: what it maps would stay in a cold page cache.
-        with exchange("--latency-ms", "60", "--host", subnet["gateway"]) as url:
+        with (
+            exchange("--latency-ms", "60", "--host", subnet["gateway"]) as url,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            Path(folder).chmod(0o755)  # the pod's user reads it
+            snapshot = Path(folder) / "snapshot"
+            snapshot.mkdir()
             checked(
-                *("podman", "run", "--rm", "--network", network, "-v", f"{snapshot}:/snapshot"),
+                *("podman", "run", "--rm", "--network", network, "--user", "0"),
+                *("-v", f"{snapshot}:/snapshot"),
                 *("-e", f"WARMUP_EXCHANGE_URL={url}", "-e", "WARMUP_CONFIG=configs/demo.yaml"),
                 *("-e", "WARMUP_ON_FAILURE=fail", image, "run", "--until", OLD),
             )
@@ -349,7 +355,7 @@ def _site(image: str) -> Iterator[Site]:
     finally:
         command("podman", "pod", "rm", "-f", "-t", "0", network)
         command("podman", "network", "rm", "-f", network)
-        command("podman", "volume", "rm", "-f", snapshot)
+        remove_cgroup(network)
 
 
 def _warm_engine(network: str) -> None:
