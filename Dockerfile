@@ -1,8 +1,10 @@
-# One image for the job, the trader and the local exchange, so that a pod pulls once.
+# The image of the job, and on top of its layers the full image: job, trader and local exchange.
 #
-#   docker build -t warmup-job .
-#   docker build --target sbom --output dist .         # its contents: dist/sbom.cdx.json
-#   docker build --target test -t warmup-job:test .    # the image with its tests: make test-image
+#   docker build -t warmup-job .                       # the full image
+#   docker build --target job -t warmup-job:job .      # without Nautilus: everything but `trade`
+#   docker build --target sbom --output dist .         # their contents: dist/sbom.cdx.json, dist/sbom-job.cdx.json
+#   docker build --target test -t warmup-job:test .    # the full image with its tests: make test-image
+#   docker build --target test-job -t warmup-job:test-job .    # the job's image with its tests: make test-image-job
 #
 # The same commit gives the same files in the same layers: packages are pinned by hash, bytecode
 # contains no time, and all copied files have one time. A release pins the base image too:
@@ -10,22 +12,27 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 
 
-FROM ${PYTHON_IMAGE} AS packages
+FROM ${PYTHON_IMAGE} AS tools
 ENV UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never \
     UV_CACHE_DIR=/var/cache/uv \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
-COPY requirements-uv.lock requirements-image.lock requirements.lock ./
+COPY requirements-uv.lock requirements-image.lock ./
 RUN pip install --no-cache-dir --root-user-action ignore --require-hashes -r requirements-uv.lock
 RUN --mount=type=cache,target=/var/cache/uv \
     uv venv -q /opt/build && \
-    uv pip install -q --python /opt/build --require-hashes -r requirements-image.lock && \
-    uv venv -q /opt/venv && \
-    uv pip install -q --python /opt/venv --require-hashes -r requirements.lock
+    uv pip install -q --python /opt/build --require-hashes -r requirements-image.lock
 COPY .ci/slim_image.py .ci/
 ARG SOURCE_DATE_EPOCH=1704067200
-RUN python .ci/slim_image.py slim /opt/venv/lib/python3.*/site-packages && \
+
+
+FROM tools AS job-packages
+COPY requirements-job.lock ./
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv venv -q /opt/venv && \
+    uv pip install -q --python /opt/venv --require-hashes -r requirements-job.lock && \
+    python .ci/slim_image.py slim /opt/venv/lib/python3.*/site-packages && \
     python .ci/slim_image.py compile /opt/venv && \
     mkdir -p /packages/opt && \
     mv /opt/venv /packages/opt/ && \
@@ -33,7 +40,22 @@ RUN python .ci/slim_image.py slim /opt/venv/lib/python3.*/site-packages && \
     python .ci/slim_image.py set-times /packages
 
 
-FROM packages AS ours
+# What the full image has beyond the job's: made as a whole, and then what both have is taken away.
+FROM tools AS full-packages
+COPY requirements.lock ./
+RUN --mount=type=cache,target=/var/cache/uv \
+    uv venv -q /opt/venv && \
+    uv pip install -q --python /opt/venv --require-hashes -r requirements.lock
+RUN --mount=type=bind,from=job-packages,source=/packages,target=/job-packages \
+    python .ci/slim_image.py slim /opt/venv/lib/python3.*/site-packages && \
+    python .ci/slim_image.py compile /opt/venv && \
+    mkdir -p /packages/opt && \
+    mv /opt/venv /packages/opt/ && \
+    python .ci/slim_image.py subtract /packages /job-packages && \
+    python .ci/slim_image.py set-times /packages
+
+
+FROM job-packages AS ours
 COPY pyproject.toml README.md LICENSE ./
 COPY warmup_job warmup_job
 RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
@@ -57,15 +79,21 @@ RUN chmod -R u=rwX,go=rX /layer/app && \
     python .ci/slim_image.py set-times /layer
 
 
-FROM packages AS make-sbom
-COPY pyproject.toml ./
-RUN /opt/build/bin/cyclonedx-py environment /opt/venv --pyproject pyproject.toml \
-    --mc-type application --output-reproducible --of JSON -o /sbom.cdx.json
+FROM tools AS make-sbom
+COPY requirements.lock requirements-job.lock pyproject.toml ./
+RUN --mount=type=cache,target=/var/cache/uv \
+    for each in "" -job; do \
+        uv venv -q "/opt/venv$each" && \
+        uv pip install -q --python "/opt/venv$each" --require-hashes -r "requirements$each.lock" && \
+        /opt/build/bin/cyclonedx-py environment "/opt/venv$each" --pyproject pyproject.toml \
+            --mc-type application --output-reproducible --of JSON -o "/sbom$each.cdx.json" || exit 1; \
+    done
 
 FROM scratch AS sbom
-COPY --from=make-sbom /sbom.cdx.json /
+COPY --from=make-sbom /sbom.cdx.json /sbom-job.cdx.json /
 
 
+# The layers that both images have; a node that has one of them pulls only the last layer of the other.
 FROM ${PYTHON_IMAGE} AS runtime
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -73,7 +101,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     WARMUP_ROOT=/snapshot \
     WARMUP_STATE_DIR=/state \
     WARMUP_HTTP_HOST=0.0.0.0
-COPY --from=packages /packages /
+COPY --from=job-packages /packages /
 COPY --from=ours /layer /
 WORKDIR /app
 # A numeric user, so that Kubernetes can see that it is not root; group 0, so that any other user of that
@@ -84,6 +112,21 @@ ENTRYPOINT ["dumb-init", "--single-child", "--", "warmup-job"]
 CMD ["--help"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
     CMD ["python", "-m", "warmup_job.process.healthcheck"]
+
+
+FROM runtime AS job
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="warmup-job" \
+      org.opencontainers.image.description="Makes the snapshots that warm NautilusTrader bots: the job, without trader and Nautilus" \
+      org.opencontainers.image.licenses="MIT AND Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
+
+
+FROM runtime AS full
+COPY --from=full-packages /packages /
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="warmup-job" \
@@ -94,10 +137,10 @@ LABEL org.opencontainers.image.title="warmup-job" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
 
 
-FROM runtime AS test
+FROM full AS test
 # hadolint ignore=DL3002
 USER 0
-COPY --from=packages /usr/local/bin/uv /usr/local/bin/uv
+COPY --from=tools /usr/local/bin/uv /usr/local/bin/uv
 COPY requirements-dev.lock ./
 RUN --mount=type=cache,target=/var/cache/uv \
     UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv \
@@ -111,4 +154,4 @@ CMD ["tests"]
 
 
 # `docker build` builds the last stage by default.
-FROM runtime
+FROM full

@@ -2,6 +2,7 @@
 
 slim SITE_PACKAGES     remove files that job, trader and local exchange do not need
 compile FOLDER...      compile bytecode for every module that has none
+subtract FOLDER BASE   remove what BASE has too, so that FOLDER is a layer on top of it
 set-times FOLDER...    give every file the same time, so that a commit always gives the same layers
 """
 
@@ -44,6 +45,7 @@ VENUES = {
     "ccxt/async_support": "__init__ base binance",
     "nautilus_trader/adapters": "__init__ binance env sandbox",
 }
+FULL_IMAGE_ONLY = {"nautilus_trader"}
 SOURCES = re.compile(r"\.(a|c|cc|cpp|f|f90|h|hpp|pxd|pxi|pyi|pyx|src)$")
 NOT_RUN = re.compile(r"/(ensurepip|idlelib|pydoc_data|test|tkinter|turtledemo)/")
 
@@ -51,6 +53,9 @@ NOT_RUN = re.compile(r"/(ensurepip|idlelib|pydoc_data|test|tkinter|turtledemo)/"
 def slim(site_packages: Path) -> None:
     """Remove unused files; exit with an error if a pattern matches nothing any more."""
     for pattern in UNUSED:
+        package = pattern.partition("/")[0]
+        if package in FULL_IMAGE_ONLY and not (site_packages / package).exists():
+            continue
         matches = list(site_packages.glob(pattern))
         if not matches:
             sys.exit(
@@ -58,6 +63,9 @@ def slim(site_packages: Path) -> None:
             )
         remove(matches)
     for folder, kept in VENUES.items():
+        package = folder.partition("/")[0]
+        if package in FULL_IMAGE_ONLY and not (site_packages / package).exists():
+            continue
         venues = (site_packages / folder).iterdir()
         remove(each for each in list(venues) if each.stem not in kept.split())
     for root, _, names in os.walk(site_packages):
@@ -83,6 +91,28 @@ def compile_all(folder: Path) -> None:
     )
 
 
+def subtract(folder: Path, base: Path) -> None:
+    """Remove every file that the base has too; exit with an error if it has another content."""
+    for root, folders, names in os.walk(folder, topdown=False):
+        below = base / Path(root).relative_to(folder)
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        for name in (*names, *links):
+            if os.path.lexists(below / name):
+                if not same_file(Path(root, name), below / name):
+                    sys.exit(f"slim_image: {Path(root, name)} differs from {below / name}")
+                Path(root, name).unlink()
+        if below.is_dir() and not any(Path(root).iterdir()):
+            Path(root).rmdir()
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Return whether two files have the same mode and content, or are links to the same target."""
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    same_mode = one.stat().st_mode == other.stat().st_mode
+    return same_mode and one.read_bytes() == other.read_bytes()
+
+
 def set_times(folder: Path) -> None:
     """Set the time of the folder and everything below it to SOURCE_DATE_EPOCH (UTC s)."""
     when = int(os.environ["SOURCE_DATE_EPOCH"])
@@ -92,6 +122,9 @@ def set_times(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    step = {"slim": slim, "compile": compile_all, "set-times": set_times}[sys.argv[1]]
-    for argument in sys.argv[2:]:
-        step(Path(argument))
+    if sys.argv[1] == "subtract":
+        subtract(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        step = {"slim": slim, "compile": compile_all, "set-times": set_times}[sys.argv[1]]
+        for argument in sys.argv[2:]:
+            step(Path(argument))

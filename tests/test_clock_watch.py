@@ -11,14 +11,10 @@ import pytest
 from tests.support.exchange import Exchange
 from warmup_job.binance.client import BinanceClient
 from warmup_job.errors import TraderError
-from warmup_job.handoff.live_account.clock_watch import (
-    AHEAD_MS,
-    BEHIND_MS,
-    ClockWatch,
-    clock_problem,
-)
+from warmup_job.handoff.live_account.clock_watch import ClockWatch
 from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.run_listener import RunListener
+from warmup_job.market.signing_clock import AHEAD_MS, BEHIND_MS, clock_problem
 
 Start = Callable[..., Exchange]
 STEP_MS = 20_000

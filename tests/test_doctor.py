@@ -65,6 +65,14 @@ def test_doctor_compares_pinned_versions_and_misses_packages() -> None:
     assert "requirements.lock" in wrong.remedy
 
 
+def test_doctor_takes_a_missing_nautilus_for_an_installation_of_the_job() -> None:
+    found = judge_versions(["ccxt==4.5.90", "nautilus_trader==1.231.0"], {"ccxt": "4.5.90"}.get)
+    assert found.verdict == "ok"
+    assert found.text == "as pinned: ccxt 4.5.90; without nautilus_trader, which only trading needs"
+    other = judge_versions(["nautilus_trader==1.231.0"], {"nautilus_trader": "1.230.0"}.get)
+    assert other.verdict == "failed"
+
+
 def test_doctor_finds_the_pinned_versions_that_are_installed() -> None:
     found = check_versions()
     assert found.verdict == "ok", found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from loguru import logger
 
+from warmup_job.catalog.installed_nautilus import installed_nautilus
 from warmup_job.cli.renamed_option import RenamedOption
 from warmup_job.cli.sectioned_command import SectionedCommand
 
@@ -162,12 +163,20 @@ def warn_of_trading(plan: WarmupPlan) -> None:
 
 
 def check_strategies(plan: WarmupPlan) -> None:
-    """Import the strategies that are not built in.
+    """Import the strategies that are not built in; without Nautilus none can be imported.
 
     Raises:
         ConfigError: A strategy or its configuration cannot be imported or used.
     """
-    if not all(each.is_built_in for each in plan.strategies):
+    if all(each.is_built_in for each in plan.strategies):
+        return
+    if installed_nautilus() is None:
+        logger.info(
+            "nautilus_trader is not installed here, so the trader is the first to import {classes}",
+            event="config.strategies_not_imported",
+            classes=", ".join(each.class_name for each in plan.strategies if not each.is_built_in),
+        )
+    else:
         from warmup_job.trader.imported_strategies import check_importable
 
         check_importable(plan.strategies)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
+from warmup_job.catalog.installed_nautilus import require_nautilus
 from warmup_job.cli.config_options import ConfigCommand, check_strategies, on_config
 from warmup_job.cli.log_options import LogSettings
 from warmup_job.cli.renamed_option import RenamedOption
@@ -38,10 +39,14 @@ class TradeOptions(NamedTuple):
 
 
 def trading_options[R](command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the options of a trader, and pass them to it as ``options``."""
+    """Give a command the options of a trader, and pass them to it as ``options``.
+
+    It is refused where Nautilus is not installed.
+    """
 
     @functools.wraps(command)
     def called(plan: WarmupPlan, **kwargs: Any) -> R:  # noqa: ANN401  # click's parsed options
+        require_nautilus(str(click.get_current_context().command.name))
         options = TradeOptions(*(kwargs.pop(name) for name in TradeOptions._fields))
         return command(plan, options=options, **kwargs)
 

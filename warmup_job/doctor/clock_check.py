@@ -5,7 +5,7 @@ from __future__ import annotations
 from warmup_job.binance.client import ClockOffset
 from warmup_job.doctor.finding import Finding, failed, passed, warned
 from warmup_job.errors import LiveRefusedError
-from warmup_job.handoff.live_account.clock_watch import clock_problem
+from warmup_job.market.signing_clock import clock_problem
 
 
 def judge_clock(clock: ClockOffset, *, live: bool) -> Finding:

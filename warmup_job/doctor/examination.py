@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from warmup_job.binance.endpoints import UrlProblems
 from warmup_job.binance.proxies import Proxy, proxy_for
 from warmup_job.binance.trusted_authorities import rest_trust, websocket_trust
-from warmup_job.doctor.account_check import check_account, check_live_settings
+from warmup_job.catalog.installed_nautilus import installed_nautilus
 from warmup_job.doctor.exchange_check import check_exchange, recorded_limit
 from warmup_job.doctor.finding import Finding, failed, passed, skipped
 from warmup_job.doctor.host_check import judge_hosts
 from warmup_job.doctor.name_check import check_name
 from warmup_job.doctor.probe_connection import target_of
-from warmup_job.doctor.strategy_check import check_strategies_and_indicators
 from warmup_job.doctor.tls_check import check_tls
 from warmup_job.doctor.version_check import check_versions
 from warmup_job.doctor.volume_check import check_state_dir, check_volume
@@ -27,6 +26,7 @@ _OF_THE_CONFIGURATION = (
     "strategy", "indicators", "volume", "state_dir", "hosts", "proxy", "dns", "tls", "exchange",
     "clock", "weight", "symbols", "websocket",
 )  # fmt: skip
+_WITHOUT_NAUTILUS = "nautilus_trader is not installed here"
 _OF_THE_NETWORK = _OF_THE_CONFIGURATION[6:]
 
 
@@ -45,8 +45,8 @@ async def examine(plan: WarmupPlan, urls: UrlProblems, *, live: bool) -> AsyncIt
         urls: What is wrong with the venue file's URLs.
         live: Whether real orders are to be sent, which requires more.
     """
-    yield check_versions()
-    for finding in check_strategies_and_indicators(plan):
+    yield check_versions(live=live)
+    for finding in _of_the_strategies(plan):
         yield finding
     yield check_volume(plan)
     yield check_state_dir(plan.trader.state_dir, live=live)
@@ -54,6 +54,14 @@ async def examine(plan: WarmupPlan, urls: UrlProblems, *, live: bool) -> AsyncIt
         yield finding
     async for finding in _over_the_network(plan, live=live):
         yield finding
+
+
+def _of_the_strategies(plan: WarmupPlan) -> list[Finding]:
+    if plan.strategies and installed_nautilus() is None:
+        return [skipped(check, _WITHOUT_NAUTILUS) for check in _OF_THE_CONFIGURATION[:2]]
+    from warmup_job.doctor.strategy_check import check_strategies_and_indicators
+
+    return check_strategies_and_indicators(plan)
 
 
 async def _over_the_network(plan: WarmupPlan, *, live: bool) -> AsyncIterator[Finding]:
@@ -81,7 +89,12 @@ async def _over_the_network(plan: WarmupPlan, *, live: bool) -> AsyncIterator[Fi
     else:
         key = "api.ws_url"
         yield await check_websocket(urls[key], proxies[key], trusts[key])
-    if live:
+    if live and installed_nautilus() is None:
+        for check in ("live", "account"):
+            yield skipped(check, _WITHOUT_NAUTILUS)
+    elif live:
+        from warmup_job.doctor.account_check import check_account, check_live_settings
+
         for finding in (*check_live_settings(plan), *await check_account(plan)):
             yield finding
 

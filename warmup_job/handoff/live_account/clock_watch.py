@@ -11,6 +11,7 @@ from loguru import logger
 from warmup_job.errors import TraderError, WarmupError
 from warmup_job.handoff.reporting.report import now_ms
 from warmup_job.handoff.run_listener import RunListener
+from warmup_job.market.signing_clock import AHEAD_MS, clock_problem
 
 if TYPE_CHECKING:
     from warmup_job.binance.client import BinanceClient
@@ -18,27 +19,6 @@ if TYPE_CHECKING:
 _SYNC_S = 600.0
 _SYNC_AGAIN_S = 5.0
 """While this machine's clock is wrong, how long until the exchange's time is asked for again."""
-AHEAD_MS, BEHIND_MS = 1_000, 5_000
-"""The window in which Binance accepts the timestamp of an order.
-
-https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info
-"""
-
-
-def clock_problem(offset_ms: int) -> str:
-    """Return why orders are refused with a clock that is off by this much; empty: they are not.
-
-    Args:
-        offset_ms: this machine's time minus the exchange's.
-    """
-    if -BEHIND_MS <= offset_ms <= AHEAD_MS:
-        return ""
-    where = "ahead of" if offset_ms > 0 else "behind"
-    return (
-        f"this machine's clock is {abs(offset_ms) / 1000:.1f} s {where} the exchange's, which "
-        f"refuses orders above +{AHEAD_MS // 1000} s and below −{BEHIND_MS // 1000} s: synchronize "
-        "it by NTP"
-    )
 
 
 class ClockWatch:
