@@ -84,7 +84,7 @@ format: setup ## fix and format the code with ruff
 .PHONY: lock
 lock: setup ## compile the lock files from pyproject.toml
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml -o requirements.lock
-	@printf '%s\n' nautilus_trader uvloop | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --excludes /dev/stdin -c requirements.lock pyproject.toml -o requirements-job.lock
+	@echo nautilus_trader | .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --excludes /dev/stdin -c requirements.lock pyproject.toml -o requirements-job.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group image -o requirements-image.lock
 	@.venv/bin/uv pip compile -q --universal --generate-hashes --no-header --python-version 3.12 --group docs -o requirements-docs.lock

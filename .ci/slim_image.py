@@ -12,6 +12,7 @@ import compileall
 import os
 import re
 import shutil
+import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,6 +48,7 @@ VENUES = {
 }
 FULL_IMAGE_ONLY = {"nautilus_trader"}
 SOURCES = re.compile(r"\.(a|c|cc|cpp|f|f90|h|hpp|pxd|pxi|pyi|pyx|src)$")
+LIBRARY = re.compile(r"\.so(\.\d+)*$")
 NOT_RUN = re.compile(r"/(ensurepip|idlelib|pydoc_data|test|tkinter|turtledemo)/")
 
 
@@ -70,9 +72,33 @@ def slim(site_packages: Path) -> None:
         remove(each for each in list(venues) if each.stem not in kept.split())
     for root, _, names in os.walk(site_packages):
         remove(Path(root, name) for name in names if SOURCES.search(name))
+        for name in names:
+            if LIBRARY.search(name):
+                strip_symbols(Path(root, name))
     # A wheel has no links: it has a copy of a library for each of its names. Only one is loaded.
     for versioned in (site_packages / "pyarrow").glob("lib*.so.*.*"):
         remove([versioned, versioned.with_name(versioned.name.partition(".so")[0] + ".so")])
+
+
+def strip_symbols(library: Path) -> None:
+    """Cut off what only debuggers read: all that follows the last segment of an ELF file.
+
+    The loader reads segments (elf(5), "program header"). The section headers, which are cut off
+    too, would only describe them once more.
+    """
+    body = library.read_bytes() if library.is_file() else b""
+    if body[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
+        return
+    (table,) = struct.unpack_from("<Q", body, 32)
+    size, count = struct.unpack_from("<HH", body, 54)
+    ends = [table + size * count]
+    for header in range(table, ends[0], size):
+        offset, length = (struct.unpack_from("<Q", body, header + at)[0] for at in (8, 32))
+        ends.append(offset + length)
+    kept = bytearray(body[: max(ends)])
+    struct.pack_into("<Q", kept, 40, 0)  # where the section headers are
+    struct.pack_into("<HH", kept, 60, 0, 0)  # their number, and which of them has the names
+    library.write_bytes(kept)
 
 
 def remove(paths: Iterable[Path]) -> None:

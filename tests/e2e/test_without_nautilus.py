@@ -87,7 +87,7 @@ def test_installation_has_no_nautilus_and_no_pandas(packages: Path) -> None:
 def test_run_publishes_and_every_command_reads_it(packages: Path, config: Path) -> None:
     planned = warmup_job(packages, "plan", "--config", config)
     assert (planned.code, "BTCUSDT 1m" in planned.out) == (0, True), planned.err
-    first = job("run", "--config", config, "--json")
+    first = warmup_job(packages, "run", "--config", config, "--json")
     assert first.code == 0, first.err
     again = warmup_job(packages, "run", "--config", config, "--json", "--full")
     assert again.code == 0, again.err
