@@ -122,11 +122,13 @@ def test_doctor_reports_no_error_unless_real_orders_are_to_be_sent(
     assert (failed["check"], "full image" in failed["remedy"]) == ("versions", True)
 
 
-def test_trade_is_refused_with_one_line(packages: Path, config: Path) -> None:
-    done = warmup_job(packages, "trade", "--config", config, "--mode", "paper")
+@pytest.mark.parametrize("command", ["trade", "up"])
+def test_trading_is_refused_with_one_line(packages: Path, config: Path, command: str) -> None:
+    done = warmup_job(packages, command, "--config", config, "--mode", "paper")
     assert (done.code, done.out) == (2, "")
     (message,) = done.messages
-    assert message.startswith("trade needs nautilus_trader, which is not installed here: use")
+    assert message.startswith(f"{command} needs nautilus_trader, which is not installed here: use")
+    assert not (config.parent / "snapshot").exists()
 
 
 @pytest.mark.parametrize(
