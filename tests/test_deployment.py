@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 
 from tests.support.manifests import COMPOSED, _kustomized, rendered
 from tests.support.suite import REPO
+from warmup_job.config import duration_ms
 
 OVERLAYS = sorted(each.name for each in (REPO / "k8s/overlays").iterdir())
 CHECKS = sorted(each.name for each in (REPO / "k8s/checks").iterdir())
@@ -27,6 +29,7 @@ VERSION = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["versi
 TRADES = {  # by overlay: the trader's mode and environment; None: no trader
     "cronjob": (None, "binance_futures.yaml"),
     "demo": ("paper", "simulated.yaml"),
+    "fast": ("paper", "binance_futures.yaml"),
     "job": (None, "binance_futures.yaml"),
     "mainnet": ("live", "binance_futures.yaml"),
     "sidecar": ("paper", "binance_futures.yaml"),
@@ -149,7 +152,8 @@ def test_deployment_one_account_has_one_trader_with_a_kept_state(folder: str) ->
     else:
         assert {volume["persistentVolumeClaim"]["claimName"]} == claims
     for each in pod["initContainers"]:  # native sidecars, and the job, which has to end
-        assert (each.get("restartPolicy") == "Always") == (each["name"] != "warmup")
+        is_sidecar = each["name"] != "warmup" or folder == "overlays/fast"
+        assert (each.get("restartPolicy") == "Always") == is_sidecar
 
 
 @pytest.mark.parametrize("folder", TRADERS)
@@ -268,9 +272,12 @@ def test_deployment_only_the_job_can_write_the_snapshot(folder: str) -> None:
     }.get(folder, ["warmup"])  # fmt: skip
 
 
-def test_deployment_lasting_refresh_failure_makes_the_pod_unready() -> None:
-    (pod,) = pods("overlays/sidecar")
-    (refresh,) = [each for each in pod["initContainers"] if each["name"] == "refresh"]
+@pytest.mark.parametrize(
+    ("folder", "name"), [("overlays/sidecar", "refresh"), ("overlays/fast", "warmup")]
+)
+def test_deployment_lasting_refresh_failure_makes_the_pod_unready(folder: str, name: str) -> None:
+    (pod,) = pods(folder)
+    (refresh,) = [each for each in pod["initContainers"] if each["name"] == name]
     probe = refresh["readinessProbe"]
     *word, path, most_s = probe["exec"]["command"]
     assert word == ["python", "-m", "warmup_job.process.healthcheck"]
@@ -279,6 +286,48 @@ def test_deployment_lasting_refresh_failure_makes_the_pod_unready() -> None:
     assert int(most_s) == 3 * 300
     assert probe["failureThreshold"] == 1
     assert probe["timeoutSeconds"] >= 3  # the probe starts a separate Python
+
+
+def waits_ms(variables: Mapping[str, str]) -> int:
+    """Return how long a trader with these variables waits for a snapshot."""
+    return duration_ms(variables["WARMUP_WAIT_FOR_SNAPSHOT"])
+
+
+def test_deployment_only_fast_starts_the_trader_before_the_job_has_ended() -> None:
+    for folder in TRADERS:
+        (pod,) = pods(folder)
+        (warmup,) = [each for each in pod["initContainers"] if each["name"] == "warmup"]
+        (trader,) = pod["containers"]
+        variables = {each["name"]: each["value"] for each in trader["env"]}
+        if folder != "overlays/fast":
+            assert "WARMUP_WAIT_FOR_SNAPSHOT" not in variables
+            continue
+        # Kubelet starts the next container when a sidecar runs, unless it has a startup probe.
+        assert "startupProbe" not in warmup
+        deadline = {each["name"]: each["value"] for each in warmup["env"]}["WARMUP_DEADLINE"]
+        assert waits_ms(variables) > duration_ms(deadline)
+        assert warmup["resources"] == containers("base")[0]["resources"]
+
+
+def test_deployment_real_money_can_start_fast_too(tmp_path: Path) -> None:
+    (tmp_path / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "resources": [os.path.relpath(REPO / "k8s/overlays/mainnet", tmp_path)],
+                "components": [
+                    os.path.relpath(REPO / f"k8s/components/{name}", tmp_path)
+                    for name in ("fast", "image")
+                ],
+            }
+        )
+    )
+    made = list(yaml.safe_load_all(_kustomized(tmp_path)))
+    (found,) = [each for each in made if each["kind"] == "StatefulSet"]
+    kubernetes_validate.validate(found, VERSIONS[-1], strict=True)
+    pod = found["spec"]["template"]["spec"]
+    assert SECRET in json.dumps(pod["containers"])
+    assert SECRET not in json.dumps(pod["initContainers"])
+    assert [each["restartPolicy"] for each in pod["initContainers"]] == ["Always"]
 
 
 def test_deployment_job_is_not_retried_where_that_cannot_help() -> None:
@@ -400,6 +449,21 @@ def test_deployment_compose_profile_has_its_own_volumes_and_its_trader_waits_for
     for each in (job, trader):
         assert each["environment"].get("WARMUP_VENUE") == venue
     assert trader["environment"]["WARMUP_MODE"] == ("paper" if profile == "local" else "live")
+
+
+@pytest.mark.parametrize("profile", ["local", "testnet", "demo", "live"])
+def test_deployment_compose_fast_starts_the_trader_with_the_job(profile: str) -> None:
+    fast = yaml.safe_load((REPO / "docker-compose.fast.yml").read_text())["services"]
+    dash = "" if profile == "local" else f"-{profile}"
+    changes = fast[f"trader{dash}"]
+    assert changes["depends_on"] == {f"warmup{dash}": {"condition": "service_started"}}
+    deadline = COMPOSED[f"warmup{dash}"]["environment"].get("WARMUP_DEADLINE", "1m")
+    assert waits_ms(changes["environment"]) > duration_ms(deadline)
+    assert changes.keys() == {"environment", "depends_on"}
+    # It does not end, so that `up --wait` does not take it for a failure.
+    job = {"command": ["run", "--repeat-every", "5m"], "restart": "unless-stopped"}
+    assert fast[f"warmup{dash}"] == job
+    assert fast.keys() == COMPOSED.keys() - {"exchange"}
 
 
 def test_deployment_compose_live_profiles_have_a_job_that_fails_without_a_snapshot() -> None:

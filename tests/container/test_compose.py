@@ -41,7 +41,7 @@ def stack(tmp_path: Path, image: str) -> Iterator[Stack]:
     """docker-compose.yml, .env and configs in a folder of their own."""
     folder = tmp_path / "stack"
     folder.mkdir()
-    for name in ("docker-compose.yml", ".env"):
+    for name in ("docker-compose.yml", "docker-compose.fast.yml", ".env"):
         shutil.copy(REPO / name, folder)
     for name in ("configs", "keys"):
         shutil.copytree(REPO / name, folder / name)
@@ -92,6 +92,28 @@ def test_compose_comes_up_live_and_restarts(stack: Stack) -> None:
     while stack.do("logs", "--no-log-prefix", "trader").count("live: contiguous") < 3:
         assert time.monotonic() < deadline, stack.do("logs", "trader")
         time.sleep(0.3)
+
+
+FAST = ("-f", "docker-compose.yml", "-f", "docker-compose.fast.yml")
+
+
+def test_compose_fast_starts_job_and_trader_at_once(stack: Stack) -> None:
+    for profile in ("local", "testnet", "demo", "live"):
+        dash = "" if profile == "local" else f"-{profile}"
+        if dash:
+            (stack.folder / f"keys/{profile}.env").write_text("")
+        composed = json.loads(stack.do(*FAST, "--profile", profile, "config", "--format", "json"))
+        trader = composed["services"][f"trader{dash}"]
+        assert trader["depends_on"][f"warmup{dash}"]["condition"] == "service_started"
+        assert trader["environment"]["WARMUP_WAIT_FOR_SNAPSHOT"] == "5m"
+        assert trader["environment"]["WARMUP_HTTP_PORT"] == "8081"
+    stack.do(*FAST, "up", "-d", "--wait", "--no-build")
+    assert stack.report()["state"] == "live"
+    log = stack.do("logs", "--no-log-prefix", "trader")
+    published = stack.do("exec", "trader", "readlink", "/snapshot/current").strip()
+    assert f"{Path(published).name} verified" in log
+    assert "fetching the whole window" not in log
+    assert stack.services()["warmup"]["State"] == "running"
 
 
 @pytest.mark.parametrize(("policy", "starts"), [("fail", False), ("proceed", True)])
