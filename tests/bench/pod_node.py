@@ -79,20 +79,19 @@ def drop_page_cache() -> None:
     _DROP_CACHES.write_text("3")
 
 
-def reset_peak() -> int:
-    """Forget the peak of `peak_mb`; return what ended pods left, which is page cache, MB."""
-    _file("memory", _PODS, "memory.max_usage_in_bytes").write_text("0")
-    return peak_mb()
+class Used(NamedTuple):
+    """What a pod has used since it was created, its ended containers included."""
+
+    cpu_s: float
+    peak_mb: int
+    """With the page cache that is charged to it."""
 
 
-def peak_mb() -> int:
-    """The most memory that all pods together had since `reset_peak`, with page cache, MB."""
-    return int(_file("memory", _PODS, "memory.max_usage_in_bytes").read_text()) // 10**6
-
-
-def cpu_s() -> float:
-    """Processor time that pods have used so far, s."""
-    return int(_file("cpuacct", _PODS, "cpuacct.usage").read_text()) / 10**9
+def used(cgroup: str) -> Used:
+    """Read what the pod of this cgroup has used."""
+    cpu_ns = _file("cpuacct", cgroup, "cpuacct.usage").read_text()
+    peak = _file("memory", cgroup, "memory.max_usage_in_bytes").read_text()
+    return Used(int(cpu_ns) / 10**9, int(peak) // 10**6)
 
 
 def load() -> float:
@@ -136,7 +135,7 @@ def _shares(request_m: int) -> int:
 
 
 def _file(controller: str, group: str, name: str) -> Path:
-    path = _CGROUPS / controller / group / name
+    path = _CGROUPS / controller / group.strip("/") / name
     if not path.exists():
         raise SystemExit(
             f"{path} does not exist: this benchmark needs cgroup v1 and podman's cgroupfs manager, "

@@ -14,6 +14,7 @@ import argparse
 import json
 import re
 import secrets
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,13 +31,12 @@ from tests.bench.bench import exchange
 from tests.bench.pod_node import (
     CONDITIONS,
     Condition,
-    cpu_s,
+    Used,
     drop_page_cache,
     load,
     node,
-    peak_mb,
     remove_cgroup,
-    reset_peak,
+    used,
 )
 from tests.support.containers import checked, command
 from tests.support.pods import Pods, load_into_podman
@@ -87,8 +87,7 @@ class Start(NamedTuple):
     """One pod's way to live; seconds since the command that plays it."""
 
     marks: dict[str, float]
-    cpu_s: float
-    peak_mb: int
+    used: Used
     load: float
 
     @property
@@ -130,9 +129,19 @@ def _old(documents: list[Any], pod: Any, site: Site) -> None:
 
 
 def _together(documents: list[Any], pod: Any, site: Site) -> None:
-    """Start the job beside the trader, which waits for its snapshot."""
-    pod["containers"] += pod.pop("initContainers")
-    pod["containers"][0]["env"].append({"name": "WARMUP_WAIT_FOR_SNAPSHOT", "value": "60s"})
+    """Start the native sidecar, which podman does not know, as a container beside the trader."""
+    (job,) = pod.pop("initContainers")
+    del job["restartPolicy"]
+    pod["containers"].append(job)
+
+
+def _up(documents: list[Any], pod: Any, site: Site) -> None:
+    """Run job and trader in the trader's container."""
+    pod["initContainers"] = []
+    (trader,) = pod["containers"]
+    trader["args"] = ["up"]
+    (mount,) = [each for each in trader["volumeMounts"] if each["mountPath"] == "/snapshot"]
+    del mount["readOnly"]
 
 
 class Case(NamedTuple):
@@ -146,7 +155,8 @@ class Case(NamedTuple):
 CASES = {
     "bare": Case("a bare Nautilus node", _bare),
     "init": Case("init container first (`k8s/base`)", _init),
-    "together": Case("job and trader at once", _together),
+    "together": Case("job and trader at once (`k8s/overlays/fast`)", _together, "overlays/fast"),
+    "up": Case("`warmup-job up` in one container", _up),
     "old": Case("the trader alone, on a snapshot 3 h old", _old),
 }
 
@@ -159,6 +169,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5, help="pairs per condition")
     parser.add_argument("--image", help="an image that podman has; without it, build one")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which removes pods and cgroups
     compare(options.cases, options.conditions, options.runs, options.image or _built())
     return 0
 
@@ -167,15 +178,17 @@ def compare(cases: list[str], conditions: list[str], runs: int, image: str) -> N
     """Play every case under every condition, alternating, and print the tables."""
     cases = ["bare", *(each for each in cases if each != "bare")]
     measured: dict[str, dict[str, list[Start | str]]] = {}
-    with _site(image) as site:
-        for name in conditions:
-            measured[name] = {each: [] for each in cases}
-            for run in range(runs):
-                for each in cases if run % 2 == 0 else reversed(cases):
-                    measured[name][each].append(_attempt(each, CONDITIONS[name], site))
-    print_starts(measured)
-    for name, starts in measured.items():
-        print_marks(CONDITIONS[name], starts)
+    try:
+        with _site(image) as site:
+            for name in conditions:
+                measured[name] = {each: [] for each in cases}
+                for run in range(runs):
+                    for each in cases if run % 2 == 0 else reversed(cases):
+                        measured[name][each].append(_attempt(each, CONDITIONS[name], site))
+    finally:  # also what there is when it is stopped
+        print_starts(measured)
+        for name, starts in measured.items():
+            print_marks(CONDITIONS[name], starts)
 
 
 def print_starts(measured: dict[str, dict[str, list[Start | str]]]) -> None:
@@ -191,7 +204,7 @@ def print_starts(measured: dict[str, dict[str, list[Start | str]]]) -> None:
             failed += wrong
             ratios = [
                 ours.live_s / bare.live_s
-                for ours, bare in zip(starts, by_case["bare"], strict=True)
+                for ours, bare in zip(starts, by_case["bare"], strict=False)
                 if isinstance(ours, Start) and isinstance(bare, Start)
             ]
             _row(
@@ -199,8 +212,8 @@ def print_starts(measured: dict[str, dict[str, list[Start | str]]]) -> None:
                 title + (f" ({len(wrong)} of {len(starts)} failed)" if wrong else ""),
                 _spread([each.live_s for each in good], 1),
                 "" if case == "bare" else _spread(ratios, 2),
-                _spread([each.cpu_s for each in good], 1),
-                _spread([each.peak_mb for each in good], 0),
+                _spread([each.used.cpu_s for each in good], 1),
+                _spread([each.used.peak_mb for each in good], 0),
                 _spread([each.load for each in good], 1),
             )
     print("", *failed, "", sep="\n", flush=True)
@@ -246,15 +259,15 @@ def _attempt(name: str, condition: Condition, site: Site) -> Start | str:
 def _start(pods: Pods, case: Case, site: Site) -> Start:
     documents = _documents(pods, case, site)
     busy = load()
-    base_mb = reset_peak()
-    used_s, began_s = cpu_s(), time.time()
+    began_s = time.time()
     done = pods.play(documents)
     assert done.returncode == 0, done.stderr
     _await_live(pods)
-    used_s, peak = cpu_s() - used_s, peak_mb() - base_mb
+    pod = pods.name("trader")
+    use = used(checked("podman", "pod", "inspect", "-f", "{{.CgroupPath}}", pod).strip())
     marks = {name: at_s - began_s for name, at_s in _marks(pods)}
     assert "live" in marks, pods.log(pods.trader())
-    return Start(marks, used_s, peak, busy)
+    return Start(marks, use, busy)
 
 
 def _documents(pods: Pods, case: Case, site: Site) -> list[Any]:
