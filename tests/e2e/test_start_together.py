@@ -19,7 +19,14 @@ import pytest
 from tests.support.commands import clean_env, job, job_process
 from tests.support.config_files import LIVE_KEYS, write_config, write_live_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
-from tests.support.seam import Seam, assert_whole, minutes_config, start_over
+from tests.support.seam import (
+    SPOT_SECONDS,
+    Seam,
+    assert_whole,
+    minutes_config,
+    spot_config,
+    start_over,
+)
 from tests.support.suite import HANG_S, REPO
 from tests.support.waiting import Running, until, until_async
 from warmup_job.snapshot.lease import read_lease
@@ -147,6 +154,31 @@ def test_node_is_ready_while_the_job_fetches_and_each_bar_arrives_once(
     (history,) = seam.histories
     assert history.snapshot == (plan.root / "current").readlink().name
     assert len(seam.grid.opens) >= int(WINDOW)
+
+
+def test_bars_that_close_during_the_wait_are_neither_lost_nor_repeated(
+    start_exchange: Start, tmp_path: Path
+) -> None:
+    running = start_exchange()
+    plan = spot_config(tmp_path, running)
+    path = tmp_path / "config/warmup.yaml"
+    waits = asyncio.Event()
+    wait = SnapshotWait(round(HANG_S * 1000), on_wait=lambda _: waits.set())
+
+    async def during(seam: Seam) -> None:
+        await waits.wait()
+        await until_async(lambda: not seam.runner.websockets.unheard(["btcusdt@kline_1s"]))
+        heard_ms = running.now_ms()
+        await until_async(lambda: running.now_ms() > heard_ms + 5_000)  # five bars
+        assert not seam.histories
+        assert not seam.grid.opens
+        done = await asyncio.to_thread(job, "run", "--config", path, "--root", plan.root)
+        assert done.code == 0, done.err
+        await until_async(lambda: seam.live(3))
+
+    seam = asyncio.run(start_over(running, plan, during, publish=False, wait=wait))
+    assert_whole(seam, SPOT_SECONDS)
+    assert len(seam.grid.opens) >= 120 + 3
 
 
 def test_live_trader_waits_before_it_touches_the_account(

@@ -108,10 +108,10 @@ async def awaited_snapshot(
 
     def log(passed_s: float, _left_s: float) -> None:
         logger.info(
-            "waiting for a snapshot on {root} for {passed} of {most}: {activity}",
+            "waiting for a snapshot on {root} for {passed_s} s of {most}: {activity}",
             event="snapshot.waiting",
             root=root,
-            passed=duration_text(round(passed_s) * 1000),
+            passed_s=round(passed_s),
             most=most,
             activity=beside.activity(time.monotonic()),
         )
