@@ -123,7 +123,10 @@ def _set_cpus(cpus: str) -> None:
     pods.write_text(_all_cpus())  # a group has no core that the one above it lacks
     for each in pods.parent.glob("*/cpuset.cpus"):
         each.write_text(cpus)
-    pods.write_text(cpus)
+    try:
+        pods.write_text(cpus)
+    except OSError as error:
+        raise RuntimeError(f"other pods of podman run on this machine ({error})") from None
 
 
 def _all_cpus() -> str:

@@ -246,7 +246,7 @@ def _attempt(name: str, condition: Condition, site: Site) -> Start | str:
                     _warm_engine(site.network)
                 start = _start(pods, CASES[name], site)
             print(f"{condition.title}; {name}: {start.live_s:.2f} s", file=sys.stderr, flush=True)
-        except (AssertionError, subprocess.SubprocessError) as error:
+        except (AssertionError, RuntimeError) as error:
             print(f"{condition.title}; {name}: FAILED: {error}", file=sys.stderr, flush=True)
             return " ".join(str(error).split())[-300:]
         else:
