@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -25,6 +26,14 @@ ALL = ["base", *(f"overlays/{name}" for name in OVERLAYS), *(f"checks/{name}" fo
 TRADERS = ["base", *(f"overlays/{name}" for name in OVERLAYS if "job" not in name)]
 VERSIONS = ["1.29", "1.31", "1.33", "1.35", "1.36"]
 SECRET = "binance-keys"
+MEASURED = {  # by container: peak MB, memory requested, memory limit, CPU requested
+    row[0]: row[1:]
+    for row in re.findall(
+        r"^\| `(\w+)` \| (\d+) \| (\w+) \| (\w+) \| (\w+) \|$",
+        (REPO / "docs/performance.md").read_text(),
+        re.MULTILINE,
+    )
+}
 VERSION = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["version"]
 TRADES = {  # by overlay: the trader's mode and environment; None: no trader
     "cronjob": (None, "binance_futures.yaml"),
@@ -228,6 +237,23 @@ def test_deployment_job_waits_for_the_exchange_longer_than_kubelets_back_off(fol
         spec = each.get("spec", {})
         spec = spec.get("jobTemplate", {}).get("spec", spec)
         assert spec.get("activeDeadlineSeconds", 300) > 4 * 60
+
+
+@pytest.mark.parametrize("folder", ALL)
+def test_deployment_resources_are_those_that_were_measured(folder: str) -> None:
+    """docs/performance.md has the peaks, and what the manifests request because of them."""
+    for each in containers(folder):
+        peak_mb, *written = MEASURED[each["name"]]
+        requests, limits = each["resources"]["requests"], each["resources"]["limits"]
+        assert [requests["memory"], limits["memory"], requests["cpu"]] == written
+        assert int(peak_mb) * 10**6 <= int(requests["memory"].removesuffix("Mi")) * 2**20
+        assert limits.keys() == {"memory"}  # a CPU limit would slow the start down
+
+
+def test_deployment_compose_has_the_memory_limits_of_the_manifests() -> None:
+    for name, service in COMPOSED.items():
+        _, _, limit, _ = MEASURED[name.partition("-")[0]]
+        assert service["mem_limit"] == limit.removesuffix("i").lower()
 
 
 @pytest.mark.parametrize("name", CHECKS)
