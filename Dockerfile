@@ -145,7 +145,24 @@ COPY requirements-dev.lock ./
 RUN --mount=type=cache,target=/var/cache/uv \
     UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv \
     uv pip install -q --python /opt/venv --require-hashes -r requirements-dev.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE requirements.lock requirements-job.lock ./
+COPY docs docs
+COPY examples examples
+COPY tests tests
+ENTRYPOINT ["dumb-init", "--", "python", "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
+CMD ["tests"]
+
+
+FROM job AS test-job
+# hadolint ignore=DL3002
+USER 0
+COPY --from=tools /usr/local/bin/uv /usr/local/bin/uv
+COPY requirements-dev.lock ./
+RUN --mount=type=cache,target=/var/cache/uv \
+    UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv \
+    uv pip install -q --python /opt/venv --require-hashes -r requirements-dev.lock && \
+    uv pip uninstall -q --python /opt/venv nautilus-trader pandas
+COPY pyproject.toml README.md LICENSE requirements.lock requirements-job.lock ./
 COPY docs docs
 COPY examples examples
 COPY tests tests

@@ -35,7 +35,11 @@ test-containers: setup ## test image, compose and pods (needs a container engine
 
 .PHONY: test-image
 test-image: setup ## run all tests inside the image (takes as long as `make test`)
-	@sh .ci/with-engine sh .ci/test-image
+	@sh .ci/with-engine sh .ci/test-image full
+
+.PHONY: test-image-job
+test-image-job: setup ## run the tests that need no Nautilus inside the job's image
+	@sh .ci/with-engine sh .ci/test-image job
 
 .PHONY: bench-container
 bench-container: setup ## measure size, start and memory of the image (over an hour); see docs/performance.md

@@ -17,7 +17,10 @@ from pathlib import Path
 
 REPO = Path.cwd()
 PROJECT = REPO / "pyproject.toml"
-IMAGE = REPO / "k8s/components/image/kustomization.yaml"
+IMAGES = {  # and what follows the version in the tag
+    REPO / "k8s/components/image/kustomization.yaml": "",
+    REPO / "k8s/components/job-image/kustomization.yaml": "-job",
+}
 CHANGELOG = REPO / "CHANGELOG.md"
 SEMANTIC = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)((a|b|rc)\d+)?")
 UNRELEASED = "## Unreleased\n"
@@ -47,9 +50,10 @@ def set_version(version: str, day: str) -> None:
         sys.exit("release: CHANGELOG.md has nothing below Unreleased: describe the changes there")
     written = {
         PROJECT: replaced(PROJECT, r'^version = ".*"$', f'version = "{version}"'),
-        IMAGE: replaced(IMAGE, r"^    newTag: .*$", f"    newTag: {version}"),
         CHANGELOG: changelog.replace(UNRELEASED, f"{UNRELEASED}\n## {version} - {day}\n", 1),
     }
+    for image, end in IMAGES.items():
+        written[image] = replaced(image, r"^    newTag: .*$", f"    newTag: {version}{end}")
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
 
@@ -70,8 +74,10 @@ def problems_of(version: str) -> list[str]:
         problems.append(f"CHANGELOG.md has no section {version}: make version VERSION={version}")
     if section(changelog, "Unreleased"):
         problems.append("CHANGELOG.md has unreleased changes: set a new version by make version")
-    if f"\n    newTag: {version}\n" not in IMAGE.read_text(encoding="utf-8"):
-        problems.append(f"{IMAGE.relative_to(REPO)} does not have the tag {version}: correct it")
+    for image, end in IMAGES.items():
+        if f"\n    newTag: {version}{end}\n" not in image.read_text(encoding="utf-8"):
+            name = image.relative_to(REPO)
+            problems.append(f"{name} does not have the tag {version}{end}: correct it")
     if git("status", "--porcelain"):
         problems.append("the working tree has changes: commit them")
     tag = f"v{version}"

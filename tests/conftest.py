@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 pytest.register_assert_rewrite("tests.support")
 
+from tests.support import needs_nautilus
 from tests.support.chromium import Chromium, running_chromium
 from tests.support.commands import close_jobs
 from tests.support.exchange import Exchange, running_exchange
@@ -38,6 +39,40 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the tests that take longest first, so that none of them runs alone at the end."""
     items.sort(key=lambda each: each.get_closest_marker("long") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Leave out what needs Nautilus where there is none, as in the job's image."""
+    report = yield
+    needs_nautilus.leave_out_module(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The same for a test that imports Nautilus while it runs."""
+    report = yield
+    needs_nautilus.leave_out_test(report, call.excinfo.value if call.excinfo else None)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out."""
+    if needs_nautilus.WITHOUT_NAUTILUS:
+        terminalreporter.line(needs_nautilus.counted(terminalreporter))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if too much was left out."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and needs_nautilus.are_too_few(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session", autouse=True)

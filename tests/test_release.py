@@ -12,7 +12,12 @@ import pytest
 
 from tests.support.suite import HANG_S, REPO
 
-COPIED = ["pyproject.toml", "CHANGELOG.md", "k8s/components/image/kustomization.yaml"]
+COPIED = [
+    "pyproject.toml",
+    "CHANGELOG.md",
+    "k8s/components/image/kustomization.yaml",
+    "k8s/components/job-image/kustomization.yaml",
+]
 
 
 def git(repo: Path, *arguments: str) -> None:
@@ -57,6 +62,7 @@ def test_release_set_writes_the_version_everywhere(copy: Path) -> None:
     assert released(copy) == "7.8.9"
     assert tomllib.loads((copy / "pyproject.toml").read_text())["project"]["version"] == "7.8.9"
     assert "    newTag: 7.8.9\n" in (copy / COPIED[2]).read_text()
+    assert "    newTag: 7.8.9-job\n" in (copy / COPIED[3]).read_text()
     assert (copy / "CHANGELOG.md").read_text() == (
         "# Changelog\n\n## Unreleased\n\n## 7.8.9 - 2026-01-02\n\n### Added\n- Something.\n"
     )
@@ -64,13 +70,20 @@ def test_release_set_writes_the_version_everywhere(copy: Path) -> None:
 
 def test_release_check_lists_every_contradiction_at_once(copy: Path) -> None:
     released(copy)
-    image, changelog = copy / COPIED[2], copy / "CHANGELOG.md"
-    image.write_text(image.read_text().replace("7.8.9", "7.8.8"))
+    changelog = copy / "CHANGELOG.md"
+    for name in COPIED[2:]:
+        (copy / name).write_text((copy / name).read_text().replace("7.8.9", "7.8.8"))
     text = changelog.read_text().replace("## 7.8.9 - 2026-01-02\n\n", "")
     changelog.write_text(text)
     done = release(copy, "check")
     assert done.returncode == 1
-    for reason in ("no section 7.8.9", "unreleased changes", "the tag 7.8.9", "has changes"):
+    for reason in (
+        "no section 7.8.9",
+        "unreleased changes",
+        "the tag 7.8.9:",
+        "the tag 7.8.9-job:",
+        "has changes",
+    ):
         assert reason in done.stderr
 
 

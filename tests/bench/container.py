@@ -25,7 +25,7 @@ from tests.support.pods import load_into_podman
 from tests.support.suite import REPO
 from tests.support.waiting import until
 
-PLAIN = "warmup-job:plain"
+JOB, PLAIN = "warmup-job:bench-job", "warmup-job:plain"
 MEASURED = """
 import pathlib, resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=2)
@@ -94,7 +94,8 @@ def sizes() -> None:
         input=dockerfile, text=True, cwd=REPO, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     row("image", "MB", "packed MB")
-    for name in (IMAGE, PLAIN, "python:3.13-slim"):
+    checked("docker", "build", "-q", "--target", "job", "-t", JOB, ".")
+    for name in (JOB, IMAGE, PLAIN, "python:3.13-slim"):
         size = int(checked("docker", "image", "inspect", "-f", "{{.Size}}", name))
         packed = checked("sh", "-c", f"docker save {name} | gzip -1 | wc -c")
         row(name, round(size / 1e6), round(int(packed) / 1e6))

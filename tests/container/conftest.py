@@ -50,6 +50,15 @@ def image(client: Any) -> str:
 
 
 @pytest.fixture(scope="session")
+def job_image(client: Any) -> str:
+    """The image without Nautilus."""
+    name = "warmup-job:job-under-test"
+    build = ("docker", "build", "-q", "--target", "job", "--build-arg", f"VERSION={VERSION}")
+    checked(*build, "-t", name, ".")
+    return name
+
+
+@pytest.fixture(scope="session")
 def engine(client: Any, image: str) -> Iterator[Engine]:
     """An engine whose containers reach each other, and nothing else."""
     session = secrets.token_hex(4)

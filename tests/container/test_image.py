@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.containers import Engine, checked
 from tests.support.suite import REPO, VERSION
+from tests.support.without_nautilus import locked
 
 MARKER = "a-secret-that-lay-about-3c9e"
 
@@ -152,25 +153,25 @@ def files_of(archive: Path) -> Iterator[tuple[str, bytes]]:
                         yield each.name, body.read() if body else b""
 
 
-def test_image_has_a_bill_of_materials(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", "-job"])
+def test_image_has_a_bill_of_materials(
+    engine: Engine, job_image: str, tmp_path: Path, end: str
+) -> None:
     checked("docker", "build", "--target", "sbom", "--output", str(tmp_path), ".")
-    listed = json.loads((tmp_path / "sbom.cdx.json").read_text())
+    listed = json.loads((tmp_path / f"sbom{end}.cdx.json").read_text())
     assert listed["bomFormat"] == "CycloneDX"
     named = {
         each["name"].lower().replace("_", "-"): each["version"] for each in listed["components"]
     }
-    locked = dict(
-        re.findall(
-            r"^([a-z0-9._-]+)==(\S+)", (REPO / "requirements.lock").read_text(), re.MULTILINE
-        )
-    )
-    assert {"ccxt", "nautilus-trader", "pyarrow"} <= set(named)
+    lock = locked(REPO / f"requirements{end}.lock")
+    assert {"ccxt", "pyarrow"} <= set(named)
+    assert ("nautilus-trader" in named) == (end == "")
     for name, version in named.items():
-        assert locked[name.replace("_", "-")] == version
+        assert lock[name] == version
     installed = engine.run(
         "-c",
         "from importlib.metadata import distributions; "
         "[print(d.name.lower().replace('_', '-')) for d in distributions()]",
-        entrypoint="python", network="none",
+        entrypoint="python", network="none", image=job_image if end else engine.image,
     ).out.split()  # fmt: skip
     assert set(installed) - {"warmup-job", "pip"} <= set(named)

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import pytest
 
+from tests.support import needs_nautilus
 from tests.support.job_server import MOST_BYTES
 from tests.support.suite import HANG_S, REPO
 
@@ -186,6 +187,11 @@ def start_jobs() -> Jobs:
     return Jobs()
 
 
+def is_trader(arguments: Sequence[object]) -> bool:
+    """Return whether a command line starts a trader."""
+    return bool({"trade", "up"} & set(arguments)) and "--help" not in arguments
+
+
 def close_jobs() -> None:
     """End the process that `job` forks from, if there is one."""
     if start_jobs.cache_info().currsize:
@@ -195,6 +201,8 @@ def close_jobs() -> None:
 
 def job(*arguments: object, env: dict[str, str] | None = None) -> Result:
     """Run ``warmup-job`` to its end, from the repository; a fork saves its imports."""
+    if is_trader(arguments):
+        needs_nautilus.start_trader()
     return start_jobs().run(*arguments, env=env)
 
 
@@ -207,6 +215,8 @@ def job_process(
     Its log is in ``process.stderr``, or in ``log`` when it is too long to wait in a pipe; then it
     is a fork like a `job`, which saves its imports.
     """
+    if is_trader(arguments):
+        needs_nautilus.start_trader()
     environment = clean_env(**(env or {}))
     if log is not None:
         with contextlib.closing(start_jobs().start(arguments, environment, log)) as started:

@@ -18,6 +18,7 @@ import os
 import socket
 import struct
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 NO_NEW_PRIVILEGES, SECCOMP, SET_FILTER, NEW_LISTENER = 38, 317, 1, 8  # 317: on x86_64
@@ -101,12 +102,14 @@ def import_everything() -> None:
     import warmup_job.__main__
     import warmup_job.binance.client
     import warmup_job.binance.fetch
-    import warmup_job.catalog.instruments
-    import warmup_job.catalog.nautilus_catalog
     import warmup_job.config
-    import warmup_job.hedge_grid.strategy
     import warmup_job.job.run_job
-    import warmup_job.trader.build_runner  # noqa: F401
+
+    if find_spec("nautilus_trader"):
+        import warmup_job.catalog.instruments
+        import warmup_job.catalog.nautilus_catalog
+        import warmup_job.hedge_grid.strategy
+        import warmup_job.trader.build_runner  # noqa: F401
     from warmup_job.catalog import packed_bars as arrow
 
     arrow.import_ahead()

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warmup_job.catalog import packed_bars as arrow
-from warmup_job.catalog.instruments import parse_instrument
-from warmup_job.catalog.nautilus_catalog import pack_instrument
+from warmup_job.job.make_instruments import make_instrument
 from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.market.kline import Klines
 from warmup_job.regime.detector import DetectorSettings
@@ -45,7 +44,7 @@ def instrument() -> arrow.PackedInstrument:
     """Return Nautilus' futures BTCUSDT; its precisions are 2 and 3."""
     symbols = default_symbols()
     entry = next(each for each in symbols if (each.market, each.name) == ("um", "BTCUSDT"))
-    return pack_instrument(parse_instrument("um", entry.info(), 0))
+    return make_instrument("um", entry.name, entry.info(), None).packed
 
 
 def hold(root: Path) -> Lease:
