@@ -53,6 +53,14 @@ LISTED: dict[tuple[Market, str], Entry] = {
 UM, SPOT = LISTED["um", "BTCUSDT"], LISTED["spot", "BTCUSDT"]
 
 
+def with_prices_up_to(highest: str) -> list[Entry]:
+    """Return BTCUSDT's spot filters with another highest price; Nautilus caps it at 2³²."""
+    return [
+        each | {"maxPrice": highest} if each["filterType"] == "PRICE_FILTER" else each
+        for each in SPOT["filters"]
+    ]
+
+
 def recorded_entries() -> Iterator[tuple[str, Entry]]:
     for path in sorted((RECORDINGS / "um").glob("exchangeInfo-*.json")):
         for entry in json.loads(path.read_text())["symbols"]:
@@ -152,6 +160,8 @@ def test_encode_instrument_symbol_of_the_local_exchange_has_the_bytes_of_write_d
         ("spot", {"status": "BREAK", "permissions": ["SPOT"]}),
         ("spot", {"amendAllowed": True, "opoAllowed": True, "pegInstructionsAllowed": True}),
         ("spot", {"quoteAsset": "JPY", "quoteAssetPrecision": 2}),
+        ("spot", {"filters": with_prices_up_to("4294967295.00000000")}),
+        ("spot", {"filters": with_prices_up_to("4294967297.00000000")}),
     ],
 )
 def test_encode_instrument_other_kinds_of_entries(
