@@ -121,9 +121,9 @@ def _set_cpus(cpus: str) -> None:
     """Give podman's pods these cores, and its conmon processes, whose group is among theirs."""
     pods = _file("cpuset", _PODS, "cpuset.cpus")
     pods.write_text(_all_cpus())  # a group has no core that the one above it lacks
-    for each in pods.parent.glob("*/cpuset.cpus"):
-        each.write_text(cpus)
     try:
+        for each in pods.parent.glob("*/cpuset.cpus"):
+            each.write_text(cpus)
         pods.write_text(cpus)
     except OSError as error:
         raise RuntimeError(f"other pods of podman run on this machine ({error})") from None
