@@ -486,9 +486,12 @@ def test_deployment_compose_fast_starts_the_trader_with_the_job(profile: str) ->
     deadline = COMPOSED[f"warmup{dash}"]["environment"].get("WARMUP_DEADLINE", "1m")
     assert waits_ms(changes["environment"]) > duration_ms(deadline)
     assert changes.keys() == {"environment", "depends_on"}
-    # It does not end, so that `up --wait` does not take it for a failure.
-    job = {"command": ["run", "--repeat-every", "5m"], "restart": "unless-stopped"}
-    assert fast[f"warmup{dash}"] == job
+    # It does not end and has a check, or `up --wait` would take it for a failure.
+    job = fast[f"warmup{dash}"]
+    assert job["command"] == ["run", "--repeat-every", "5m"]
+    assert job["restart"] == "unless-stopped"
+    assert job["healthcheck"]["disable"] is False
+    assert job["healthcheck"]["test"][-2:] == ["/snapshot/status.json", "900"]
     assert fast.keys() == COMPOSED.keys() - {"exchange"}
 
 
