@@ -13,8 +13,11 @@ from warmup_job.config import OPTIONS
 
 WARMUP = {"venue", "strategy", "streams", "require", "indicators", "max_bars", "budget_share"}
 FETCHING = WARMUP | {"max_gap_bars", "deadline", "on_failure", "root"}
-TRADING = {"max_age", "state_dir", "http_port", "http_host", "on_stop", "on_gap", "silence",
-           "first_bar", "replay_history", "trader_id", "order_id_tag"}  # fmt: skip
+TRADING = {
+    "max_age", "state_dir", "http_port", "http_host", "on_stop", "on_gap", "silence", "first_bar",
+    "replay_history", "trader_id", "order_id_tag",
+}  # fmt: skip
+WAIT = {"wait_for_snapshot"}
 
 
 def shown_options(command: str) -> dict[str, click.Option]:
@@ -29,7 +32,12 @@ def shown_options(command: str) -> dict[str, click.Option]:
 
 @pytest.mark.parametrize(
     ("command", "keys"),
-    [("plan", WARMUP), ("run", FETCHING | {"keep"}), ("trade", FETCHING | TRADING)],
+    [
+        ("plan", WARMUP),
+        ("run", FETCHING | {"keep"}),
+        ("trade", FETCHING | TRADING | WAIT),
+        ("up", FETCHING | TRADING | {"keep"}),  # which waits for its own job
+    ],
 )
 def test_a_command_shows_the_options_that_affect_it(command: str, keys: set[str]) -> None:
     assert shown_options(command).keys() & OPTIONS.keys() == keys
