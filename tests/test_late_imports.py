@@ -65,6 +65,11 @@ def test_late_imports_aiohttp_trusts_what_it_trusts_without_them() -> None:
     )
     run_python(PREPARED + told + "assert before == 0 < len(after)")
     run_python(
+        PREPARED + told + "other = connector._SSL_CONTEXT_UNVERIFIED; assert not "
+        "other.get_ca_certs(); assert 'set_default_verify_paths' not in vars(ssl.SSLContext); "
+        "other.set_default_verify_paths(); assert other.get_ca_certs()"
+    )
+    run_python(
         PREPARED + told + "assert after == ssl.create_default_context().get_ca_certs(); "
         "assert type(ssl.create_default_context()) is ssl.SSLContext"
     )

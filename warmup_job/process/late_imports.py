@@ -1,7 +1,7 @@
 """Keep two imports of other packages from doing at once what nobody may need.
 
-- `aiohttp.connector` reads the system's certificate authorities. Here its first encrypted
-  connection reads them (`late_tls`).
+- `aiohttp.connector` reads the system's certificate authorities twice. Here its first encrypted
+  connection reads them (`late_tls`), and the settings that trust everybody never do.
 - `nautilus_trader.model.tick_scheme` makes the 79,000 prices of a table for shares in Tokyo, which
   is a fifth of the time that importing Nautilus takes. Here its first use makes them.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -60,16 +61,33 @@ def _without_authorities(loader: Loader, module: ModuleType) -> None:
 
     from warmup_job.process.late_tls import late_context
 
-    usual = ssl.create_default_context
+    usual, read_system = ssl.create_default_context, ssl.SSLContext.set_default_verify_paths
 
     def create_default_context(*call: Any, **named: Any) -> ssl.SSLContext:  # noqa: ANN401
         return usual(*call, **named) if call or named else late_context()
 
-    ssl.create_default_context = create_default_context
-    try:
+    def set_default_verify_paths(context: ssl.SSLContext) -> None:
+        if context.verify_mode != ssl.CERT_NONE:  # which trusts everybody, and reads nevertheless
+            read_system(context)
+
+    with (
+        _replaced(ssl, "create_default_context", create_default_context),
+        _replaced(ssl.SSLContext, "set_default_verify_paths", set_default_verify_paths),
+    ):
         loader.exec_module(module)
+
+
+@contextmanager
+def _replaced(owner: object, name: str, value: object) -> Iterator[None]:
+    own = vars(owner).get(name)
+    setattr(owner, name, value)
+    try:
+        yield
     finally:
-        ssl.create_default_context = usual
+        if own is None:  # it is inherited
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
 
 
 def _at_its_first_use(loader: Loader, module: ModuleType) -> None:
