@@ -11,11 +11,6 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from nautilus_trader.adapters.binance.common.enums import (
-    BinanceFuturesPositionSide,
-    BinanceOrderSide,
-    BinanceOrderType,
-)
 from nautilus_trader.execution.reports import ExecutionMassStatus, OrderStatusReport
 from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.events import OrderAccepted
@@ -80,16 +75,9 @@ def test_a_filled_order_is_reported_with_its_own_trades_only(start_exchange: Sta
     running.fault("history=1")
 
     async def work(desk: Desk) -> ExecutionMassStatus:
-        filled = await desk.client.orders.new_order(
-            symbol="BTCUSDT",
-            side=BinanceOrderSide.BUY,
-            order_type=BinanceOrderType.MARKET,
-            position_side=BinanceFuturesPositionSide.LONG,
-            quantity="0.010",
-            new_client_order_id="E-2",
-        )
+        filled = await take(desk.client.orders, "0.010", "E-2")
         await take(desk.client.orders, "0.020")
-        desk.believe("E-2", venue_order_id=filled.orderId, age_ns=0)
+        desk.believe("E-2", venue_order_id=filled, age_ns=0)
         return await desk.status(positions=False)
 
     status = at_the_desk(running, work)
@@ -105,26 +93,15 @@ def test_an_account_that_the_stream_has_overtaken_is_read_again(start_exchange: 
     """Nautilus refuses a report of an order of which it knows more fills, and does not start."""
     running = start_exchange()
 
-    async def buy(desk: Desk, order_id: str) -> int:
-        filled = await desk.client.orders.new_order(
-            symbol="BTCUSDT",
-            side=BinanceOrderSide.BUY,
-            order_type=BinanceOrderType.MARKET,
-            position_side=BinanceFuturesPositionSide.LONG,
-            quantity="0.010",
-            new_client_order_id=order_id,
-        )
-        return int(filled.orderId)
-
     async def overtaken(desk: Desk, key: str) -> ExecutionMassStatus | None:
         """Read the account while a fill arrives; None: the answers came before it."""
         first, second = f"E-{key}a", f"E-{key}b"
-        desk.believe(first, venue_order_id=await buy(desk, first), age_ns=0)
+        desk.believe(first, venue_order_id=await take(desk.client.orders, "0.010", first), age_ns=0)
         late = desk.believe(second, venue_order_id=None, age_ns=EARLIER_NS)
         running.fault("delay=1s@userTrades:times=1")
         reading = asyncio.create_task(desk.status())
         await until_async(lambda: running.fault_hits()[-1])
-        venue_order_id = VenueOrderId(str(await buy(desk, second)))
+        venue_order_id = VenueOrderId(str(await take(desk.client.orders, "0.010", second)))
         instrument = desk.client._instrument_provider.find(BTC)
         late.apply(TestEventStubs.order_accepted(late, venue_order_id=venue_order_id))
         late.apply(TestEventStubs.order_filled(late, instrument, position_id=LONG))

@@ -34,9 +34,9 @@ from nautilus_trader.serialization.arrow.implementations.instruments import SCHE
 from tests.support.recordings import RECORDINGS
 from tests.support.suite import REPO
 from warmup_job.catalog.encode_instrument import encode_instrument
+from warmup_job.catalog.installed_nautilus import NAUTILUS_VERSION, nautilus_version
 from warmup_job.catalog.instruments import parse_instrument
 from warmup_job.catalog.nautilus_catalog import make_encoded
-from warmup_job.catalog.nautilus_version import NAUTILUS_VERSION, nautilus_version
 from warmup_job.catalog.packed_bars import write_instrument
 from warmup_job.catalog.rounded_numbers import decimals_of_step, ns_of, rounded
 from warmup_job.catalog.symbol_fields import KNOWN_VALUES, FuturesFields, SpotFields

@@ -17,7 +17,7 @@ from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.second_run import EARLY_MS, MINUTE_MS, Situation
 from tests.support.suite import REPO
-from warmup_job.catalog.nautilus_version import NAUTILUS_VERSION
+from warmup_job.catalog.installed_nautilus import NAUTILUS_VERSION
 from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.market.pages import Market
 from warmup_job.snapshot.verify import Snapshot, find_problems, open_snapshot

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.commands import clean_env, job, job_process
 from tests.support.config_files import LIVE_KEYS, write_config, write_live_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
+from tests.support.logging_process import LoggingProcess
 from tests.support.seam import (
     SPOT_SECONDS,
     Seam,
@@ -40,37 +38,10 @@ LONG, OVER = f"{round(HANG_S)}s", "3s"
 """A wait that something has to end, and one that nothing ends."""
 
 
-@dataclass(frozen=True)
-class Trader:
-    """A trader's process and its log."""
-
-    process: Any
-    log: Path
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the log's lines of an event."""
-        lines = [line for line in self.log.read_text().splitlines() if line[:1] == "{"]
-        return [line for line in map(json.loads, lines) if line.get("event") == name]
-
-    def until(self, event: str, **fields: str) -> dict[str, Any]:
-        """Wait for a line of an event with these fields, and return it."""
-        found: list[dict[str, Any]] = []
-
-        def logged() -> bool:
-            found[:] = [each for each in self.events(event) if fields.items() <= each.items()]
-            return bool(found)
-
-        until(logged, lambda: f"{event} {fields}\n{self.log.read_text()}", process=self.process)
-        return found[0]
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """End it by a signal; return its exit code."""
-        self.process.send_signal(number)
-        return int(self.process.wait(HANG_S))
-
-
 @contextlib.contextmanager
-def trading(config: Path, wait: str, *options: str, mode: str = "paper") -> Iterator[Trader]:
+def trading(
+    config: Path, wait: str, *options: str, mode: str = "paper"
+) -> Iterator[LoggingProcess]:
     """Run a trader that waits for a snapshot beside the configuration."""
     log = config.with_name("trader.log")
     root = config.with_name("snapshot")
@@ -78,7 +49,7 @@ def trading(config: Path, wait: str, *options: str, mode: str = "paper") -> Iter
     with job_process(
         "trade", *arguments, "--mode", mode, *options, env=LIVE_KEYS, log=log
     ) as process:
-        yield Trader(process, log)
+        yield LoggingProcess(process, log)
 
 
 def run_job(config: Path, *options: str) -> int:
@@ -379,7 +350,7 @@ def test_trader_sees_the_job_on_a_volume_that_it_cannot_write(
         subprocess.Popen(command, cwd=REPO, env=clean_env(), stderr=errors, text=True) as process,
     ):
         try:
-            trader = Trader(process, log)
+            trader = LoggingProcess(process, log)
             until(
                 lambda: process.poll() is not None or trader.events("snapshot.waiting"),
                 log.read_text,

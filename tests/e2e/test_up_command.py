@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.commands import clean_env, job, job_process
 from tests.support.config_files import LIVE_KEYS, write_config, write_live_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
+from tests.support.logging_process import LoggingProcess
 from tests.support.suite import HANG_S, REPO
 from tests.support.waiting import until
 from warmup_job.snapshot.lease import read_lease
@@ -31,28 +31,10 @@ FAILING = ("--streams", "NOPEUSDT:1m:70")
 
 
 @dataclass(frozen=True)
-class Both:
+class Both(LoggingProcess):
     """A running `up`: the trader's process with the job as its child."""
 
-    process: Any
-    log: Path
     root: Path
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Return the log's lines of an event."""
-        lines = [line for line in self.log.read_text().splitlines() if line[:1] == "{"]
-        return [line for line in map(json.loads, lines) if line.get("event") == name]
-
-    def until(self, event: str, **fields: str) -> dict[str, Any]:
-        """Wait for a line of an event with these fields, and return it."""
-        found: list[dict[str, Any]] = []
-
-        def logged() -> bool:
-            found[:] = [each for each in self.events(event) if fields.items() <= each.items()]
-            return bool(found)
-
-        until(logged, lambda: f"{event} {fields}\n{self.log.read_text()}", process=self.process)
-        return found[0]
 
     def job_pid(self) -> int:
         """Wait until the job holds the lease, and return its process id."""
@@ -60,11 +42,6 @@ class Both:
         record = read_lease(self.root)
         assert record is not None
         return int(record.owner.rpartition(":")[2])
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """End it by a signal; return its exit code."""
-        self.process.send_signal(number)
-        return int(self.process.wait(HANG_S))
 
 
 def is_running(pid: int) -> bool:

@@ -49,13 +49,14 @@ async def place(orders: CertainOrders, kind: str) -> None:
         )
 
 
-async def take(orders: CertainOrders, quantity: str) -> None:
-    """Open a position at the market's price."""
-    await orders.new_order(
+async def take(orders: CertainOrders, quantity: str, order_id: str = "taken") -> int:
+    """Open a position at the market's price; return the exchange's id of the order."""
+    taken = await orders.new_order(
         symbol="BTCUSDT",
         side=BinanceOrderSide.BUY,
         order_type=BinanceOrderType.MARKET,
         position_side=BinanceFuturesPositionSide.LONG,
         quantity=quantity,
-        new_client_order_id="taken",
+        new_client_order_id=order_id,
     )
+    return int(taken.orderId)

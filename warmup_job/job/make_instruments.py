@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from warmup_job.catalog.encode_instrument import EncodedInstrument, encode_instrument
+from warmup_job.catalog.installed_nautilus import NAUTILUS_VERSION, nautilus_version
 from warmup_job.catalog.names import instrument_id_of
-from warmup_job.catalog.nautilus_version import NAUTILUS_VERSION, nautilus_version
 from warmup_job.catalog.packed_bars import PackedInstrument
 from warmup_job.errors import RefusedError
 from warmup_job.market.pages import Market

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from loguru import logger
 
-from warmup_job.catalog.nautilus_version import nautilus_version
+from warmup_job.catalog.installed_nautilus import nautilus_version
 from warmup_job.catalog.packed_bars import CATALOG_SCHEMA
 from warmup_job.errors import SnapshotError
 from warmup_job.plan.stream_plan import StreamPlan

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import msgspec
 
+from warmup_job.catalog.installed_nautilus import nautilus_version
 from warmup_job.catalog.names import bar_type_name, instrument_id_of
-from warmup_job.catalog.nautilus_version import nautilus_version
 from warmup_job.config import WarmupConfig
 from warmup_job.errors import ConfigError
 from warmup_job.plan.strategy_plan import plan_strategies
