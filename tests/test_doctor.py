@@ -131,7 +131,7 @@ def test_doctor_judges_a_state_folder_that_cannot_even_be_looked_for(
 
 def test_doctor_warns_of_a_certificate_that_ends_soon() -> None:
     assert judge_certificate("https://h", "TLSv1.3", 7 * 86_400).verdict == "ok"
-    soon = judge_certificate("https://h", "TLSv1.3", 7 * 86_400 - 1)
+    soon = judge_certificate("https://h", "TLSv1.3", 7 * 86_400 - 0.1)
     assert (soon.verdict, soon.text.rpartition("its ")[2]) == (
         "warning", "certificate ends in 6 days",
     )  # fmt: skip

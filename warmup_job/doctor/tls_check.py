@@ -37,10 +37,10 @@ async def check_tls(url: str, proxy: Proxy | None, trust: ssl.SSLContext) -> Fin
         own_authority = url.startswith("wss") and "is not accepted" in str(error)
         return failed("tls", error, _PUBLIC_ONLY if own_authority else "")
     ends_s = ssl.cert_time_to_seconds(certificate["notAfter"])
-    return judge_certificate(public_url(url), version, round(ends_s - time.time()))
+    return judge_certificate(public_url(url), version, ends_s - time.time())
 
 
-def judge_certificate(url: str, version: str, left_s: int) -> Finding:
+def judge_certificate(url: str, version: str, left_s: float) -> Finding:
     """Judge how long an accepted certificate is still valid.
 
     Args:
@@ -48,7 +48,7 @@ def judge_certificate(url: str, version: str, left_s: int) -> Finding:
         version: The TLS version, for the text.
         left_s: The time until the certificate ends, seconds.
     """
-    days = left_s // _DAY_S
+    days = int(left_s // _DAY_S)  # whole days that are left, never rounded up
     seen = f"{url}: {version}, its certificate ends in {days} days"
     if days < _SOON_DAYS:
         return warned("tls", f"{seen}: ask who runs the host, or the proxy, to renew it")
