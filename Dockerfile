@@ -57,8 +57,10 @@ RUN --mount=type=bind,from=job-packages,source=/packages,target=/job-packages \
 
 FROM job-packages AS ours
 COPY pyproject.toml README.md LICENSE ./
+COPY .ci/project_urls.py .ci/
 COPY warmup_job warmup_job
-RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
+ARG PROJECT_URL=
+RUN WARMUP_PROJECT_URL="${PROJECT_URL}" /opt/build/bin/python -m hatchling build -t wheel -d dist && \
     pip --python /opt/venv/bin/python install --root-user-action ignore --no-cache-dir --no-deps --no-compile \
         --prefix /layer/opt/venv dist/*.whl && \
     mkdir -p /layer/usr/bin && \
@@ -112,29 +114,24 @@ ENTRYPOINT ["dumb-init", "--single-child", "--", "warmup-job"]
 CMD ["--help"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
     CMD ["python", "-m", "warmup_job.process.healthcheck"]
-
-
-FROM runtime AS job
 ARG VERSION=unknown
 ARG REVISION=unknown
+ARG PROJECT_URL=
 LABEL org.opencontainers.image.title="warmup-job" \
-      org.opencontainers.image.description="Makes the snapshots that warm NautilusTrader bots: the job, without trader and Nautilus" \
       org.opencontainers.image.licenses="MIT AND Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${PROJECT_URL}" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
+
+
+FROM runtime AS job
+LABEL org.opencontainers.image.description="Makes the snapshots that warm NautilusTrader bots: the job, without trader and Nautilus"
 
 
 FROM runtime AS full
 COPY --from=full-packages /packages /
-ARG VERSION=unknown
-ARG REVISION=unknown
-LABEL org.opencontainers.image.title="warmup-job" \
-      org.opencontainers.image.description="Warms NautilusTrader bots: job, trader and local exchange" \
-      org.opencontainers.image.licenses="MIT AND Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
+LABEL org.opencontainers.image.description="Warms NautilusTrader bots: job, trader and local exchange"
 
 
 FROM full AS test

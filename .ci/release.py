@@ -4,6 +4,7 @@ pyproject.toml has the version. The tag in k8s/ and the heading in CHANGELOG.md 
 
 set VERSION [DATE]   write VERSION everywhere; unreleased changes in CHANGELOG.md become its section
 check                print the version; exit with 1 and every reason why it cannot be released
+url                  print the project's address, which the package and the images name
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+
+from project_urls import VARIABLE, project_url
 
 REPO = Path.cwd()
 PROJECT = REPO / "pyproject.toml"
@@ -80,6 +83,11 @@ def problems_of(version: str) -> list[str]:
             problems.append(f"{name} does not have the tag {version}{end}: correct it")
     if git("status", "--porcelain"):
         problems.append("the working tree has changes: commit them")
+    if project_url(REPO) is None:
+        problems.append(
+            f"no address for the package's links: set {VARIABLE}=https://HOST/OWNER/REPOSITORY, "
+            "or release from a clone of such a repository"
+        )
     tag = f"v{version}"
     if git("tag", "--list", tag) and git("rev-parse", f"{tag}^{{}}") != git("rev-parse", "HEAD"):
         problems.append(f"the tag {tag} is at another commit: set a new version")
@@ -105,5 +113,7 @@ if __name__ == "__main__":
             if found := problems_of(current):
                 sys.exit("\n  ".join([f"release: {current} cannot be released:", *found]))
             print(current)
+        case ["url"]:
+            print(project_url(REPO) or "")
         case _:
             sys.exit(__doc__)
