@@ -59,8 +59,8 @@ FROM job-packages AS ours
 COPY pyproject.toml README.md LICENSE ./
 COPY .ci/project_urls.py .ci/
 COPY warmup_job warmup_job
-ARG PROJECT_URL=
-RUN WARMUP_PROJECT_URL="${PROJECT_URL}" /opt/build/bin/python -m hatchling build -t wheel -d dist && \
+ARG BUILD_PROJECT_URL=
+RUN /opt/build/bin/python -m hatchling build -t wheel -d dist && \
     pip --python /opt/venv/bin/python install --root-user-action ignore --no-cache-dir --no-deps --no-compile \
         --prefix /layer/opt/venv dist/*.whl && \
     mkdir -p /layer/usr/bin && \
@@ -116,12 +116,12 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --start-interval=1s \
     CMD ["python", "-m", "warmup_job.process.healthcheck"]
 ARG VERSION=unknown
 ARG REVISION=unknown
-ARG PROJECT_URL=
+ARG BUILD_PROJECT_URL=
 LABEL org.opencontainers.image.title="warmup-job" \
       org.opencontainers.image.licenses="MIT AND Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="${PROJECT_URL}" \
+      org.opencontainers.image.source="${BUILD_PROJECT_URL}" \
       org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
 
 

@@ -1,7 +1,7 @@
 """Name the project's addresses in the package's metadata: hatchling runs this at every build.
 
 They follow from the place that the clone came from, so that a fork's package leads to the fork's
-issues. WARMUP_PROJECT_URL names it where there is no clone (in the image's build) or another one is
+issues. BUILD_PROJECT_URL names it where there is no clone (in the image's build) or another one is
 meant. A clone from a folder has none, and its package has no addresses.
 """
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-VARIABLE = "WARMUP_PROJECT_URL"
+VARIABLE = "BUILD_PROJECT_URL"
 PAGES = {
     "Homepage": "",
     "Documentation": "/blob/HEAD/docs/index.md",

@@ -35,7 +35,7 @@ def release(repo: Path, *arguments: str, **env: str) -> subprocess.CompletedProc
     return subprocess.run(
         [sys.executable, REPO / ".ci/release.py", *arguments],
         cwd=repo, check=False, capture_output=True, text=True, timeout=HANG_S,
-        env=os.environ | {"WARMUP_PROJECT_URL": ""} | env,
+        env=os.environ | {"BUILD_PROJECT_URL": ""} | env,
     )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def built(repo: Path, **env: str) -> tuple[dict[str, str], dict[str, str]]:
     done = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", repo / "dist"],
         cwd=repo, check=False, capture_output=True, text=True, timeout=HANG_S,
-        env=os.environ | {"WARMUP_PROJECT_URL": ""} | env,
+        env=os.environ | {"BUILD_PROJECT_URL": ""} | env,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     (sdist,), (wheel,) = (repo / "dist").glob("*.tar.gz"), (repo / "dist").glob("*.whl")
@@ -196,14 +196,14 @@ def test_the_packages_address_can_be_set_and_is_never_a_folder(clone: Path) -> N
     assert built(clone) == ({}, {})
     shutil.rmtree(clone / "dist")
     wanted = addresses("https://host.example/owner/other")
-    assert built(clone, WARMUP_PROJECT_URL="ssh://git@host.example:22/owner/other") == (
+    assert built(clone, BUILD_PROJECT_URL="ssh://git@host.example:22/owner/other") == (
         wanted, wanted,
     )  # fmt: skip
 
 
 def test_a_project_url_that_is_none_is_refused_in_one_line(copy: Path) -> None:
-    done = release(copy, "url", WARMUP_PROJECT_URL="host.example/owner")
+    done = release(copy, "url", BUILD_PROJECT_URL="host.example/owner")
     assert done.returncode == 1
     assert done.stderr == (
-        "WARMUP_PROJECT_URL is no https address: set it to https://HOST/OWNER/REPOSITORY\n"
+        "BUILD_PROJECT_URL is no https address: set it to https://HOST/OWNER/REPOSITORY\n"
     )
