@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import talib
+from msgspec.structs import replace
 
 from warmup_job.proof.bar_counts import auto_bar_counts
 from warmup_job.regime.detector import DetectorBar, DetectorSettings, Regime, RegimeDetector

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.support.stream_plans import DETECTOR, stream_plan
 from tests.support.windows import counted_market

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import msgspec.structs
 import pytest
 from nautilus_trader.model.data import BarType
 
@@ -44,7 +45,9 @@ def ready(tmp_path: Path) -> WarmupPlan:
         venue={"trading": {"hedge_mode": True, "leverage": 10}},
     )  # fmt: skip
     plan = resolve(load(path, environ={}))
-    return replace(plan, venue=replace(plan.venue, api_key="key", api_secret="secret"))
+    return msgspec.structs.replace(
+        plan, venue=dataclasses.replace(plan.venue, api_key="key", api_secret="secret")
+    )
 
 
 def test_a_complete_configuration_has_no_problems(ready: WarmupPlan) -> None:
@@ -52,9 +55,9 @@ def test_a_complete_configuration_has_no_problems(ready: WarmupPlan) -> None:
 
 
 def test_the_largest_allowed_leverage_is_no_problem(ready: WarmupPlan) -> None:
-    venue = replace(ready.venue, leverage=ready.venue.max_leverage)
-    assert settings_problems(replace(ready, venue=venue)) == []
-    account = replace(GOOD, max_leverage={"BTCUSDT": venue.leverage})
+    venue = dataclasses.replace(ready.venue, leverage=ready.venue.max_leverage)
+    assert settings_problems(msgspec.structs.replace(ready, venue=venue)) == []
+    account = msgspec.structs.replace(GOOD, max_leverage={"BTCUSDT": venue.leverage})
     assert account_problems(venue, account) == []
 
 
@@ -74,20 +77,24 @@ def test_the_largest_allowed_leverage_is_no_problem(ready: WarmupPlan) -> None:
 def test_each_setting_of_the_venue_is_a_problem_of_its_own(
     ready: WarmupPlan, venue: dict[str, Any], words: str
 ) -> None:
-    (problem,) = settings_problems(replace(ready, venue=replace(ready.venue, **venue)))
+    (problem,) = settings_problems(
+        msgspec.structs.replace(ready, venue=dataclasses.replace(ready.venue, **venue))
+    )
     assert words in problem
 
 
 def test_all_problems_of_a_configuration_are_reported_at_once(ready: WarmupPlan) -> None:
-    venue = replace(ready.venue, api_key=None, api_secret=None, hedge_mode=False, leverage=125)
-    problems = settings_problems(replace(ready, venue=venue, require_proof=False))
+    venue = dataclasses.replace(
+        ready.venue, api_key=None, api_secret=None, hedge_mode=False, leverage=125
+    )
+    problems = settings_problems(msgspec.structs.replace(ready, venue=venue, require_proof=False))
     assert len(problems) == 5
     assert "warmup.require" in problems[-1]
 
 
 def test_a_key_is_never_quoted(ready: WarmupPlan) -> None:
-    venue = replace(ready.venue, api_key="Hush Hush", api_secret="Hush\nHush")
-    problems = settings_problems(replace(ready, venue=venue))
+    venue = dataclasses.replace(ready.venue, api_key="Hush Hush", api_secret="Hush\nHush")
+    problems = settings_problems(msgspec.structs.replace(ready, venue=venue))
     assert len(problems) == 2
     assert "Hush" not in " ".join(problems)
 
@@ -120,7 +127,7 @@ def test_what_the_account_did_not_tell_is_no_problem_of_its_own(ready: WarmupPla
 def test_each_setting_of_the_account_is_a_problem_of_its_own(
     ready: WarmupPlan, change: dict[str, Any], words: str
 ) -> None:
-    (problem,) = account_problems(ready.venue, replace(GOOD, **change))
+    (problem,) = account_problems(ready.venue, msgspec.structs.replace(GOOD, **change))
     assert words in problem
 
 
@@ -140,7 +147,7 @@ def history(**changes: Any) -> History:
         BarType.from_str("BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"), Interval.parse("1m"),
         bars=[object()] * 10, wanted=10,  # only their number counts
     )  # fmt: skip
-    return replace(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec.structs
 import pytest
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.objects import Price, Quantity
@@ -154,7 +155,7 @@ def test_packed_bars_digest_changes_with_any_digit(column: str) -> None:
     rows = klines(10, 2, 3)
     values: list[Any] = list(getattr(rows, column))
     values[7] = values[7] + "1" if "." in values[7] else values[7] + ".1"
-    changed = Klines(**{name: getattr(rows, name) for name in rows.__slots__} | {column: values})
+    changed = msgspec.structs.replace(rows, **{column: values})
     assert digest(arrow.pack(changed)) != digest(arrow.pack(rows))
 
 

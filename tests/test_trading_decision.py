@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from warmup_job.handoff.reporting.report import State
 from warmup_job.handoff.trading_decision import (
@@ -219,9 +220,7 @@ def test_the_reported_reason_is_the_one_that_must_be_solved_first() -> None:
 
 def test_a_degraded_trader_is_never_filling() -> None:
     for seen, _, _ in TABLE.values():
-        again = Situation(
-            **{name: getattr(seen, name) for name in seen.__slots__} | {"state": "degraded"}
-        )
+        again = replace(seen, state="degraded")
         assert decide(again).state in {"live", "paused", "degraded"}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
+import msgspec.structs
 import pytest
 from loguru import logger
 from nautilus_trader.model.enums import OrderSide, OrderStatus
@@ -32,7 +33,7 @@ def flooding(tmp_path: Path, running: Exchange, per_second: int, **changes: Any)
         trade={"on_gap": "keep", "on_stop": "keep", "silence": "2s", "first_bar": "on_bar"},
     )  # fmt: skip
     limits = {"orders_per_second": per_second, "orders_per_minute": 1_000} | changes
-    return replace(plan, venue=replace(plan.venue, **limits))
+    return msgspec.structs.replace(plan, venue=dataclasses.replace(plan.venue, **limits))
 
 
 def test_130_orders_at_once_wait_and_none_is_denied(start_exchange: Start, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec.structs
 import pytest
 from loguru import logger
 from nautilus_trader.model.enums import OrderSide, OrderStatus
@@ -36,10 +37,10 @@ def plan_at(running: Exchange, folder: Path) -> WarmupPlan:
         folder, running, [("Flooding", f"{HERE}:WitnessConfig", fields)], streams={"1m": 30},
         trade={"on_gap": "keep", "on_stop": "keep", "first_bar": "on_bar"},
     )  # fmt: skip
-    venue = replace(
+    venue = dataclasses.replace(
         plan.venue, api_key=LIVE_KEYS["KEY"], api_secret=LIVE_KEYS["SECRET"], hedge_mode=True
     )
-    return replace(plan, venue=venue)
+    return msgspec.structs.replace(plan, venue=venue)
 
 
 def submit(strategy: Any, named: str | None) -> Order:

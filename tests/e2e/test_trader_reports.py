@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec.structs
 import pytest
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.enums import OrderStatus, TradingState
@@ -176,7 +177,7 @@ def test_a_websocket_that_lives_and_says_nothing_is_connected_again(
     running = start_exchange(now_ms=half_past_eight())
 
     with relaying(running) as relay:
-        through = replace(running, ws_url=relay.ws_url)
+        through = dataclasses.replace(running, ws_url=relay.ws_url)
         config = imported_config(
             tmp_path, through, [witness(FOUR_HOURS)], streams={"4h": 20}, trade={"silence": "1s"}
         )
@@ -893,8 +894,8 @@ async def more_bars(seam: Seam, than: int) -> None:
 def through(plan: WarmupPlan, url: str, ws_url: str) -> WarmupPlan:
     """The same plan with other endpoints."""
     ws_url = f"{ws_url}/spot"
-    venue = replace(
+    venue = dataclasses.replace(
         plan.venue,
         rest_url=url, own_rest_url=url, websocket_url=ws_url, own_websocket_url=ws_url,
     )  # fmt: skip
-    return replace(plan, venue=venue)
+    return msgspec.structs.replace(plan, venue=venue)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from loguru import logger
 
 from warmup_job.acquire.bar_collector import BarCollector
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from warmup_job.proof.window import Bounds, Window
 
 
-@dataclass(frozen=True, slots=True)
-class AcquiredBars:
+class AcquiredBars(msgspec.Struct, frozen=True):
     """The bars of one stream, and what is proven of them."""
 
     bars: BarSeries

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from warmup_job.errors import NotConvergedError, WarmupError
 from warmup_job.plan.stream_plan import DeclaredIndicator, StreamPlan
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
     from warmup_job.proof.window import Bounds, Window
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What `judge` says of a stream's bars."""
 
     bars: int

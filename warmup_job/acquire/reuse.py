@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from warmup_job.catalog.packed_bars import BarSeries
 from warmup_job.market.rows import missing_bars
@@ -17,8 +18,7 @@ ASKED_AGAIN = 5
 """How many of the newest stored bars are fetched again, because Binance may have changed them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReusableBars:
+class ReusableBars(msgspec.Struct, frozen=True):
     """One stream's bars of a snapshot that a new fetch continues."""
 
     kept: BarSeries

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import msgspec
 
 from warmup_job.binance.answers import answer_error
 from warmup_job.binance.client import make_ccxt
@@ -19,8 +20,7 @@ _RECEIVE_WINDOW_MS = 5_000  # as Nautilus
 _WRONG_TIME, _WRONG_SIGNATURE, _BAD_KEYS = -1021, -1022, frozenset({-2014, -2015})
 
 
-@dataclass(frozen=True, slots=True)
-class FuturesAccount:
+class FuturesAccount(msgspec.Struct, frozen=True):
     """The state of an account; ``problems`` explains what could not be read."""
 
     can_trade: bool | None = None
@@ -28,11 +28,11 @@ class FuturesAccount:
     """Whether long and short positions can be open together."""
     multi_assets: bool | None = None
     """Whether all margin assets share one margin."""
-    available: Mapping[str, Decimal] = field(default_factory=dict)
+    available: Mapping[str, Decimal] = msgspec.field(default_factory=dict)
     """Available balance by asset."""
-    max_leverage: Mapping[str, int] = field(default_factory=dict)
+    max_leverage: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Highest leverage by symbol, from its brackets."""
-    margin_type: Mapping[str, str] = field(default_factory=dict)
+    margin_type: Mapping[str, str] = msgspec.field(default_factory=dict)
     """CROSSED or ISOLATED, by symbol."""
     problems: tuple[str, ...] = ()
     """One line each; they contain no secret."""

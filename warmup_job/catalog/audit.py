@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -52,8 +52,7 @@ def snapshot_errors(path: Path | str) -> Iterator[None]:
         raise SnapshotError(f"{path} cannot be decoded: {_first_line(error)}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedInstrument:
+class ExpectedInstrument(msgspec.Struct, frozen=True):
     """What the manifest says about an instrument."""
 
     symbol: str

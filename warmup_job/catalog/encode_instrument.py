@@ -12,7 +12,6 @@ import hashlib
 import re
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -66,8 +65,7 @@ _COLUMNS = {
 """The columns in the order of Nautilus' schemas; each kind of instrument has some of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedInstrument:
+class EncodedInstrument(msgspec.Struct, frozen=True):
     """An instrument as Nautilus would write it, with ts_event and ts_init 0."""
 
     packed: PackedInstrument

@@ -12,11 +12,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec.structs
 
 from warmup_job.errors import DataInvalidError
 from warmup_job.market import kline
@@ -39,8 +41,7 @@ SPILL_FROM_BARS = 50_000
 """A stream with this many bars or more is kept on disk, not in memory (96 bytes a bar: 5 MB)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackedBars:
+class PackedBars(msgspec.Struct, frozen=True):
     """Consecutive bars of one stream as columns of the catalog, in memory or on disk."""
 
     opens_ms: array[int]
@@ -158,8 +159,7 @@ class BarSeries:
             yield joined
 
 
-@dataclass(frozen=True, slots=True)
-class PackedInstrument:
+class PackedInstrument(msgspec.Struct, frozen=True):
     """An instrument as the table of its file in a catalog; ``folder`` is its folder in ``data``."""
 
     folder: str
@@ -218,7 +218,7 @@ def spill(bars: PackedBars, path: Path) -> PackedBars:
         with pa.OSFile(str(path), "rb") as file:
             return pa.ipc.open_file(file).read_all()
 
-    return replace(bars, load=load)
+    return msgspec.structs.replace(bars, load=load)
 
 
 def join(parts: Iterable[PackedBars]) -> BarSeries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -32,8 +31,7 @@ class AbsentBars(msgspec.Struct, frozen=True):
     """A gap of Binance's, or time after the snapshot's last bar."""
 
 
-@dataclass(frozen=True, slots=True)
-class BarSlots:
+class BarSlots(msgspec.Struct, frozen=True):
     """Columns of equal length; an absent bar has the close before it, and no volume."""
 
     opens_ms: Times

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from warmup_job.chart.bar_slots import BarSlots
@@ -13,8 +12,7 @@ from warmup_job.regime.detector import DetectorBar, DetectorSettings, RegimeDete
 INDICATORS = ("ema_fast", "ema_slow", "adx", "atr")
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorValues:
+class DetectorValues(msgspec.Struct, frozen=True):
     """The values in each slot; an absent bar has those of the bar before it."""
 
     indicators: dict[str, Floats]

@@ -6,8 +6,9 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+import msgspec
 
 from warmup_job.binance.connection_errors import connection_error
 from warmup_job.binance.endpoints import public_url
@@ -18,8 +19,7 @@ TIMEOUT_S = 10.0
 _SECURE = frozenset({"https", "wss"})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where a URL leads; it has no user and no password."""
 
     host: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.trading.strategy import Strategy
@@ -25,8 +25,7 @@ from warmup_job.handoff.trading_switch import TradingSwitch
 from warmup_job.handoff.uncancelled_entries import UncancelledEntries
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltNode:
+class BuiltNode(msgspec.Struct, frozen=True):
     """A node that can be run, and what the runner does with it."""
 
     node: TradingNode

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import replace
 
 import msgspec
 from loguru import logger
+from msgspec.structs import replace
 
 from warmup_job.handoff.outgoing_orders.order_ids import (
     FOLDER_LENGTH,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from warmup_job.handoff.live_bars.bar_stream import Phase
 from warmup_job.handoff.reporting.report import State
@@ -36,8 +37,7 @@ class AccountProblem(NamedTuple):
     """Whether the first reading has failed for so long that it needs a person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the decision depends on.
 
     Args:
@@ -67,7 +67,7 @@ class Situation:
     cold: tuple[str, ...] = ()
     cold_strategies: tuple[str, ...] = ()
     operator: str = ""
-    account: AccountProblem = field(default_factory=AccountProblem)
+    account: AccountProblem = msgspec.field(default_factory=AccountProblem)
 
 
 class Decision(NamedTuple):

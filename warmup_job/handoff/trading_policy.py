@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from warmup_job.handoff.operator_control import OperatorControl
 from warmup_job.handoff.reporting.report import State
@@ -10,16 +10,14 @@ from warmup_job.handoff.state_dir import StateDir
 from warmup_job.modes import FirstBar, Orders, Replay
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryPolicy:
+class DeliveryPolicy(msgspec.Struct, frozen=True):
     """How history reaches strategies other than HedgeGridV1, see docs/explanation/trading.md."""
 
     first_bar: FirstBar = "history"
     replay: Replay = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class TradingPolicy:
+class TradingPolicy(msgspec.Struct, frozen=True):
     """The parts of the configuration that the runner acts on."""
 
     on_stop: Orders = "cancel_entries"
@@ -30,8 +28,8 @@ class TradingPolicy:
     """Where strategies keep what they save; None: nowhere."""
     silence_s: float = 10.0
     """How many seconds a websocket stream may be silent before trading halts."""
-    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
-    operator: OperatorControl = field(default_factory=OperatorControl)
+    delivery: DeliveryPolicy = msgspec.field(default_factory=DeliveryPolicy)
+    operator: OperatorControl = msgspec.field(default_factory=OperatorControl)
     """What the operator wants; the default is a control that nobody else holds."""
 
     def unwanted(self, state: State) -> list[Orders]:

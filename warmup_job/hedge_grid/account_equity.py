@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from warmup_job.binance.funds import AccountFunds, AssetFunds, Income
@@ -27,8 +27,7 @@ class Reading(NamedTuple):
     """A change of the wallet that counts as result, because no income explains it."""
 
 
-@dataclass(slots=True)
-class AccountEquity:
+class AccountEquity(msgspec.Struct):
     """The newest result of the account, in one currency."""
 
     currency: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+import msgspec
 
 from warmup_job.market.times import NS_PER_S
 
 
-@dataclass(slots=True)
-class CircuitBreaker:
+class CircuitBreaker(msgspec.Struct):
     """Opens when a window has too many errors, and closes after a cooldown."""
 
     errors_per_minute: int
@@ -17,7 +17,7 @@ class CircuitBreaker:
     window_seconds: int
     cooldown_seconds: int
     open_until_ns: int = 0
-    _errors_ns: deque[int] = field(default_factory=deque)
+    _errors_ns: deque[int] = msgspec.field(default_factory=deque)
 
     def count_error(self, now_ns: int) -> bool:
         """Count an error; return True if this one opens the breaker."""

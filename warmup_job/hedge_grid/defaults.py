@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class GridDefaults:
+
+class GridDefaults(msgspec.Struct, frozen=True):
     """The defaults, under the names that the settings have in strategy files.
 
     Names and values are those of naut_hedgegrid.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import NamedTuple
+
+import msgspec
 
 from warmup_job.hedge_grid.grid_order_ids import Leg
 from warmup_job.hedge_grid.grid_state import SavedLot
@@ -19,8 +20,7 @@ from warmup_job.hedge_grid.ladder import (
 )
 
 
-@dataclass(slots=True)
-class Lot:
+class Lot(msgspec.Struct):
     """The filled quantity of one rung that is still held."""
 
     key: str
@@ -39,7 +39,7 @@ class Lot:
     """How many times in a row its take profit was rejected."""
     is_target_passed: bool = False
     """Whether the market has passed the take profit's price."""
-    stops: list[str] = field(default_factory=list)
+    stops: list[str] = msgspec.field(default_factory=list)
     """The order ids of its stop losses, and of the market orders that close it."""
     stop_failures: int = 0
     """How many times in a row a stop loss or a closing order was not accepted."""
@@ -93,12 +93,11 @@ class BookPosition(NamedTuple):
     """Average entry price."""
 
 
-@dataclass(slots=True)
-class _Exits:
+class _Exits(msgspec.Struct):
     """The open exits of one lot."""
 
     target: OpenExit | None = None
-    stops: list[OpenExit] = field(default_factory=list)
+    stops: list[OpenExit] = msgspec.field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from warmup_job.hedge_grid.ladder import BOOKS, BPS, Book
 from warmup_job.market.times import NS_PER_S
@@ -17,8 +18,7 @@ _MINUTE_NS = 60 * NS_PER_S
 _AT_ONCE_NS = 5 * _MINUTE_NS
 
 
-@dataclass(slots=True)
-class FundingInterval:
+class FundingInterval(msgspec.Struct):
     """The time between two funding payments of one contract.
 
     Binance states it in ``/fapi/v1/fundingInfo``. When it changes, the mark price stream shows it:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
 from nautilus_trader.model.events import (
     OrderFilled,
     PositionClosed,
@@ -17,8 +17,7 @@ from nautilus_trader.model.objects import Currency, Money
 from nautilus_trader.model.position import Position
 
 
-@dataclass(slots=True)
-class GridPnl:
+class GridPnl(msgspec.Struct):
     """Realised result after commissions, and its peak; quote currency."""
 
     capital: Decimal | None = None
@@ -28,7 +27,7 @@ class GridPnl:
     """The highest sum of realised and unrealised result so far."""
     fees: Decimal = Decimal(0)
     """The fees in quote currency, which ``realised`` already lacks; a rebate is negative."""
-    _counted: dict[PositionId, Decimal] = field(default_factory=dict)
+    _counted: dict[PositionId, Decimal] = msgspec.field(default_factory=dict)
     """For each open position, the part of its realised result that ``realised`` already has."""
 
     def begin(self, positions: Iterable[Position]) -> None:

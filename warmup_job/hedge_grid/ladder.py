@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal, NamedTuple
 
+import msgspec
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import Price, Quantity
 
@@ -34,8 +34,7 @@ class ExitSteps(NamedTuple):
         return f"grid_step_bps {self.step_bps}, tp_steps {self.tp_steps}, sl_steps {self.sl_steps}"
 
 
-@dataclass(frozen=True, slots=True)
-class GridSettings:
+class GridSettings(msgspec.Struct, frozen=True):
     """Settings of ladder and exits: steps in bps of the price, quantities in base currency."""
 
     step_bps: Decimal
@@ -83,8 +82,7 @@ class Rung(NamedTuple):
         return Decimal(self.price.as_decimal() * self.quantity.as_decimal())
 
 
-@dataclass(slots=True)
-class LadderCenter:
+class LadderCenter(msgspec.Struct):
     """The price that the ladder is built around."""
 
     trigger_bps: float

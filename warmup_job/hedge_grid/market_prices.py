@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
 
-@dataclass(slots=True)
-class MarketPrices:
+
+class MarketPrices(msgspec.Struct):
     """The best bid and ask, and the last close for when quotes have stopped."""
 
     bid: Decimal | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from warmup_job.errors import ConfigError
 from warmup_job.init_files.init_choices import InitChoices, check_choices
@@ -29,8 +30,7 @@ _BALANCES = {"BTC": "1", "ETH": "10", "BNB": "50"}
 _IMAGE = "warmup-job:latest"
 
 
-@dataclass(frozen=True, slots=True)
-class FileSet:
+class FileSet(msgspec.Struct, frozen=True):
     """The files to write.
 
     Attributes:

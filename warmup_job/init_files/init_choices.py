@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal
+
+import msgspec
 
 from warmup_job.catalog.names import bar_type_name, instrument_id_of
 from warmup_job.errors import ConfigError
@@ -26,8 +27,7 @@ _GRID_QUANTITIES: Final = {  # worth some 100 to 300 USDT in 2026, and a multipl
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class InitChoices:
+class InitChoices(msgspec.Struct, frozen=True):
     """The answers to the three questions, and the options.
 
     Attributes:
@@ -48,8 +48,8 @@ class InitChoices:
     symbols: tuple[str, ...]
     strategy: str
     intervals: tuple[str, ...] = ()
-    quantities: dict[str, str] = field(default_factory=dict)
-    fields: dict[str, str] = field(default_factory=dict)
+    quantities: dict[str, str] = msgspec.field(default_factory=dict)
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
     compose: bool = False
     dockerfile: bool = False
     k8s_base: Path | None = None

@@ -8,7 +8,6 @@ import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
@@ -22,8 +21,7 @@ from warmup_job.process.os_errors import cause_of
 _SIZES: Final = ("trade_size", "order_size", "order_qty", "quantity", "qty", "base_qty")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnStrategy:
+class OwnStrategy(msgspec.Struct, frozen=True):
     """Where a strategy's code is, or where it is going to be.
 
     Attributes:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 from loguru import logger
 
 from warmup_job.acquire.acquire_bars import AcquiredBars
@@ -23,16 +22,14 @@ from warmup_job.snapshot.manifest import InstrumentEntry, StreamEntry
 _MARK_PRECISION = 8  # decimals; mark prices are finer than the instrument's tick
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedStream:
+class CheckedStream(msgspec.Struct, frozen=True):
     """One stream, ready to be written."""
 
     entry: StreamEntry
     bars: BarSeries
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(msgspec.Struct, frozen=True):
     """The streams and instruments that passed, and every error of those that did not."""
 
     streams: list[CheckedStream]

@@ -7,10 +7,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from loguru import logger
 
 from warmup_job.acquire.acquire_bars import AcquiredBars, acquire_bars
@@ -42,8 +42,7 @@ _LAST_WORD_MS = 50  # the client gives up this long before asyncio.timeout, so t
 _LARGE_OFFSET_MS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class JobRun:
+class JobRun(msgspec.Struct, frozen=True):
     """One run of the job: what it was asked for, and when it began."""
 
     plan: WarmupPlan
@@ -64,8 +63,7 @@ class JobRun:
         return self.plan.deadline_ms - spent_ms - _LAST_WORD_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(msgspec.Struct, frozen=True):
     """What Binance answered."""
 
     streams: dict[StreamId, AcquiredBars | WarmupError]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ from warmup_job.snapshot.manifest import InstrumentEntry
 from warmup_job.snapshot.verify import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedInstrument:
+class CheckedInstrument(msgspec.Struct, frozen=True):
     """An instrument, ready to be written."""
 
     entry: InstrumentEntry

@@ -8,11 +8,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from loguru import logger
 
 from warmup_job.catalog.packed_bars import Create, content_digest, write_bars, write_instrument
@@ -41,8 +41,7 @@ _MAY_PASS = frozenset(
 """Errors that may pass by themselves on a volume that is set up correctly."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """How a run ended.
 
     ``errors`` holds the errors of all streams; the worst one decides on the exit code.
@@ -52,7 +51,7 @@ class Outcome:
     published: PublishedSnapshot | None = None
     up_to_date: Snapshot | None = None
     """The existing snapshot, if no bar has closed since."""
-    errors: list[WarmupError] = field(default_factory=list)
+    errors: list[WarmupError] = msgspec.field(default_factory=list)
 
     @property
     def worst(self) -> WarmupError | None:

@@ -9,9 +9,9 @@ import asyncio
 import concurrent.futures
 import contextlib
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from aiohttp import web
 
 from warmup_job.local_binance.exchange_app import ExchangeApp
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 _CALL_SECONDS = 10  # limit for a call from another thread
 
 
-@dataclass(frozen=True, slots=True)
-class RunningExchange:
+class RunningExchange(msgspec.Struct, frozen=True):
     """A started exchange."""
 
     host: str

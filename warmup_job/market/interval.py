@@ -6,8 +6,9 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/common-def
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval_meaning import interval_meant_by, neighbours
@@ -32,8 +33,7 @@ INTERVAL_NAMES: tuple[str, ...] = tuple(_LENGTHS_MS)
 """Every interval that Binance offers, shortest first; ``1s`` exists on spot only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True):
     """One kline interval.
 
     All methods take and return UTC ms. An *open* is the first ms of a kline.

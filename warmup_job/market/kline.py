@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 
 class Kline(NamedTuple):
@@ -28,8 +29,7 @@ class Kline(NamedTuple):
     taker_quote: str
 
 
-@dataclass(frozen=True, slots=True)
-class Klines:
+class Klines(msgspec.Struct, frozen=True):
     """Klines by column, ascending: a year of minutes is too long for one object per kline."""
 
     open_ms: Sequence[int] = ()

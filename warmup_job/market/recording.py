@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+import msgspec
 
 from warmup_job.errors import ConfigError
 from warmup_job.market.interval import SECOND_MS, Interval
@@ -22,8 +23,7 @@ from warmup_job.market.pages import Market
 _COLUMNS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(msgspec.Struct, frozen=True):
     """The klines of one file, ascending by open time; at least one."""
 
     market: Market

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from warmup_job.market.interval import Interval
 
@@ -11,8 +12,7 @@ PriceType = Literal["last", "mark"]
 """What a kline's prices are: trade prices, or mark prices (USD-M futures only)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamId:
+class StreamId(msgspec.Struct, frozen=True):
     """Identify one kline stream by Binance's symbol, interval and price type.
 
     It is the only key that code uses to tell streams apart.

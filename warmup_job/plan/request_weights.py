@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from warmup_job.market.pages import (
     BOUNDS_ROWS,
@@ -16,8 +17,7 @@ from warmup_job.plan.stream_pages import StreamPages
 from warmup_job.plan.stream_plan import StreamPlan
 
 
-@dataclass(frozen=True, slots=True)
-class RequestWeights:
+class RequestWeights(msgspec.Struct, frozen=True):
     """Request weight of a first run, by the kind of request.
 
     The real number is higher where `auto` needs more pages than the first, and where rows are

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import msgspec
+from msgspec.structs import asdict
 
 from warmup_job.catalog.installed_nautilus import nautilus_version
 from warmup_job.catalog.names import bar_type_name, instrument_id_of

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from warmup_job.market.pages import Market, Page, plan_pages
 from warmup_job.plan.remaining_time import remaining_s
 from warmup_job.plan.stream_plan import StreamPlan
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPages:
+class StreamPages(msgspec.Struct, frozen=True):
     """The kline pages of one stream, up to the newest kline that is closed at a given time."""
 
     plan: StreamPlan

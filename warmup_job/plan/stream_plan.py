@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from warmup_job.config import StreamSection, WarmupConfig, missing_stream
 from warmup_job.errors import ConfigError
@@ -18,8 +19,7 @@ from warmup_job.regime.detector import DetectorSettings
 _BYTES_PER_BAR, _BYTES_PER_STREAM = 45, 16_000  # measured on recorded klines
 
 
-@dataclass(frozen=True, slots=True)
-class DeclaredIndicator:
+class DeclaredIndicator(msgspec.Struct, frozen=True):
     """An indicator that ``warmup.indicators`` declares for this stream."""
 
     kind: str
@@ -29,8 +29,7 @@ class DeclaredIndicator:
     """How many bars it needs; 0: as many as its kind and the prices demand."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPlan:
+class StreamPlan(msgspec.Struct, frozen=True):
     """What one stream takes, whatever the time is."""
 
     stream: StreamId

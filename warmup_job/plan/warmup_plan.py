@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from warmup_job.modes import FirstBar, Orders, Replay
 from warmup_job.plan.strategy_plan import StrategyPlan
 from warmup_job.plan.stream_plan import StreamPlan
@@ -25,8 +27,7 @@ class NotifyPlan:
     drawdown_pct: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class TraderPlan:
+class TraderPlan(msgspec.Struct, frozen=True):
     """The ``trade`` section of warmup.yaml."""
 
     state_dir: Path
@@ -52,8 +53,7 @@ class TraderPlan:
     notify: NotifyPlan
 
 
-@dataclass(frozen=True, slots=True)
-class WarmupPlan:
+class WarmupPlan(msgspec.Struct, frozen=True):
     """What a configuration asks for, resolved once by `warmup_job.plan.resolve.resolve`.
 
     Nothing here changes with the clock; `warmup_job.plan.stream_pages.pages_at` adds the time.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from warmup_job.proof.certificate import Certificate, is_converged
 from warmup_job.proof.certify import certify
@@ -12,8 +13,7 @@ from warmup_job.proof.window import Bounds, Window
 from warmup_job.regime.detector import DetectorSettings
 
 
-@dataclass(frozen=True, slots=True)
-class EnoughBars:
+class EnoughBars(msgspec.Struct, frozen=True):
     """The result of a search: how many bars are enough, and the certificate of the last bars."""
 
     bars: int

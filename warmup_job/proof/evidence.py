@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 import numpy as np
 
 from warmup_job.proof.recurrence import Floats, decayed_sums, powers
@@ -13,8 +13,7 @@ from warmup_job.regime.detector import DetectorSettings
 from warmup_job.regime.indicators import directional_movement
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, eq=False):
     """A window and its bars' share in each average: the average if it had been 0 before.
 
     `prepend` adds older bars without processing the newer ones again: to their shares it adds the

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,8 +14,7 @@ LEAST_PRICE, MOST_PRICE = 1e-100, 1e100
 """Prices within this range keep every product and quotient of the detector a normal float."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """The lowest low and the highest high of a symbol's whole history."""
 
     low: float
@@ -31,8 +30,7 @@ class Bounds:
         return Bounds(min(self.low, seen.low), max(self.high, seen.high))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Window:
+class Window(msgspec.Struct, frozen=True, eq=False):
     """Contiguous closed bars in columns, oldest first."""
 
     high: Floats

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, NamedTuple
 
+import msgspec
 from msgspec import Meta
 
 from warmup_job.regime.indicators import Adx, Ema, Wilder, directional_movement, true_range
@@ -37,8 +37,7 @@ class DetectorBar(NamedTuple):
     close_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorSettings:
+class DetectorSettings(msgspec.Struct, frozen=True):
     """The detector's settings: periods in bars, hysteresis in bps of the slow EMA."""
 
     ema_fast: Length

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 
 @dataclass(slots=True)
 class Ema:
@@ -29,8 +31,7 @@ class Ema:
             self._seed.clear()
 
 
-@dataclass(slots=True)
-class Wilder:
+class Wilder(msgspec.Struct):
     """Wilder's smoothing (x·(n−1) + new)/n, starting from the first value."""
 
     period: int

@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -119,13 +118,12 @@ class Lease:
                 _write(self._handle, self.record)
 
 
-@dataclass(slots=True)
-class _Watch:
+class _Watch(msgspec.Struct):
     """What a waiter observed: the first holder's generation, and since when nothing changed."""
 
     generation: int = 0
-    record: LeaseRecord = field(default_factory=LeaseRecord)
-    since_s: float = field(default_factory=time.monotonic)
+    record: LeaseRecord = msgspec.field(default_factory=LeaseRecord)
+    since_s: float = msgspec.field(default_factory=time.monotonic)
 
     def is_stale(self, record: LeaseRecord) -> bool:
         """Store the holder's current record; return whether it is unchanged for over STALE_S."""

@@ -12,7 +12,6 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -50,8 +49,7 @@ CreateFile = Callable[[str], AbstractContextManager[HashingFile]]
 """Creates a file of the catalog, given its path there; the content is hashed and fsynced."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedSnapshot:
+class PublishedSnapshot(msgspec.Struct, frozen=True):
     """A published snapshot: its folder, its id, and its manifest."""
 
     folder: Path

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from warmup_job.catalog.packed_bars import BarSeries, PackedInstrument, float_columns
 from warmup_job.catalog.stored_bars import StoredBars, read_instrument
 from warmup_job.errors import SnapshotError
@@ -93,13 +95,12 @@ def open_snapshot(root: str | Path) -> Snapshot:
     return Snapshot(folder, read_manifest(folder))
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(msgspec.Struct, frozen=True):
     """What a reader requires of a snapshot; None or empty: no requirement."""
 
     endpoint: str | None = None
     """The REST base URL that the bars must come from."""
-    bars: Mapping[str, int] = field(default_factory=dict)
+    bars: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Minimum number of bars by bar type; a stream that starts at its listing may have fewer."""
     certified: Collection[str] = ()
     """Bar types that must have a certificate, proven or not."""

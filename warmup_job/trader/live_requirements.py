@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from loguru import logger
 
 from warmup_job.acquire.judge import explain
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from warmup_job.handoff.live_bars.stream_history import History
 
 
-@dataclass(frozen=True, slots=True)
-class LiveStart:
+class LiveStart(msgspec.Struct, frozen=True):
     """What live trading starts with.
 
     Args:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from loguru import logger
 
 from warmup_job.errors import SnapshotError
@@ -27,8 +27,7 @@ from warmup_job.trader.usable_snapshot import can_be_continued, open_for_trading
 _LOOK_S = 0.05  # between two looks at the volume
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotWait:
+class SnapshotWait(msgspec.Struct, frozen=True):
     """How long a trader waits for a snapshot, and what ends the wait.
 
     Attributes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class TradeSummary:
+class TradeSummary(msgspec.Struct, frozen=True):
     """What a trader did, for people and for scripts."""
 
     mode: str

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loguru import logger
+from msgspec.structs import replace
 
 from warmup_job.catalog.nautilus_catalog import reader_schema, unpack_instrument, values_digest
 from warmup_job.errors import SnapshotError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 from loguru import logger
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.instruments import Instrument
@@ -37,8 +37,7 @@ Phase = Literal["waiting", "filling", "stuck", "contiguous"]
 """waiting: no subscriber yet; stuck: bars are missing and cannot be fetched at the moment."""
 
 
-@dataclass(slots=True)
-class DeliveredBars:
+class DeliveredBars(msgspec.Struct):
     """How many bars a stream has delivered, by where they came from."""
 
     history: int = 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from nautilus_trader.model.data import Bar, BarType
 from nautilus_trader.model.instruments import Instrument
 
@@ -13,8 +13,7 @@ from warmup_job.proof.certificate import Certificate
 from warmup_job.proof.rolling_certificate import RollingCertificate
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """The bars of one stream that strategies are warmed up with, and what the policy requires.
 
     Args:

@@ -8,7 +8,7 @@ is one book of what was refused, and whoever cancels an order keeps its pace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from warmup_job.binance.order_rejections import rejection_code, rejection_error
 from warmup_job.binance.retry import wait_ms
@@ -38,8 +38,7 @@ def cancel_wait_ms(reason: str, refusals: int, unix_ms: int, jitter: float) -> i
     return wait_ms(error, attempt, unix_ms, unix_ms + _FOREVER_MS, jitter) or 0
 
 
-@dataclass(slots=True)
-class _Refused[T]:
+class _Refused[T](msgspec.Struct):
     reason: str
     refusals: int = 0
     from_ms: int = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from warmup_job.market.client_order_ids import base36, parse_client_order_id
 
@@ -22,8 +23,7 @@ def in_alphabet(number: int, length: int) -> str:
     return base36(number).zfill(length)[-length:]
 
 
-@dataclass(frozen=True, slots=True)
-class TraderIdentity:
+class TraderIdentity(msgspec.Struct, frozen=True):
     """Who a trader is, as its order ids show.
 
     Args:

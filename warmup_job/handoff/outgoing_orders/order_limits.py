@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
 from nautilus_trader.cache.base import CacheFacade
 from nautilus_trader.model.orders import Order
 
 from warmup_job.handoff.outgoing_orders.order_queue import OrderRates
 
 
-@dataclass(frozen=True, slots=True)
-class OrderLimits:
+class OrderLimits(msgspec.Struct, frozen=True):
     """The limits of the sections ``risk`` and ``rate_limits``.
 
     Nautilus' risk engine has both, and neither fits: above its rate it denies orders instead of
@@ -24,7 +23,7 @@ class OrderLimits:
         max_usdt: the largest one.
     """
 
-    rates: OrderRates = field(default_factory=OrderRates)
+    rates: OrderRates = msgspec.field(default_factory=OrderRates)
     min_usdt: Decimal = Decimal(5)
     max_usdt: Decimal = Decimal(100_000)
 

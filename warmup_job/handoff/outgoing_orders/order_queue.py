@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
+
+import msgspec
 
 _SECOND_MS, _MINUTE_MS = 1_000, 60_000
 _BINANCE = ((300, 10_000), (1_200, _MINUTE_MS))
@@ -23,8 +24,7 @@ class Urgency(IntEnum):
     ENTRY = 2
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRates:
+class OrderRates(msgspec.Struct, frozen=True):
     """How many orders may leave.
 
     A stop waits for neither rate, only for Binance's own of 300 in ten seconds and 1,200 in a

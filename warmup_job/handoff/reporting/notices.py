@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
@@ -30,8 +29,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """UTC ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeRules:
+class NoticeRules(msgspec.Struct, frozen=True):
     """When to notify.
 
     Args:

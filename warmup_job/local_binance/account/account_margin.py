@@ -6,9 +6,10 @@ https://www.binance.com/en/support/faq/b3c689c1f50a44cabb3a84e663b81d93 (liquida
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from warmup_job.local_binance.account.leverage_brackets import maintenance_of
 from warmup_job.local_binance.account.order_records import NOTHING
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.account.simulated_account import SimulatedAccount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionMargin:
+class PositionMargin(msgspec.Struct, frozen=True, kw_only=True):
     """What one position, and the orders that would enlarge it, need. All in the quote asset."""
 
     position: FuturesPosition
@@ -73,8 +73,7 @@ class PositionMargin:
         return abs(self.notional) * rate - deduction
 
 
-@dataclass(frozen=True, slots=True)
-class AccountMargin:
+class AccountMargin(msgspec.Struct, frozen=True):
     """The margin of the whole account, quote asset."""
 
     wallet: Decimal

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from warmup_job.local_binance.account.algo_triggers import after_price, is_reached, is_trailed
 from warmup_job.local_binance.account.order_records import ALGO_LIMIT_TYPES, OrderRecord

@@ -7,8 +7,9 @@ there (https://github.com/nautechsystems/nautilus_trader/issues/3664).
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from warmup_job.local_binance.account import user_events
 

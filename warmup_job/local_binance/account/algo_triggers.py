@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from warmup_job.local_binance.account.order_records import STOP_TYPES, AlgoRecord
 

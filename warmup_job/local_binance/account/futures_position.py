@@ -6,9 +6,11 @@ paid and received, to the last digit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from warmup_job.local_binance.account.order_records import NOTHING
 
@@ -19,8 +21,7 @@ CENTS = Decimal("0.00000001")
 """The wallet's smallest amount."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FuturesPosition:
+class FuturesPosition(msgspec.Struct, frozen=True, kw_only=True):
     """The position of one symbol and side; short positions have a negative quantity."""
 
     symbol: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from warmup_job.local_binance.account import order_errors
 from warmup_job.local_binance.account.account_margin import PositionMargin, margin_of

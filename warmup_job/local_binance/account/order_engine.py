@@ -7,9 +7,10 @@ ALGO_UPDATE with TRIGGERING, the events of its order, and ALGO_UPDATE with TRIGG
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from warmup_job.local_binance.account import user_events
 from warmup_job.local_binance.account.order_matching import (

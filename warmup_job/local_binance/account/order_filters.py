@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from warmup_job.local_binance.account import order_errors
 from warmup_job.local_binance.account.order_records import NOTHING
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from warmup_job.local_binance.prices.symbols import ListedSymbol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFilters:
+class OrderFilters(msgspec.Struct, frozen=True, kw_only=True):
     """The filters of one symbol."""
 
     tick: Decimal

@@ -5,9 +5,10 @@ Prices, quantities and amounts are Decimals; times are the exchange's UTC ms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from warmup_job.local_binance.account.order_requests import PositionSide, Side, WorkingType
@@ -34,8 +35,7 @@ def shows_closing(options: TradingOptions, side: str, position_side: str) -> boo
     return options.shows_reduce_only and closes(side, position_side)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRecord:
+class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An order of the matching engine."""
 
     order_id: int
@@ -87,8 +87,7 @@ class OrderRecord:
         return self.reduce_only or closes(self.side, self.position_side)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlgoRecord:
+class AlgoRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An algo order: it creates an order when its price is reached."""
 
     algo_id: int
@@ -130,8 +129,7 @@ class AlgoRecord:
         return self.reduce_only or self.close_position or closes(self.side, self.position_side)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeRecord:
+class TradeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One fill."""
 
     trade_id: int
@@ -148,8 +146,7 @@ class TradeRecord:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomeRecord:
+class IncomeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One change of the wallet, as /fapi/v1/income lists it."""
 
     income_id: int
@@ -160,4 +157,4 @@ class IncomeRecord:
     amount: Decimal
     at_ms: int
     trade_id: int = 0
-    info: str = field(default="")
+    info: str = ""

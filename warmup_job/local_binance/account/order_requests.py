@@ -7,9 +7,10 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+import msgspec
 
 Side = Literal["BUY", "SELL"]
 PositionSide = Literal["BOTH", "LONG", "SHORT"]
@@ -22,8 +23,7 @@ WorkingType = Literal["CONTRACT_PRICE", "MARK_PRICE"]
 SelfTradePrevention = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewOrder:
+class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order to place: POST /fapi/v1/order or one entry of batchOrders."""
 
     symbol: str
@@ -44,8 +44,7 @@ class NewOrder:
     self_trade_prevention: SelfTradePrevention = "EXPIRE_MAKER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAlgoOrder:
+class NewAlgoOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A conditional order to place: POST /fapi/v1/algoOrder with ``algoType=CONDITIONAL``."""
 
     symbol: str
@@ -77,8 +76,7 @@ class NewAlgoOrder:
     self_trade_prevention: SelfTradePrevention = "EXPIRE_MAKER"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReference:
+class OrderReference(msgspec.Struct, frozen=True, kw_only=True):
     """The order or algo order that a request is about; one of its two ids is given."""
 
     order_id: int | None = None
@@ -87,8 +85,7 @@ class OrderReference:
     """``origClientOrderId`` or ``clientAlgoId``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChange:
+class OrderChange(msgspec.Struct, frozen=True, kw_only=True):
     """A new quantity and price of a resting LIMIT order: PUT /fapi/v1/order."""
 
     symbol: str

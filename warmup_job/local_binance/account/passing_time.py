@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from warmup_job.local_binance.prices.price_feed import SLOT_MS
 from warmup_job.market.interval import MINUTE_MS

@@ -6,9 +6,10 @@ orders and positions are in `trading_account`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.account.leverage_brackets import (
@@ -31,8 +32,7 @@ _MOST = Decimal(10**12)
 _SPOT_COMMISSION = 10  # hundredths of a percent
 
 
-@dataclass(slots=True)
-class _Settings:
+class _Settings(msgspec.Struct):
     """The account's settings of one symbol."""
 
     leverage: int = 20

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+import msgspec
 
 MOST_ALGO_ORDERS = 200
 """Binance's limit (https://developers.binance.com/docs/derivatives/change-log, 2025-12-29)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradingOptions:
+class TradingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a `TradingAccount`."""
 
     closing_orders: Literal["expire", "reject"] = "expire"

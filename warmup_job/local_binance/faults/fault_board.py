@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from warmup_job.local_binance.account.engine_faults import TriggerFault
 from warmup_job.local_binance.faults.fault_spec import Fault, FaultStage, FaultTarget
@@ -24,8 +25,7 @@ class TickAndStep(NamedTuple):
     """Klines that open at this time (UTC ms) or later use it; None: no kline uses it."""
 
 
-@dataclass(slots=True)
-class ArmedFault:
+class ArmedFault(msgspec.Struct):
     """An added fault and its counters."""
 
     id: str
@@ -38,14 +38,13 @@ class ArmedFault:
     """How many of these it hit."""
 
 
-@dataclass(slots=True)
-class FaultBoard:
+class FaultBoard(msgspec.Struct):
     """The faults of one exchange, in the order in which they were added."""
 
     seed: int = 0
     """Seed of the option ``p``: the same seed and requests give the same hits."""
     monotonic_s: Callable[[], float] = time.monotonic
-    _armed: dict[str, ArmedFault] = field(default_factory=dict)
+    _armed: dict[str, ArmedFault] = msgspec.field(default_factory=dict)
     _last_id: int = 0
 
     def add(self, fault: Fault) -> ArmedFault:

@@ -7,10 +7,11 @@ requests and messages a fault hits.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from warmup_job.errors import ConfigError
 from warmup_job.market.times import span_ms
@@ -76,8 +77,7 @@ class FaultTarget(NamedTuple):
     """Whether the message announces a closed kline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """One parsed fault. Numbers are in seconds unless the kind says otherwise."""
 
     spec: str

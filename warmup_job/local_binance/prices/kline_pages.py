@@ -13,8 +13,10 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/market-dat
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from warmup_job.errors import ConfigError
 from warmup_job.local_binance.rest import error_answers
@@ -34,8 +36,7 @@ _SYMBOL_RANGE = r"^[A-Z0-9-_.]{1,20}$"
 _NUMBER_RANGE = r"^[0-9]{1,20}$"
 
 
-@dataclass(frozen=True, slots=True)
-class KlineQuery:
+class KlineQuery(msgspec.Struct, frozen=True):
     """A validated kline request. Times are UTC ms."""
 
     symbol: str

@@ -6,10 +6,12 @@ NautilusTrader parse.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from warmup_job.errors import ConfigError
 from warmup_job.market.pages import Market
@@ -38,8 +40,7 @@ _SPOT_ORDER_TYPES = (
 _SELF_TRADE_MODES = ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH")
 
 
-@dataclass(frozen=True, slots=True)
-class ListedSymbol:
+class ListedSymbol(msgspec.Struct, frozen=True):
     """A listed symbol: tick and step, decimals of its klines, and settings of its market."""
 
     market: Market

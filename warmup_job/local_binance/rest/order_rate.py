@@ -6,8 +6,9 @@ Limits"). The intervals are those of the clock, as for request weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from warmup_job.local_binance.rest import error_answers
 
@@ -62,11 +63,10 @@ def order_counts(method: str, path: str) -> tuple[int, int]:
     return 0, 0
 
 
-@dataclass(slots=True)
-class OrderRate:
+class OrderRate(msgspec.Struct):
     """Counts the account's orders. Times are the exchange's UTC ms."""
 
-    _used: list[tuple[int, int]] = field(default_factory=lambda: [(0, 0)] * len(_LIMITS))
+    _used: list[tuple[int, int]] = msgspec.field(default_factory=lambda: [(0, 0)] * len(_LIMITS))
     """Start and count of the newest interval of each limit."""
 
     def charge(self, counts: tuple[int, int], now_ms: int) -> Mapping[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 _KEPT_REQUESTS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
+class LoggedRequest(msgspec.Struct, frozen=True):
     """A logged request whose status is still to be set."""
 
     entry: dict[str, Any]
@@ -28,17 +28,18 @@ class LoggedRequest:
         self.by_status["none" if status is None else str(status)] += 1
 
 
-@dataclass(slots=True)
-class RequestLog:
+class RequestLog(msgspec.Struct):
     """The newest requests and counts of all, without secrets."""
 
     conceal: Callable[[str, Mapping[str, str]], tuple[str, dict[str, str]]]
     """Removes keys, secrets and signatures from a path and its parameters."""
-    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_KEPT_REQUESTS))
-    by_path: Counter[str] = field(default_factory=Counter)
-    by_status: Counter[str] = field(default_factory=Counter)
+    recent: deque[dict[str, Any]] = msgspec.field(
+        default_factory=lambda: deque(maxlen=_KEPT_REQUESTS)
+    )
+    by_path: Counter[str] = msgspec.field(default_factory=Counter)
+    by_status: Counter[str] = msgspec.field(default_factory=Counter)
     weight: int = 0
-    _began_s: float = field(default_factory=time.monotonic)
+    _began_s: float = msgspec.field(default_factory=time.monotonic)
 
     def begin(
         self,

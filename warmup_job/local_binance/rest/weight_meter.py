@@ -7,8 +7,9 @@ doubles each time (https://developers.binance.com/docs/derivatives/usds-margined
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from warmup_job.local_binance.rest.error_answers import ErrorAnswer
 from warmup_job.market.interval import MINUTE_MS
@@ -88,8 +89,7 @@ def _futures_kline_weight(limit_text: str) -> int:
     return 5 if limit <= 1000 else 10
 
 
-@dataclass(slots=True)
-class _Address:
+class _Address(msgspec.Struct):
     """One address on one market."""
 
     minute: int = -1
@@ -99,16 +99,15 @@ class _Address:
     banned_until_ms: int = 0
 
 
-@dataclass(slots=True)
-class WeightMeter:
+class WeightMeter(msgspec.Struct):
     """Counts weights per address, market and minute. Times are the exchange's UTC ms."""
 
     minute_limit: int | None = None
     """The limit on each market; None: Binance's, 2400 on futures and 6000 on spot."""
     ban_ms: int = 120_000
     """Length of the first ban, ms."""
-    _addresses: dict[tuple[Market, str], _Address] = field(default_factory=dict)
-    _spent: dict[tuple[Market, str], dict[int, int]] = field(default_factory=dict)
+    _addresses: dict[tuple[Market, str], _Address] = msgspec.field(default_factory=dict)
+    _spent: dict[tuple[Market, str], dict[int, int]] = msgspec.field(default_factory=dict)
 
     def limit(self, market: Market) -> int:
         """Return the limit of a market per address and minute."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
@@ -41,8 +40,7 @@ class PageView(msgspec.Struct, frozen=True, kw_only=True):
     markets: tuple[MarketView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PageSource:
+class PageSource(msgspec.Struct, frozen=True):
     """Where the page's data comes from.
 
     Args:
