@@ -85,6 +85,9 @@ def strip_symbols(library: Path) -> None:
 
     The loader reads segments (elf(5), "program header"). The section headers, which are cut off
     too, would only describe them once more.
+
+    binutils' ``strip`` would give files of the same size. It is not used because it can only come
+    from Debian, whose packages have no hash in a lock file: the same commit could give other bytes.
     """
     body = library.read_bytes() if library.is_file() else b""
     if body[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.chromium import Chromium
-from tests.support.suite import REPO
+from tests.support.suite import PACKAGE, REPO
 from warmup_job.charting_library import (
     HOME_URL,
     SCRIPT_NAME,
@@ -19,7 +19,7 @@ from warmup_job.charting_library import (
     charting_script,
 )
 
-VENDOR = REPO / "warmup_job/charting_library/vendor"
+VENDOR = PACKAGE / "charting_library/vendor"
 SHA256 = "e21cc5caa0226ef30bd8549c50b9ef926615f2a4ee6b4e486353477a55f598cf"
 """Of the file in the npm package lightweight-charts 5.2.1"""
 
@@ -41,7 +41,7 @@ def test_licence_and_notice_are_here_and_named_by_the_project() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     assert project["license"] == "MIT AND Apache-2.0"
     for name in ("LICENSE", "NOTICE"):
-        assert str((VENDOR / name).relative_to(REPO)) in project["license-files"]
+        assert str((VENDOR / name).relative_to(PACKAGE.parent)) in project["license-files"]
 
 
 @pytest.mark.browser

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nautilus_trader.model.data import BarType
 
 from tests.support.commands import clean_env
 from tests.support.exchange import Exchange
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.suite import HANG_S, REPO
 from warmup_job import BinanceDataWarmer, DetectorBar, VenueConfigLoader
 from warmup_job.binance.client import BinanceClient
@@ -23,8 +23,10 @@ from warmup_job.errors import ConfigError, ExchangeUnreachableError, RefusedErro
 MINUTE_MS = 60_000
 
 
-def bar_type(spec: str = "1-MINUTE") -> BarType:
-    return BarType.from_str(f"BTCUSDT-PERP.BINANCE-{spec}-LAST-EXTERNAL")
+def bar_type(spec: str = "1-MINUTE", instrument_id: str = "BTCUSDT-PERP.BINANCE") -> Any:
+    from nautilus_trader.model.data import BarType
+
+    return BarType.from_str(f"{instrument_id}-{spec}-LAST-EXTERNAL")
 
 
 def warmer(exchange: Exchange, **options: Any) -> BinanceDataWarmer:
@@ -86,7 +88,7 @@ def test_data_warmer_refuses_an_interval_that_binance_lacks(exchange: Exchange, 
 def test_data_warmer_never_labels_bars_as_another_instruments(
     exchange: Exchange, other: str
 ) -> None:
-    wrong = BarType.from_str(f"{other}-1-MINUTE-LAST-EXTERNAL")
+    wrong = bar_type(instrument_id=other)
     with warmer(exchange) as warm, pytest.raises(RefusedError, match="is not for BTCUSDT"):
         warm.fetch_historical_bars("BTCUSDT", wrong, 5)
 
@@ -166,6 +168,7 @@ def test_data_warmer_fetching_imports_neither_nautilus_nor_pandas() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@needs_nautilus
 @pytest.mark.e2e
 def test_data_warmer_examples_run(exchange: Exchange, tmp_path: Path) -> None:
     env = clean_env(

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.commands import job
 from tests.support.exchange import Exchange
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.suite import HANG_S, REPO
 
 PAGE = (REPO / "docs/reference/snapshots.md").read_text()
@@ -32,6 +33,7 @@ def volume(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Path
     return root
 
 
+@needs_nautilus
 @pytest.mark.parametrize("number", range(3))
 def test_docs_examples_read_a_snapshot(volume: Path, number: int) -> None:
     assert len(EXAMPLES) == 3
@@ -44,6 +46,7 @@ def test_docs_examples_read_a_snapshot(volume: Path, number: int) -> None:
     assert expected in done.stdout
 
 
+@needs_nautilus
 def test_docs_one_command_runs_the_grid_over_a_snapshot(volume: Path, exchange: Exchange) -> None:
     done = subprocess.run(
         [sys.executable, "examples/backtest.py", "configs/demo.yaml", str(volume)],

@@ -6,13 +6,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
-from nautilus_trader.adapters.binance.common.urls import (
-    get_http_base_url,
-    get_ws_base_url,
-    get_ws_private_base_url,
-    get_ws_public_base_url,
-)
 
 from tests.support.commands import job
 from tests.support.config_files import write_config
@@ -28,12 +21,32 @@ from warmup_job.config import VenueConfig
 from warmup_job.config.venue_file import ApiSection, VenueSection
 from warmup_job.market.pages import Market
 
-ACCOUNTS = {"um": BinanceAccountType.USDT_FUTURES, "spot": BinanceAccountType.SPOT}
-ENVIRONMENTS = {
-    "production": BinanceEnvironment.LIVE,
-    "testnet": BinanceEnvironment.TESTNET,
-    "demo": BinanceEnvironment.DEMO,
-}
+
+def urls_of_nautilus(market: Market, environment: Environment) -> list[str]:
+    """Return Nautilus' URLs: REST, and the websocket's market, private and public ones."""
+    from nautilus_trader.adapters.binance.common.enums import BinanceAccountType, BinanceEnvironment
+    from nautilus_trader.adapters.binance.common.urls import (
+        get_http_base_url,
+        get_ws_base_url,
+        get_ws_private_base_url,
+        get_ws_public_base_url,
+    )
+
+    accounts = {"um": BinanceAccountType.USDT_FUTURES, "spot": BinanceAccountType.SPOT}
+    environments = {
+        "production": BinanceEnvironment.LIVE,
+        "testnet": BinanceEnvironment.TESTNET,
+        "demo": BinanceEnvironment.DEMO,
+    }
+    return [
+        url(accounts[market], environments[environment], is_us=False)
+        for url in (
+            get_http_base_url,
+            get_ws_base_url,
+            get_ws_private_base_url,
+            get_ws_public_base_url,
+        )
+    ]
 
 
 @pytest.mark.parametrize("market", get_args(Market))
@@ -41,9 +54,8 @@ ENVIRONMENTS = {
 def test_endpoints_are_those_of_nautilus_live_node(
     market: Market, environment: Environment
 ) -> None:
-    theirs = get_http_base_url(ACCOUNTS[market], ENVIRONMENTS[environment], is_us=False)
+    theirs, streams, *_ = urls_of_nautilus(market, environment)
     assert rest_url(market, environment) == theirs
-    streams = get_ws_base_url(ACCOUNTS[market], ENVIRONMENTS[environment], is_us=False)
     assert websocket_url(market, environment) == streams.removesuffix("/market")
 
 
@@ -66,13 +78,7 @@ LOCAL_WS = "ws://10.0.0.1:8080"
 def test_endpoints_every_host_of_nautilus_is_known(
     market: Market, environment: Environment
 ) -> None:
-    account, theirs = ACCOUNTS[market], ENVIRONMENTS[environment]
-    for url in (
-        get_http_base_url(account, theirs, is_us=False),
-        get_ws_base_url(account, theirs, is_us=False),
-        get_ws_private_base_url(account, theirs, is_us=False),
-        get_ws_public_base_url(account, theirs, is_us=False),
-    ):
+    for url in urls_of_nautilus(market, environment):
         place = known_host(url)
         assert place is not None, url
         assert place.market == market

@@ -15,6 +15,7 @@ import pytest
 from tests.support.commands import clean_env
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.second_run import EARLY_MS, MINUTE_MS, Situation
 from tests.support.suite import REPO
 from warmup_job.catalog.installed_nautilus import NAUTILUS_VERSION
@@ -62,13 +63,23 @@ def test_later_run_imports_neither_nautilus_nor_pandas(
 def test_first_run_imports_neither_nautilus_nor_pandas(
     start_exchange: Callable[..., Exchange], tmp_path: Path, market: Market
 ) -> None:
-    """On an empty volume; its files are those of a run that asks Nautilus for the instrument."""
-    running = start_exchange(now_ms=EARLY_MS)
-    config = first_config(tmp_path, running, market)
+    """On an empty volume."""
+    config = first_config(tmp_path, start_exchange(now_ms=EARLY_MS), market)
     imported = imported_by_a_run(config, WARMUP_ROOT=str(tmp_path / "ours"))
     assert "pyarrow.parquet" in imported
     assert not {name for name in imported if name in SLOW}
+    ours = open_snapshot(tmp_path / "ours")
+    assert not find_problems(ours)
+    assert ours.manifest.versions.nautilus_trader == NAUTILUS_VERSION
 
+
+@needs_nautilus
+@pytest.mark.parametrize("market", ["um", "spot"])
+def test_first_run_writes_what_a_run_that_asks_nautilus_writes(
+    start_exchange: Callable[..., Exchange], tmp_path: Path, market: Market
+) -> None:
+    config = first_config(tmp_path, start_exchange(now_ms=EARLY_MS), market)
+    imported_by_a_run(config, WARMUP_ROOT=str(tmp_path / "ours"))
     other = (
         tmp_path / "packages" / "nautilus_trader-9.9.dist-info"
     )  # found before the installed one
@@ -79,7 +90,6 @@ def test_first_run_imports_neither_nautilus_nor_pandas(
     )
     assert "nautilus_trader" in asked
     ours, theirs = open_snapshot(tmp_path / "ours"), open_snapshot(tmp_path / "theirs")
-    assert ours.manifest.versions.nautilus_trader == NAUTILUS_VERSION
     assert theirs.manifest.versions.nautilus_trader == "9.9"
     assert_same_content(ours, theirs)
 

@@ -17,6 +17,7 @@ import yaml
 from tests.support.commands import Result, clean_env, job, trade_until
 from tests.support.exchange import running_exchange
 from tests.support.init_folders import GRID, NONE, OWN, init
+from tests.support.needs_nautilus import WITHOUT_NAUTILUS, needs_nautilus
 from tests.support.suite import HANG_S, REPO
 from warmup_job.errors import ConfigError
 from warmup_job.init_files.render import render
@@ -81,7 +82,11 @@ def test_init_writes_what_plan_can_use(
     assert len(next_commands(done)) == 2
     planned = job("plan", "--config", folder / "warmup.yaml", "--json")
     assert planned.code == 0, planned.err
-    assert planned.messages == []  # no warning
+    if strategy == OWN and WITHOUT_NAUTILUS:  # as tests/e2e/test_without_nautilus.py
+        (message,) = planned.messages
+        assert message.endswith("so the trader is the first to import MyStrategy")
+    else:
+        assert planned.messages == []  # no warning
     streams = {(each["symbol"], each["interval"]) for each in planned.json["streams"]}
     intervals = ["1m", "15m"] if strategy == OWN else ["1m"]
     assert streams == {(name, each) for name in ("BTCUSDT", "ETHUSDT") for each in intervals}
@@ -152,6 +157,7 @@ def test_init_verify_of_bars_alone_finds_that_one_stream_is_missing(tmp_path: Pa
 # --- a strategy of the user's own ---------------------------------------------------------------
 
 
+@needs_nautilus
 def test_init_leaves_a_strategy_that_exists_and_fills_in_its_configuration(tmp_path: Path) -> None:
     module = tmp_path / "bots/cross.py"
     module.parent.mkdir()
@@ -186,6 +192,7 @@ def test_init_leaves_a_strategy_that_exists_and_fills_in_its_configuration(tmp_p
     assert "BTCUSDT 1h" in planned.out
 
 
+@needs_nautilus
 def test_init_uses_a_strategy_that_is_installed(tmp_path: Path) -> None:
     path = "nautilus_trader.examples.strategies.ema_cross:EMACross"
     assert init(tmp_path, strategy=path).code == 0
@@ -196,7 +203,12 @@ def test_init_uses_a_strategy_that_is_installed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("strategy", "words"),
     [
-        ("nautilus_trader.mine:Mine", "the package nautilus_trader is installed and has no module"),
+        pytest.param(
+            "nautilus_trader.mine:Mine",
+            "the package nautilus_trader is installed and has no module",
+            marks=needs_nautilus,
+        ),
+        ("loguru.mine:Mine", "the package loguru is installed and has no module loguru.mine"),
         ("random:Mine", "has no class Mine: correct --strategy, or add the class"),
         ("mine", "'mine' is none of hedge-grid, none, and a class such as my_strategy:MyStrategy"),
         ("broken:Mine", "broken cannot be imported (SyntaxError: "),
@@ -216,6 +228,7 @@ def test_init_strategy_that_cannot_be_used_is_one_clear_line(
 # --- what exists --------------------------------------------------------------------------------
 
 
+@needs_nautilus
 def test_init_replaces_nothing_without_force_and_never_the_code(tmp_path: Path) -> None:
     assert init(tmp_path, "--compose", strategy=OWN).code == 0
     (tmp_path / "warmup.yaml").write_text("mine")

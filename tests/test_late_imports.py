@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs_nautilus import needs_nautilus
 from warmup_job.process.late_tls import late_context
 
 PREPARED = (
@@ -22,6 +23,7 @@ def run_python(code: str, **env: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | env)
 
 
+@needs_nautilus
 def test_late_imports_tick_schemes_are_made_when_they_are_used() -> None:
     tables = f"'{SCHEMES}.implementations.tiered' in sys.modules"
     run_python(
@@ -35,6 +37,7 @@ def test_late_imports_tick_schemes_are_made_when_they_are_used() -> None:
     )
 
 
+@needs_nautilus
 @pytest.mark.parametrize(
     "use",
     [
@@ -47,6 +50,7 @@ def test_late_imports_tick_schemes_can_be_imported_in_any_way(use: str) -> None:
     run_python(PREPARED + use)
 
 
+@needs_nautilus
 def test_late_imports_unknown_name_of_tick_schemes_is_an_import_error() -> None:
     run_python(
         PREPARED + "\ntry:\n"

@@ -10,9 +10,6 @@ from typing import Any
 
 import msgspec.structs
 import pytest
-from nautilus_trader.model.data import Bar, BarType
-from nautilus_trader.model.objects import Price, Quantity
-from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from warmup_job.catalog import packed_bars as arrow
 from warmup_job.catalog.stored_bars import StoredBars
@@ -67,6 +64,27 @@ def write(
     return file.read_bytes()
 
 
+def written_by_nautilus(folder: Path, rows: Klines, bar_type: str, prices: int, sizes: int) -> Path:
+    """Write bars by `ParquetDataCatalog.write_data`, and return their file."""
+    from nautilus_trader.model.data import Bar, BarType
+    from nautilus_trader.model.objects import Price, Quantity
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+    bars = [
+        Bar(
+            BarType.from_str(bar_type),
+            *(Price.from_str(f"{Decimal(value):.{prices}f}") for value in kline[1:5]),
+            Quantity.from_str(f"{Decimal(kline.volume):.{sizes}f}"),
+            kline.close_ms * 1_000_000,
+            kline.close_ms * 1_000_000,
+        )
+        for kline in rows
+    ]
+    ParquetDataCatalog(str(folder)).write_data(bars)
+    (file,) = folder.rglob("*.parquet")
+    return file
+
+
 def series(bars: arrow.PackedBars | arrow.BarSeries) -> arrow.BarSeries:
     return arrow.BarSeries([bars]) if isinstance(bars, arrow.PackedBars) else bars
 
@@ -83,18 +101,7 @@ def test_packed_bars_bytes_equal_those_of_nautilus_write_data(
     tmp_path: Path, bar_type: str, prices: int, sizes: int
 ) -> None:
     rows = klines(30, prices, sizes)
-    bars = [
-        Bar(
-            BarType.from_str(bar_type),
-            *(Price.from_str(value) for value in kline[1:5]),
-            Quantity.from_str(f"{Decimal(kline.volume):.{sizes}f}"),
-            kline.close_ms * 1_000_000,
-            kline.close_ms * 1_000_000,
-        )
-        for kline in rows
-    ]
-    ParquetDataCatalog(str(tmp_path / "theirs")).write_data(bars)
-    (theirs,) = (tmp_path / "theirs").rglob("*.parquet")
+    theirs = written_by_nautilus(tmp_path / "theirs", rows, bar_type, prices, sizes)
     ours = write(tmp_path / "ours", arrow.pack(rows), bar_type, prices, sizes)
     (our_file,) = (tmp_path / "ours").rglob("*.parquet")
     assert our_file.relative_to(tmp_path / "ours") == theirs.relative_to(tmp_path / "theirs")
@@ -103,18 +110,7 @@ def test_packed_bars_bytes_equal_those_of_nautilus_write_data(
 
 def test_packed_bars_several_row_groups_have_the_same_bytes(tmp_path: Path) -> None:
     rows = klines(12_345, 2, 3)
-    bars = [
-        Bar(
-            BarType.from_str(PERP),
-            *(Price.from_str(f"{Decimal(value):.2f}") for value in kline[1:5]),
-            Quantity.from_str(f"{Decimal(kline.volume):.3f}"),
-            kline.close_ms * 1_000_000,
-            kline.close_ms * 1_000_000,
-        )
-        for kline in rows
-    ]
-    ParquetDataCatalog(str(tmp_path / "theirs")).write_data(bars)
-    (theirs,) = (tmp_path / "theirs").rglob("*.parquet")
+    theirs = written_by_nautilus(tmp_path / "theirs", rows, PERP, 2, 3)
     assert write(tmp_path / "ours", arrow.pack(rows), PERP, 2, 3) == theirs.read_bytes()
 
 

@@ -12,12 +12,12 @@ import pytest
 from tests.support.commands import job
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.suite import REPO
 from warmup_job.catalog.names import bar_stream_of
 from warmup_job.config import WarmupConfig, load
 from warmup_job.errors import ConfigError
 from warmup_job.plan.resolve import resolve
-from warmup_job.trader.strategies import make_strategies
 
 CROSS = "nautilus_trader.examples.strategies.ema_cross"
 MINUTES = "BTCUSDT-PERP.BINANCE-1-MINUTE-LAST-EXTERNAL"
@@ -98,9 +98,17 @@ def test_plan_streams_of_several_strategies(tmp_path: Path) -> None:
     assert plans["ETHUSDT 1m"].detector is None  # it does not use our regime
     assert all(each.needs_proof for each in plans.values())
     assert [str(each.stream) for each in plan.strategy_streams] == list(plans)
+    assert [each.class_name for each in plan.strategies] == ["HedgeGridV1", "EMACross"]
+
+
+def test_plan_streams_each_strategy_has_an_id(tmp_path: Path) -> None:
+    other = crossing(instrument_id="ETHUSDT-PERP.BINANCE", bar_type=MINUTES.replace("BTC", "ETH"))
+    declared = [{"kind": "ema", "period": 20}]
+    plan = resolve(configured(tmp_path, {}, other, warmup={"indicators": declared}))
+    from warmup_job.trader.strategies import make_strategies
+
     ids = [str(strategy.id) for strategy in make_strategies(plan.strategies)]
     assert ids == ["HedgeGridV1-000", "EMACross-001"]
-    assert [each.class_name for each in plan.strategies] == ["HedgeGridV1", "EMACross"]
 
 
 def test_plan_streams_two_grids_on_one_instrument_are_refused(tmp_path: Path) -> None:
@@ -144,6 +152,8 @@ def test_plan_streams_numbers_reach_the_strategy_digit_for_digit(tmp_path: Path)
         environ={},
         overrides={"strategy": str(tmp_path / "exact.yaml")},
     )
+    from warmup_job.trader.strategies import make_strategies
+
     (strategy,) = make_strategies(resolve(config).strategies)
     assert str(strategy.config.trade_size) == "0.0100000000000000000001"
 
@@ -163,6 +173,8 @@ def test_plan_streams_numbers_reach_the_strategy_digit_for_digit(tmp_path: Path)
 def test_plan_streams_strategy_that_cannot_be_created_is_one_clear_line(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
+    from warmup_job.trader.strategies import make_strategies
+
     config = configured(tmp_path, crossing() | changes)
     with pytest.raises(ConfigError) as raised:
         make_strategies(resolve(config).strategies)
@@ -190,6 +202,8 @@ def test_plan_streams_a_constructor_that_fails_does_not_show_a_secret(
     fields = {"bar_type": MINUTES, "token": "${TOKEN}"}
     (tmp_path / "s0.yaml").write_text(json.dumps(file | {"config": fields}))
     config = load(path, environ={"TOKEN": "Hush-Hush"})
+    from warmup_job.trader.strategies import make_strategies
+
     with pytest.raises(ConfigError, match=r"the token \$\{TOKEN\} is no good"):
         make_strategies(resolve(config).strategies)
 
@@ -216,6 +230,7 @@ class Mine(Strategy):
 """
 
 
+@needs_nautilus
 @pytest.mark.e2e
 @pytest.mark.parametrize("command", ["plan", "run", "trade"])
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import warmup_job
 from tests.support.commands import job
 from tests.support.exchange import Exchange
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.suite import HANG_S
 from warmup_job import errors
 
@@ -66,6 +67,7 @@ def test_public_functions_state_every_type() -> None:
                 assert each.annotation is not inspect.Parameter.empty, f"{name}({each.name})"
 
 
+@needs_nautilus
 def test_public_names_are_all_explained_by_help() -> None:
     page = printed("import pydoc, warmup_job; print(pydoc.plain(pydoc.render_doc(warmup_job)))")
     first_screens = page.partition("PACKAGE CONTENTS")[0]

@@ -14,7 +14,6 @@ from tests.support.config_files import write_config
 from warmup_job.cli.verify_command import verify
 from warmup_job.config import load
 from warmup_job.errors import ConfigError
-from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
 from warmup_job.market.interval import Interval
 from warmup_job.market.stream_id import StreamId
 from warmup_job.plan.request_weights import RequestWeights, request_weights
@@ -22,8 +21,6 @@ from warmup_job.plan.resolve import resolve
 from warmup_job.plan.stream_pages import pages_at
 from warmup_job.plan.warmup_plan import WarmupPlan
 from warmup_job.regime.detector import DetectorSettings
-from warmup_job.trader.imported_strategies import import_strategy
-from warmup_job.trader.run_trader import trade
 
 URL = "http://user:Hush@127.0.0.1:9"
 MINUTE = Interval.parse("1m")
@@ -147,6 +144,9 @@ def test_the_venue_keeps_within_its_share_and_shows_no_secret(tmp_path: Path) ->
 
 
 def test_the_grid_knows_the_order_sizes_that_the_venue_file_allows(tmp_path: Path) -> None:
+    from warmup_job.hedge_grid.grid_config import HedgeGridV1Config, grid_settings
+    from warmup_job.trader.imported_strategies import import_strategy
+
     sizes = {"min_order_size_usdt": 150, "max_order_size_usdt": 1_000}
     plan = resolved(tmp_path, venue={"risk": sizes})
     _, config = import_strategy(plan.strategies[0], 0)
@@ -186,9 +186,12 @@ def test_a_strategy_stream_that_cannot_be_planned_stops_the_trader_but_not_the_j
     assert "BTCUSDT 1m: it is unknown how many bars" in plan.trade_problems[0]
     # Nor can a snapshot be verified for the trader.
     with pytest.raises(ConfigError, match="it is unknown how many bars"):
-        asyncio.run(trade(plan, stop=asyncio.Event()))
-    with pytest.raises(ConfigError, match="it is unknown how many bars"):
         verify.main([str(tmp_path), "--config", str(path)], standalone_mode=False)
+
+    from warmup_job.trader.run_trader import trade
+
+    with pytest.raises(ConfigError, match="it is unknown how many bars"):
+        asyncio.run(trade(plan, stop=asyncio.Event()))
 
 
 def test_a_strategy_of_another_market_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.commands import job
 from tests.support.error_tree import all_of
-from tests.support.suite import REPO
+from tests.support.suite import PACKAGE, REPO
 from warmup_job import errors
 from warmup_job.errors import WarmupError, help_page
 
@@ -20,7 +20,7 @@ SECTIONS = {
     int(code): text
     for code, text in re.findall(r"^## Exit (\d+)$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 }
-TREES = {path: ast.parse(path.read_text()) for path in sorted((REPO / "warmup_job").rglob("*.py"))}
+TREES = {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def codes() -> dict[str, int]:

@@ -13,6 +13,7 @@ from tests.support.certificates import certificate
 from tests.support.commands import Result, job
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.proxies import forward_proxy, proxied, serving, tunnel_to
 from tests.support.volumes import mounted
 from warmup_job.doctor.volume_check import space_at
@@ -292,6 +293,7 @@ def own_strategy(exchange: Exchange, folder: Path, **changes: Any) -> Path:
     return config
 
 
+@needs_nautilus
 def test_doctor_compares_the_declared_indicators_with_the_strategy(
     exchange: Exchange, tmp_path: Path
 ) -> None:
@@ -308,6 +310,7 @@ def test_doctor_compares_the_declared_indicators_with_the_strategy(
     assert check(right, "strategy")["text"].startswith("EMACross: imported")
 
 
+@needs_nautilus
 def test_doctor_says_why_a_strategy_cannot_be_imported(exchange: Exchange, tmp_path: Path) -> None:
     config = own_strategy(
         exchange, tmp_path, warmup={"indicators": [{"kind": "ema", "period": 20}]}
@@ -322,6 +325,7 @@ def test_doctor_says_why_a_strategy_cannot_be_imported(exchange: Exchange, tmp_p
     assert check(done, "exchange")["verdict"] == "ok"
 
 
+@needs_nautilus
 def test_doctor_checks_what_live_trading_requires(
     start_exchange: Callable[..., Exchange], tmp_path: Path
 ) -> None:

@@ -28,8 +28,6 @@ from warmup_job.errors import SnapshotError
 from warmup_job.plan.resolve import resolve
 from warmup_job.plan.venue_client import open_client
 from warmup_job.snapshot.verify import open_snapshot, verify
-from warmup_job.trader.history import load_histories
-from warmup_job.trader.usable_snapshot import open_for_trading
 
 pytestmark = pytest.mark.e2e
 
@@ -151,6 +149,8 @@ def test_trader_fetches_the_bars_itself_or_exits_with_20(
     path, good = forged_for_trading
     root = Path(shutil.copytree(good, tmp_path / "volume", symlinks=True))
     forge(root)
+    from warmup_job.trader.history import load_histories
+    from warmup_job.trader.usable_snapshot import open_for_trading
 
     async def histories(on_failure: str) -> list[Any]:
         options = {"on_failure": on_failure, "root": str(root)}

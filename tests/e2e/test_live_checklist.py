@@ -16,7 +16,7 @@ import pytest
 from tests.support.exchange import Exchange
 from tests.support.suite import HANG_S, REPO
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("whole_ccxt")]
 
 ANSWERS = {
     "expire": {"7": "accepted", "8": "accepted", "10": "accepted", "12": "accepted", "13": "0 "},

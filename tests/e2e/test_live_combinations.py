@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.support.live_trader import LiveTrader, live_trader
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.oracle import Bounds
 from tests.support.suite import FULL
 
@@ -90,6 +91,7 @@ class LiveGrid(RuleBasedStateMachine):
             self.trader.terminate()
 
 
+@needs_nautilus
 def test_combinations_of_faults_and_restarts() -> None:
     run_state_machine_as_test(
         LiveGrid,

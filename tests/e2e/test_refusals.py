@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from tests.support.commands import Result, job, job_process, trade_until
 from tests.support.config_files import write_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.suite import HANG_S
 from tests.support.terminals import in_terminal
+from tests.support.volumes import bars_for_nautilus
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
@@ -342,8 +342,7 @@ def test_prices_finer_than_the_tick_are_never_rounded(
     (stream,) = done.json["manifest"]["streams"]
     (instrument,) = done.json["manifest"]["instruments"]
     assert (stream["price_precision"], instrument["price_precision"]) == (3, 2)
-    catalog = ParquetDataCatalog(str(tmp_path / "snapshot" / "current" / "catalog"))
-    bars = catalog.bars(bar_types=[stream["bar_type"]])
+    bars = bars_for_nautilus(tmp_path / "snapshot", stream["bar_type"])
     lows = [str(bar.low) for bar in bars]
     assert sum(not low.endswith("0") for low in lows) == 1
 

@@ -18,6 +18,7 @@ from tests.support.commands import clean_env, job, job_process
 from tests.support.config_files import LIVE_KEYS, write_config, write_live_config
 from tests.support.exchange import EARLY_S, Exchange, before_the_minute
 from tests.support.logging_process import LoggingProcess
+from tests.support.needs_nautilus import needs_nautilus
 from tests.support.suite import HANG_S, REPO
 from tests.support.waiting import until
 from warmup_job.snapshot.lease import read_lease
@@ -185,6 +186,7 @@ def test_up_sigterm_during_the_wait_ends_both(
     assert not (both.root / "current").exists()
 
 
+@needs_nautilus
 def test_up_ctrl_c_reaches_both_and_ends_both(early: Exchange, config: Path) -> None:
     early.fault("stall@klines")
     log = config.with_name("up.log")

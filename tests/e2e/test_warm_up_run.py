@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from tests.support.commands import Result, clean_env, job, job_process
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.recordings import recorded_rows
 from tests.support.suite import HANG_S, REPO
+from tests.support.volumes import bars_for_nautilus
 from tests.support.waiting import until
 from warmup_job.market.interval import INTERVAL_NAMES, Interval
 
@@ -50,22 +50,25 @@ def test_published_snapshot_can_be_read_by_any_reader(exchange: Exchange, tmp_pa
     assert report["code"] == 0
     assert report["manifest"]["streams"][0]["bar_count"] == 499
 
-    bars = ParquetDataCatalog(str(root / "current" / "catalog")).bars(bar_types=[BAR_TYPE])
+    assert job("verify", root, "--max-age", "5m").code == 0
+    inspected = job("inspect", root, "--json").json
+    assert inspected["content_digest"] == report["manifest"]["content_digest"]
+    status = json.loads((root / "status.json").read_text())
+    assert (status["code"], status["snapshot"]) == (0, report["snapshot"])
+
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+    catalog = ParquetDataCatalog(str(root / "current" / "catalog"))
+    bars = catalog.bars(bar_types=[BAR_TYPE])
     assert len(bars) == 499
     closes_ms = [round(bar.ts_event / 1e6) for bar in bars]
     assert {after - before for before, after in zip(closes_ms, closes_ms[1:], strict=False)} == {
         MINUTE_MS
     }
     assert 0 <= exchange.now_ms() - closes_ms[-1] < MINUTE_MS + 20_000
-    (instrument,) = ParquetDataCatalog(str(root / "current" / "catalog")).instruments()
+    (instrument,) = catalog.instruments()
     assert str(instrument.id) == "BTCUSDT-PERP.BINANCE"
     assert instrument.ts_init == (closes_ms[0] + 1 - MINUTE_MS) * 1_000_000
-
-    assert job("verify", root, "--max-age", "5m").code == 0
-    inspected = job("inspect", root, "--json").json
-    assert inspected["content_digest"] == report["manifest"]["content_digest"]
-    status = json.loads((root / "status.json").read_text())
-    assert (status["code"], status["snapshot"]) == (0, report["snapshot"])
 
 
 def test_equal_bars_give_an_equal_digest_and_equal_bytes(
@@ -170,8 +173,7 @@ def test_every_stored_bar_is_the_recorded_one_digit_for_digit(
     done = job("run", "--config", config, "--root", tmp_path / "snapshot")
     assert done.code == 0, done.err
 
-    catalog = ParquetDataCatalog(str(tmp_path / "snapshot" / "current" / "catalog"))
-    bars = catalog.bars(bar_types=[BAR_TYPE.replace("BTCUSDT", symbol)])
+    bars = bars_for_nautilus(tmp_path / "snapshot", BAR_TYPE.replace("BTCUSDT", symbol))
     assert len(bars) == len(closed) > 500
     for bar, row in zip(bars, closed, strict=True):
         stored = [str(value) for value in (bar.open, bar.high, bar.low, bar.close)]

@@ -11,11 +11,12 @@ from tests.support.commands import Result, job
 from tests.support.config_files import write_config
 from tests.support.exchange import Exchange
 from tests.support.init_folders import OWN, init
-from tests.support.suite import REPO
+from tests.support.suite import PACKAGE, REPO
 from tests.support.without_nautilus import LOCK, link_packages, locked, python_without_nautilus
 
 pytestmark = pytest.mark.e2e
 
+EXAMPLES = "nautilus_trader.examples.strategies"
 MAY_NEED_NAUTILUS = (
     "warmup_job.catalog.detector_bars",
     "warmup_job.catalog.instruments",
@@ -57,8 +58,8 @@ def test_job_lock_has_the_versions_of_the_full_lock() -> None:
 
 
 def test_every_module_of_the_job_can_be_imported(packages: Path) -> None:
-    files = sorted((REPO / "warmup_job").rglob("*.py"))
-    names = [".".join(each.relative_to(REPO).with_suffix("").parts) for each in files]
+    files = sorted(PACKAGE.rglob("*.py"))
+    names = [".".join(each.relative_to(PACKAGE.parent).with_suffix("").parts) for each in files]
     modules = [
         name.removesuffix(".__init__")
         for name in names
@@ -150,7 +151,7 @@ def test_help_version_and_completion_work(packages: Path, arguments: list[str], 
 def test_strategy_of_ones_own_is_left_to_the_trader(
     packages: Path, exchange: Exchange, tmp_path: Path
 ) -> None:
-    made = init(tmp_path / "mine", strategy=OWN)
+    made = init(tmp_path / "mine", symbols="BTCUSDT,ETHUSDT", strategy=OWN)
     assert made.code == 0, made.err
     arguments = ("-m", "warmup_job", "plan", "--config", tmp_path / "mine/warmup.yaml")
     env = {"WARMUP_EXCHANGE_URL": exchange.url, "WARMUP_EXCHANGE_WS_URL": exchange.ws_url}
@@ -158,3 +159,23 @@ def test_strategy_of_ones_own_is_left_to_the_trader(
     assert done.code == 0, done.err
     (message,) = done.messages
     assert message.endswith("so the trader is the first to import MyStrategy")
+
+
+@pytest.mark.parametrize("strategy", [OWN, f"{EXAMPLES}.ema_cross:EMACross"])
+def test_init_refuses_a_strategy_that_it_would_have_to_import(
+    packages: Path, tmp_path: Path, strategy: str
+) -> None:
+    """And makes no module of the name nautilus_trader, which would hide the real one."""
+    assert init(tmp_path, strategy=OWN).code == 0
+    (tmp_path / "warmup.yaml").unlink()
+    before = files_below(tmp_path)
+    answers = ("--market", "futures", "--environment", "local", "--symbols", "BTCUSDT")
+    done = warmup_job(packages, "init", tmp_path, *answers, "--force", "--strategy", strategy)
+    assert done.code == 2
+    (message,) = done.messages
+    assert "needs nautilus_trader, which is not installed here: use the full image" in message
+    assert files_below(tmp_path) == before
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [each for each in sorted(folder.rglob("*.*")) if each.suffix != ".pyc"]

@@ -244,6 +244,7 @@ def run_as_script(test_file: str, *arguments: str) -> list[str]:
     NautilusTrader's logging is process-wide, and its node needs its own process as in production.
     A report in JSON is the last line, although the logger may write behind it.
     """
+    needs_nautilus.start_trader()
     done = subprocess.run(
         [sys.executable, test_file, *arguments],
         capture_output=True,

@@ -1,8 +1,9 @@
 """Tests that need Nautilus are left out where it is not installed: `make test-image-job`.
 
-No test has a mark for it. A module that cannot be imported because of Nautilus is left out, and so
-is a test that ends with that error or starts a trader. What is left out is counted, and so many
-tests must pass; so a job that begins to need Nautilus is not overlooked.
+A module that cannot be imported because of Nautilus is left out, and so is a test that ends with
+that error or starts a trader. Only a test whose other processes need Nautilus has a mark. A module
+that also tests the job therefore imports Nautilus in the tests that need it. What is left out is
+counted, and so many tests must pass; so a job that begins to need Nautilus is not overlooked.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ AT_LEAST = int(os.environ.get("WARMUP_TEST_AT_LEAST", "0"))
 """So many tests must pass in the job's image."""
 WITHOUT_NAUTILUS = find_spec("nautilus_trader") is None
 _REASON = "needs Nautilus"
+needs_nautilus = pytest.mark.skipif(WITHOUT_NAUTILUS, reason=_REASON)
+"""The mark of a test that runs Nautilus in another process."""
 _MISSING = re.compile(r"No module named '(nautilus_trader|pandas)")
 
 
@@ -36,7 +39,7 @@ def leave_out_test(report: pytest.TestReport, error: BaseException | None) -> No
 
 
 def start_trader() -> None:
-    """Leave the running test out, which is about to start a trader."""
+    """Leave the running test out, which is about to start a trader or another node."""
     if WITHOUT_NAUTILUS:
         pytest.skip(_REASON)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -94,6 +95,14 @@ def read_whole(root: Path) -> str:
         (parquet,) = (folder / "catalog" / "data" / "bar" / stream["bar_type"]).iterdir()
         assert pq.ParquetFile(parquet).read(use_threads=False).num_rows == stream["bar_count"]
     return folder.name
+
+
+def bars_for_nautilus(root: Path, bar_type: str) -> list[Any]:
+    """Read the current snapshot's bars by Nautilus' own reader, as its users do."""
+    from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+    catalog = ParquetDataCatalog(str(root / "current" / "catalog"))
+    return list(catalog.bars(bar_types=[bar_type]))
 
 
 @dataclass(slots=True)

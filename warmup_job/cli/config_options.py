@@ -174,7 +174,9 @@ def check_strategies(plan: WarmupPlan) -> None:
         logger.info(
             "nautilus_trader is not installed here, so the trader is the first to import {classes}",
             event="config.strategies_not_imported",
-            classes=", ".join(each.class_name for each in plan.strategies if not each.is_built_in),
+            classes=", ".join(
+                dict.fromkeys(each.class_name for each in plan.strategies if not each.is_built_in)
+            ),
         )
     else:
         from warmup_job.trader.imported_strategies import check_importable

@@ -14,10 +14,12 @@ from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
+from warmup_job.catalog.installed_nautilus import require_nautilus
 from warmup_job.errors import ConfigError
 from warmup_job.init_files.init_choices import InitChoices
 from warmup_job.process.os_errors import cause_of
 
+_NAUTILUS: Final = "nautilus_trader"
 _SIZES: Final = ("trade_size", "order_size", "order_qty", "quantity", "qty", "base_qty")
 
 
@@ -46,7 +48,7 @@ def find_strategy(folder: Path, class_path: str) -> OwnStrategy:
 
     Raises:
         ConfigError: The module would belong to a package that is installed and does not have it,
-            or the folder cannot be read.
+            or is Nautilus' own, which is not installed; or the folder cannot be read.
     """
     module, _, class_name = class_path.partition(":")
     stem = folder.joinpath(*module.split("."))
@@ -60,6 +62,8 @@ def find_strategy(folder: Path, class_path: str) -> OwnStrategy:
         raise ConfigError(
             f"{folder} cannot be read ({cause_of(error)}): choose a folder that you can write"
         ) from None
+    if not has_top and top == _NAUTILUS:
+        require_nautilus(f"--strategy {class_path}")
     if not has_top and importlib.util.find_spec(top) is not None:
         if _is_installed(module):
             return OwnStrategy(module, class_name, None, exists=True)
@@ -109,6 +113,8 @@ def _config_class(folder: Path, own: OwnStrategy) -> type[msgspec.Struct]:
         with redirect_stdout(sys.stderr):  # stdout is for results
             module = importlib.import_module(own.module)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever somebody else's code raises
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(_NAUTILUS):
+            require_nautilus(f"{own.module}, which init imports to know its configuration,")
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{own.module} cannot be imported ({reason}): correct it first") from None
     found = getattr(module, own.class_name, None)
