@@ -87,20 +87,35 @@ def test_equal_bars_give_an_equal_digest_and_equal_bytes(
     assert first["files"] == second["files"]
 
 
-def test_terminal_shows_the_progress(exchange: Exchange, tmp_path: Path) -> None:
+def test_terminal_shows_the_progress(
+    start_exchange: Callable[..., Exchange], tmp_path: Path
+) -> None:
+    """While the first answer is still missing; a run that is soon done shows none."""
+    exchange = start_exchange(faults=("stall@klines",))
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     arguments = ["run", "--config", "configs/demo.yaml", "--root", str(tmp_path / "snapshot")]
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-m", "warmup_job", *arguments],
         cwd=REPO, env=clean_env(**exchange.env()),
-        stderr=theirs, stdout=subprocess.PIPE, check=True,
-    )  # fmt: skip
-    os.close(theirs)
-    shown = os.read(ours, 100_000).decode()
-    os.close(ours)
-    assert "499/499" in shown
-    assert done.stdout.startswith(b"published ")
+        stderr=theirs, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        shown = ""
+        try:
+            while " 0/499" not in shown:
+                shown += os.read(ours, 100_000).decode()
+            exchange.clear_faults()
+            while True:  # until the job has closed its end
+                shown += os.read(ours, 100_000).decode()
+        except OSError:  # Linux' way to say that the other end is closed
+            out, _ = process.communicate(timeout=HANG_S)
+        finally:
+            process.kill()
+            os.close(ours)
+    assert " 0/499" in shown
+    assert process.returncode == 0, shown
+    assert out.startswith("published ")
 
 
 def test_dry_run_does_everything_but_publish(exchange: Exchange, tmp_path: Path) -> None:
