@@ -42,8 +42,12 @@ def client() -> Any:
 
 
 @pytest.fixture(scope="session")
-def image(client: Any) -> str:
-    """The image of this tree, built as the docs build one that is to be published."""
+def image(client: Any, job_image: str) -> str:
+    """The image of this tree, built as the docs build one that is to be published.
+
+    It is built right after the job's: a build without a cache, as one test makes, gives layers with
+    the same files but another digest, and then the two images would share none of them.
+    """
     name = "warmup-job:under-test"
     checked("docker", "build", "-q", "--build-arg", f"VERSION={VERSION}", "-t", name, ".")
     return name
