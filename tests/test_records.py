@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 
-from tests.support.suite import REPO
+from tests.support.suite import PACKAGE
 
 
 def dataclasses() -> dict[str, str]:
     """Return the source of every dataclass of the package, by module and name."""
     return {
-        f"{path.relative_to(REPO)}: {node.name}": ast.unparse(node)
-        for path in sorted((REPO / "warmup_job").rglob("*.py"))
+        f"{path.relative_to(PACKAGE.parent)}: {node.name}": ast.unparse(node)
+        for path in sorted(PACKAGE.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ClassDef)
         and any("dataclass" in ast.unparse(each) for each in node.decorator_list)
