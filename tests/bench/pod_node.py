@@ -19,6 +19,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _PODS = "libpod_parent"
 _NEIGHBOUR = "warmup-bench-neighbour"
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
+_SECTOR_BYTES = 512  # of /proc/diskstats, whatever the disk has
 _NO_REQUEST = 1024
 """The kernel's default cpu.shares."""
 
@@ -77,6 +78,13 @@ def drop_page_cache() -> None:
     """Forget all files that no running process has mapped, as after a node's start."""
     subprocess.run(["sync"], check=True)
     _DROP_CACHES.write_text("3")
+
+
+def read_from_disk() -> int:
+    """Bytes that this machine has read from its disks since it started."""
+    rows = [line.split() for line in Path("/proc/diskstats").read_text().splitlines()]
+    disks = {each.name for each in Path("/sys/block").iterdir() if (each / "device").exists()}
+    return sum(int(row[5]) * _SECTOR_BYTES for row in rows if row[2] in disks)
 
 
 class Used(NamedTuple):

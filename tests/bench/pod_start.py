@@ -89,6 +89,8 @@ class Start(NamedTuple):
     marks: dict[str, float]
     used: Used
     load: float
+    read_mb: int
+    """What the machine read from its disks until then."""
 
     @property
     def live_s(self) -> float:
@@ -193,8 +195,8 @@ def compare(cases: list[str], conditions: list[str], runs: int, image: str) -> N
 
 def print_starts(measured: dict[str, dict[str, list[Start | str]]]) -> None:
     """Print a row for each condition and case; a start that failed is named below."""
-    _row("node", "pod", "to live, s", "of the bare pod", "pod's CPU, s", "peak, MB", "load")
-    _row("---", "---", "---:", "---:", "---:", "---:", "---:")
+    _row("node", "pod", "to live, s", "of the bare pod", "pod's CPU, s", "peak, MB", "read, MB", "load")
+    _row("---", "---", "---:", "---:", "---:", "---:", "---:", "---:")
     failed = []
     for name, by_case in measured.items():
         for case, starts in by_case.items():
@@ -214,6 +216,7 @@ def print_starts(measured: dict[str, dict[str, list[Start | str]]]) -> None:
                 "" if case == "bare" else _spread(ratios, 2),
                 _spread([each.used.cpu_s for each in good], 1),
                 _spread([each.used.peak_mb for each in good], 0),
+                _spread([each.read_mb for each in good], 0),
                 _spread([each.load for each in good], 1),
             )
     print("", *failed, "", sep="\n", flush=True)
@@ -258,16 +261,17 @@ def _attempt(name: str, condition: Condition, site: Site) -> Start | str:
 
 def _start(pods: Pods, case: Case, site: Site) -> Start:
     documents = _documents(pods, case, site)
-    busy = load()
+    busy, read = load(), read_from_disk()
     began_s = time.time()
     done = pods.play(documents)
     assert done.returncode == 0, done.stderr
     _await_live(pods)
+    read = read_from_disk() - read
     pod = pods.name("trader")
     use = used(checked("podman", "pod", "inspect", "-f", "{{.CgroupPath}}", pod).strip())
     marks = {name: at_s - began_s for name, at_s in _marks(pods)}
     assert "live" in marks, pods.log(pods.trader())
-    return Start(marks, use, busy)
+    return Start(marks, use, busy, read // 10**6)
 
 
 def _documents(pods: Pods, case: Case, site: Site) -> list[Any]:
