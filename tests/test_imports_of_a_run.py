@@ -23,7 +23,10 @@ from warmup_job.local_binance.prices.symbols import default_symbols
 from warmup_job.market.pages import Market
 from warmup_job.snapshot.verify import Snapshot, find_problems, open_snapshot
 
-SLOW = {"nautilus_trader", "pandas", "requests", "urllib3", "fsspec", "prometheus_client.aiohttp"}
+SLOW = {
+    "nautilus_trader", "pandas", "requests", "urllib3", "fsspec", "prometheus_client.aiohttp",
+    "pyarrow.compute",
+}  # fmt: skip
 
 
 def imported_by_a_run(config: Path, *options: str, **env: str) -> set[str]:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, VALUES, decimals_of
+from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, VALUES, cast, decimals_of
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.rows import Gap, find_gaps
@@ -192,7 +192,7 @@ def _fits(values: pa.Array, decimals: int) -> bool:
     import pyarrow as pa
 
     try:
-        values.cast(pa.decimal128(38, decimals))
+        cast(values, pa.decimal128(38, decimals))
     except pa.ArrowInvalid:  # digits would be lost
         return False
     return True

@@ -121,8 +121,11 @@ class _RowGroup:
         return PackedBars(array("q", opens_ms.tobytes()), self.bars)
 
     def bars(self) -> pa.Table:
+        table, wanted = self.table(), bar_schema()
+        if table.schema.equals(wanted, check_metadata=False):  # a cast would import much
+            return table.replace_schema_metadata(None)
         with snapshot_errors(self._path):
-            return self.table().cast(bar_schema())
+            return table.cast(wanted)
 
 
 def read_instrument(file: Path) -> PackedInstrument:
