@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from tests.support.manifests import COMPOSED, _kustomized, rendered
+from tests.support.pods import run_up
 from tests.support.suite import REPO
 from warmup_job.config import duration_ms
 
@@ -354,6 +356,29 @@ def test_deployment_real_money_can_start_fast_too(tmp_path: Path) -> None:
     assert SECRET in json.dumps(pod["containers"])
     assert SECRET not in json.dumps(pod["initContainers"])
     assert [each["restartPolicy"] for each in pod["initContainers"]] == ["Always"]
+
+
+def test_deployment_of_one_container_is_what_the_docs_say(tmp_path: Path) -> None:
+    page = (REPO / "docs/how-to/deployment.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    overlay = tmp_path / "k8s/overlays/one-container"
+    for each in ("k8s", "configs"):
+        shutil.copytree(REPO / each, tmp_path / each)
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text(block)
+    made = list(yaml.safe_load_all(_kustomized(overlay)))
+    (found,) = [each for each in made if each["kind"] == "StatefulSet"]
+    kubernetes_validate.validate(found, VERSIONS[-1], strict=True)
+    (wanted,) = pods("base")
+    run_up(wanted)
+    pod = found["spec"]["template"]["spec"]
+    (mount,) = [e for e in pod["containers"][0]["volumeMounts"] if e["name"] == "snapshot"]
+    assert mount.pop("readOnly") is False
+    assert pod.pop("initContainers", []) == wanted.pop("initContainers")
+    wanted["containers"][0]["image"] = pod["containers"][0]["image"]  # the component's tag
+    for each in (pod, wanted):
+        each["containers"][0]["volumeMounts"].sort(key=lambda mount: mount["name"])
+    assert pod == wanted
 
 
 def test_deployment_job_is_not_retried_where_that_cannot_help() -> None:

@@ -3,7 +3,7 @@
     python -m tests.bench.imports
 
 A real run tells which modules are imported; it does that in several threads, in which the times of
-importtime overlap. So a second interpreter imports the same modules of ours, one after the other.
+importtime overlap. So a second interpreter imports the same modules, one after the other.
 Times are the least of several interpreters, with compiled bytecode.
 """
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from tests.bench.bench import exchange
 from tests.support.suite import REPO
 
+_LATE = {"nautilus_trader", "prometheus_client", "pyarrow"}
 _LINE = re.compile(r"import time:\s+(-?\d+) \|\s+\d+ \| +(\S+)")
 _JOB = ("run", "--config", "configs/demo.yaml")
 _TRADER = ("trade", "--config", "configs/demo.yaml", "--mode", "paper", "--stop-after", "5s")
@@ -43,17 +44,23 @@ def imported(*command: str) -> list[tuple[str, int]]:
 def profile(modules: list[str], times: int) -> dict[str, int]:
     """Return each module's own time, in µs, when these are imported one after the other."""
     prepare = "warmup_job.process.late_imports"
-    code = f"import gc; gc.disable(); import {prepare}; {prepare}.change_slow_imports(); "
-    code += "; ".join(f"import {each}" for each in modules)
     least: dict[str, int] = {}
-    for _ in range(times):
-        for name, own_us in imported("-c", code):
-            least[name] = min(own_us, least.get(name, own_us))
+    with tempfile.NamedTemporaryFile("w") as names:
+        names.write("\n".join(modules))
+        names.flush()
+        code = (
+            "import gc; gc.disable(); "
+            f"import {prepare}; {prepare}.change_slow_imports(); "
+            f"[exec('import ' + each) for each in open({names.name!r}).read().split()]"
+        )
+        for _ in range(times):
+            for name, own_us in imported("-c", code):
+                least[name] = min(own_us, least.get(name, own_us))
     return least
 
 
 def modules_of(command: tuple[str, ...]) -> list[str]:
-    """Return our modules that a command imports, in order; stderr does not show the trader's."""
+    """Return the modules of ours that a command imports, in order, and of what functions import."""
     with tempfile.NamedTemporaryFile() as told:
         code = (
             "import atexit, sys, pathlib; atexit.register(lambda: pathlib.Path("
@@ -63,7 +70,8 @@ def modules_of(command: tuple[str, ...]) -> list[str]:
         )
         imported("-c", code)
         names = Path(told.name).read_text().splitlines()
-    return [each for each in names if each.startswith("warmup_job") and "__main__" not in each]
+    ours = [each for each in names if each.startswith("warmup_job") and "__main__" not in each]
+    return ours + [each for each in names if each.split(".")[0] in _LATE]
 
 
 def show(title: str, command: tuple[str, ...], least_ms: float, times: int) -> None:

@@ -35,11 +35,12 @@ from tests.bench.pod_node import (
     drop_page_cache,
     load,
     node,
+    read_from_disk,
     remove_cgroup,
     used,
 )
 from tests.support.containers import checked, command
-from tests.support.pods import Pods, load_into_podman
+from tests.support.pods import Pods, load_into_podman, run_up
 
 IMAGE = "warmup-job:bench"
 OLD = "-3h"
@@ -139,11 +140,7 @@ def _together(documents: list[Any], pod: Any, site: Site) -> None:
 
 def _up(documents: list[Any], pod: Any, site: Site) -> None:
     """Run job and trader in the trader's container."""
-    pod["initContainers"] = []
-    (trader,) = pod["containers"]
-    trader["args"] = ["up"]
-    (mount,) = [each for each in trader["volumeMounts"] if each["mountPath"] == "/snapshot"]
-    del mount["readOnly"]
+    run_up(pod)
 
 
 class Case(NamedTuple):
@@ -195,8 +192,9 @@ def compare(cases: list[str], conditions: list[str], runs: int, image: str) -> N
 
 def print_starts(measured: dict[str, dict[str, list[Start | str]]]) -> None:
     """Print a row for each condition and case; a start that failed is named below."""
-    _row("node", "pod", "to live, s", "of the bare pod", "pod's CPU, s", "peak, MB", "read, MB", "load")
-    _row("---", "---", "---:", "---:", "---:", "---:", "---:", "---:")
+    figures = "to live, s", "of the bare pod", "pod's CPU, s", "peak, MB", "read, MB", "load"
+    _row("node", "pod", *figures)
+    _row("---", "---", *("---:" for _ in figures))
     failed = []
     for name, by_case in measured.items():
         for case, starts in by_case.items():

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.containers import ENDS, checked, command
 from tests.support.manifests import rendered
-from tests.support.pods import NAMED, Pods
+from tests.support.pods import NAMED, Pods, run_up
 from tests.support.waiting import until
 
 
@@ -39,6 +39,18 @@ def test_pod_trader_goes_live_on_the_snapshot_of_the_init_container(pods: Pods) 
     checked("podman", "restart", "-t", "20", pods.trader())
     until(lambda: pods.log(pods.trader()).count("live: contiguous") == 2)
     assert pods.log(pods.trader()).count(f"{Path(left).name} verified") == 2
+
+
+def test_pod_of_one_container_runs_job_and_trader(pods: Pods) -> None:
+    pods.exchange()
+    documents = pods.pod()
+    (pod,) = [each["spec"] for each in documents if each["kind"] == "Pod"]
+    run_up(pod)
+    done = pods.play(documents)
+    assert done.returncode == 0, done.stderr
+    until(lambda: "live: contiguous" in pods.log(pods.trader()))
+    left = checked("podman", "exec", pods.trader(), "readlink", "/snapshot/current").strip()
+    assert f"{Path(left).name} verified" in pods.log(pods.trader())
 
 
 @pytest.mark.parametrize("code", ENDS)

@@ -134,6 +134,15 @@ def _pod_of(stateful_set: Any, name: str) -> Any:
     }
 
 
+def run_up(pod: Any) -> None:
+    """Let the trader's container run the job too, and be the pod's only one."""
+    pod["initContainers"] = []
+    (trader,) = pod["containers"]
+    trader["args"] = ["up"]
+    (mount,) = [each for each in trader["volumeMounts"] if each["mountPath"] == "/snapshot"]
+    del mount["readOnly"]
+
+
 def load_into_podman(image: str, folder: Path) -> str:
     """Copy an image from Docker into podman's own store; return its name there.
 
