@@ -97,3 +97,13 @@ def test_a_wait_is_logged_again_and_again(tmp_path: Path) -> None:
     assert all(line.startswith("waiting for a snapshot on ") for line in lines[:3])
     assert told[0].startswith("waiting for a snapshot on ")
     assert len(error.value.problems) == 2
+
+
+def test_a_job_that_ends_by_the_traders_own_signal_is_no_reason_to_go_on(tmp_path: Path) -> None:
+    """The trader may see its signal only after the job's end; then the job no longer counts."""
+    plan = resolve(load(write_config(tmp_path, "http://127.0.0.1:9"), environ={}))
+    codes = iter([143])
+    wait = SnapshotWait(300, job=lambda: next(codes, None))
+    with pytest.raises(SnapshotError, match="the wait of 300 ms is over") as error:
+        asyncio.run(awaited_snapshot(plan, lambda: START_MS, wait))
+    assert "exited" not in str(error.value)

@@ -119,17 +119,21 @@ async def awaited_snapshot(
         sleep_and_log(wait.most_ms / 1000, log, every_s=wait.log_every_s), name="snapshot wait"
     )
     why, looks = "", 0
+    code: int | None = None
     try:
         while not why:
             # In this order: whatever a job has published before its end is seen in the same look.
-            is_over, code = waiting.done(), None if wait.job is None else wait.job()
+            is_over, before = waiting.done(), code
+            code = None if wait.job is None else wait.job()
             beside.look(read_lease(root), read_status(root), time.monotonic())
             if (snapshot := current.look()) is not None:
                 if looks:
                     _log_found(snapshot, time.monotonic() - begun_s)
                 return snapshot
             activity = beside.activity(time.monotonic())
-            why = _ending(beside, until_ms, code) or (
+            # A signal that ends both may be seen after the job's end: look once more.
+            ended = code if before is not None else None
+            why = _ending(beside, until_ms, ended) or (
                 f"the wait of {most} is over; {activity}" if is_over else ""
             )
             if not why:
