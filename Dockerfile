@@ -4,12 +4,14 @@
 #   docker build --target job -t warmup-job:job .      # without Nautilus: everything but `trade`
 #   docker build --target sbom --output dist .         # their contents: dist/sbom.cdx.json, dist/sbom-job.cdx.json
 #   docker build --target test -t warmup-job:test .    # the full image with its tests: make test-image
-#   docker build --target test-job -t warmup-job:test-job .    # the job's image with its tests: make test-image-job
+#   docker build --target test --build-arg TESTED=job .    # the job's image with its tests: make test-image-job
 #
 # The same commit gives the same files in the same layers: packages are pinned by hash, bytecode
 # contains no time, and all copied files have one time. A release pins the base image too:
 #   --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:…
 ARG PYTHON_IMAGE=python:3.13-slim
+# The image that the stage `test` tests: full or job.
+ARG TESTED=full
 
 
 FROM ${PYTHON_IMAGE} AS tools
@@ -134,31 +136,17 @@ COPY --from=full-packages /packages /
 LABEL org.opencontainers.image.description="Warms NautilusTrader bots: job, trader and local exchange"
 
 
-FROM full AS test
+FROM ${TESTED} AS test
+ARG TESTED
 # hadolint ignore=DL3002
 USER 0
-COPY --from=tools /usr/local/bin/uv /usr/local/bin/uv
-COPY requirements-dev.lock ./
-RUN --mount=type=cache,target=/var/cache/uv \
-    UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv \
-    uv pip install -q --python /opt/venv --require-hashes -r requirements-dev.lock
-COPY pyproject.toml README.md LICENSE requirements.lock requirements-job.lock ./
-COPY docs docs
-COPY examples examples
-COPY tests tests
-ENTRYPOINT ["dumb-init", "--", "python", "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]
-CMD ["tests"]
-
-
-FROM job AS test-job
-# hadolint ignore=DL3002
-USER 0
+WORKDIR /app
 COPY --from=tools /usr/local/bin/uv /usr/local/bin/uv
 COPY requirements-dev.lock ./
 RUN --mount=type=cache,target=/var/cache/uv \
     UV_LINK_MODE=copy UV_CACHE_DIR=/var/cache/uv \
     uv pip install -q --python /opt/venv --require-hashes -r requirements-dev.lock && \
-    uv pip uninstall -q --python /opt/venv nautilus-trader pandas
+    if [ "$TESTED" = job ]; then uv pip uninstall -q --python /opt/venv nautilus-trader pandas; fi
 COPY pyproject.toml README.md LICENSE requirements.lock requirements-job.lock ./
 COPY docs docs
 COPY examples examples

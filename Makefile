@@ -42,7 +42,7 @@ test-image-job: setup ## run the tests that need no Nautilus inside the job's im
 	@sh .ci/with-engine sh .ci/test-image job
 
 .PHONY: bench-container
-bench-container: setup ## measure size, start and memory of the image (over an hour); see docs/performance.md
+bench-container: bench-pods ## measure size, start and memory of the image, and pods (over an hour); see docs/performance.md
 	@sh .ci/with-engine .venv/bin/python -m tests.bench.container
 
 .PHONY: bench-pods

@@ -31,10 +31,8 @@ class ProjectUrls(MetadataHookInterface):
 
     def update(self, metadata: dict[str, object]) -> None:
         """Add the addresses to the metadata."""
-        if address := project_url(Path(self.root)):
-            metadata["urls"] = {name: address + page for name, page in PAGES.items()}
-        else:
-            metadata["urls"] = {}
+        address = project_url(Path(self.root))
+        metadata["urls"] = {name: address + page for name, page in PAGES.items() if address}
 
 
 def project_url(repo: Path) -> str | None:

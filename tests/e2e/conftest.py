@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.commands import start_jobs
 from tests.support.config_files import write_config
-from tests.support.exchange import Exchange, running_exchange
+from tests.support.exchange import EARLY_S, Exchange, before_the_minute, running_exchange
 from tests.support.second_run import Situation
 from tests.support.volume_trace import WatchedJobs
 from tests.support.volumes import BARS, HALF_PAST_MS, Hourly, fill
@@ -63,3 +63,9 @@ def other_jobs() -> Iterator[WatchedJobs]:
 @pytest.fixture
 def situation(tmp_path: Path, start_exchange: Callable[..., Exchange]) -> Situation:
     return Situation(tmp_path, start_exchange)
+
+
+@pytest.fixture
+def early(start_exchange: Callable[..., Exchange]) -> Exchange:
+    """An exchange on which no minute closes while a trader starts."""
+    return start_exchange(now_ms=before_the_minute(EARLY_S))

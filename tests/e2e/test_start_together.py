@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.commands import clean_env, job, job_process
 from tests.support.config_files import LIVE_KEYS, write_config, write_live_config
-from tests.support.exchange import EARLY_S, Exchange, before_the_minute
+from tests.support.exchange import Exchange
 from tests.support.logging_process import LoggingProcess
 from tests.support.seam import (
     SPOT_SECONDS,
@@ -25,6 +25,7 @@ from tests.support.seam import (
     spot_config,
     start_over,
 )
+from tests.support.start_together import WINDOW, windows
 from tests.support.suite import HANG_S, REPO
 from tests.support.waiting import Running, until, until_async
 from warmup_job.snapshot.lease import read_lease
@@ -32,8 +33,6 @@ from warmup_job.trader.snapshot_wait import SnapshotWait
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
-WINDOW = "499"
-"""The bars of a whole window of the repository's strategy file."""
 LONG, OVER = f"{round(HANG_S)}s", "3s"
 """A wait that something has to end, and one that nothing ends."""
 
@@ -61,11 +60,6 @@ def job_arguments(config: Path) -> tuple[object, ...]:
     return ("run", "--config", config, "--root", config.with_name("snapshot"))
 
 
-def windows(running: Exchange) -> int:
-    """Return how often a whole window was fetched."""
-    return sum(each["params"]["limit"] == WINDOW for each in running.klines())
-
-
 def holds_lease(root: Path) -> bool:
     """Return whether a job has written its record."""
     return read_lease(root) is not None
@@ -73,12 +67,6 @@ def holds_lease(root: Path) -> bool:
 
 def until_held(root: Path, process: Running) -> None:
     until(lambda: holds_lease(root), "the lease", process=process)
-
-
-@pytest.fixture
-def early(start_exchange: Start) -> Exchange:
-    """An exchange on which no minute closes while a trader starts."""
-    return start_exchange(now_ms=before_the_minute(EARLY_S))
 
 
 @pytest.fixture

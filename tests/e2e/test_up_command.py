@@ -16,17 +16,16 @@ import pytest
 
 from tests.support.commands import clean_env, job, job_process
 from tests.support.config_files import LIVE_KEYS, write_config, write_live_config
-from tests.support.exchange import EARLY_S, Exchange, before_the_minute
+from tests.support.exchange import Exchange
 from tests.support.logging_process import LoggingProcess
 from tests.support.needs_nautilus import needs_nautilus
+from tests.support.start_together import WINDOW, windows
 from tests.support.suite import HANG_S, REPO
 from tests.support.waiting import until
 from warmup_job.snapshot.lease import read_lease
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., Exchange]
-WINDOW = "499"
-"""The bars of a whole window of the repository's strategy file."""
 FAILING = ("--streams", "NOPEUSDT:1m:70")
 """A job with these options ends with 12; the trader's stream is another one."""
 
@@ -60,17 +59,6 @@ def up(config: Path, *options: object, mode: str = "paper") -> Iterator[Both]:
     log = config.with_name("up.log")
     with job_process(*arguments(config, mode), *options, env=LIVE_KEYS, log=log) as process:
         yield Both(process, log, config.with_name("snapshot"))
-
-
-def windows(running: Exchange) -> int:
-    """Return how often a whole window was fetched."""
-    return sum(each["params"]["limit"] == WINDOW for each in running.klines())
-
-
-@pytest.fixture
-def early(start_exchange: Start) -> Exchange:
-    """An exchange on which no minute closes while a trader starts."""
-    return start_exchange(now_ms=before_the_minute(EARLY_S))
 
 
 @pytest.fixture

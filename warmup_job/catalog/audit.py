@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, VALUES, cast, decimals_of
+from warmup_job.catalog.packed_bars import PRICE_MAX, SIZE_MAX, VALUES, decimals_of, fits
 from warmup_job.errors import SnapshotError
 from warmup_job.market.interval import Interval
 from warmup_job.market.rows import Gap, find_gaps
@@ -122,7 +122,7 @@ def row_problem(table: pa.Table, price_precision: int, size_precision: int) -> s
         at_ns = table.column("ts_event")[int(np.argmin(valid))].as_py()
         return f"the bar that closes at {_text(at_ns)} has impossible values"
     for name, precision in zip(VALUES, precisions, strict=True):
-        if not _fits(decimals_of(table.column(name)), precision):
+        if not fits(decimals_of(table.column(name)), precision):
             return f"a value of {name} has more than {precision} decimals"
     return None
 
@@ -186,16 +186,6 @@ def _below(one: _Halves, other: _Halves) -> npt.NDArray[np.bool_]:
 
 def _at_most(one: _Halves, other: _Halves) -> npt.NDArray[np.bool_]:
     return ~_below(other, one)
-
-
-def _fits(values: pa.Array, decimals: int) -> bool:
-    import pyarrow as pa
-
-    try:
-        cast(values, pa.decimal128(38, decimals))
-    except pa.ArrowInvalid:  # digits would be lost
-        return False
-    return True
 
 
 def _decimal(text: object) -> Decimal | None:

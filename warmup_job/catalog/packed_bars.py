@@ -345,8 +345,8 @@ def float_columns(tables: Iterable[pa.Table], names: Iterable[str]) -> list[arra
     columns = {name: array("d") for name in names}
     for table in tables:
         for name, column in columns.items():
-            texts = cast(decimals_of(table.column(name)), pa.string())
-            floats = cast(texts, pa.float64())  # whose to_numpy() imports pandas (0.25 s)
+            texts = _cast(decimals_of(table.column(name)), pa.string())
+            floats = _cast(texts, pa.float64())  # whose to_numpy() imports pandas (0.25 s)
             column.frombytes(memoryview(floats.buffers()[1])[: 8 * len(floats)])
     return list(columns.values())
 
@@ -376,7 +376,7 @@ def bar_schema() -> pa.Schema:
     return pa.schema([*values, *stamps])
 
 
-def cast(values: Any, to: pa.DataType) -> Any:  # noqa: ANN401  # pyarrow is untyped
+def _cast(values: Any, to: pa.DataType) -> Any:  # noqa: ANN401  # pyarrow is untyped
     """Return an array of this type, as ``values.cast(to)`` does.
 
     That method would import pyarrow.compute, which takes 40 ms to wrap functions that no run needs.
@@ -400,18 +400,21 @@ def _fixed_binary(texts: Sequence[str]) -> Any:  # noqa: ANN401  # pyarrow is un
     ends = array("i", accumulate(map(len, texts), initial=0))
     data = "".join(texts).encode("ascii")
     strings = pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(data))
-    decimals = cast(strings, pa.decimal128(38, _SCALE))
+    decimals = _cast(strings, pa.decimal128(38, _SCALE))
     return pa.Array.from_buffers(pa.binary(_WIDTH), len(decimals), [None, decimals.buffers()[1]])
 
 
 def _fewest_decimals(values: pa.Array) -> int:
     """Return the most decimals of any value, without trailing zeros."""
+    return next((each for each in range(_SCALE) if fits(values, each)), _SCALE)
+
+
+def fits(values: Any, decimals: int) -> bool:  # noqa: ANN401  # pyarrow is untyped
+    """Return whether decimals, as an array or a chunked array, need no more than ``decimals``."""
     import pyarrow as pa
 
-    for decimals in range(_SCALE):
-        try:
-            cast(values, pa.decimal128(38, decimals))
-        except pa.ArrowInvalid:  # the cast would lose digits
-            continue
-        return decimals
-    return _SCALE
+    try:
+        _cast(values, pa.decimal128(38, decimals))
+    except pa.ArrowInvalid:  # digits would be lost
+        return False
+    return True

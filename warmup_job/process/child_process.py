@@ -52,6 +52,9 @@ class ChildProcess:
 def fork() -> ChildProcess | None:
     """Fork this process and return the child; return None in the child.
 
+    The child goes on as this program and so ends through its main function, which logs errors and
+    turns them into exit codes; a multiprocessing.Process would end with a traceback and 1.
+
     No other thread of this process may hold a lock. Idle ones, as numpy has, do no harm.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # an ignored one would lose the exit code
