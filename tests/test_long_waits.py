@@ -36,14 +36,25 @@ def lines() -> Iterator[list[str]]:
 
 
 def test_a_long_sleep_is_logged_with_what_has_passed_and_what_is_left() -> None:
-    seen: list[tuple[bool, bool]] = []
-    asyncio.run(
-        sleep_and_log(
-            0.1, lambda passed, left: seen.append((passed > 0, 0 < left < 0.1)), every_s=0.03
+    seen: list[tuple[float, float]] = []
+
+    async def sleeping() -> None:
+        sleep = asyncio.create_task(
+            sleep_and_log(600, lambda *passed_and_left: seen.append(passed_and_left), every_s=0.01)
         )
-    )
-    assert seen
-    assert set(seen) == {(True, True)}
+        await until_async(lambda: len(seen) > 1)
+        sleep.cancel()
+        await asyncio.gather(sleep, return_exceptions=True)
+
+    asyncio.run(sleeping())
+    assert seen == sorted(seen)
+    assert all(passed > 0 and passed + left == pytest.approx(600) for passed, left in seen)
+
+
+def test_a_short_sleep_is_not_logged() -> None:
+    seen: list[object] = []
+    asyncio.run(sleep_and_log(0.01, lambda *passed_and_left: seen.append(passed_and_left)))
+    assert not seen
 
 
 def test_an_outage_is_logged_with_its_duration_attempts_and_the_next_one(lines: list[str]) -> None:
